@@ -1,0 +1,291 @@
+"""What a candidate network's activations and hyperparameters are: plain, immutable data.
+
+A network has activation *sites* (a hidden layer, or the channels of a convolution). A genome gives
+each site a few neuron types, one activation per type, and the assignment of its neurons to them.
+Neurons of a `free` site are exchangeable, so only the counts per type matter; `canonical` maps all
+genomes that describe the same network to one of them, and `structure` and `fingerprint` name it.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from evoact.errors import UserError
+from evoact.registry import lookup
+
+HULLS = ("convex", "affine", "linear")
+SHARING = ("layer", "neuron")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One named base function, without parameters."""
+
+    name: str
+    kind: ClassVar[str] = "base"
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Hull:
+    """A combination sum_i c_i f_i of base functions, its coefficients trained with the weights.
+
+    `hull` is `convex` (c_i >= 0, sum 1), `affine` (sum 1) or `linear` (free), after Manessi & Rozza
+    2018, section III; `per` says whether the neurons of the type share one set of coefficients
+    (`layer`) or have one each (`neuron`).
+    """
+
+    hull: str
+    functions: tuple[str, ...]
+    per: str = "layer"
+    kind: ClassVar[str] = "hull"
+
+    @property
+    def label(self) -> str:
+        suffix = "" if self.per == "layer" else "/neuron"
+        return f"{self.hull}({','.join(self.functions)}){suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subnetwork:
+    """A learned function f(x) + s N(x): a base function f plus a small network N of shape 1-h-1.
+
+    The neurons of the type share it (Choudhary et al. 2022); s and N's form are in
+    `evoact.activations.subnetwork`.
+    """
+
+    base: str
+    hidden: int
+    kind: ClassVar[str] = "subnetwork"
+
+    @property
+    def label(self) -> str:
+        return f"subnetwork({self.base},{self.hidden})"
+
+
+Activation = Base | Hull | Subnetwork
+KINDS: Mapping[str, type[Activation]] = {"base": Base, "hull": Hull, "subnetwork": Subnetwork}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in a network that takes any neuron types.
+
+    `symmetry` is `free` (neurons exchangeable), `none` (every neuron its own) or `stream:ID`
+    (exchangeable only together with the same neuron of all other sites of that stream).
+    """
+
+    name: str
+    neurons: int
+    symmetry: str = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteGenome:
+    """The types of one site and, for each neuron, the index of its type."""
+
+    site: str
+    types: tuple[Activation, ...]
+    assignment: tuple[int, ...]
+
+    def counts(self) -> tuple[int, ...]:
+        """Neurons per type, in the order of `types`."""
+        counts = [0] * len(self.types)
+        for index in self.assignment:
+            counts[index] += 1
+        return tuple(counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Genome:
+    """Sites in the network's order, and the searched hyperparameters as sorted (name, value) pairs."""
+
+    sites: tuple[SiteGenome, ...]
+    hyperparameters: tuple[tuple[str, float], ...] = ()
+
+    def hyperparameter(self, name: str) -> float:
+        return dict(self.hyperparameters)[name]
+
+    @property
+    def heterogeneous(self) -> bool:
+        """Whether any layer mixes at least two neuron types."""
+        return any(len(set(site.assignment)) > 1 for site in self.sites)
+
+    @property
+    def label(self) -> str:
+        """A short description for tables, such as `60 relu + 40 sin | 100 tanh`."""
+        return " | ".join(
+            " + ".join(f"{n} {t.label}" for t, n in zip(site.types, site.counts(), strict=True))
+            for site in self.sites
+        )
+
+
+def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:
+    """The ordinary network: one activation everywhere.
+
+    >>> homogeneous(Base("relu"), [Site("hidden0", 3)], learning_rate=0.01).label
+    '3 relu'
+    """
+    return Genome(
+        tuple(SiteGenome(site.name, (activation,), (0,) * site.neurons) for site in sites),
+        tuple(sorted(hyperparameters.items())),
+    )
+
+
+# --- canonical form -----------------------------------------------------------------------------
+
+
+def _canonical_activation(activation: Activation) -> Activation:
+    if isinstance(activation, Hull):
+        functions = tuple(sorted(set(activation.functions)))
+        if len(functions) == 1 and activation.hull in ("convex", "affine"):
+            return Base(functions[0])  # its only coefficient is 1
+        return dataclasses.replace(activation, functions=functions)
+    return activation
+
+
+def _type_key(activation: Activation) -> str:
+    return json.dumps(_activation_to_json(activation), sort_keys=True)
+
+
+def _merge_types(site: SiteGenome) -> SiteGenome:
+    """Equal types become one, empty types go, and types stand in a fixed order."""
+    by_key = {_type_key(t): t for t in map(_canonical_activation, site.types)}
+    keys = [_type_key(_canonical_activation(t)) for t in site.types]
+    used = sorted({keys[i] for i in site.assignment})
+    rank = {key: i for i, key in enumerate(used)}
+    return SiteGenome(
+        site.site,
+        tuple(by_key[key] for key in used),
+        tuple(rank[keys[i]] for i in site.assignment),
+    )
+
+
+def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
+    """The one representative of all genomes that describe the same network up to neuron order.
+
+    >>> site = Site("hidden0", 3)
+    >>> raw = SiteGenome("hidden0", (Base("tanh"), Base("relu")), (0, 1, 0))
+    >>> canonical(Genome((raw,)), [site]).label
+    '1 relu + 2 tanh'
+    """
+    symmetry = {site.name: site.symmetry for site in sites}
+    merged = [_merge_types(site) for site in genome.sites]
+    order: dict[str, list[int]] = {}
+    for group in {symmetry[s.site] for s in merged if symmetry[s.site].startswith("stream:")}:
+        tied = [s for s in merged if symmetry[s.site] == group]
+        if len({len(s.assignment) for s in tied}) > 1:
+            widths = ", ".join(f"{s.site} {len(s.assignment)}" for s in tied)
+            raise UserError(f"expected the sites of {group} to be equally wide, got {widths}")
+        rows = list(zip(*(s.assignment for s in tied), strict=True))
+        order[group] = sorted(range(len(rows)), key=lambda i: rows[i])
+    result = []
+    for s in merged:
+        group = symmetry[s.site]
+        if group == "free":
+            s = dataclasses.replace(s, assignment=tuple(sorted(s.assignment)))
+        elif group in order:
+            s = dataclasses.replace(s, assignment=tuple(s.assignment[i] for i in order[group]))
+        result.append(s)
+    return Genome(tuple(result), tuple(sorted(genome.hyperparameters)))
+
+
+def structure(genome: Genome) -> str:
+    """A 16-digit hash of the canonical activations alone, without hyperparameters."""
+    return _digest(to_json(genome)["sites"])
+
+
+def fingerprint(genome: Genome) -> str:
+    """A 16-digit hash of the canonical activations and the hyperparameters."""
+    return _digest(to_json(genome))
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+def _activation_to_json(activation: Activation) -> dict[str, Any]:
+    fields = dataclasses.asdict(activation)
+    return {"kind": activation.kind} | {
+        k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()
+    }
+
+
+def _activation_from_json(data: Mapping[str, Any]) -> Activation:
+    cls = lookup(KINDS, "activation kind", data.get("kind", "(none)"))
+    names = {field.name for field in dataclasses.fields(cls)}
+    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in names}
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise UserError(f"expected an activation of kind {cls.kind!r}, got {dict(data)}: {error}") from None
+
+
+def to_json(genome: Genome) -> dict[str, Any]:
+    """The genome as JSON data: `count` where a type's neurons are one block, else `neurons`.
+
+    >>> to_json(homogeneous(Base("relu"), [Site("hidden0", 3)]))
+    {'sites': [{'site': 'hidden0', 'types': [{'kind': 'base', 'name': 'relu', 'count': 3}]}], 'hyperparameters': {}}
+    """
+    sites = []
+    for site in genome.sites:
+        blocks = site.assignment == tuple(sorted(site.assignment)) and 0 not in site.counts()
+        types = []
+        for index, (activation, count) in enumerate(zip(site.types, site.counts(), strict=True)):
+            where: dict[str, Any] = (
+                {"count": count}
+                if blocks
+                else {"neurons": [n for n, t in enumerate(site.assignment) if t == index]}
+            )
+            types.append(_activation_to_json(activation) | where)
+        sites.append({"site": site.site, "types": types})
+    return {"sites": sites, "hyperparameters": dict(genome.hyperparameters)}
+
+
+def from_json(data: Mapping[str, Any]) -> Genome:
+    """The inverse of `to_json`.
+
+    Raises:
+        UserError: if a neuron is assigned twice or not at all, or a kind is unknown.
+    """
+    sites = []
+    for entry in data["sites"]:
+        types = tuple(_activation_from_json(t) for t in entry["types"])
+        owners: dict[int, int] = {}
+        start = 0
+        for index, t in enumerate(entry["types"]):
+            neurons = t["neurons"] if "neurons" in t else range(start, start + t["count"])
+            start += t.get("count", 0)
+            for n in neurons:
+                if n in owners:
+                    raise UserError(
+                        f"expected each neuron of site {entry['site']!r} once, got neuron {n} in two types"
+                    )
+                owners[n] = index
+        missing = [n for n in range(len(owners)) if n not in owners]
+        if missing:
+            raise UserError(
+                f"expected every neuron of site {entry['site']!r} to have a type, got none for neuron {missing[0]}"
+            )
+        sites.append(SiteGenome(entry["site"], types, tuple(owners[n] for n in range(len(owners)))))
+    return Genome(tuple(sites), tuple(sorted((k, float(v)) for k, v in data["hyperparameters"].items())))
+
+
+def dumps(genome: Genome) -> str:
+    """Compact JSON text, as it stands in the leaderboard's `genome` column."""
+    return json.dumps(to_json(genome), separators=(",", ":"))
+
+
+def loads(text: str) -> Genome:
+    """The inverse of `dumps`."""
+    return from_json(json.loads(text))

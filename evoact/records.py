@@ -1,0 +1,79 @@
+"""What passes between strategy, execution and leaderboard: proposals and results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evoact.genomes.genome import Genome
+
+PHASES = ("baseline", "search", "confirm")
+COMPLETED = "completed"
+STATES = (COMPLETED, "diverged", "failed", "out_of_memory", "timed_out", "pruned")
+
+# Replicates of the search count from 0, those of the confirmation from here: always fresh seeds.
+FIRST_CONFIRMATION_SEED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One network to be trained: a canonical genome, a replicate, a budget, and where it comes from.
+
+    `index` is the ask index within the run and never reused; `candidate` the index of the first
+    proposal with the same fingerprint; `seed` the replicate number; `told` how many results had
+    been told when it was asked; `steps` the cumulative optimizer steps it is to reach; `context`
+    a JSON text in which a strategy keeps what it must know again when it is told on resume.
+    """
+
+    index: int
+    candidate: int
+    genome: Genome
+    structure: str
+    fingerprint: str
+    seed: int
+    steps: int
+    phase: str = "search"
+    rung: int = 0
+    strategy: str = ""
+    generation: int = 0
+    parents: tuple[int, ...] = ()
+    told: int = 0
+    context: str = ""
+    arm: str = ""
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a proposal. Failure is a value: `state` says which, `error` in which words.
+
+    `val_metric` is the metric at the last step (never the best epoch); test metrics are None outside
+    the confirmation. `score` turns the metric so that larger is better.
+    """
+
+    proposal: Proposal
+    state: str
+    metric: str
+    direction: str
+    val_metric: float | None = None
+    test_metric: float | None = None
+    test_large_metric: float | None = None
+    train_loss: float | None = None
+    n_parameters: int = 0
+    steps_run: int = 0
+    train_seconds: float = 0.0
+    step_seconds_solo: float | None = None
+    pack: str = ""
+    pack_size: int = 1
+    device: str = "cpu"
+    participation_ratio: float | None = None
+    error: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    artifact: str = ""
+    learned: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float | None:
+        """The validation metric, larger is better, or None where there is no usable one."""
+        if self.state != COMPLETED or self.val_metric is None:
+            return None
+        return self.val_metric if self.direction == "maximize" else -self.val_metric

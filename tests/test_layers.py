@@ -1,0 +1,91 @@
+"""The architecture as a test: imports go down only, and each foreign framework has one place."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "evoact"
+
+LAYERS = [
+    {"errors", "seeding"},
+    {"registry"},
+    {"genomes"},
+    {"records"},
+    {"activations"},
+    {"networks", "tasks"},
+    {"training"},
+    {"strategies", "leaderboard"},
+    {"config"},
+    {"execution", "analysis"},
+    {"report"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+# Which part of the package may import which foreign framework.
+HOMES = {
+    "ray": ["execution/ray_tune.py"],
+    "deap": ["strategies/evolution.py"],
+    "optuna": ["strategies/optuna_search.py"],
+    "pyarrow": ["leaderboard/"],
+    "duckdb": ["leaderboard/"],
+    "torch": ["activations/", "networks/", "tasks/", "training/", "execution/"],
+    "typer": ["cli/"],
+    "rich": ["cli/"],
+    "pydantic": ["config.py"],
+}
+
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "evoact" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != own:
+            assert LEVEL[parts[1]] < LEVEL[own], f"{own} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_framework_has_one_place(path):
+    relative = str(path.relative_to(ROOT))
+    for name in imports(path):
+        homes = HOMES.get(name.split(".")[0])
+        if homes is not None:
+            assert any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    script = code + "\nimport sys; print('\\n'.join(m.split('.')[0] for m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(out.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import evoact", "from evoact.cli.main import app", "import evoact.strategies, evoact.genomes.space"],
+)
+def test_light_imports(code):
+    heavy = {"torch", "ray", "pyarrow", "duckdb", "pandas"} | ({"optuna"} if "strategies" not in code else set())
+    assert not modules_loaded_by(code) & heavy
+
+
+def test_training_core_needs_torch_and_numpy_alone():
+    loaded = modules_loaded_by("import evoact.training.packed")
+    assert not loaded & {"ray", "optuna", "deap", "pyarrow", "duckdb", "pydantic", "typer"}
