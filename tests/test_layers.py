@@ -82,7 +82,9 @@ def modules_loaded_by(code: str) -> set[str]:
     ["import evoact", "from evoact.cli.main import app", "import evoact.strategies, evoact.genomes.space"],
 )
 def test_light_imports(code):
-    heavy = {"torch", "ray", "pyarrow", "duckdb", "pandas"} | ({"optuna"} if "strategies" not in code else set())
+    heavy = {"torch", "ray", "pyarrow", "duckdb", "pandas"} | (
+        {"optuna"} if "strategies" not in code else set()
+    )
     assert not modules_loaded_by(code) & heavy
 
 

@@ -1,0 +1,1 @@
+"""Scalar activation functions as torch operations, and their assignment to neurons in packs."""

@@ -1,0 +1,1 @@
+"""The command line: one module a subcommand; each imports what is heavy when it runs."""

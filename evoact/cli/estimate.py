@@ -1,0 +1,27 @@
+"""`evoact search --dry-run`: what a search would cost."""
+
+import os
+
+import typer
+
+from evoact.config import Experiment
+from evoact.execution.estimate import estimate
+
+
+def print_estimate(made: Experiment) -> None:
+    """Print networks, gradient-examples, minutes and memory."""
+    found = estimate(made)
+    limited = found.networks < 2**30
+    typer.echo(f"networks            {found.networks if limited else 'as many as the time allows'}")
+    for phase, number in found.by_phase.items():
+        typer.echo(f"  {phase:<17} {number if number < 2**30 else 'by time'}")
+    if limited:
+        typer.echo(f"gradient-examples   {found.gradient_examples:.4g}")
+    typer.echo(f"genomes in space    {found.genomes:.3g}")
+    typer.echo(f"parameters          {found.parameters} weights and biases a network")
+    if found.minutes is not None:
+        at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
+        typer.echo(
+            f"minutes             about {found.minutes:.1f} on this machine ({os.cpu_count()} processors, {at_once})"
+        )
+    typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")

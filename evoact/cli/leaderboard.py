@@ -1,0 +1,132 @@
+"""`evoact leaderboard`."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evoact.errors import UserError
+
+# More lines than this nobody reads as a table.
+MOST_LINES = 200
+WIDE = 120
+
+# The ranking's columns that are shown even if all lines agree, and shorter headings.
+ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
+SHORT = {"val_mean": "val", "test_mean": "test", "test_large_mean": "test (large)", "learning_rate": "rate"}
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def leaderboard(
+    run_dirs: Annotated[
+        list[str], typer.Argument(help="Run directories, directories of parts, Parquet files.")
+    ],
+    top: Annotated[int, typer.Option("--top", "-n", help="Show this many of the best candidates.")] = 10,
+    sql: Annotated[str | None, typer.Option(help="Answer one SELECT over the table `leaderboard`.")] = None,
+    format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Show the best candidates of one or more runs, or ask every network ever trained with SQL.
+
+    Candidates stand by their mean validation metric: first the confirmed (on fresh seeds, with test
+    metrics), then the others, with the number of seeds that the mean is over.
+
+    Example: evoact leaderboard runs/a runs/b --top 20
+
+    Example: evoact leaderboard runs/a --sql "SELECT state, count(*) FROM leaderboard GROUP BY state"
+    """
+    if format is Format.parquet and output is None and sys.stdout.isatty():
+        raise UserError("expected a file or a pipe for Parquet, got a terminal; add -o FILE")
+    from evoact.leaderboard import formats
+    from evoact.leaderboard.query import Leaderboard
+
+    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    rows = board.top(top) if sql is None else board.sql(sql)
+    if format is Format.table:
+        names, lines = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
+        if sql is None:
+            names, lines = _shown(names, lines)
+        _print_table(names, list(zip(*lines, strict=True)), output)
+        if len(rows) > MOST_LINES:
+            typer.echo(
+                f"and {len(rows) - MOST_LINES:,} more rows: use --format csv for all of them", err=True
+            )
+        return
+    encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
+    _write(encode[format](rows), output)
+
+
+def _shown(names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[list[str], list[list[Any]]]:
+    """The columns of the ranking that say something here: what is the same in all lines does not."""
+    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
+    kept = [
+        (SHORT.get(name, name), column)
+        for name, column in zip(names, columns, strict=True)
+        if name in ALWAYS or ((wide or name != "structure") and len(set(column)) > 1)
+    ]
+    return [name for name, _ in kept], [column for _, column in kept]
+
+
+def _print_table(names: Sequence[str], lines: Sequence[Sequence[Any]], output: Path | None) -> None:
+    cells = [[_cell(value) for value in line] for line in lines]
+    right = [all(isinstance(line[i], int | float | None) for line in lines) for i in range(len(names))]
+    if output is None and sys.stdout.isatty():
+        _print_for_people(names, cells, right)
+    else:
+        _write(_aligned(names, cells, right).encode(), output)
+
+
+def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for name, numeric in zip(names, right, strict=True):
+        # Numbers stay whole; what room is left goes to the texts, over several lines if need be.
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for line in cells:
+        table.add_row(*line)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _aligned(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(names), *cells]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise UserError(
+            f"expected a file that can be written with -o, got {output}: {error.strerror}"
+        ) from None

@@ -1,0 +1,85 @@
+"""Live progress: one line that moves on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from evoact.config import Experiment
+from evoact.execution.run import Progress
+
+PLAIN_EVERY = 5.0  # seconds between plain lines
+
+
+class Display:
+    """Shows a run's progress while the `with` block lasts; give `update` to the run."""
+
+    def __init__(self, made: Experiment, run_dir: str):
+        self.console = Console(stderr=True)
+        self.made, self.run_dir = made, run_dir
+        self.last_line = 0.0
+        self.last_phase = ""
+        self.bar: Bar | None = None
+        self.tasks: dict[str, object] = {}
+
+    def __enter__(self) -> "Display":
+        e = self.made
+        where = "in this process" if e.config.execution.backend == "local" else "on Ray"
+        self.console.print(
+            f"Searching {e.config.task.name} with {e.config.strategy.name} {where}: "
+            f"{e.space.size():.3g} genomes, run directory {self.run_dir}",
+            highlight=False,
+        )
+        if self.console.is_terminal:
+            self.bar = Bar(
+                TextColumn("{task.description:>8}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=self.console,
+            )
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def update(self, p: Progress) -> None:
+        """Take in where the run stands."""
+        if self.bar is not None:
+            self._move(self.bar, p)
+            return
+        now, over = time.monotonic(), p.done == p.planned
+        if over or p.phase != self.last_phase or now - self.last_line > PLAIN_EVERY:
+            self.last_line, self.last_phase = now, p.phase
+            line = f"{p.phase:>8} {p.done}/{_planned(p)} {figures(p)}"
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _move(self, bar: Bar, p: Progress) -> None:
+        total = p.planned if p.planned < 2**30 else None
+        if p.phase not in self.tasks:
+            self.tasks[p.phase] = bar.add_task(p.phase, total=total, figures="")
+        bar.update(self.tasks[p.phase], completed=p.done, figures=figures(p))  # type: ignore[arg-type]
+
+
+def _planned(p: Progress) -> str:
+    return str(p.planned) if p.planned < 2**30 else "?"
+
+
+def figures(p: Progress) -> str:
+    """Best and median validation metric, failures, speed and time left, as one text."""
+    parts = []
+    if p.best is not None and p.median is not None:
+        parts.append(f"best {p.best:.4g}  median {p.median:.4g}")
+    if p.failures:
+        parts.append(f"{p.failures} failed")
+    parts.append(f"{p.rate:.2g} networks/s" if p.rate < 10 else f"{p.rate:.0f} networks/s")
+    if p.seconds_left is not None:
+        minutes, seconds = divmod(round(p.seconds_left), 60)
+        parts.append(f"about {minutes}:{seconds:02d} left")
+    return "  ".join(parts)

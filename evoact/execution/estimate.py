@@ -1,0 +1,82 @@
+"""What a search would cost, from a short measurement of one of its own packs."""
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from evoact.config import Experiment
+from evoact.genomes.genome import fingerprint
+from evoact.networks.network import parameter_count
+from evoact.training.packed import Member, start_pack, train_step
+
+UNLIMITED = 2**30
+WARM_UP, MEASURED = 2, 5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`minutes` is None where only time limits the search; `megabytes` is a pack's peak, roughly."""
+
+    by_phase: Mapping[str, int]
+    networks: int
+    gradient_examples: int
+    genomes: int
+    parameters: int
+    packs_at_once: int
+    minutes: float | None
+    megabytes: float
+
+
+def estimate(made: Experiment) -> Estimate:
+    """Networks and gradient-examples by arithmetic, time by training a sampled pack for a few steps."""
+    e, config = made, made.config
+    by_phase = {"baseline": e.baseline_networks, "search": e.networks, "confirm": e.confirm_networks}
+    networks = sum(by_phase.values())
+    settings = config.execution
+    at_once = max(1, int((os.cpu_count() or 1) // settings.cpus_per_pack))
+    if settings.backend == "local":
+        at_once = 1
+    elif settings.workers is not None:
+        at_once = min(at_once, settings.workers)
+    size = min(config.packs.size, networks)
+    step = _step_seconds(e, size)
+    minutes = (
+        networks / size * e.steps * step / at_once / 60 if networks < UNLIMITED else config.budget.minutes
+    )
+    return Estimate(
+        by_phase=by_phase,
+        networks=networks,
+        gradient_examples=networks * e.steps * e.training.batch_size,
+        genomes=e.space.size(),
+        parameters=parameter_count(e.network),
+        packs_at_once=at_once,
+        minutes=minutes,
+        megabytes=_megabytes(e, size),
+    )
+
+
+def _step_seconds(e: Experiment, size: int) -> float:
+    torch.set_num_threads(e.config.packs.threads)
+    genomes = [e.space.sample(random.Random(i)) for i in range(size)]
+    members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pack = start_pack(members, e.network, e.task, e.training, e.seed, device)
+    for _ in range(WARM_UP):
+        train_step(pack)
+    started = time.perf_counter()
+    for _ in range(MEASURED):
+        train_step(pack)
+    return (time.perf_counter() - started) / MEASURED
+
+
+def _megabytes(e: Experiment, size: int) -> float:
+    """Parameters, gradient, two optimizer moments and a work buffer; about six copies of every
+    activation in a step; the data; and a process with PyTorch in it."""
+    weights = 5 * parameter_count(e.network)
+    activations = 6 * sum(s.neurons for s in e.network.sites) * e.training.batch_size
+    data = sum(split.inputs.nbytes for split in e.task.splits().values())
+    return (4 * size * (weights + activations) + 2 * data) / 1e6 + 350

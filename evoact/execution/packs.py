@@ -1,0 +1,99 @@
+"""One pack from proposals to results, as it runs on a worker; the same code everywhere."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from evoact.config import Experiment
+from evoact.records import COMPLETED, Proposal, Result
+from evoact.training.isolation import train_isolated
+from evoact.training.packed import Member, Outcome, solo_step_seconds, train_pack
+
+
+class PackTrainer:
+    """Trains packs of one experiment in this process; holds its task and network."""
+
+    def __init__(self, experiment: Experiment):
+        torch.set_num_threads(experiment.config.packs.threads)
+        self.experiment = experiment
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
+        """Results in the order of the proposals, all of one phase."""
+        e, confirming = self.experiment, proposals[0].phase == "confirm"
+        started = time.time()
+
+        def train(part: Sequence[Member]) -> list[Outcome]:
+            return train_pack(
+                part,
+                e.network,
+                e.task,
+                e.training,
+                run_seed=e.seed,
+                device=self.device,
+                # Test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if confirming else ("validation",),
+                keep="all" if confirming else "activations",
+            )
+
+        members = [Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps) for p in proposals]
+        outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
+        finished = time.time()
+        results = []
+        for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
+            solo = None
+            if confirming and outcome.state == COMPLETED:
+                solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
+            results.append(
+                Result(
+                    proposal=proposal,
+                    state=outcome.state,
+                    metric=e.task.metric,
+                    direction=e.task.direction,
+                    val_metric=outcome.metrics.get("validation"),
+                    test_metric=outcome.metrics.get("test"),
+                    test_large_metric=outcome.metrics.get("test_large"),
+                    train_loss=outcome.train_loss,
+                    n_parameters=outcome.n_parameters,
+                    steps_run=outcome.steps_run,
+                    train_seconds=outcome.seconds,
+                    step_seconds_solo=solo,
+                    pack=pack,
+                    pack_size=len(proposals),
+                    device=device_name(self.device),
+                    error=outcome.error,
+                    started_at=started,
+                    finished_at=finished,
+                    learned=artifacts(outcome.learned),
+                )
+            )
+        return results
+
+
+def failed(pack: str, proposals: Sequence[Proposal], experiment: Experiment, error: str) -> list[Result]:
+    """Results for proposals whose worker was lost."""
+    task = experiment.task
+    return [
+        Result(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
+        for p in proposals
+    ]
+
+
+def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """The learned tensors as one safetensors file, if there are any."""
+    if not learned:
+        return {}
+    from safetensors.numpy import save
+
+    return {"learned.safetensors": save({name: np.ascontiguousarray(a) for name, a in learned.items()})}
+
+
+def device_name(device: torch.device) -> str:
+    """What a pack ran on, and which GPU it was granted in vain where PyTorch has no CUDA."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    granted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return f"cpu (granted GPU {granted}, but no CUDA)" if granted else "cpu"

@@ -1,0 +1,250 @@
+"""A run: a directory that holds the resolved config, the machine, the leaderboard and artifacts.
+
+`search` starts one, `resume` continues one; both drive the same stages through the same executor and
+write every pack's rows before the strategy hears of them.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evoact import __version__
+from evoact.config import Experiment, experiment
+from evoact.errors import SearchFailed, UserError
+from evoact.execution import local
+from evoact.execution.packs import PackTrainer
+from evoact.execution.stages import Stages
+from evoact.execution.summary import Summary, summarise
+from evoact.leaderboard.compact import compact, finish_swap
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.schema import result as from_row
+from evoact.leaderboard.write import lock, write_part
+from evoact.records import COMPLETED, Proposal, Result
+
+CONFIG = "config.yaml"
+RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, after each pack; metrics are validation metrics of this phase."""
+
+    phase: str
+    done: int
+    planned: int
+    total_done: int
+    failures: int
+    best: float | None
+    median: float | None
+    rate: float
+    seconds_left: float | None
+
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a search ended: `complete`, or stopped before (`evoact resume` continues it)."""
+
+    run_dir: str
+    complete: bool
+    summary: Summary
+
+
+class Run:
+    """Between stages and executor: names packs, makes their rows durable, reports progress."""
+
+    def __init__(self, home: Location, stages: Stages, observe: Observer | None):
+        self.home, self.stages, self.observe = home, stages, observe
+        self.started = time.time()
+        self.stored_before = len(stages.results)
+
+    @property
+    def finished(self) -> bool:
+        return self.stages.finished
+
+    def next_pack(self) -> tuple[str, list[Proposal]]:
+        proposals = self.stages.ask(self.stages.experiment.config.packs.size)
+        name = f"{proposals[0].phase}-{proposals[0].index:07d}" if proposals else ""
+        return name, proposals
+
+    def finish_pack(self, results: Sequence[Result]) -> None:
+        config = self.stages.experiment.config
+        stored = write_part(
+            self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
+        )
+        self.stages.tell(stored)
+        if self.observe:
+            self.observe(self.progress(stored[0].proposal.phase))
+
+    def progress(self, phase: str) -> Progress:
+        rows = [r for r in self.stages.results.values() if r.proposal.phase == phase]
+        values = [r.val_metric for r in rows if r.state == COMPLETED and r.val_metric is not None]
+        maximize = bool(rows) and rows[0].direction == "maximize"
+        total = len(self.stages.results)
+        fresh = total - self.stored_before
+        rate = fresh / max(time.time() - self.started, 1e-9)
+        planned = self.stages.planned(phase)
+        remaining = sum(self.stages.planned(p) for p in ("baseline", "search", "confirm")) - total
+        return Progress(
+            phase=phase,
+            done=len(rows),
+            planned=planned,
+            total_done=total,
+            failures=sum(r.state != COMPLETED for r in rows),
+            best=(max(values) if maximize else min(values)) if values else None,
+            median=statistics.median(values) if values else None,
+            rate=rate,
+            seconds_left=remaining / rate if rate and remaining < 2**30 else None,
+        )
+
+
+def search(
+    made: Experiment, run_dir: str | Path, address: str | None = None, observe: Observer | None = None
+) -> Finished:
+    """Carry out an experiment in a new run directory.
+
+    Args:
+        made: the experiment, from `evoact.config.load`
+        run_dir: a directory that does not hold a run yet, or the URI of one
+        address: of a running Ray cluster; None starts a local one where the config asks for Ray
+        observe: called after each pack
+
+    Raises:
+        UserError: if the directory holds a run, or another process works on it.
+        SearchFailed: if not one network could be trained.
+    """
+    home = Location.of(run_dir)
+    if home.child(CONFIG).exists():
+        raise UserError(
+            f"expected a new run directory, got {str(run_dir)!r}, which holds a run; "
+            f"continue it with `evoact resume {run_dir}` or choose another with -o"
+        )
+    with lock(home):
+        record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
+        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+        # The config is written last: a directory with a config is a run.
+        home.child(CONFIG).write(made.to_yaml().encode())
+        return _carry_out(home, made, [], address, observe)
+
+
+def resume(run_dir: str | Path, address: str | None = None, observe: Observer | None = None) -> Finished:
+    """Continue an interrupted run by replaying its rows; a finished one is left as it is.
+
+    Raises:
+        UserError: if the directory is no run, or another process works on it.
+    """
+    home = Location.of(run_dir)
+    made = experiment_of(run_dir)
+    with lock(home):
+        finish_swap(home)
+        results = _stored(home)
+        if json.loads(home.child(RECORD).read())["finished_at"]:
+            return Finished(str(run_dir), True, summarise(results))
+        return _carry_out(home, made, results, address, observe)
+
+
+def experiment_of(run_dir: str | Path) -> Experiment:
+    """The experiment of a run directory.
+
+    Raises:
+        UserError: if the directory is no run.
+    """
+    return experiment(_config_of(Location.of(run_dir)), f"{run_dir}/{CONFIG}")
+
+
+def is_finished(run_dir: str | Path) -> bool:
+    """Whether a run came to its end.
+
+    Raises:
+        UserError: if the directory is no run.
+    """
+    home = Location.of(run_dir)
+    _config_of(home)
+    return bool(json.loads(home.child(RECORD).read())["finished_at"])
+
+
+def _config_of(home: Location) -> dict[str, Any]:
+    if not home.child(CONFIG).exists():
+        raise UserError(
+            f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
+        )
+    data: dict[str, Any] = yaml.safe_load(home.child(CONFIG).read())
+    return data
+
+
+def _stored(home: Location) -> list[Result]:
+    return [from_row(row) for row in Leaderboard(home).to_arrow().to_pylist()]
+
+
+def _carry_out(
+    home: Location, made: Experiment, results: Sequence[Result], address: str | None, observe: Observer | None
+) -> Finished:
+    minutes = made.config.budget.minutes
+    spent = _search_seconds(results)
+    stages = Stages(made, deadline=None if minutes is None else time.time() + minutes * 60 - spent)
+    stages.replay(results)
+    run = Run(home, stages, observe)
+    try:
+        if made.config.execution.backend == "local":
+            local.execute(run, PackTrainer(made))
+        else:
+            from evoact.execution import ray_tune
+
+            ray_tune.execute(run, made, address)
+    except KeyboardInterrupt:
+        pass
+    complete = run.finished
+    if complete:
+        record = json.loads(home.child(RECORD).read())
+        record |= {"finished_at": _now(), "networks": len(stages.results)}
+        compact(home)
+        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+    _check_any_worked(list(stages.results.values()))
+    return Finished(home.text, complete, summarise(stages.results.values()))
+
+
+def _check_any_worked(results: Sequence[Result]) -> None:
+    if results and all(r.state != COMPLETED for r in results):
+        errors = [r.error or r.state for r in results]
+        most = max(set(errors), key=errors.count)
+        raise SearchFailed(
+            f"all {len(results)} networks failed, {errors.count(most)} of them with: {most}; "
+            "mend the cause and search again in a new run directory"
+        )
+
+
+def _search_seconds(results: Sequence[Result]) -> float:
+    """Wall time during which at least one pack of the search stage was in training."""
+    spans = sorted({(r.started_at, r.finished_at) for r in results if r.proposal.phase == "search"})
+    total = end = 0.0
+    for start, stop in spans:
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _machine() -> dict[str, Any]:
+    packages = ("torch", "ray", "optuna", "deap", "numpy", "pyarrow", "duckdb")
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "packages": {name: metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,133 @@
+"""The stages of a run in one ask/tell: baselines, then the search, then the confirmation.
+
+Each stage is a strategy; the next is made from the results of those before it. Replay feeds stored
+rows to the stages in the same order, so a resumed run stands where the interrupted one stood.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from evoact.config import Experiment
+from evoact.genomes.genome import Genome
+from evoact.records import FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
+from evoact.strategies import create
+from evoact.strategies.archive import Archive
+from evoact.strategies.strategy import Strategy
+
+
+class Stages:
+    """Proposals of all stages, in order, with one index space."""
+
+    def __init__(self, experiment: Experiment, deadline: float | None = None):
+        """`deadline` is a time as of `time.time()` after which the search stage asks no more."""
+        self.experiment = experiment
+        self.deadline = deadline
+        self.results: dict[int, Result] = {}
+        self.in_flight = 0
+        self._stages = [phase for phase in PHASES if self.planned(phase)]
+        self._position = 0
+        self._strategy = self._make()
+
+    def planned(self, phase: str) -> int:
+        """How many networks a stage trains at most."""
+        e = self.experiment
+        return {
+            "baseline": e.baseline_networks,
+            "search": e.networks,
+            "confirm": e.confirm_networks,
+        }[phase]
+
+    @property
+    def phase(self) -> str:
+        return self._stages[min(self._position, len(self._stages) - 1)]
+
+    @property
+    def finished(self) -> bool:
+        self._advance()
+        return self._position == len(self._stages)
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to n proposals of one stage; none where results must be told first, or all is done."""
+        self._advance()
+        if self._position == len(self._stages) or self._expired():
+            return []
+        proposals = self._strategy.ask(n)
+        self.in_flight += len(proposals)
+        return proposals
+
+    def tell(self, results: Sequence[Result]) -> None:
+        self._strategy.tell(results)
+        self.in_flight -= len(results)
+        self.results |= {r.proposal.index: r for r in results}
+
+    def replay(self, results: Iterable[Result]) -> None:
+        """Takes the stored rows of an interrupted run, before the first ask."""
+        rows = sorted(results, key=lambda r: r.proposal.index)
+        self.results = {r.proposal.index: r for r in rows}
+        for phase in list(self._stages):
+            stored = [r for r in rows if r.proposal.phase == phase]
+            later = any(PHASES.index(r.proposal.phase) > PHASES.index(phase) for r in rows)
+            if stored:
+                self._strategy.replay(stored)
+            if later:  # the stage was over, by its budget or by the clock
+                self._next_stage()
+            elif not self._strategy.finished:
+                return
+            else:
+                self._next_stage()
+
+    def _expired(self) -> bool:
+        return self.phase == "search" and self.deadline is not None and time.time() > self.deadline
+
+    def _advance(self) -> None:
+        while self._position < len(self._stages) and self.in_flight == 0:
+            if not (self._strategy.finished or self._expired()):
+                return
+            self._next_stage()
+
+    def _next_stage(self) -> None:
+        self._position += 1
+        if self._position == len(self._stages):
+            return
+        if self.phase == "confirm" and not self._to_confirm(list(self.results.values())):
+            self._position += 1  # nothing worked, so there is nothing to confirm
+        else:
+            self._strategy = self._make()
+
+    def _make(self) -> Strategy:
+        e, phase = self.experiment, self._stages[self._position]
+        earlier = [r for r in self.results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
+        options: dict[str, object] = {}
+        name, networks = "enumerate", self.planned(phase)
+        if phase == "baseline":
+            options = {"seeds": tuple(range(e.config.baselines.replicates))}
+        elif phase == "search":
+            name, options = e.config.strategy.name, e.config.strategy.arguments
+        else:
+            seeds = range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + e.config.confirm.seeds)
+            genomes = self._to_confirm(earlier)
+            options = {"seeds": tuple(seeds), "genomes": genomes}
+            networks = max(1, len(genomes) * len(seeds))
+        return create(
+            name,
+            e.space,
+            seed=e.seed,
+            networks=networks,
+            steps=e.steps,
+            replicates=e.config.replicates,
+            phase=phase,
+            first_index=1 + max((r.proposal.index for r in earlier), default=-1),
+            earlier=earlier,
+            options=options,
+        )
+
+    def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
+        """The best candidates of the search by denoised score, and the best baseline."""
+        chosen: dict[str, Genome] = {}
+        for phase, number in (("search", self.experiment.config.confirm.candidates), ("baseline", 1)):
+            archive = Archive()
+            for result in earlier:
+                if result.proposal.phase == phase:
+                    archive.add(result)
+            chosen |= {c.fingerprint: c.genome for c in archive.best(number)}
+        return tuple(chosen.values())

@@ -1,0 +1,129 @@
+"""What a run found: the confirmed candidates beside the homogeneous baselines."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evoact.records import COMPLETED, Result
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate's means over its fresh seeds; `validation_seeds` holds the single values."""
+
+    candidate: int
+    label: str
+    heterogeneous: bool
+    baseline: bool
+    learning_rate: float
+    validation: float
+    test: float
+    test_large: float | None
+    seeds: int
+    test_by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A base function alone, at the learning rate that validated best during the search."""
+
+    candidate: int
+    label: str
+    learning_rate: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`confirmed` holds the best by mean validation first; the first is the winner."""
+
+    metric: str
+    direction: str
+    networks: int
+    structures: int
+    heterogeneous: int
+    failures: tuple[tuple[str, int], ...]
+    confirmed: tuple[Confirmed, ...]
+    baselines: tuple[Baseline, ...]
+
+    @property
+    def winner(self) -> Confirmed | None:
+        """The best confirmed candidate that the search found."""
+        return next((c for c in self.confirmed if not c.baseline), None)
+
+    @property
+    def best_baseline(self) -> Confirmed | None:
+        return next((c for c in self.confirmed if c.baseline), None)
+
+
+def summarise(results: Iterable[Result]) -> Summary:
+    """The summary of a run's results; those of unfinished runs give what is there."""
+    rows = sorted(results, key=lambda r: r.proposal.index)
+    done = [r for r in rows if r.state == COMPLETED]
+    searched = [r for r in rows if r.proposal.phase == "search"]
+    return Summary(
+        metric=rows[0].metric if rows else "",
+        direction=rows[0].direction if rows else "",
+        networks=len(rows),
+        structures=len({r.proposal.structure for r in searched}),
+        heterogeneous=sum(r.proposal.genome.heterogeneous for r in searched),
+        failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),
+        confirmed=tuple(_confirmed(done)),
+        baselines=tuple(_baselines(done)),
+    )
+
+
+def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
+    # A candidate that the search proposed, too, is a winner of the search, not only a baseline.
+    searched = {r.proposal.candidate for r in done if r.proposal.phase == "search"}
+    groups: dict[int, list[Result]] = {}
+    for r in done:
+        if r.proposal.phase == "confirm":
+            groups.setdefault(r.proposal.candidate, []).append(r)
+    # Means over different seeds do not compare: a candidate that failed on one stands aside.
+    most = max(map(len, groups.values()), default=0)
+    result = []
+    for candidate, rows in groups.items():
+        if len(rows) == most:
+            large = [r.test_large_metric for r in rows if r.test_large_metric is not None]
+            tests = [r.test_metric for r in rows if r.test_metric is not None]
+            genome = rows[0].proposal.genome
+            result.append(
+                Confirmed(
+                    candidate=candidate,
+                    label=genome.label,
+                    heterogeneous=genome.heterogeneous,
+                    baseline=candidate not in searched,
+                    learning_rate=genome.hyperparameter("learning_rate"),
+                    validation=float(np.mean([r.val_metric for r in rows])),
+                    test=float(np.mean(tests)),
+                    test_large=float(np.mean(large)) if large else None,
+                    seeds=len(rows),
+                    test_by_seed=tuple(large or tests),
+                )
+            )
+    sign = -1 if done and done[0].direction == "maximize" else 1
+    return sorted(result, key=lambda c: (sign * c.validation, c.candidate))
+
+
+def _baselines(done: Sequence[Result]) -> list[Baseline]:
+    scores: dict[int, list[Result]] = {}
+    for r in done:
+        if r.proposal.phase == "baseline":
+            scores.setdefault(r.proposal.candidate, []).append(r)
+    sign = -1 if done and done[0].direction == "maximize" else 1
+    best: dict[str, Baseline] = {}
+    for candidate, rows in scores.items():
+        genome = rows[0].proposal.genome
+        entry = Baseline(
+            candidate,
+            genome.sites[0].types[0].label,
+            genome.hyperparameter("learning_rate"),
+            float(np.mean([r.val_metric for r in rows])),
+        )
+        known = best.get(entry.label)
+        if known is None or sign * entry.validation < sign * known.validation:
+            best[entry.label] = entry
+    return sorted(best.values(), key=lambda b: sign * b.validation)

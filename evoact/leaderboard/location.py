@@ -1,0 +1,128 @@
+"""Where a run is stored: a local directory or a place on any pyarrow file system."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from evoact.errors import UserError
+
+# On these a finished upload appears at once and whole, and there is no rename.
+OBJECT_STORES = ("s3", "gcs", "abfs")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A path on a file system, with the few operations that a run directory needs.
+
+    `text` is what the user wrote, for messages.
+    """
+
+    filesystem: fs.FileSystem
+    path: str
+    text: str
+
+    @classmethod
+    def of(cls, place: "str | Path | Location") -> "Location":
+        """A location from a path, from a URI such as `s3://bucket/runs/a`, or from a location.
+
+        Raises:
+            UserError: if the URI names no file system that pyarrow knows.
+
+        >>> Location.of("file:///data/run").child("artifacts").path
+        '/data/run/artifacts'
+        """
+        if isinstance(place, Location):
+            return place
+        text = str(place)
+        if "://" not in text:
+            return cls(fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text)), text)
+        try:
+            filesystem, path = fs.FileSystem.from_uri(text)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"expected a path or a URI that pyarrow can open, got {text!r}: {error}"
+            ) from None
+        return cls(filesystem, path.rstrip("/"), text)
+
+    def child(self, *names: str) -> "Location":
+        """The location of a file or directory below this one."""
+        return Location(self.filesystem, "/".join((self.path, *names)), "/".join((self.text, *names)))
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: the run's name, for a run directory."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def local(self) -> Path | None:
+        """The path on this machine's disk, or None on any other file system."""
+        filesystem, path = self.filesystem, self.path
+        while isinstance(filesystem, fs.SubTreeFileSystem):
+            path = f"{filesystem.base_path.rstrip('/')}/{path.lstrip('/')}"
+            filesystem = filesystem.base_fs
+        return Path(path) if isinstance(filesystem, fs.LocalFileSystem) else None
+
+    def kind(self) -> fs.FileType:
+        """Whether a file, a directory or nothing is there."""
+        return self.filesystem.get_file_info(self.path).type
+
+    def exists(self) -> bool:
+        return self.kind() != fs.FileType.NotFound
+
+    def is_directory(self) -> bool:
+        return self.kind() == fs.FileType.Directory
+
+    def names(self, suffix: str = "") -> list[str]:
+        """The files directly in this directory, sorted, without dot-files; empty if there is none."""
+        infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return sorted(
+            info.base_name
+            for info in infos
+            if info.type == fs.FileType.File
+            and info.base_name.endswith(suffix)
+            and not info.base_name.startswith(".")
+        )
+
+    def read(self) -> bytes:
+        """The whole content of this file."""
+        with self.filesystem.open_input_stream(self.path) as stream:
+            content: bytes = stream.read()
+        return content
+
+    def write(self, content: bytes) -> None:
+        """Makes this file hold `content`: whole and durable, or, after a crash, as it was before."""
+        directory, _, name = self.path.rpartition("/")
+        self.filesystem.create_dir(directory, recursive=True)
+        local = self.local
+        if local is not None:
+            _write_local(local, content)
+        elif self.filesystem.type_name in OBJECT_STORES:
+            self._stream(self.path, content)
+        else:
+            self._stream(f"{directory}/.{name}", content)
+            self.filesystem.move(f"{directory}/.{name}", self.path)
+
+    def _stream(self, path: str, content: bytes) -> None:
+        with self.filesystem.open_output_stream(path) as stream:
+            stream.write(content)
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    hidden = path.with_name("." + path.name)
+    with hidden.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    hidden.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the renames in a directory durable: without it a power cut can undo them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

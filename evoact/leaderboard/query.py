@@ -1,0 +1,221 @@
+"""Asking the leaderboard: its best candidates, SQL, or all rows, over any number of run directories."""
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from evoact.errors import UserError
+from evoact.genomes import genome as genomes
+from evoact.leaderboard import sql
+from evoact.leaderboard.compact import parts_directory
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.parts import Part, Unreadable, inspect_all, read
+from evoact.leaderboard.ranking import COLUMNS, Ranking, rank
+from evoact.leaderboard.schema import SCHEMA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What is shown of a candidate but not needed to rank it: read for the few rows that are shown.
+_DETAILS = ("genome", "learning_rate", "heterogeneous", "structure")
+
+
+# A directory with one is a run, even before its first part.
+CONFIG = "config.yaml"
+
+
+def _warn(problem: str) -> None:
+    warnings.warn(problem, stacklevel=4)
+
+
+class Leaderboard:
+    """The rows of one or more runs, as they are when this is made.
+
+    Each path is a run directory (or a URI of one), a directory of Parquet parts, or one such file.
+    Files that cannot be read are left out and named: in `problems`, and by a call of `report`, which
+    by default makes a warning.
+
+    Raises:
+        UserError: if a path holds no run, or nothing in it can be read.
+
+    >>> Leaderboard("no/such/run")
+    Traceback (most recent call last):
+    evoact.errors.UserError: no/such/run: expected a run directory, got nothing there
+    """
+
+    def __init__(self, *paths: str | Path | Location, report: Callable[[str], None] = _warn):
+        if not paths:
+            raise UserError("expected at least one run directory, got none")
+        self.problems: list[str] = []
+        self._report = report
+        self._fetched: list[tempfile.TemporaryDirectory[str]] = []
+        self._parts: list[Part] = []
+        self._sources: list[int] = []
+        for source, path in enumerate(paths):
+            parts = self._open(Location.of(path))
+            self._parts += parts
+            self._sources += [source] * len(parts)
+
+    def __len__(self) -> int:
+        return sum(part.rows for part in self._parts)
+
+    def top(self, n: int = 10) -> pa.Table:
+        """The best `n` candidates, one row each; `.to_pandas()` or `.to_pylist()` for other forms.
+
+        A candidate stands by its mean validation metric on the seeds of its confirmation, or, below all
+        of these, by the mean on those of the search. `seeds` says how many that are: a mean over one is
+        mostly luck. The test columns are null without a confirmation.
+        """
+        if n < 1:
+            raise UserError(f"expected at least 1 candidate to show, got {n}")
+        rows = self._read(COLUMNS)
+        source = np.repeat(self._sources, [part.rows for part in self._parts])
+        ranking = rank(rows, source, n)
+        return _shown(ranking, rows.take(ranking.first), self._rows(ranking.first, _DETAILS))
+
+    def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
+        """The answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
+
+        The query runs in a process of its own, which reaches no files, network or settings.
+
+        Args:
+            seconds: the longest it may take.
+            memory_gb: the most memory it may take.
+
+        Raises:
+            UserError: if it is not one SELECT, is wrong, or needs more time or memory.
+        """
+        try:
+            return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
+        except sql.Damaged as error:
+            before = len(self._parts)
+            self._read(SCHEMA.names)  # finds the damaged files
+            if len(self._parts) == before:
+                raise UserError(f"expected readable parts, got: {error}") from None
+        return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
+
+    def to_arrow(self) -> pa.Table:
+        """All rows with all columns of `SCHEMA`."""
+        return self._read(SCHEMA.names).cast(SCHEMA)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """All rows as a pandas data frame."""
+        return self.to_arrow().to_pandas()
+
+    def _open(self, place: Location) -> list[Part]:
+        try:
+            parts, unreadable = inspect_all(self._files(place))
+        except FileNotFoundError:  # the run was compacted between the listing and the reading
+            parts, unreadable = inspect_all(self._files(place))
+        self._name(unreadable)
+        if not parts and unreadable:
+            raise UserError(f"{place.text}: expected at least one readable part, got none")
+        return parts
+
+    def _files(self, place: Location) -> list[Path]:
+        """The Parquet files of a place, on this machine's disk."""
+        if place.kind() == fs.FileType.NotFound:
+            raise UserError(f"{place.text}: expected a run directory, got nothing there")
+        if place.kind() == fs.FileType.File:
+            directory, names = (
+                Location(place.filesystem, place.path.rpartition("/")[0], place.text),
+                [place.name],
+            )
+        else:
+            directory = parts_directory(place) or place
+            names = directory.names(".parquet")
+            if not names and directory is place and not place.child(CONFIG).exists():
+                raise UserError(
+                    f"{place.text}: expected a run directory, got one without a leaderboard; "
+                    "give the directory that the search was started with (-o)"
+                )
+        local = directory.local
+        return [local / name for name in names] if local else self._fetch(directory, names)
+
+    def _fetch(self, directory: Location, names: list[str]) -> list[Path]:
+        """Copies parts from a remote file system: once here, instead of at every question."""
+        copy = tempfile.TemporaryDirectory(prefix="evoact-")
+        self._fetched.append(copy)
+        for name in names:
+            Path(copy.name, name).write_bytes(directory.child(name).read())
+        return [Path(copy.name, name) for name in names]
+
+    def _read(self, columns: tuple[str, ...] | list[str]) -> pa.Table:
+        rows, unreadable = read(self._parts, columns)
+        self._leave_out(unreadable)
+        return rows
+
+    def _leave_out(self, unreadable: list[Unreadable]) -> None:
+        gone = {item.path for item in unreadable}
+        kept = [pair for pair in zip(self._parts, self._sources, strict=True) if pair[0].path not in gone]
+        if not kept and gone:
+            raise UserError(f"expected at least one readable part, got none: {unreadable[0].problem}")
+        self._parts, self._sources = [part for part, _ in kept], [source for _, source in kept]
+        self._name(unreadable)
+
+    def _name(self, unreadable: list[Unreadable]) -> None:
+        for item in unreadable:
+            self.problems.append(item.problem)
+            self._report(item.problem)
+
+    def _rows(self, indices: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
+        """Some rows by their position among all; reads only the row groups that they are in."""
+        starts = np.cumsum([0] + [part.rows for part in self._parts])
+        tables = [SCHEMA.empty_table().select(columns)]
+        order = np.argsort(indices, kind="stable")
+        which = np.searchsorted(starts, indices[order], side="right") - 1
+        for number in np.unique(which):
+            inside = indices[order][which == number] - starts[number]
+            tables.append(_take(self._parts[number], inside, columns))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return pa.concat_tables(tables, promote_options="default").take(back)
+
+
+def _take(part: Part, rows: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
+    sizes = [part.footer.row_group(i).num_rows for i in range(part.footer.num_row_groups)]
+    starts = np.cumsum([0, *sizes])
+    which = np.searchsorted(starts, rows, side="right") - 1
+    wanted = [name for name in columns if name in part.columns]
+    tables = []
+    with part.open() as file:
+        for group in np.unique(which):
+            table = file.read_row_group(int(group), columns=wanted)
+            tables.append(table.take(rows[which == group] - starts[group]))
+    taken = pa.concat_tables(tables)
+    return taken.cast(pa.schema([SCHEMA.field(name) for name in taken.column_names]))
+
+
+def _shown(ranking: Ranking, ranked: pa.Table, details: pa.Table) -> pa.Table:
+    n = len(ranked)
+    keys = {
+        name: ranked[name].cast(SCHEMA.field(name).type) for name in ("run", "arm", "repeat", "candidate")
+    }
+    columns = {
+        "rank": pa.array(range(1, n + 1), pa.int64()),
+        **keys,
+        "label": pa.array([_label(text) for text in details["genome"].to_pylist()], pa.string()),
+        "val_mean": pa.array(ranking.val, pa.float64()),
+        "seeds": pa.array(ranking.seeds, pa.int64()),
+        # From NaN to null: nothing was tested.
+        "test_mean": pa.array(ranking.test, pa.float64(), from_pandas=True),
+        "test_large_mean": pa.array(ranking.test_large, pa.float64(), from_pandas=True),
+        "learning_rate": details["learning_rate"],
+        "phase": ranked["phase"].cast(pa.string()),
+        "heterogeneous": details["heterogeneous"],
+        "structure": details["structure"],
+    }
+    return pa.table(columns)
+
+
+def _label(text: str | None) -> str:
+    try:
+        return genomes.loads(text or "").label
+    except (UserError, ValueError, KeyError, TypeError):
+        return "(not a genome)"

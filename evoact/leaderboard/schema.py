@@ -1,0 +1,124 @@
+"""The columns of the leaderboard, and a Result as a row and back."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from evoact.genomes import genome as genomes
+from evoact.records import Proposal, Result
+
+# Raised by one whenever a column is added. Files of an older version lack the newer columns, which
+# then read as null; a column never changes its type and never goes.
+SCHEMA_VERSION = 1
+VERSION_KEY = b"evoact.schema_version"
+
+TIME = pa.timestamp("us", tz="UTC")
+COLUMNS: Mapping[str, pa.DataType] = {
+    "run": pa.string(),
+    "arm": pa.string(),
+    "repeat": pa.int64(),
+    "candidate": pa.int64(),
+    "seed": pa.int64(),
+    "phase": pa.string(),
+    "rung": pa.int64(),
+    "state": pa.string(),
+    "strategy": pa.string(),
+    "generation": pa.int64(),
+    "parents": pa.list_(pa.int64()),
+    "proposal": pa.int64(),
+    "told": pa.int64(),
+    "task": pa.string(),
+    "network": pa.string(),
+    "genome": pa.string(),
+    "structure": pa.string(),
+    "fingerprint": pa.string(),
+    "heterogeneous": pa.bool_(),
+    "metric": pa.string(),
+    "direction": pa.string(),
+    "val_metric": pa.float64(),
+    "test_metric": pa.float64(),
+    "test_large_metric": pa.float64(),
+    "train_loss": pa.float64(),
+    "learning_rate": pa.float64(),
+    "steps": pa.int64(),
+    "steps_run": pa.int64(),
+    "n_parameters": pa.int64(),
+    "train_seconds": pa.float64(),
+    "step_seconds_solo": pa.float64(),
+    "pack": pa.string(),
+    "pack_size": pa.int64(),
+    "device": pa.string(),
+    "artifact": pa.string(),
+    "participation_ratio": pa.float64(),
+    "context": pa.string(),
+    "error": pa.string(),
+    "started_at": TIME,
+    "finished_at": TIME,
+}
+SCHEMA = pa.schema(list(COLUMNS.items()), metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
+
+# A trained network, exactly once.
+KEY = ("arm", "repeat", "candidate", "seed", "phase", "rung")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SAME_NAME = ({field.name for field in dataclasses.fields(Result)} & set(COLUMNS)) - {"proposal"}
+_OF_PROPOSAL = ({field.name for field in dataclasses.fields(Proposal)} & set(COLUMNS)) - {"genome", "parents"}
+
+
+def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
+    """A result as one row: plain values under the names of `SCHEMA`.
+
+    Times (seconds since 1970) become timestamps rounded to microseconds, 0 a null. `learned` is not
+    in the row: the writer stores it as an artifact.
+    """
+    proposal = result.proposal
+    return {
+        "run": run,
+        "task": task,
+        "network": network,
+        "proposal": proposal.index,
+        "genome": genomes.dumps(proposal.genome),
+        "heterogeneous": proposal.genome.heterogeneous,
+        "learning_rate": dict(proposal.genome.hyperparameters).get("learning_rate"),
+        "parents": list(proposal.parents),
+        **{name: getattr(proposal, name) for name in _OF_PROPOSAL},
+        **{name: getattr(result, name) for name in _SAME_NAME},
+        "started_at": _to_time(result.started_at),
+        "finished_at": _to_time(result.finished_at),
+    }
+
+
+def result(row: Mapping[str, Any]) -> Result:
+    """The inverse of `row`, for replay on resume: all of the result except `learned`.
+
+    A column that is missing or null, as in files of an older version, takes the field's default.
+    """
+    present = {name: value for name, value in row.items() if value is not None}
+    proposal = Proposal(
+        index=present["proposal"],
+        genome=genomes.loads(present["genome"]),
+        parents=tuple(present.get("parents", ())),
+        **{name: present[name] for name in _OF_PROPOSAL & present.keys()},
+    )
+    fields: dict[str, Any] = {name: present[name] for name in _SAME_NAME & present.keys()}
+    for name in {"started_at", "finished_at"} & present.keys():
+        fields[name] = _from_time(present[name])
+    return Result(proposal=proposal, **fields)
+
+
+def table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table of `SCHEMA`, its version in the metadata."""
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _to_time(seconds: float) -> datetime | None:
+    # Through whole microseconds: datetime.fromtimestamp rounds differently on some platforms.
+    return _EPOCH + round(seconds * 1e6) * _MICROSECOND if seconds else None
+
+
+def _from_time(time: datetime) -> float:
+    return (time - _EPOCH) // _MICROSECOND / 1e6

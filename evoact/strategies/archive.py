@@ -1,0 +1,128 @@
+"""All that a search has learnt: one entry per distinct candidate, with its scores.
+
+Strategies propose from the archive alone, and the archive is a function of the set of results that
+entered it, in proposal order; that is what makes replay exact. It keeps a short text per candidate,
+no objects, so that a hundred thousand of them stay small.
+"""
+
+import copy
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evoact.genomes.genome import Genome, dumps, loads
+from evoact.records import Result
+from evoact.strategies.denoise import Posterior, posterior
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A candidate as seen from outside: its id, genome, denoised score and number of evaluations."""
+
+    index: int
+    genome: Genome
+    fingerprint: str
+    score: float
+    evaluations: int
+
+
+class Archive:
+    """Candidates in order of first result; `row` below is a candidate's position in it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
+        self._texts: list[str] = []
+        self._indices = array("q")
+        self._counts = array("q")
+        self._failures = array("q")
+        self._means = array("d")
+        self._squares = array("d")
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def copy(self) -> "Archive":
+        """An independent archive with the same entries."""
+        return copy.deepcopy(self)
+
+    def add(self, result: Result) -> None:
+        """Enters a result. A failure, or a score that is not finite, counts against its candidate."""
+        proposal = result.proposal
+        row = self.rows.get(proposal.fingerprint)
+        if row is None:
+            row = self._new(proposal.fingerprint, proposal.candidate, proposal.genome)
+        if proposal.context:
+            self.by_context.setdefault(proposal.context, {})[row] = None
+        score = result.score
+        if score is None or not math.isfinite(score):
+            self._failures[row] += 1
+            return
+        self._counts[row] += 1  # Welford 1962
+        step = score - self._means[row]
+        self._means[row] += step / self._counts[row]
+        self._squares[row] += step * (score - self._means[row])
+
+    def _new(self, fingerprint: str, candidate: int, genome: Genome) -> int:
+        row = len(self._texts)
+        self.rows[fingerprint] = row
+        self._texts.append(dumps(genome))
+        self._indices.append(candidate)
+        self._counts.append(0)
+        self._failures.append(0)
+        self._means.append(0.0)
+        self._squares.append(0.0)
+        return row
+
+    def genome(self, row: int) -> Genome:
+        return loads(self._texts[row])
+
+    def text(self, row: int) -> str:
+        """The genome as compact JSON."""
+        return self._texts[row]
+
+    def index(self, row: int) -> int:
+        """The candidate's id in the run."""
+        return self._indices[row]
+
+    def evaluations(self, row: int) -> int:
+        """How many usable scores it has."""
+        return self._counts[row]
+
+    def usable(self) -> np.ndarray:
+        """Rows that have a score and never failed: the only ones to breed from or to return."""
+        counts, failures = np.array(self._counts), np.array(self._failures)
+        return np.flatnonzero((counts > 0) & (failures == 0))
+
+    def posterior(self, rows: np.ndarray) -> Posterior:
+        """The denoised scores of these usable rows, in their order."""
+        return posterior(
+            np.array(self._means)[rows], np.array(self._counts)[rows], np.array(self._squares)[rows]
+        )
+
+    def best(self, k: int) -> list[Candidate]:
+        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated."""
+        rows = self.usable()
+        scores = self.posterior(rows).mean
+        counts = np.array(self._counts)[rows]
+        order = np.lexsort((rows, -counts, -scores))[:k]
+        fingerprints = list(self.rows)
+        return [
+            Candidate(
+                self._indices[row], self.genome(row), fingerprints[row], float(scores[i]), int(counts[i])
+            )
+            for i, row in zip(order.tolist(), rows[order].tolist(), strict=True)
+        ]
+
+
+def scores_by_context(archive: Archive) -> Mapping[str, Sequence[float]]:
+    """The denoised scores of the usable candidates that were proposed under each context."""
+    rows = archive.usable()
+    scores = dict(zip(rows.tolist(), archive.posterior(rows).mean.tolist(), strict=True))
+    return {
+        context: [scores[row] for row in members if row in scores]
+        for context, members in archive.by_context.items()
+    }

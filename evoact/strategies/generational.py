@@ -1,0 +1,235 @@
+"""Ask and tell for every generational strategy: numbering, replicates, duplicates, replay."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from evoact.errors import UserError
+from evoact.genomes.genome import Site, canonical, fingerprint, structure
+from evoact.records import Proposal, Result
+from evoact.strategies.archive import Archive, Candidate
+from evoact.strategies.strategy import Draft, Proposer
+
+# After so many generations in a row without anything new, a space counts as exhausted.
+PATIENCE = 50
+
+
+class _Cohort:
+    """The indices [first, end) of a generation; those below `complete` have their results."""
+
+    def __init__(self, first: int, end: int):
+        self.first, self.end, self.complete = first, end, first
+
+
+class Generational:
+    """A strategy that proposes generation after generation, at most `networks` proposals in all.
+
+    A generation is formed once all results of the ones before were told (at once where the proposer
+    is independent), so what is proposed depends on the *set* of results, never on their order or on
+    the number of workers. The same genome, seed and steps are never proposed twice.
+
+    Args:
+        proposer: what to propose.
+        sites: the network's activation sites.
+        networks: the budget, in proposals.
+        steps: the budget of each proposal.
+        replicates: seeds rotate over 0 .. replicates - 1, one per generation.
+        first_index: where the ask index starts; the phases of a run share it.
+        earlier: the complete results of earlier phases of the run: their candidates keep their ids,
+            and those of as many steps count as evaluated.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        sites: Sequence[Site],
+        *,
+        networks: int,
+        steps: int,
+        replicates: int = 10,
+        phase: str = "search",
+        first_index: int = 0,
+        earlier: Iterable[Result] = (),
+    ):
+        for name, value in (("networks", networks), ("steps", steps), ("replicates", replicates)):
+            if value < 1:
+                raise UserError(f"expected {name} of at least 1, got {value}")
+        self._proposer = proposer
+        self._sites = tuple(sites)
+        self._steps = steps
+        self._replicates = replicates
+        self._phase = phase
+        self._first = first_index
+        self._next = first_index
+        self._end = first_index + networks
+        self._archive = Archive()
+        self._candidates: dict[str, int] = {}
+        self._used: set[tuple[int, int]] = set()  # (candidate, seed)
+        self._generation = 0  # the next to be formed
+        self._empty = 0
+        self._exhausted = False
+        self._queue: deque[Proposal] = deque()
+        self._open: dict[int, Proposal] = {}  # proposals without a result, by index
+        self._cohorts: deque[_Cohort] = deque()  # formed, not yet absorbed
+        self._arrived: dict[int, Result] = {}  # results of those
+        self._stored: dict[int, Result] = {}  # of an interrupted run
+        for result in sorted(earlier, key=lambda r: r.proposal.index):
+            self._candidates.setdefault(result.proposal.fingerprint, result.proposal.candidate)
+            if result.proposal.steps == steps:
+                self._used.add((result.proposal.candidate, result.proposal.seed))
+                self._archive.add(result)
+
+    @property
+    def finished(self) -> bool:
+        self._refill()
+        return not self._open
+
+    def ask(self, n: int) -> list[Proposal]:
+        asked: list[Proposal] = []
+        while len(asked) < n:
+            self._refill()
+            if not self._queue:
+                break
+            asked.append(self._queue.popleft())
+        return asked
+
+    def tell(self, results: Iterable[Result]) -> None:
+        for result in results:
+            index = result.proposal.index
+            if index not in self._open:
+                raise ValueError(f"expected a result of a pending proposal, got index {index}")
+            del self._open[index]
+            self._arrived[index] = result
+        self._absorb()
+
+    def recommend(self, k: int) -> list[Candidate]:
+        if not self._arrived:
+            return self._archive.best(k)
+        archive = self._archive.copy()
+        for index in sorted(self._arrived):
+            archive.add(self._arrived[index])
+        return archive.best(k)
+
+    def replay(self, results: Iterable[Result]) -> None:
+        if self._next > self._first or self._generation:
+            raise ValueError("expected replay before the first ask")
+        self._stored = {result.proposal.index: result for result in results}
+        for index in self._stored:
+            if not self._first <= index < self._end:
+                raise UserError(
+                    f"expected stored proposals {self._first} to {self._end - 1}, got {index}; "
+                    "resume with the configuration of the run"
+                )
+        self._absorb_stored_generations()
+        while self._stored and self._may_form():
+            self._form()
+
+    # --- generations ----------------------------------------------------------------------------
+
+    def _may_form(self) -> bool:
+        waiting = self._cohorts and not self._proposer.independent
+        return not waiting and not self._exhausted and self._next < self._end
+
+    def _refill(self) -> None:
+        while not self._queue and self._may_form():
+            self._form()
+
+    def _form(self) -> None:
+        """Numbers the drafts of the next generation; those with a stored result are told at once."""
+        drafts = self._proposer.propose(self._generation, self._archive)
+        first = self._next
+        told = 0 if self._proposer.independent else first - self._first
+        for draft in drafts:
+            proposal = self._numbered(draft, told) if self._next < self._end else None
+            if proposal is not None:
+                self._open[proposal.index] = proposal
+        self._generation += 1
+        self._empty = 0 if self._next > first else self._empty + 1
+        self._exhausted = not drafts or self._empty == PATIENCE
+        if self._next > first:
+            self._cohorts.append(_Cohort(first, self._next))
+        for index in range(first, self._next):
+            if index in self._stored:
+                self.tell([self._matched(index)])
+            else:
+                self._queue.append(self._open[index])
+
+    def _numbered(self, draft: Draft, told: int) -> Proposal | None:
+        genome = canonical(draft.genome, self._sites)
+        name = fingerprint(genome)
+        candidate = self._candidates.get(name, self._next)
+        seed = self._free_seed(candidate) if draft.seed is None else draft.seed
+        if seed is None or (candidate, seed) in self._used:
+            return None
+        self._candidates[name] = candidate
+        self._used.add((candidate, seed))
+        self._next += 1
+        return Proposal(
+            index=self._next - 1,
+            candidate=candidate,
+            genome=genome,
+            structure=structure(genome),
+            fingerprint=name,
+            seed=seed,
+            steps=self._steps,
+            phase=self._phase,
+            strategy=self._proposer.name,
+            generation=self._generation,
+            parents=draft.parents,
+            told=told,
+            context=draft.context,
+        )
+
+    def _free_seed(self, candidate: int) -> int | None:
+        """The generation's replicate, or the candidate's next unused one; None if all are used."""
+        for step in range(self._replicates):
+            seed = (self._generation + step) % self._replicates
+            if (candidate, seed) not in self._used:
+                return seed
+        return None
+
+    def _absorb(self) -> None:
+        """Enters complete generations into the archive, in proposal order."""
+        while self._cohorts:
+            cohort = self._cohorts[0]
+            while cohort.complete < cohort.end and cohort.complete not in self._open:
+                cohort.complete += 1
+            if cohort.complete < cohort.end:
+                return
+            for index in range(cohort.first, cohort.end):
+                self._archive.add(self._arrived.pop(index))
+            self._cohorts.popleft()
+
+    # --- replay ---------------------------------------------------------------------------------
+
+    def _matched(self, index: int) -> Result:
+        result, proposal = self._stored.pop(index), self._open[index]
+        stored = (result.proposal.fingerprint, result.proposal.seed, result.proposal.steps)
+        if stored != (proposal.fingerprint, proposal.seed, proposal.steps):
+            raise UserError(
+                f"expected proposal {index} to be {proposal.fingerprint} with seed {proposal.seed}, got "
+                f"{stored[0]} with seed {stored[1]} in the stored run; "
+                "resume with the configuration of the run"
+            )
+        return result
+
+    def _absorb_stored_generations(self) -> None:
+        """Takes generations whose rows are all there without forming them again.
+
+        A generation is known to be complete when the next one's first index follows its last.
+        """
+        rows: dict[int, list[int]] = {}
+        for index in sorted(self._stored):
+            rows.setdefault(self._stored[index].proposal.generation, []).append(index)
+        order = sorted(rows)
+        for generation, following in pairwise(order):
+            if rows[generation] != list(range(self._next, rows[following][0])):
+                return
+            for index in rows[generation]:
+                result = self._stored.pop(index)
+                proposal = result.proposal
+                self._candidates.setdefault(proposal.fingerprint, proposal.candidate)
+                self._used.add((proposal.candidate, proposal.seed))
+                self._archive.add(result)
+            self._next = rows[following][0]
+            self._generation = generation + 1

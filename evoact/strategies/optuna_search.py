@@ -1,0 +1,137 @@
+"""Optuna's TPE (Bergstra et al. 2011) over the flat encoding of genomes.
+
+The only module that imports Optuna. A study is built anew from the archive for each generation, and
+each ask has a fresh sampler with a seed of its own: what is proposed depends on the archive alone,
+so a replayed search continues exactly.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from evoact.errors import UserError
+from evoact.genomes.encoding import Chooser, Domain, Value, decode, domains, encode
+from evoact.genomes.genome import loads
+from evoact.genomes.space import SearchSpace
+from evoact.seeding import derive, python_random
+from evoact.strategies.archive import Archive
+from evoact.strategies.strategy import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finished trial: its choices, their domains, and its score; None if it failed, never NaN."""
+
+    values: Mapping[str, Value]
+    domains: Mapping[str, Domain]
+    score: float | None
+
+
+class _Asked:
+    """A chooser that lets an Optuna trial decide, and remembers."""
+
+    def __init__(self, trial: Trial):
+        self._trial = trial
+
+    def category(self, name: str, options: tuple[str, ...]) -> str:
+        return str(self._trial.suggest_categorical(name, options))
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return self._trial.suggest_int(name, low, high)
+
+
+def suggest(history: Sequence[Told], count: int, seed: int, choose: Callable[[Chooser], None]) -> None:
+    """Has TPE answer `choose` so often, one trial after another, from this history.
+
+    The trials of a batch stay open, and TPE keeps away from open trials (constant liar, Ginsbourger
+    et al. 2010), so that a batch is not one point many times.
+    """
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its experimental options warn at every use
+            study = optuna.create_study(direction="maximize")
+            study.add_trials([_frozen(told) for told in history])
+            for i in range(count):
+                study.sampler = optuna.samplers.TPESampler(
+                    seed=derive(seed, i) % 2**32,
+                    n_startup_trials=0,
+                    multivariate=True,
+                    constant_liar=True,
+                )
+                choose(_Asked(study.ask()))
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _frozen(told: Told) -> FrozenTrial:
+    distributions = {name: _distribution(domain) for name, domain in told.domains.items()}
+    if told.score is None:
+        return create_trial(state=TrialState.FAIL, params=dict(told.values), distributions=distributions)
+    return create_trial(value=told.score, params=dict(told.values), distributions=distributions)
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    if isinstance(domain[0], str):
+        return CategoricalDistribution(domain)
+    low, high = domain
+    return IntDistribution(int(low), int(high))
+
+
+@dataclass(frozen=True)
+class OptunaSearch:
+    """Generations of `batch` proposals: `elites` re-evaluated on fresh replicates, the rest TPE's.
+
+    TPE is told one trial per candidate, in the order of first proposal, with its canonical encoding
+    and its shrunken mean; a candidate that ever failed is told as failed. The first `startup`
+    candidates are stratified random samples.
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    batch: int = 16
+    elites: int = 3
+    startup: int = 20
+
+    name = "optuna"
+    independent = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.elites < self.batch:
+            raise UserError(f"expected fewer elites than the batch of {self.batch}, got {self.elites}")
+
+    def propose(self, generation: int, archive: Archive) -> list[Draft]:
+        seed = derive(self.seed, "optuna", generation)
+        if len(archive) < self.startup:
+            return [Draft(self.space.sample(python_random(seed, i))) for i in range(self.batch)]
+        elites = [Draft(c.genome, parents=(c.index,)) for c in archive.best(self.elites)]
+        drafts: list[Draft] = []
+        suggest(
+            self._history(archive),
+            self.batch - len(elites),
+            seed,
+            lambda chooser: drafts.append(Draft(decode(self.space, chooser))),
+        )
+        return elites + drafts
+
+    def _history(self, archive: Archive) -> list[Told]:
+        usable = archive.usable()
+        scores = dict(zip(usable.tolist(), archive.posterior(usable).mean.tolist(), strict=True))
+        encoded = [_encoded(self.space, archive.text(row)) for row in range(len(archive))]
+        return [Told(*pair, scores.get(row)) for row, pair in enumerate(encoded) if pair is not None]
+
+
+@lru_cache(maxsize=16384)
+def _encoded(space: SearchSpace, text: str) -> tuple[dict[str, Value], dict[str, Domain]] | None:
+    """A genome's choices and their domains, from its JSON text; None if it is not in the space."""
+    genome = loads(text)
+    if not space.contains(genome):
+        return None
+    values = encode(space, genome)
+    return values, domains(space, values)

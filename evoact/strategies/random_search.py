@@ -1,0 +1,27 @@
+"""Random search: every proposal an independent draw from the space."""
+
+from dataclasses import dataclass
+
+from evoact.genomes.space import SearchSpace
+from evoact.seeding import python_random
+from evoact.strategies.archive import Archive
+from evoact.strategies.strategy import Draft
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """Draws stratified over canonical counts (see `SearchSpace.sample`), `batch` to a generation."""
+
+    space: SearchSpace
+    seed: int = 0
+    batch: int = 64
+
+    name = "random"
+    independent = True
+
+    def propose(self, generation: int, archive: Archive) -> list[Draft]:
+        start = generation * self.batch
+        return [
+            Draft(self.space.sample(python_random(self.seed, "random", i)))
+            for i in range(start, start + self.batch)
+        ]

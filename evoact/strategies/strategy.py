@@ -1,0 +1,82 @@
+"""The contract between a search and what executes it: ask and tell, by id, in any order.
+
+Strategies know neither how networks are trained nor where. Most are *generational*: a pure function
+from the archive to the next generation of drafts, wrapped by `evoact.strategies.generational`, which
+does all the bookkeeping once for all of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from evoact.genomes.genome import Genome
+from evoact.records import Proposal, Result
+from evoact.strategies.archive import Archive, Candidate
+
+
+class Strategy(Protocol):
+    """What execution needs of a search."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that was proposed was told and nothing more will come."""
+        ...
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to n proposals; none means that more must be told first, or that the search has finished."""
+        ...
+
+    def tell(self, results: Iterable[Result]) -> None:
+        """Takes results of pending proposals, in any order; failures are results too.
+
+        Raises:
+            ValueError: for a result whose proposal is not pending.
+        """
+        ...
+
+    def replay(self, results: Iterable[Result]) -> None:
+        """Takes the stored results of an interrupted run, in any order, before the first ask.
+
+        Afterwards the strategy is where it was: it proposes what is still missing, then what an
+        undisturbed run would have.
+
+        Raises:
+            UserError: if the results cannot be of this search.
+        """
+        ...
+
+    def recommend(self, k: int) -> list[Candidate]:
+        """At most k candidates for confirmation, the best first, by denoised score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A genome to be evaluated, before it is numbered.
+
+    `seed` None takes the replicate of the generation, or the candidate's next unused one; a draft
+    whose seed was used, or whose candidate has used all replicates, is dropped.
+    """
+
+    genome: Genome
+    parents: tuple[int, ...] = ()
+    seed: int | None = None
+    context: str = ""
+
+
+class Proposer(Protocol):
+    """The idea of a generational search, a pure function: same generation and archive, same drafts.
+
+    `name` is the strategy's name in the leaderboard. Where `independent` holds, drafts do not depend
+    on results, and generations need not wait for each other.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def independent(self) -> bool: ...
+
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
+        """The drafts of a generation, from the results of the ones before; none ends the search."""
+        ...

@@ -1,0 +1,139 @@
+"""What a task is: arrays split once and for all, a loss to train on, a metric to be judged by."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Split:
+    """`inputs` float32 [n, *shape]; `targets` int64 classes [n] or float32 values [n, outputs]."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class Task(Protocol):
+    """A table entry of `evoact.tasks.TASKS` makes one from its own flat arguments."""
+
+    @property
+    def metric(self) -> str:
+        """`accuracy` (a fraction) or `mse`."""
+        ...
+
+    @property
+    def direction(self) -> str:
+        """`maximize` or `minimize`, what is better for the metric."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def n_outputs(self) -> int: ...
+
+    def splits(self) -> Mapping[str, Split]:
+        """`train`, `validation` and `test`, and `test_large` where there is one; the same in every
+        process."""
+        ...
+
+    def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
+        """The mean loss of each member over its batch.
+
+        Args:
+            outputs: [K, B, n_outputs]
+            targets: [1, B] or [K, B] classes, or [1 or K, B, n_outputs] values
+            members: K names, for tasks that treat members differently (`faulty`)
+
+        Returns:
+            [K]
+        """
+        ...
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]."""
+    k, _, _ = outputs.shape
+    log_p = F.log_softmax(outputs, dim=2)
+    return -log_p.gather(2, targets.expand(k, -1).unsqueeze(2)).squeeze(2).mean(dim=1)
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error of each member: outputs [K, B, D], targets [1 or K, B, D] -> [K]."""
+    return (outputs - targets).square().mean(dim=(1, 2))
+
+
+def correct(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Which examples each member classifies correctly: outputs [K, B, C], targets [B] -> bool [K, B]."""
+    return outputs.argmax(dim=2) == targets
+
+
+def metric_values(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The task's metric per member over a whole split: [K, n, C], [n, ...] -> [K], float64."""
+    if metric == "accuracy":
+        return correct(outputs, targets).double().mean(dim=1)
+    return (outputs.double() - targets.double()).square().mean(dim=(1, 2))
+
+
+@dataclass(frozen=True)
+class ArrayTask:
+    """A task whose splits are arrays: classification into `n_outputs` classes, or regression.
+
+    `load` is called when the arrays are first needed, so that a config can be checked without them.
+    """
+
+    input_shape: tuple[int, ...]
+    n_outputs: int
+    classification: bool
+    load: Callable[[], Mapping[str, Split]]
+
+    @property
+    def metric(self) -> str:
+        return "accuracy" if self.classification else "mse"
+
+    @property
+    def direction(self) -> str:
+        return "maximize" if self.classification else "minimize"
+
+    def splits(self) -> Mapping[str, Split]:
+        return self.load()
+
+    def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
+        return cross_entropy(outputs, targets) if self.classification else squared_error(outputs, targets)
+
+
+def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:
+    """All inputs shifted and scaled by the training split's mean and standard deviation (one pair for
+    all features, so that the relative scale of features stays)."""
+    mean = float(splits["train"].inputs.mean())
+    scale = float(splits["train"].inputs.std()) or 1.0
+    return {
+        name: Split(((s.inputs - mean) / scale).astype(np.float32), s.targets) for name, s in splits.items()
+    }
+
+
+def split_indices(n: int, fractions: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
+    """A random partition of 0..n-1 into parts of about these fractions, all of them non-empty.
+
+    >>> [len(p) for p in split_indices(10, (0.6, 0.2, 0.2), np.random.default_rng(0))]
+    [6, 2, 2]
+    """
+    bounds = [round(n * math.fsum(fractions[: i + 1])) for i in range(len(fractions) - 1)]
+    return np.split(rng.permutation(n), bounds)
+
+
+def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A split as tensors; integer targets stay integers, float targets take `dtype`."""
+    targets = torch.as_tensor(split.targets, device=device)
+    if targets.is_floating_point():
+        targets = targets.to(dtype)
+    return torch.as_tensor(split.inputs, device=device, dtype=dtype), targets

@@ -1,0 +1,85 @@
+"""A pack that raises, hangs or does not fit costs its guilty member alone: it is bisected to it."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from evoact.errors import UserError
+from evoact.training.packed import Member, Outcome
+
+
+class TimeLimit(BaseException):
+    """Raised in the middle of a pack that ran too long; not an `Exception`, so that no task's own
+    error handling can swallow it."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TimeLimit in this block after `seconds` of wall time.
+
+    Works in the main thread of a process (where Ray runs its actors, too); elsewhere, and for None,
+    there is no limit.
+    """
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(number: int, frame: FrameType | None) -> None:
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def train_isolated(
+    members: Sequence[Member],
+    train: Callable[[Sequence[Member]], list[Outcome]],
+    seconds: float | None = None,
+) -> list[Outcome]:
+    """`train(members)`, halved again and again where it fails, until each failure is one member's.
+
+    Args:
+        members: the pack
+        train: trains any part of it
+        seconds: wall time allowed to each call of `train`
+
+    Returns:
+        One outcome per member: what `train` said, or `failed`, `timed_out` or `out_of_memory`.
+
+    Raises:
+        UserError: as `train` raised it; a user's mistake is no member's failure.
+    """
+    try:
+        with time_limit(seconds):
+            return train(members)
+    except UserError:
+        raise
+    except TimeLimit:
+        state, error = "timed_out", f"not finished after {seconds:g} s"
+    except Exception as exception:
+        error = f"{type(exception).__name__}: {exception}"
+        state = "out_of_memory" if _out_of_memory(exception) else "failed"
+    if len(members) == 1:
+        return [Outcome(state, error=error)]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(members) // 2
+    return [
+        *train_isolated(members[:half], train, seconds),
+        *train_isolated(members[half:], train, seconds),
+    ]
+
+
+def _out_of_memory(exception: Exception) -> bool:
+    return isinstance(exception, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(exception, RuntimeError) and "can't allocate memory" in str(exception)
+    )

@@ -1,0 +1,145 @@
+"""Gradient optimizers for packs: every member its own learning rate, updates written out by hand.
+
+`torch.optim` takes one learning rate for a tensor, and its fused kernels round the tail of a tensor
+differently, which would tie a member's result to its neighbours. These updates are element by
+element, so a member's trajectory is the same in any pack. Parameters are [K, ...], learning rates [K].
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Optimizer(Protocol):
+    """Updates the parameters it was made for, in place."""
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """One update; gradients in the order and shapes of the parameters."""
+        ...
+
+    def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Go on with these members (indices) only; `parameters` are their tensors."""
+        ...
+
+
+def _per_member(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """`values` [K] shaped to broadcast against each parameter."""
+    return [values.to(p.dtype).view(-1, *([1] * (p.dim() - 1))) for p in parameters]
+
+
+class SGD:
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013, as PyTorch writes it):
+    u <- mu u + g, p <- p - lr u."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        learning_rates: Tensor,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ):
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.parameters = list(parameters)
+        self.learning_rates = learning_rates
+        self.rates = _per_member(-learning_rates, parameters)
+        self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            if self.weight_decay:
+                g = g.add(p, alpha=self.weight_decay)
+            if self.momentum:
+                g = self.velocity[i].mul_(self.momentum).add_(g)
+            p.addcmul_(g, self.rates[i])
+
+    def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+        self.learning_rates = self.learning_rates[members]
+        self.rates = _per_member(-self.learning_rates, parameters)
+        self.velocity = [v[members] for v in self.velocity]
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1), weight decay added to the gradient as in PyTorch."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        learning_rates: Tensor,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        self.beta1, self.beta2, self.eps, self.weight_decay = beta1, beta2, eps, weight_decay
+        self.parameters = list(parameters)
+        self.learning_rates = learning_rates
+        self.t = 0
+        self.m = [torch.zeros_like(p) for p in parameters]
+        self.v = [torch.zeros_like(p) for p in parameters]
+        self.work = [torch.empty_like(p) for p in parameters]
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        self.t += 1
+        # The bias corrections folded into the step size and eps, which saves two passes over memory.
+        correction = math.sqrt(1 - self.beta2**self.t)
+        rates = _per_member(-self.learning_rates * (correction / (1 - self.beta1**self.t)), self.parameters)
+        for p, g, m, v, work, rate in zip(
+            self.parameters, gradients, self.m, self.v, self.work, rates, strict=True
+        ):
+            if self.weight_decay:
+                g = g.add(p, alpha=self.weight_decay)
+            m.lerp_(g, 1 - self.beta1)
+            v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
+            torch.sqrt(v, out=work).add_(self.eps * correction)
+            p.addcmul_(torch.div(m, work, out=work), rate)
+
+    def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+        self.learning_rates = self.learning_rates[members]
+        self.m = [m[members] for m in self.m]
+        self.v = [v[members] for v in self.v]
+        self.work = [torch.empty_like(p) for p in parameters]
+
+
+class RMSprop:
+    """RMSprop (Tieleman & Hinton 2012) with optional momentum, as PyTorch writes it."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        learning_rates: Tensor,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ):
+        self.alpha, self.eps, self.momentum, self.weight_decay = alpha, eps, momentum, weight_decay
+        self.parameters = list(parameters)
+        self.learning_rates = learning_rates
+        self.rates = _per_member(-learning_rates, parameters)
+        self.v = [torch.zeros_like(p) for p in parameters]
+        self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            if self.weight_decay:
+                g = g.add(p, alpha=self.weight_decay)
+            self.v[i].mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
+            update = g / self.v[i].sqrt().add_(self.eps)
+            if self.momentum:
+                update = self.velocity[i].mul_(self.momentum).add_(update)
+            p.addcmul_(update, self.rates[i])
+
+    def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+        self.learning_rates = self.learning_rates[members]
+        self.rates = _per_member(-self.learning_rates, parameters)
+        self.v = [v[members] for v in self.v]
+        self.velocity = [u[members] for u in self.velocity]
+
+
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

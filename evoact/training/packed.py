@@ -1,0 +1,276 @@
+"""The one training loop: K candidates as one tensor program; an ordinary training run is a pack of one.
+
+Members of a pack may differ in everything that a genome holds (base functions, hulls, assignments,
+learning rate), in seed and in number of steps. They share the network's shape, the task, the batch
+size and the optimizer's other settings. A member's result does not depend on its neighbours.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.activations.heterogeneous import SitePlan
+from evoact.activations.plan import initial_parameters, plan_site, site_parameter_count
+from evoact.genomes.genome import Genome
+from evoact.networks.network import Network, parameter_count
+from evoact.records import COMPLETED
+from evoact.registry import lookup
+from evoact.seeding import derive
+from evoact.tasks.task import Task, metric_values, to_device
+from evoact.training.batches import Batches
+from evoact.training.optimizers import OPTIMIZERS, Optimizer
+
+EVALUATION_EXAMPLES = 1000  # at a time; fixed, so that results do not depend on free memory
+LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches."""
+
+    genome: Genome
+    name: str
+    seed: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What all members of a pack share."""
+
+    batch_size: int = 100
+    optimizer: str = "adam"
+    optimizer_arguments: Mapping[str, float] = field(default_factory=dict)
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a member; `metrics` by split, `learned` the tensors that were asked for."""
+
+    state: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    train_loss: float | None = None
+    n_parameters: int = 0
+    steps_run: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Pack:
+    """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
+    site's activations under `SITE.activation`, padded with zeros to the longest member."""
+
+    members: list[Member]
+    network: Network
+    task: Task
+    parameters: dict[str, Tensor]
+    plans: dict[str, SitePlan]
+    optimizer: Optimizer
+    batches: Batches
+    step: int
+    recent_losses: list[Tensor]
+
+    def activate(self, site: str, z: Tensor) -> Tensor:
+        return self.plans[site](z, self.parameters[f"{site}.activation"])
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        return self.network.forward(self.parameters, self.activate, inputs)
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self.task.losses(self.outputs(inputs), targets, [m.name for m in self.members])
+
+
+def start_pack(
+    members: Sequence[Member],
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int,
+    device: torch.device,
+) -> Pack:
+    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet."""
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    drawn = [initial_member(m, network, run_seed) for m in members]
+    parameters = {
+        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
+        .to(device, dtype)
+        .requires_grad_()
+        for name in drawn[0]
+    }
+    trained = [p for p in parameters.values() if p.numel()]
+    rates = torch.tensor(
+        [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
+    )
+    optimizer = lookup(OPTIMIZERS, "optimizer", settings.optimizer)
+    inputs, targets = to_device(task.splits()["train"], device, dtype)
+    return Pack(
+        members=list(members),
+        network=network,
+        task=task,
+        parameters=parameters,
+        plans=plan_sites(members, network, device),
+        optimizer=optimizer(trained, rates, **settings.optimizer_arguments),
+        batches=Batches(inputs, targets, settings.batch_size, run_seed),
+        step=0,
+        recent_losses=[],
+    )
+
+
+def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
+    """A member's initial parameters in float64, so that precisions start from the same numbers."""
+    weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
+    result = {}
+    for p in network.parameters:
+        draw = torch.rand(p.shape, generator=weights, dtype=torch.float64)
+        result[p.name] = (draw * 2 - 1) / p.fan_in**0.5
+    learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
+    for site in member.genome.sites:
+        result[f"{site.site}.activation"] = initial_parameters(site, learned)
+    return result
+
+
+def plan_sites(members: Sequence[Member], network: Network, device: torch.device) -> dict[str, SitePlan]:
+    """How each site's activations are evaluated for these members."""
+    return {
+        site.name: plan_site([m.genome.sites[i] for m in members], device)
+        for i, site in enumerate(network.sites)
+    }
+
+
+def train_step(pack: Pack) -> Tensor:
+    """One optimizer step of every member; returns their losses [K] before it."""
+    inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
+    losses = pack.losses(inputs, targets)
+    trained = [p for p in pack.parameters.values() if p.numel()]
+    gradients = torch.autograd.grad(losses.sum(), trained)
+    with torch.no_grad():
+        pack.optimizer.step(gradients)
+    pack.step += 1
+    return losses.detach()
+
+
+def keep_members(pack: Pack, keep: Sequence[int]) -> None:
+    """Go on with these members only."""
+    index = torch.tensor(keep, device=next(iter(pack.parameters.values())).device)
+    pack.members = [pack.members[i] for i in keep]
+    with torch.no_grad():
+        pack.parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
+        pack.optimizer.keep(index, [p for p in pack.parameters.values() if p.numel()])
+        pack.recent_losses = [loss[index] for loss in pack.recent_losses]
+    # The activations' parameters stay padded to the longest member that ever was in the pack.
+    padded = {n: p.shape[1] for n, p in pack.parameters.items() if n.endswith(".activation")}
+    pack.plans = {
+        site: plan_site([m.genome.sites[i] for m in pack.members], index.device, padded[f"{site}.activation"])
+        for i, site in enumerate(pack.plans)
+    }
+
+
+def train_pack(
+    members: Sequence[Member],
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int = 0,
+    device: torch.device | str = "cpu",
+    evaluate: Sequence[str] = ("validation",),
+    keep: str = "activations",
+) -> list[Outcome]:
+    """Train all members to their number of steps and evaluate them at their last step.
+
+    Args:
+        members: one or more networks; each site's widths agree
+        evaluate: names of the splits to evaluate (those the task lacks are left out)
+        keep: what `Outcome.learned` holds: `activations` (the sites' own parameters) or `all`
+
+    Returns:
+        One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
+        the outputs are no longer finite.
+    """
+    started = time.perf_counter()
+    device = torch.device(device)
+    pack = start_pack(members, network, task, settings, run_seed, device)
+    outcomes: dict[str, Outcome] = {}
+    for stop in sorted({m.steps for m in members}):
+        while pack.step < stop:
+            pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
+        ended = [i for i, m in enumerate(pack.members) if m.steps == stop]
+        results = evaluate_members(pack, evaluate, keep)
+        outcomes |= {pack.members[i].name: results[i] for i in ended}
+        if len(outcomes) < len(members):
+            keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
+    seconds = (time.perf_counter() - started) / len(members)
+    return [replace(outcomes[m.name], seconds=seconds) for m in members]
+
+
+@torch.no_grad()
+def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outcome]:
+    """The outcome of every member as it now stands."""
+    k = len(pack.members)
+    reference = next(iter(pack.parameters.values()))
+    finite = torch.ones(k, dtype=torch.bool, device=reference.device)
+    for p in pack.parameters.values():
+        finite &= p.flatten(1).isfinite().all(dim=1)
+    loss = torch.stack(pack.recent_losses).mean(dim=0) if pack.recent_losses else None
+    if loss is not None:
+        finite &= loss.isfinite()
+    metrics: dict[str, Tensor] = {}
+    for name, split in pack.task.splits().items():
+        if name in splits:
+            inputs, targets = to_device(split, reference.device, reference.dtype)
+            parts = inputs.split(EVALUATION_EXAMPLES)
+            outputs = torch.cat([pack.outputs(part.unsqueeze(0)) for part in parts], dim=1)
+            finite &= outputs.flatten(1).isfinite().all(dim=1)
+            metrics[name] = metric_values(pack.task.metric, outputs, targets)
+    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
+
+
+def _outcome(
+    pack: Pack, i: int, finite: bool, loss: Tensor | None, metrics: Mapping[str, Tensor], keep: str
+) -> Outcome:
+    genome = pack.members[i].genome
+    counts = {f"{s.site}.activation": site_parameter_count(s) for s in genome.sites}
+    n_parameters = parameter_count(pack.network) + sum(counts.values())
+    if not finite:
+        return Outcome(
+            "diverged", n_parameters=n_parameters, steps_run=pack.step, error="not finite at the last step"
+        )
+    return Outcome(
+        COMPLETED,
+        metrics={name: float(values[i]) for name, values in metrics.items()},
+        train_loss=None if loss is None else float(loss[i]),
+        n_parameters=n_parameters,
+        steps_run=pack.step,
+        learned={
+            name: p[i, : counts.get(name, p.shape[1])].cpu().numpy().copy()
+            for name, p in pack.parameters.items()
+            if (keep == "all" or name in counts) and counts.get(name, 1)
+        },
+    )
+
+
+def solo_step_seconds(
+    member: Member,
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int = 0,
+    device: torch.device | str = "cpu",
+    steps: int = 20,
+) -> float:
+    """Median wall time of an optimizer step of this network trained alone, in seconds."""
+    pack = start_pack([member], network, task, settings, run_seed, torch.device(device))
+    seconds = []
+    for _ in range(steps + 3):  # the first three warm up
+        started = time.perf_counter()
+        train_step(pack)
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[3:]))

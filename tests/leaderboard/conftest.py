@@ -1,0 +1,50 @@
+"""Results to write and rows to ask about."""
+
+import pytest
+
+from evoact.genomes.genome import Base, Genome, Site, SiteGenome, canonical, fingerprint, structure
+from evoact.leaderboard.write import write_part
+from evoact.records import Proposal, Result
+
+SITES = [Site("hidden0", 10)]
+
+
+def make_genome(relu=5, learning_rate=0.01):
+    assignment = (0,) * relu + (1,) * (10 - relu)
+    raw = Genome(
+        (SiteGenome("hidden0", (Base("relu"), Base("sin")), assignment),), (("learning_rate", learning_rate),)
+    )
+    return canonical(raw, SITES)
+
+
+def make_result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
+    """A completed result; fields of Proposal and of Result may be given by name."""
+    genome = genome or make_genome()
+    of_proposal = {name: fields.pop(name) for name in list(fields) if name in Proposal.__dataclass_fields__}
+    proposal = Proposal(
+        index=index,
+        candidate=index if candidate is None else candidate,
+        genome=genome,
+        structure=structure(genome),
+        fingerprint=fingerprint(genome),
+        seed=seed,
+        **{"steps": 100} | of_proposal,
+    )
+    return Result(
+        proposal=proposal,
+        **{"state": "completed", "metric": "accuracy", "direction": "maximize", "val_metric": val} | fields,
+    )
+
+
+def write(run_dir, *results, run="run"):
+    """Stores the results, one part for each pack."""
+    for pack in sorted({result.pack for result in results}):
+        write_part(run_dir, [r for r in results if r.pack == pack], run=run, task="mnist1d", network="mlp")
+    return run_dir
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run of 20 candidates in five parts, val_metric 0.00 to 0.19."""
+    results = [make_result(i, val=i / 100, pack=f"p{i // 4}") for i in range(20)]
+    return write(tmp_path / "run", *results)

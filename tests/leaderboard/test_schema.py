@@ -1,0 +1,103 @@
+import dataclasses
+import math
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_leaderboard import make_genome, make_result
+
+from evoact.leaderboard import schema
+from evoact.records import PHASES, STATES, Proposal, Result
+
+numbers = st.none() | st.floats(allow_nan=False)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+counts = st.integers(0, 2**40)
+# Rows keep microseconds.
+times = st.integers(0, 4_000_000_000_000_000).map(lambda n: n / 1e6)
+
+proposals = st.builds(
+    Proposal,
+    index=counts,
+    candidate=counts,
+    genome=st.builds(make_genome, st.integers(0, 10), st.floats(1e-5, 1.0)),
+    structure=texts,
+    fingerprint=texts,
+    seed=counts,
+    steps=counts,
+    phase=st.sampled_from(PHASES),
+    rung=counts,
+    strategy=texts,
+    generation=counts,
+    parents=st.lists(counts, max_size=3).map(tuple),
+    told=counts,
+    context=texts,
+    arm=texts,
+    repeat=counts,
+)
+results = st.builds(
+    Result,
+    proposal=proposals,
+    state=st.sampled_from(STATES),
+    metric=texts,
+    direction=st.sampled_from(["maximize", "minimize"]),
+    val_metric=numbers,
+    test_metric=numbers,
+    test_large_metric=numbers,
+    train_loss=numbers,
+    n_parameters=counts,
+    steps_run=counts,
+    train_seconds=st.floats(0, 1e6),
+    step_seconds_solo=numbers,
+    pack=texts,
+    pack_size=counts,
+    device=texts,
+    participation_ratio=numbers,
+    error=texts,
+    started_at=times,
+    finished_at=times,
+    artifact=texts,
+)
+
+
+@given(st.lists(results, min_size=1, max_size=3))
+def test_a_result_comes_back_from_its_row(given_results):
+    rows = [schema.row(r, run="a", task="t", network="n") for r in given_results]
+    assert [schema.result(row) for row in schema.table(rows).to_pylist()] == given_results
+
+
+def test_the_generator_covers_every_field():
+    assert {f.name for f in dataclasses.fields(Result)} - {"learned"} <= set(schema.COLUMNS)
+    in_row = set(schema.COLUMNS) | {"index"}
+    assert {f.name for f in dataclasses.fields(Proposal)} <= in_row
+
+
+def test_nan_survives():
+    row = schema.row(make_result(val=math.nan), run="a", task="t", network="n")
+    assert math.isnan(schema.result(schema.table([row]).to_pylist()[0]).val_metric)
+
+
+def test_derived_columns():
+    result = make_result(genome=make_genome(3, 0.25), started_at=1.5)
+    row = schema.row(result, run="a", task="t", network="n")
+    assert (row["learning_rate"], row["heterogeneous"]) == (0.25, True)
+    assert (row["started_at"], row["finished_at"]) == (
+        datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=UTC),
+        None,
+    )
+    assert not schema.row(make_result(genome=make_genome(10)), run="a", task="t", network="n")[
+        "heterogeneous"
+    ]
+
+
+@pytest.mark.parametrize("missing", ["context", "test_large_metric", "rung", "parents", "finished_at"])
+def test_a_row_of_an_older_file_takes_defaults(missing):
+    row = schema.row(make_result(), run="a", task="t", network="n")
+    del row[missing]
+    assert schema.result(row) == make_result()
+
+
+def test_every_file_says_its_version():
+    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"1"}
+    assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
