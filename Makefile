@@ -3,18 +3,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN ?= runs/quickstart
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search test lint bench format clean
+# The run directory of `make search`; by default a new one under runs/.
+RUN ?=
+CONFIG_OPTIONS ?=
+
+.PHONY: search test lint format bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) torch
+	$(PIP) -e '.[dev]'
 	touch $@
 
-search: $(VENV)/.installed  ## search MNIST-1D and print the leaderboard
-	$(BIN)/evoact search configs/quickstart.yaml -o $(RUN)
+search: $(VENV)/.installed  ## search MNIST-1D and print what was found
+	$(BIN)/evoact search configs/quickstart.yaml $(if $(RUN),-o $(RUN)) $(CONFIG_OPTIONS)
 
 test: $(VENV)/.installed  ## the whole test suite
 	$(BIN)/python -m pytest
@@ -28,7 +32,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed  ## the benchmarks; pass ARGS=--quick for a minute each
+bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute each
 	$(BIN)/python benchmarks/packed_step.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
 	$(BIN)/python benchmarks/leaderboard.py $(ARGS)

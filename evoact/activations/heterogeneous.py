@@ -38,7 +38,7 @@ class Mixture(torch.autograd.Function):
         for s in segments:
             rows, out = x[s.start : s.stop], y[s.start : s.stop]
             if s.offset is None:
-                out.copy_(s.functions[0].value(rows))
+                s.functions[0].value(rows, out=out)
                 continue
             weights = _weights(c, s)
             torch.mul(s.functions[0].value(rows), weights[:, 0:1], out=out)
@@ -52,37 +52,50 @@ class Mixture(torch.autograd.Function):
         ctx.save_for_backward(x, c, output)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None]:
         (g,) = grads
         x, c, y = ctx.saved_tensors
-        parts, c_parts = [], []
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            return *_differentiable_backward(g, x, c, y, ctx.segments), None
+        grad_x, grad_c = torch.empty_like(x), torch.empty_like(c)
         for s in ctx.segments:
-            rows, gs = x[s.start : s.stop], g[s.start : s.stop]
+            rows, gs, out = x[s.start : s.stop], g[s.start : s.stop], grad_x[s.start : s.stop]
             if s.offset is None:
-                parts.append(gs * s.functions[0].derivative(rows, y[s.start : s.stop]))
+                torch.mul(gs, s.functions[0].derivative(rows, y[s.start : s.stop]), out=out)
                 continue
-            weights, slope, products = _weights(c, s), None, []
+            weights, grad_weights = _weights(c, s), _weights(grad_c, s)
             for i, f in enumerate(s.functions):
-                # In a second derivative, f must be on the graph through its own derivative.
-                value = _apply(f, rows) if torch.is_grad_enabled() else f.value(rows)
-                products.append((gs * value).sum(dim=1))
-                term = f.derivative(rows, value) * weights[:, i : i + 1]
-                slope = term if slope is None else slope + term
-            parts.append(gs * slope)
-            c_parts.append(torch.stack(products, dim=1).flatten())
-        grad_c = torch.cat(c_parts) if c_parts and ctx.needs_input_grad[1] else None
-        return torch.cat(parts), grad_c, None
+                value, weight = f.value(rows), weights[:, i : i + 1]
+                slope = f.derivative(rows, value)
+                torch.mul(slope, weight, out=out) if i == 0 else out.addcmul_(slope, weight)
+                grad_weights[:, i] = value.mul_(gs).sum(dim=1)
+            out.mul_(gs)
+        return grad_x, grad_c, None
+
+
+def _differentiable_backward(
+    g: Tensor, x: Tensor, c: Tensor, y: Tensor, segments: Sequence[Segment]
+) -> tuple[Tensor, Tensor]:
+    """The gradients of `Mixture` as operations that autograd can follow again."""
+    parts, c_parts = [], [c[:0]]
+    for s in segments:
+        rows, gs = x[s.start : s.stop], g[s.start : s.stop]
+        if s.offset is None:
+            parts.append(gs * s.functions[0].derivative(rows, y[s.start : s.stop]))
+            continue
+        # Each value is a `Mixture` of its own, so that its derivative is the table's, too.
+        values = [Mixture.apply(rows, c[:0], (Segment((f,), 0, len(rows), None),)) for f in s.functions]
+        slopes = [f.derivative(rows, value) for f, value in zip(s.functions, values, strict=True)]
+        weights = _weights(c, s)
+        parts.append(gs * sum(slope * weights[:, i : i + 1] for i, slope in enumerate(slopes)))
+        c_parts.append(torch.stack([(gs * value).sum(dim=1) for value in values], dim=1).flatten())
+    return torch.cat(parts), torch.cat(c_parts)
 
 
 def _weights(c: Tensor, s: Segment) -> Tensor:
     assert s.offset is not None
     n = len(s.functions)
     return c[s.offset : s.offset + (s.stop - s.start) * n].view(s.stop - s.start, n)
-
-
-def _apply(f: BaseFunction, x: Tensor) -> Tensor:
-    y: Tensor = Mixture.apply(x, x.new_empty(0), (Segment((f,), 0, x.shape[0], None),))
-    return y
 
 
 class Permute(torch.autograd.Function):

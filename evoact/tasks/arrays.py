@@ -56,7 +56,7 @@ def _load(path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise UserError(f"expected task.path to name an npz file, got {path!r}, which is not there")
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
             return {key: data[key] for key in data.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError):
         raise UserError(f"{path}: expected an npz file with {_LAYOUT}, got something unreadable") from None

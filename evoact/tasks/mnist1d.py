@@ -28,12 +28,12 @@ def _generate(seed: int, examples: int, train_fraction: float) -> Mapping[str, n
     args = get_dataset_args()
     args.seed, args.num_samples, args.train_split = seed, examples, train_fraction
     # The generator seeds and draws from the global generators: leave them as they were.
-    python_state, numpy_state = random.getstate(), np.random.get_state()
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         data = make_dataset(args)
     finally:
         random.setstate(python_state)
-        np.random.set_state(numpy_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
     return {key: data[key] for key in ("x", "y", "x_test", "y_test")}
 
 

@@ -62,9 +62,10 @@ class Task(Protocol):
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]."""
-    k, _, _ = outputs.shape
-    log_p = F.log_softmax(outputs, dim=2)
-    return -log_p.gather(2, targets.expand(k, -1).unsqueeze(2)).squeeze(2).mean(dim=1)
+    # Networks compute feature-major, so [K, C, B] is how the outputs lie in memory.
+    log_p = F.log_softmax(outputs.transpose(1, 2), dim=1)
+    chosen = log_p.gather(1, targets.expand(len(outputs), -1).unsqueeze(1))
+    return -chosen.squeeze(1).mean(dim=1)
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ learning rate), in seed and in number of steps. They share the network's shape, 
 size and the optimizer's other settings. A member's result does not depend on its neighbours.
 """
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -217,8 +218,10 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
     finite = torch.ones(k, dtype=torch.bool, device=reference.device)
     for p in pack.parameters.values():
         finite &= p.flatten(1).isfinite().all(dim=1)
-    loss = torch.stack(pack.recent_losses).mean(dim=0) if pack.recent_losses else None
-    if loss is not None:
+    loss = None
+    if pack.recent_losses:
+        # Added one by one: a reduction over a stack would round differently with the number of members.
+        loss = functools.reduce(torch.add, pack.recent_losses) / len(pack.recent_losses)
         finite &= loss.isfinite()
     metrics: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():

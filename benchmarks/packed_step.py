@@ -1,0 +1,115 @@
+"""Optimizer steps of packed training against a plain sequential PyTorch loop, as ratios in one run.
+
+    python benchmarks/packed_step.py [--quick] [--json FILE]
+
+The network is 40-100-100-10, batch 100, Adam, on MNIST-1D; `candidate-steps/s` counts one optimizer
+step of one network. The plain loop trains one `nn.Sequential` after another with one thread, which is
+its fastest on small networks; both sides are timed in turn, the median of several rounds each.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from reporting import Row, arguments, report
+from torch import nn
+from torch.nn import functional as F
+
+from evoact.genomes.genome import Base, Genome, SiteGenome, canonical, fingerprint, homogeneous
+from evoact.networks import NETWORKS
+from evoact.tasks import TASKS
+from evoact.training.packed import Member, TrainingSettings, start_pack, train_step
+
+FOUR = ("relu", "tanh", "sin", "gaussian")
+BATCH = 100
+
+
+def plain_steps_per_second(task, hidden: int, steps: int) -> float:
+    """A network of plain PyTorch with relu, Adam as PyTorch has it."""
+    torch.set_num_threads(1)
+    data = task.splits()["train"]
+    inputs, targets = torch.as_tensor(data.inputs), torch.as_tensor(data.targets)
+    net = nn.Sequential(
+        nn.Linear(40, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+    )
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    started = 0.0
+    for step in range(steps + 20):
+        if step == 20:
+            started = time.perf_counter()
+        rows = torch.randint(0, len(inputs), (BATCH,))
+        optimizer.zero_grad()
+        F.cross_entropy(net(inputs[rows]), targets[rows]).backward()
+        optimizer.step()
+    return steps / (time.perf_counter() - started)
+
+
+def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
+    """`k` different genomes: every neuron one of `functions`, own learning rates."""
+    if len(functions) == 1:
+        rates = [10 ** random.Random(i).uniform(-3, -1.5) for i in range(k)]
+        return [homogeneous(Base(functions[0]), network.sites, learning_rate=r) for r in rates]
+    made = []
+    for i in range(k):
+        rng = random.Random(i)
+        types = tuple(map(Base, functions))
+        sites = tuple(
+            SiteGenome(s.name, types, tuple(rng.randrange(len(types)) for _ in range(s.neurons)))
+            for s in network.sites
+        )
+        made.append(
+            canonical(Genome(sites, (("learning_rate", 10 ** rng.uniform(-3, -1.5)),)), network.sites)
+        )
+    return made
+
+
+def packed_steps_per_second(task, network, k: int, functions: tuple[str, ...], steps: int) -> float:
+    """Candidate-steps per second of a pack of k, all processors."""
+    torch.set_num_threads(torch.get_num_interop_threads())
+    members = [
+        Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))
+    ]
+    pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
+    for _ in range(3):
+        train_step(pack)
+    started = time.perf_counter()
+    for _ in range(steps):
+        train_step(pack)
+    return steps * k / (time.perf_counter() - started)
+
+
+def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
+    """The median of each measure, measured in turn so that the machine's drift hits all alike."""
+    taken: list[list[float]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for values, measure in zip(taken, measures, strict=True):
+            values.append(measure())
+    return [statistics.median(values) for values in taken]
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    rounds, steps = (3, 20) if options.quick else (7, 40)
+    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    plain, same, mixed, one = in_turn(
+        rounds,
+        lambda: plain_steps_per_second(task, 100, 10 * steps),
+        lambda: packed_steps_per_second(task, network, 64, ("relu",), steps),
+        lambda: packed_steps_per_second(task, network, 64, FOUR, steps),
+        lambda: packed_steps_per_second(task, network, 1, ("relu",), 10 * steps),
+    )
+    report(
+        options,
+        [
+            Row("plain_steps_per_s", plain, "candidate-steps/s"),
+            Row("packed_homogeneous_k64", same / plain, "x plain", 6.0, "higher"),
+            Row("packed_heterogeneous_k64", mixed / plain, "x plain"),
+            Row("pack_of_one", one / plain, "x plain"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

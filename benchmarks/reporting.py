@@ -1,0 +1,48 @@
+"""What all benchmarks share: their two options, and a table that is also a JSON file."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure; `better` says on which side of `bar` it should be."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    better: str = "higher"
+
+    @property
+    def met(self) -> str:
+        if self.bar is None:
+            return ""
+        good = self.value >= self.bar if self.better == "higher" else self.value <= self.bar
+        return "met" if good else "MISSED"
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """`--quick` and `--json FILE`."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="under a minute, coarser")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    return parser.parse_args()
+
+
+def report(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+    """Print the table, and write the JSON file if one was asked for."""
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors")
+    for row in rows:
+        sign = ">=" if row.better == "higher" else "<="
+        bar = f"{sign} {row.bar:g}" if row.bar is not None else ""
+        print(f"{row.name:<32} {row.value:>12.4g} {row.unit:<20} {bar:<10} {row.met}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump([asdict(row) for row in rows], file, indent=2)

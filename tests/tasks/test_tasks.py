@@ -1,0 +1,171 @@
+"""Properties of every task, and the users' own arrays with everything that can be wrong with them."""
+
+import multiprocessing
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evoact.errors import UserError
+from evoact.tasks import ORIGINS, TASKS, summary
+from evoact.tasks.cache import cache_directory, cached
+from evoact.tasks.mnist1d import _generate
+from evoact.tasks.task import metric_values
+
+NAMED = [name for name in TASKS if name != "arrays"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_splits(name):
+    task = TASKS[name]()
+    splits = task.splits()
+    assert {"train", "validation", "test"} <= set(splits)
+    for split in splits.values():
+        assert split.inputs.dtype == np.float32
+        assert split.inputs.shape[1:] == task.input_shape
+        assert len(split.inputs) == len(split.targets) > 0
+        assert np.isfinite(split.inputs).all()
+        assert split.targets.min() >= 0
+        assert split.targets.max() < task.n_outputs
+    rows = [set(map(bytes, s.inputs.reshape(len(s), -1))) for s in splits.values()]
+    for i, first in enumerate(rows):
+        for second in rows[i + 1 :]:
+            assert not first & second, "splits share examples"
+    assert abs(splits["train"].inputs.mean()) < 0.2
+    assert 0.5 < splits["train"].inputs.std() < 2
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_summary(name):
+    assert summary(name)["name"] == name
+    assert name in ORIGINS
+
+
+def digest(name):
+    return {n: float(np.float64(s.inputs).sum()) for n, s in TASKS[name]().splits().items()}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_splits_are_the_same_in_another_process(name):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(digest, (name,)) == digest(name)
+
+
+def test_mnist1d_is_the_standard_set():
+    splits = TASKS["mnist1d"]().splits()
+    assert {n: len(s) for n, s in splits.items()} == {
+        "train": 3200,
+        "validation": 800,
+        "test": 1000,
+        "test_large": 20_000,
+    }
+    folder = os.environ.get("EVOACT_DATA")
+    if not folder:
+        pytest.skip("needs EVOACT_DATA for the frozen set")
+    with np.load(Path(folder) / "mnist1d" / "mnist1d_frozen.npz") as frozen:
+        assert np.allclose(splits["test"].inputs, frozen["x_test"], atol=1e-6)
+        both = np.concatenate([splits["train"].inputs, splits["validation"].inputs])
+        assert np.allclose(np.sort(both.sum(1)), np.sort(frozen["x"].astype(np.float32).sum(1)), atol=1e-4)
+
+
+def test_generating_leaves_the_global_generators_alone():
+    random.seed(5)
+    state = random.getstate()
+    _generate(3, 20, 0.5)
+    assert random.getstate() == state
+
+
+def test_a_damaged_cache_file_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path))
+    made = []
+
+    def make():
+        made.append(1)
+        return {"a": np.arange(1000)}
+
+    assert cache_directory() == tmp_path
+    assert cached("x", make)["a"].sum() == cached("x", make)["a"].sum()
+    assert len(made) == 1
+    content = (tmp_path / "x.npz").read_bytes()
+    for damaged in (b"", b"no zip", content[: len(content) // 2]):
+        (tmp_path / "x.npz").write_bytes(damaged)
+        assert len(cached("x", make)["a"]) == 1000
+    assert len(made) == 4
+    assert [f.name for f in tmp_path.iterdir()] == ["x.npz"]
+
+
+def save(path, **arrays):
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_arrays_with_one_table(tmp_path):
+    rng = np.random.default_rng(0)
+    path = save(tmp_path / "a.npz", x=rng.normal(size=(50, 3)), y=rng.integers(0, 4, 50))
+    task = TASKS["arrays"](path)
+    assert (task.metric, task.direction, task.input_shape, task.n_outputs) == (
+        "accuracy",
+        "maximize",
+        (3,),
+        4,
+    )
+    assert [len(s) for s in task.splits().values()] == [30, 10, 10]
+    other = TASKS["arrays"](path, seed=1)
+    assert not np.array_equal(task.splits()["test"].inputs, other.splits()["test"].inputs)
+
+
+def test_arrays_with_splits_and_regression(tmp_path):
+    rng = np.random.default_rng(0)
+    parts = {f"{a}_{n}": rng.normal(size=(9, 2)) for a in "xy" for n in ("train", "validation", "test")}
+    task = TASKS["arrays"](save(tmp_path / "a.npz", **parts))
+    assert (task.metric, task.direction, task.n_outputs) == ("mse", "minimize", 2)
+
+
+X, Y = np.ones((20, 2)), np.zeros(20, int)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": X}, "without y"),
+        ({"z": X}, "without x"),
+        ({"x_train": X, "y_train": Y}, "no x_validation"),
+        ({"x": X, "y": Y[:5]}, "same n"),
+        ({"x": X[:0], "y": Y[:0]}, "n > 0"),
+        ({"x": np.ones(20), "y": Y}, r"\[n, ...\]"),
+        ({"x": X * np.nan, "y": Y}, "finite"),
+        ({"x": X, "y": Y - 1}, "classes 0, 1"),
+        ({"x": X, "y": np.full(20, np.inf)}, "finite floats"),
+        ({"x": X, "y": np.array(["a"] * 20)}, "integers or finite floats"),
+        ({"x": X[:3], "y": Y[:3]}, "at least 5"),
+    ],
+)
+def test_bad_arrays(tmp_path, arrays, message):
+    with pytest.raises(UserError, match=message):
+        TASKS["arrays"](save(tmp_path / "a.npz", **arrays))
+
+
+def test_bad_array_files(tmp_path):
+    with pytest.raises(UserError, match="not there"):
+        TASKS["arrays"](str(tmp_path / "none.npz"))
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(UserError, match="unreadable"):
+        TASKS["arrays"](str(tmp_path / "bad.npz"))
+
+
+def test_metrics():
+    outputs = torch.tensor([[[2.0, 1.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
+    assert metric_values("accuracy", outputs, torch.tensor([0, 1])).tolist() == [1.0, 0.0]
+    assert metric_values("mse", outputs, torch.zeros(2, 2)).tolist() == [1.5, 0.5]
+
+
+def test_faulty_rates():
+    task = TASKS["faulty"](raises=0.3, hangs=0.2, nan=0.1)
+    fates = [task.fate(f"m{i}") for i in range(4000)]
+    for fate, rate in (("raises", 0.3), ("hangs", 0.2), ("nan", 0.1), ("well", 0.4)):
+        assert abs(fates.count(fate) / 4000 - rate) < 0.04
+    with pytest.raises(UserError, match="sum of at most 1"):
+        TASKS["faulty"](raises=0.9, nan=0.2)
