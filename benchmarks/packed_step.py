@@ -68,9 +68,7 @@ def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
 def packed_steps_per_second(task, network, k: int, functions: tuple[str, ...], steps: int) -> float:
     """Candidate-steps per second of a pack of k, all processors."""
     torch.set_num_threads(torch.get_num_interop_threads())
-    members = [
-        Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))
-    ]
+    members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))]
     pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
     for _ in range(3):
         train_step(pack)

@@ -128,7 +128,9 @@ def _zero(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 _TABLE = [
     BaseFunction("identity", "x", "-", _identity, lambda x, y: torch.ones_like(x)),
-    BaseFunction("relu", "max(0, x)", "Fukushima 1969; Nair & Hinton 2010", _relu, lambda x, y: torch.sign(y)),
+    BaseFunction(
+        "relu", "max(0, x)", "Fukushima 1969; Nair & Hinton 2010", _relu, lambda x, y: torch.sign(y)
+    ),
     BaseFunction(
         "leaky_relu",
         "max(0.01 x, x)",
