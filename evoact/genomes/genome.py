@@ -72,6 +72,7 @@ class Subnetwork:
 
 Activation = Base | Hull | Subnetwork
 KINDS: Mapping[str, type[Activation]] = {"base": Base, "hull": Hull, "subnetwork": Subnetwork}
+FIELDS = {kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,13 @@ def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order."""
     by_key = {_type_key(t): t for t in map(_canonical_activation, site.types)}
     keys = [_type_key(_canonical_activation(t)) for t in site.types]
-    used = sorted({keys[i] for i in site.assignment})
+    used = sorted({keys[i] for i in set(site.assignment)})
     rank = {key: i for i, key in enumerate(used)}
+    place = [rank.get(key, -1) for key in keys]  # -1: an empty type
     return SiteGenome(
         site.site,
         tuple(by_key[key] for key in used),
-        tuple(rank[keys[i]] for i in site.assignment),
+        tuple([place[i] for i in site.assignment]),
     )
 
 
@@ -196,7 +198,10 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
         elif group in order:
             s = dataclasses.replace(s, assignment=tuple(s.assignment[i] for i in order[group]))
         result.append(s)
-    return Genome(tuple(result), tuple(sorted(genome.hyperparameters)))
+    # float: a learning rate of 1 and one of 1.0 are equal, and must look equal as text too
+    return Genome(
+        tuple(result), tuple(sorted((name, float(value)) for name, value in genome.hyperparameters))
+    )
 
 
 def structure(genome: Genome) -> str:
@@ -204,6 +209,7 @@ def structure(genome: Genome) -> str:
     return _digest(to_json(genome)["sites"])
 
 
+@lru_cache(maxsize=4096)
 def fingerprint(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations and the hyperparameters."""
     return _digest(to_json(genome))
@@ -218,7 +224,7 @@ def _digest(value: Any) -> str:
 
 
 def _activation_to_json(activation: Activation) -> dict[str, Any]:
-    fields = dataclasses.asdict(activation)
+    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
     return {"kind": activation.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
 

@@ -5,6 +5,7 @@ leave a layer with too many or too few types; `build` repairs that, so that the 
 the space. Lists may be handed to any operator for sequences (of DEAP, for example) in between.
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -44,6 +45,24 @@ def _types(layer: Sequence[Activation]) -> list[Activation]:
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
     return [i for i, a in enumerate(layer) if a == activation]
+
+
+def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
+    """The genome carried over into a space on the same sites; itself if it is inside.
+
+    Activations that the space does not offer are replaced, type by type, and a learning rate off its
+    grid by the nearest on it, by ratio.
+    """
+    layers: Layers = []
+    for layer in layers_of(space, genome):
+        new: dict[Activation, Activation] = {}
+        for activation in _types(layer):
+            offered = any(family.contains(activation) for family in space.families)
+            new[activation] = activation if offered else random.choice(space.families).sample(random)
+        layers.append([new[activation] for activation in layer])
+    rate = genome.hyperparameter("learning_rate")
+    nearest = min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))
+    return build(space, layers, nearest, random)
 
 
 # --- mutations: each changes one layer in place, or nothing where it cannot --------------------

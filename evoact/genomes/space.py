@@ -20,7 +20,7 @@ from evoact.genomes.genome import Activation, Genome, Site, SiteGenome, canonica
 __all__ = ["MIXED", "BaseChoices", "Family", "HullChoices", "SearchSpace", "SubnetworkChoices", "log_grid"]
 
 _T = TypeVar("_T")
-_Row = tuple[Activation, ...]  # the activations of one neuron at all sites that are tied
+_Row = tuple[int, ...]  # the types of one neuron at all sites that are tied
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,10 @@ class SearchSpace:
         """
         result: list[list[Activation]] = [[] for _ in self.sites]
         for group in self.groups:
-            site = self.sites[group[0]]
-            per_site = [[genome.sites[i].types[t] for t in genome.sites[i].assignment] for i in group]
-            rows = list(zip(*per_site, strict=True))
-            chosen = self._block_rows(site, rows)
+            rows = list(zip(*(genome.sites[i].assignment for i in group), strict=True))
+            chosen = self._block_rows(self.sites[group[0]], rows)
             for i, column in zip(group, zip(*chosen, strict=True), strict=True):
-                result[i] = list(column)
+                result[i] = [genome.sites[i].types[t] for t in column]
         return result
 
     def _block_rows(self, site: Site, rows: list[_Row]) -> list[_Row]:

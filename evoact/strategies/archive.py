@@ -36,6 +36,7 @@ class Archive:
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
         self._texts: list[str] = []
+        self._fingerprints: list[str] = []
         self._indices = array("q")
         self._counts = array("q")
         self._failures = array("q")
@@ -70,6 +71,7 @@ class Archive:
         row = len(self._texts)
         self.rows[fingerprint] = row
         self._texts.append(dumps(genome))
+        self._fingerprints.append(fingerprint)
         self._indices.append(candidate)
         self._counts.append(0)
         self._failures.append(0)
@@ -107,12 +109,18 @@ class Archive:
         """At most k usable candidates, the best denoised score first; ties go to the more often evaluated."""
         rows = self.usable()
         scores = self.posterior(rows).mean
+        if 0 < k < len(rows):  # only those that can be among the best need sorting
+            near = scores >= np.partition(scores, len(rows) - k)[len(rows) - k]
+            rows, scores = rows[near], scores[near]
         counts = np.array(self._counts)[rows]
         order = np.lexsort((rows, -counts, -scores))[:k]
-        fingerprints = list(self.rows)
         return [
             Candidate(
-                self._indices[row], self.genome(row), fingerprints[row], float(scores[i]), int(counts[i])
+                self._indices[row],
+                self.genome(row),
+                self._fingerprints[row],
+                float(scores[i]),
+                int(counts[i]),
             )
             for i, row in zip(order.tolist(), rows[order].tolist(), strict=True)
         ]

@@ -24,11 +24,11 @@ from evoact.genomes.operators import (
 )
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft
 
-# How often a child that was seen before is bred anew; after that it is a re-evaluation.
-ATTEMPTS = 8
+# How often a child is bred anew, with two mutations more each time, before a sample takes its place.
+ATTEMPTS = 3
 # Chance that a child's learning rate takes a step on the grid.
 LEARNING_RATE_STEP = 0.25
 # Chance of each block to be reassigned among its layer's types where single blocks are flipped.
@@ -52,13 +52,17 @@ class Parent:
 
     index: int
     genome: Genome
+    layers: Layers
     fitness: float
 
 
-def parents_among(archive: Archive, rows: Sequence[int], scores: Sequence[float], most: int) -> list[Parent]:
-    """The best `most` of these archive rows by score, the best first; ties go to the earlier row."""
-    order = sorted(range(len(rows)), key=lambda i: (-scores[i], rows[i]))[:most]
-    return [Parent(archive.index(rows[i]), archive.genome(rows[i]), scores[i]) for i in order]
+def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Parent]:
+    """Those of the candidates that lie in the space, in their order."""
+    return [
+        Parent(c.index, c.genome, layers_of(space, c.genome), c.score)
+        for c in candidates
+        if space.contains(c.genome)
+    ]
 
 
 def breed(
@@ -71,38 +75,51 @@ def breed(
     crossover: float,
     seen: Collection[str],
 ) -> list[Draft]:
-    """Children of the parents, all in the space: tournament, crossover, mutation, repair.
+    """At most `count` new children, all in the space: tournament, crossover, mutation, repair.
 
-    Children whose fingerprint is in `seen` are bred anew a few times. Parents must be in the space;
-    without any, the drafts are random samples.
+    A child is new if its fingerprint is not in `seen`; where breeding gives none, nor a random sample
+    does, it is left out. Parents must be in the space; without any, the drafts are random samples.
     """
-    if not parents:
-        return [Draft(space.sample(python_random(seed, "immigrant", i))) for i in range(count)]
     drafts: list[Draft] = []
     born: set[str] = set()
-    for i in range(count):
-        for attempt in range(ATTEMPTS):
-            with contained(derive(seed, "child", i, attempt)):
-                draft = _child(space, parents, tournament, crossover)
-            name = fingerprint(draft.genome)
-            if name not in seen and name not in born:
-                break
-        born.add(name)
-        drafts.append(draft)
+    draw = python_random(seed, "breed")
+    with contained(derive(seed, "deap")):
+        for _ in range(count):
+            for attempt in range(ATTEMPTS + 1):
+                if parents and attempt < ATTEMPTS:
+                    draft = _child(space, parents, tournament, crossover, 1 + 2 * attempt, draw)
+                else:
+                    draft = Draft(space.sample(draw))
+                name = fingerprint(draft.genome)
+                if name not in seen and name not in born:
+                    born.add(name)
+                    drafts.append(draft)
+                    break
     return drafts
 
 
-def _child(space: SearchSpace, parents: Sequence[Parent], tournament: int, crossover: float) -> Draft:
-    """One child; draws from the global generator, as DEAP does."""
-    draw = random.Random(random.getrandbits(64))
-    first, second = tools.selTournament(list(parents), 2, tournsize=tournament)
-    layers, rate = layers_of(space, first.genome), first.genome.hyperparameter("learning_rate")
+def immigrants(space: SearchSpace, count: int, seed: int) -> list[Draft]:
+    """Random samples, new or not."""
+    return [Draft(space.sample(python_random(seed, "immigrant", i))) for i in range(count)]
+
+
+def _child(
+    space: SearchSpace,
+    parents: Sequence[Parent],
+    tournament: int,
+    crossover: float,
+    mutations: int,
+    draw: random.Random,
+) -> Draft:
+    """One child; its parents are chosen by DEAP, which draws from the global generator."""
+    first, second = tools.selTournament(parents, 2, tournsize=tournament)
+    layers, rate = [list(layer) for layer in first.layers], first.genome.hyperparameter("learning_rate")
     crossed = first.index != second.index and draw.random() < crossover
     if crossed:
-        layers = _crossed(space, layers, layers_of(space, second.genome), draw)
+        layers = _crossed(space, layers, second.layers, draw)
         rate = draw.choice((rate, second.genome.hyperparameter("learning_rate")))
-    if not crossed or draw.random() < 0.5:
-        for _ in range(1 + (draw.random() < 0.3)):
+    if not crossed or mutations > 1 or draw.random() < 0.5:
+        for _ in range(mutations + (draw.random() < 0.3)):
             _mutate(space, layers, draw)
         if draw.random() < LEARNING_RATE_STEP:
             rate = step_learning_rate(space, rate, draw)
@@ -166,16 +183,17 @@ class Evolution:
             raise UserError(f"expected a crossover probability from 0 to 1, got {self.crossover}")
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
-        rows = archive.usable()
-        scores = archive.posterior(rows).mean
-        best = parents_among(archive, rows.tolist(), scores.tolist(), max(self.parents, self.elites))
-        elites = [Draft(parent.genome, parents=(parent.index,)) for parent in best[: self.elites]]
-        return elites + breed(
+        best = archive.best(max(self.parents, self.elites))
+        elites = [Draft(c.genome, parents=(c.index,)) for c in best[: self.elites]]
+        seed = derive(self.seed, "evolution", generation)
+        children = breed(
             self.space,
-            [parent for parent in best[: self.parents] if self.space.contains(parent.genome)],
+            parents_in(self.space, best[: self.parents]),
             self.population - len(elites),
-            seed=derive(self.seed, "evolution", generation),
+            seed=seed,
             tournament=self.tournament,
             crossover=self.crossover,
             seen=archive.rows,
         )
+        missing = self.population - len(elites) - len(children)
+        return elites + children + immigrants(self.space, missing, seed)

@@ -8,19 +8,17 @@ grows with the number of evaluations whatever the trial is worth.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evoact.errors import UserError
 from evoact.genomes.encoding import Chooser, Drawn, Given, Value
+from evoact.genomes.operators import adopted
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
-from evoact.strategies.archive import Archive, scores_by_context
-from evoact.strategies.evolution import Parent, breed, parents_among
+from evoact.strategies.archive import Archive, Candidate, scores_by_context
+from evoact.strategies.evolution import breed, immigrants, parents_in
 from evoact.strategies.optuna_search import Told, suggest
 from evoact.strategies.strategy import Draft
-
-# How far down the ranking of all candidates a trial looks for parents in its sub-space.
-REACH = 64
 
 
 @dataclass(frozen=True)
@@ -28,21 +26,22 @@ class Hybrid:
     """Cohorts of `trials` sub-spaces, each given `evaluations` proposals in each of `rounds` generations.
 
     A generation also re-evaluates the `elites` best candidates on fresh replicates. Parents are the
-    best `parents` candidates of the whole archive that lie in the trial's sub-space. The first
-    `startup` trials are drawn at random. What a trial fixed stands in the context of its proposals,
-    so that a replay need not ask Optuna again.
+    best `parents` candidates of the whole archive, carried over into the trial's sub-space. The first
+    `startup` trials are drawn at random; where a sub-space has nothing new, random samples of the
+    whole space take its place. What a trial fixed stands in the context of its proposals, so that a
+    replay need not ask Optuna again.
     """
 
     space: SearchSpace
     seed: int = 0
     trials: int = 4
-    evaluations: int = 6
-    rounds: int = 2
-    elites: int = 8
+    evaluations: int = 7
+    rounds: int = 1
+    elites: int = 4
     parents: int = 8
     tournament: int = 3
     crossover: float = 0.5
-    startup: int = 8
+    startup: int = 4
 
     name = "hybrid"
     independent = False
@@ -51,27 +50,33 @@ class Hybrid:
         for name in ("trials", "evaluations", "rounds", "parents", "tournament"):
             if getattr(self, name) < 1:
                 raise UserError(f"expected {name} of at least 1, got {getattr(self, name)}")
+        if self.elites < 0 or not 0 <= self.crossover <= 1:
+            raise UserError(
+                "expected elites of at least 0 and a crossover probability from 0 to 1, "
+                f"got {self.elites} and {self.crossover}"
+            )
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         cohort, round_ = divmod(generation, self.rounds)
         contexts = self._asked(cohort, archive) if round_ == 0 else self._running(cohort, archive)
         drafts = [Draft(c.genome, parents=(c.index,)) for c in archive.best(self.elites)]
-        rows = archive.usable()
-        scores = archive.posterior(rows).mean
-        top = parents_among(archive, rows.tolist(), scores.tolist(), REACH)
+        top = archive.best(self.parents)
         for context in contexts:
             drafts += self._bred(generation, context, top, archive)
-        return drafts
+        missing = self.elites + self.trials * self.evaluations - len(drafts)
+        return drafts + immigrants(self.space, missing, derive(self.seed, "hybrid", generation))
 
-    def _bred(self, generation: int, context: str, top: Sequence[Parent], archive: Archive) -> list[Draft]:
-        """A trial's proposals of this generation, from the best candidates that lie in its sub-space."""
+    def _bred(self, generation: int, context: str, top: Sequence[Candidate], archive: Archive) -> list[Draft]:
+        """A trial's proposals of this generation, from the best candidates, carried over into its sub-space."""
         trial = json.loads(context)
         _, space = sub_space(self.space, Given(trial["values"]))
+        seed = derive(self.seed, "hybrid", generation, trial["trial"])
+        draw = python_random(seed, "adopted")
         drafts = breed(
             space,
-            [parent for parent in top if space.contains(parent.genome)][: self.parents],
+            parents_in(space, [replace(c, genome=adopted(space, c.genome, draw)) for c in top]),
             self.evaluations,
-            seed=derive(self.seed, "hybrid", generation, trial["trial"]),
+            seed=seed,
             tournament=self.tournament,
             crossover=self.crossover,
             seen=archive.rows,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive
@@ -18,6 +19,10 @@ class RandomSearch:
 
     name = "random"
     independent = True
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise UserError(f"expected a batch of at least 1, got {self.batch}")
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         start = generation * self.batch

@@ -1,0 +1,60 @@
+"""A landscape with known truth and seed noise, which stands in for training."""
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from evoact.genomes.genome import Base, Genome, Hull, Site
+from evoact.genomes.space import BaseChoices, HullChoices, SearchSpace
+from evoact.records import COMPLETED, Proposal, Result
+from evoact.seeding import generator
+
+FUNCTIONS = ("relu", "sin", "tanh", "abs")
+
+
+def small_space() -> SearchSpace:
+    families = (BaseChoices(FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
+    return SearchSpace("small", (Site("h", 8),), families, (1, 3), (0.01, 0.03, 0.1))
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Scores fall with the squared distance of a genome's function shares, and of its learning rate,
+    from an optimum inside the space; `failing` is the fraction of evaluations that end otherwise.
+    """
+
+    noise: float = 0.5
+    failing: float = 0.0
+    optimum: tuple[float, ...] = (0.5, 0.4, 0.1, 0.0)
+
+    def truth(self, genome: Genome) -> float:
+        loss = abs(math.log10(genome.hyperparameter("learning_rate") / 0.03))
+        for site in genome.sites:
+            shares = dict.fromkeys(FUNCTIONS, 0.0)
+            for activation, count in zip(site.types, site.counts(), strict=True):
+                functions = activation.functions if isinstance(activation, Hull) else None
+                names = functions or ((activation.name,) if isinstance(activation, Base) else ())
+                for name in names:
+                    shares[name] += count / len(site.assignment) / len(names)
+            loss += 3 * sum((shares[f] - o) ** 2 for f, o in zip(FUNCTIONS, self.optimum, strict=True))
+        return -loss
+
+    def result(self, proposal: Proposal) -> Result:
+        draw = generator(proposal.fingerprint, proposal.seed)
+        if draw.random() < self.failing:
+            state = ("failed", "diverged", "completed")[int(draw.integers(3))]
+            value = math.nan if state == "completed" else None
+            return Result(proposal, state, "accuracy", "maximize", value, error="made to fail")
+        score = self.truth(proposal.genome) + self.noise * float(draw.normal())
+        return Result(proposal, COMPLETED, "accuracy", "maximize", score)
+
+
+@pytest.fixture
+def space() -> SearchSpace:
+    return small_space()
+
+
+@pytest.fixture
+def landscape() -> type[Landscape]:
+    return Landscape

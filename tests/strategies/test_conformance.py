@@ -1,0 +1,249 @@
+"""What every strategy owes to what executes it, over the table of strategies."""
+
+import dataclasses
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from evoact.errors import UserError
+from evoact.genomes.genome import canonical, dumps, fingerprint, structure
+from evoact.strategies import STRATEGIES, create
+
+NETWORKS = 40
+OPTIONS = {
+    "enumerate": {"seeds": (0, 1, 2, 3)},
+    "evolution": {"population": 12, "parents": 6, "elites": 3},
+    "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
+    "optuna": {"batch": 8, "elites": 2, "startup": 8},
+    "random": {"batch": 16},
+}
+
+
+@pytest.fixture(params=sorted(STRATEGIES))
+def name(request) -> str:
+    return request.param
+
+
+def new(name, space, seed=0, networks=NETWORKS, **more):
+    return create(name, space, seed=seed, networks=networks, steps=10, options=OPTIONS[name], **more)
+
+
+def finish(strategy, landscape, shuffle=0, n=7):
+    """Runs a search with results told in a shuffled order, a few at a time; its results by index."""
+    draw = random.Random(shuffle)
+    waiting, results = [], {}
+    while not strategy.finished:
+        asked = strategy.ask(n)
+        assert len(asked) <= n
+        waiting += asked
+        draw.shuffle(waiting)
+        told = [landscape.result(p) for p in waiting[: draw.randint(1, 5)]]
+        waiting = waiting[len(told) :]
+        strategy.tell(told)
+        results |= {r.proposal.index: r for r in told}
+    return [results[i] for i in sorted(results)]
+
+
+def proposals(results):
+    return [r.proposal for r in results]
+
+
+def test_the_budget_is_spent_and_no_more(name, space, landscape):
+    strategy = new(name, space)
+    results = finish(strategy, landscape())
+    assert [p.index for p in proposals(results)] == list(range(NETWORKS))
+    assert strategy.finished
+    assert strategy.ask(5) == []
+
+
+def test_proposals_are_canonical_inside_and_never_repeated(name, space, landscape):
+    asked = proposals(finish(new(name, space), landscape()))
+    assert len({(p.fingerprint, p.seed, p.steps) for p in asked}) == NETWORKS
+    first = {}
+    for p in asked:
+        assert space.objection(p.genome) == ""
+        assert canonical(p.genome, space.sites) == p.genome
+        assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
+        assert p.candidate == first.setdefault(p.fingerprint, p.index)
+        assert p.strategy == name
+        assert all(parent < p.index for parent in p.parents)
+
+
+def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):
+    one = finish(new(name, space), landscape(), shuffle=1, n=1)
+    other = finish(new(name, space), landscape(), shuffle=2, n=100)
+    assert proposals(one) == proposals(other)
+
+
+def test_another_seed_proposes_otherwise(name, space, landscape):
+    one, other = (proposals(finish(new(name, space, seed), landscape())) for seed in (0, 1))
+    assert (one == other) == (name == "enumerate")
+
+
+def test_the_same_seed_proposes_the_same_in_another_process(name, space):
+    script = (
+        "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from conftest import small_space, Landscape\n"
+        "from evoact.strategies import create\n"
+        "s = create(sys.argv[2], small_space(), seed=3, networks=30, steps=10, options=json.loads(sys.argv[3]))\n"
+        "while not s.finished:\n"
+        "    for p in (asked := s.ask(9)): print(p.fingerprint, p.seed)\n"
+        "    s.tell([Landscape().result(p) for p in asked])\n"
+    )
+    here = __file__.rpartition("/")[0]
+    options = json.dumps(OPTIONS[name])
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", script, here, name, options],
+            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{here}/../.."},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0].splitlines()) == 30
+
+
+def test_the_global_generator_is_left_alone(name, space, landscape):
+    random.seed(7)
+    expected = random.Random(7).random()
+    finish(new(name, space), landscape())
+    assert random.random() == expected
+
+
+def test_replay_continues_from_every_kill_point(name, space, landscape):
+    whole = finish(new(name, space), landscape())
+    for killed_after in range(0, NETWORKS + 1, {"optuna": 9, "hybrid": 3}.get(name, 1)):
+        draw = random.Random(killed_after)
+        # what was stored when the process died: finished generations and some of the running ones
+        strategy, stored, waiting = new(name, space), [], []
+        while len(stored) < killed_after:
+            waiting += strategy.ask(5)
+            draw.shuffle(waiting)
+            result = landscape().result(waiting.pop())
+            strategy.tell([result])
+            stored.append(result)
+        draw.shuffle(stored)
+        resumed = new(name, space)
+        resumed.replay(stored)
+        rest = finish(resumed, landscape(), shuffle=killed_after)
+        assert len(rest) == NETWORKS - killed_after
+        together = sorted(stored + rest, key=lambda r: r.proposal.index)
+        assert proposals(together) == proposals(whole)
+        assert resumed.recommend(3) == finished_recommendation(name, space, whole)
+
+
+def finished_recommendation(name, space, results):
+    strategy = new(name, space)
+    strategy.replay(results)
+    assert strategy.finished
+    return strategy.recommend(3)
+
+
+def test_replay_asks_again_for_a_lost_row(name, space, landscape):
+    whole = finish(new(name, space), landscape())
+    resumed = new(name, space)
+    resumed.replay([r for r in whole if r.proposal.index != 5])
+    asked = resumed.ask(10)
+    assert [p.index for p in asked] == [5]
+    resumed.tell([landscape().result(p) for p in asked])
+    assert resumed.finished
+
+
+def test_replay_refuses_the_rows_of_another_run(name, space, landscape):
+    stored = finish(new(name, space), landscape())[:3]
+    changed = dataclasses.replace(stored[1].proposal, fingerprint="0" * 16)
+    with pytest.raises(UserError, match="resume with the configuration of the run"):
+        new(name, space).replay([stored[0], dataclasses.replace(stored[1], proposal=changed)])
+    far = dataclasses.replace(stored[1].proposal, index=NETWORKS)
+    with pytest.raises(UserError, match=f"0 to {NETWORKS - 1}"):
+        new(name, space).replay([dataclasses.replace(stored[1], proposal=far)])
+
+
+def test_failures_are_values(name, space, landscape):
+    strategy = new(name, space)
+    results = finish(strategy, landscape(failing=0.3))
+    failed = {r.proposal.candidate for r in results if r.score is None or r.score != r.score}
+    assert failed
+    recommended = strategy.recommend(5)
+    assert recommended
+    assert not failed & {candidate.index for candidate in recommended}
+    for p in proposals(results):  # whoever failed before the generation is no parent
+        earlier = {r.proposal.candidate for r in results if r.proposal.generation < p.generation}
+        broken = {
+            r.proposal.candidate
+            for r in results
+            if r.proposal.generation < p.generation and (r.score is None or r.score != r.score)
+        }
+        assert set(p.parents) <= earlier - broken
+
+
+def test_all_failing_still_ends(name, space, landscape):
+    strategy = new(name, space)
+    assert len(finish(strategy, landscape(failing=1.0))) == NETWORKS
+    assert strategy.recommend(3) == []
+
+
+def test_what_is_never_told_blocks_or_is_passed_but_never_asked_again(name, space, landscape):
+    strategy = new(name, space)
+    lost = strategy.ask(1)
+    seen = {p.index for p in lost}
+    while asked := strategy.ask(4):
+        assert not seen & {p.index for p in asked}
+        seen |= {p.index for p in asked}
+        strategy.tell([landscape().result(p) for p in asked])
+    assert not strategy.finished
+    assert (len(seen) == NETWORKS) == (name in ("random", "enumerate"))
+    assert strategy.recommend(2)
+
+
+def test_only_pending_proposals_can_be_told(name, space, landscape):
+    strategy = new(name, space)
+    (asked,) = strategy.ask(1)
+    strategy.tell([landscape().result(asked)])
+    with pytest.raises(ValueError, match="expected a result of a pending proposal, got index 0"):
+        strategy.tell([landscape().result(asked)])
+
+
+def test_phases_share_indices_candidates_and_evaluations(name, space, landscape):
+    before = finish(create("enumerate", space, seed=0, networks=12, steps=10), landscape())
+    strategy = new(name, space, first_index=12, earlier=before)
+    after = finish(strategy, landscape())
+    both = proposals(before + after)
+    assert [p.index for p in both] == list(range(len(both)))
+    assert len({(p.fingerprint, p.seed) for p in both}) == len(both)
+    first = {}
+    assert all(p.candidate == first.setdefault(p.fingerprint, p.index) for p in both)
+    resumed = new(name, space, first_index=12, earlier=before)
+    resumed.replay(after[:17])
+    assert proposals(after[17:]) == proposals(finish(resumed, landscape()))
+
+
+def test_recommendations_come_best_first(name, space, landscape):
+    strategy = new(name, space)
+    finish(strategy, landscape())
+    best = strategy.recommend(10)
+    assert [c.score for c in best] == sorted((c.score for c in best), reverse=True)
+    assert len({dumps(c.genome) for c in best}) == len(best) == 10
+
+
+def test_settings_are_checked(name, space):
+    with pytest.raises(UserError, match="unknown setting of strategy"):
+        create(name, space, seed=0, networks=5, steps=5, options={"populaton": 3})
+    with pytest.raises(UserError, match="expected networks of at least 1, got 0"):
+        new(name, space, networks=0)
+
+
+def test_unknown_strategy_names_the_nearest(space):
+    with pytest.raises(UserError, match="did you mean 'evolution'"):
+        create("evolutoin", space, seed=0, networks=5, steps=5)
+
+
+def test_importing_the_table_imports_no_framework():
+    code = "import sys, evoact.strategies; print({'deap', 'optuna', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

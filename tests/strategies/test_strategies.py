@@ -1,0 +1,127 @@
+"""What is particular to single strategies: replicates, elites, confirmation, wrong settings."""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from evoact.errors import UserError
+from evoact.genomes.encoding import Given
+from evoact.genomes.genome import Base, homogeneous
+from evoact.records import FIRST_CONFIRMATION_SEED
+from evoact.strategies import create, proposer
+from evoact.strategies.enumerate import Enumerate, baselines
+from evoact.strategies.evolution import contained
+from evoact.strategies.hybrid import sub_space
+
+
+def run(strategy, landscape):
+    results = []
+    while not strategy.finished:
+        results += (told := [landscape.result(p) for p in strategy.ask(50)])
+        strategy.tell(told)
+    return results
+
+
+def test_new_candidates_rotate_over_replicates(space, landscape):
+    results = run(create("random", space, seed=0, networks=200, steps=1, replicates=3), landscape())
+    first = {}
+    for p in (r.proposal for r in results):
+        assert 0 <= p.seed < 3
+        if first.setdefault(p.fingerprint, p.index) == p.index:
+            assert p.seed == p.generation % 3
+
+
+def test_elites_are_evaluated_on_more_replicates(space, landscape):
+    strategy = create("evolution", space, seed=0, networks=320, steps=1, replicates=6)
+    counts = Counter(r.proposal.candidate for r in run(strategy, landscape(noise=1.0)))
+    assert max(counts.values()) == 6
+    assert strategy.recommend(1)[0].evaluations >= 4
+
+
+def test_told_counts_what_was_known(space, landscape):
+    for p in (
+        r.proposal for r in run(create("evolution", space, seed=0, networks=100, steps=1), landscape())
+    ):
+        assert p.told == 32 * p.generation
+
+
+def test_an_exhausted_space_ends_the_search(space, landscape):
+    tiny = space.restrict(functions=("sin",), flavour="base", learning_rates=(0.1,))
+    for name in ("random", "evolution", "hybrid", "optuna"):
+        results = run(create(name, tiny, seed=0, networks=50, steps=1, replicates=4), landscape())
+        assert [r.proposal.seed for r in results] == [0, 1, 2, 3] or len(results) == 4
+
+
+def test_baselines_are_each_function_at_each_learning_rate(space, landscape):
+    given = Enumerate(space)
+    assert len(given) == len(baselines(space)) == 4 * 3
+    results = run(create("enumerate", space, seed=0, networks=99, steps=1, phase="baseline"), landscape())
+    assert len(results) == 12
+    assert {r.proposal.phase for r in results} == {"baseline"}
+    assert not any(r.proposal.genome.heterogeneous for r in results)
+
+
+def test_confirmation_keeps_candidates_and_takes_fresh_seeds(space, landscape):
+    search = create("evolution", space, seed=0, networks=64, steps=1)
+    earlier = run(search, landscape())
+    best = search.recommend(3)
+    seeds = tuple(range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 5))
+    confirm = create(
+        "enumerate",
+        space,
+        seed=0,
+        networks=99,
+        steps=1,
+        phase="confirm",
+        first_index=64,
+        earlier=earlier,
+        options={"genomes": tuple(c.genome for c in best), "seeds": seeds},
+    )
+    asked = [r.proposal for r in run(confirm, landscape())]
+    assert [p.index for p in asked] == list(range(64, 79))
+    assert {(p.candidate, p.seed) for p in asked} == {(c.index, s) for c in best for s in seeds}
+
+
+def test_enumerate_takes_genomes_outside_the_space(space, landscape):
+    genomes = (homogeneous(Base("relu"), space.sites, learning_rate=0.5),)
+    strategy = create("enumerate", space, seed=0, networks=9, steps=1, options={"genomes": genomes})
+    assert [r.proposal.genome.label for r in run(strategy, landscape())] == ["8 relu"]
+
+
+def test_hybrid_fixes_a_sub_space_per_trial(space, landscape):
+    results = run(create("hybrid", space, seed=0, networks=200, steps=1), landscape())
+    trials = {r.proposal.context for r in results if r.proposal.context}
+    assert len(trials) > 8
+    for p in (r.proposal for r in results if r.proposal.context):
+        _, narrow = sub_space(space, Given(json.loads(p.context)["values"]))
+        assert narrow.contains(p.genome)
+        assert len(narrow.learning_rates) == 1
+
+
+def test_contained_restores_the_global_generator_after_an_error():
+    state = random.getstate()
+    with pytest.raises(IndexError), contained(3):
+        random.choice([])
+    with contained(3):
+        assert random.random() == random.Random(3).random()
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("random", {"batch": 0}, "batch of at least 1"),
+        ("evolution", {"tournament": 20, "parents": 5}, "tournament of 1 to 5 parents, got 20"),
+        ("evolution", {"population": 4, "elites": 4}, "fewer elites than the population of 4"),
+        ("evolution", {"crossover": 1.5}, "probability from 0 to 1"),
+        ("optuna", {"batch": 2, "elites": 2}, "fewer elites than the batch of 2"),
+        ("hybrid", {"trials": 0}, "trials of at least 1"),
+        ("hybrid", {"crossover": -1}, "probability from 0 to 1"),
+        ("enumerate", {"seeds": ()}, "at least one replicate"),
+    ],
+)
+def test_wrong_settings(space, name, options, message):
+    with pytest.raises(UserError, match=message):
+        proposer(name, space, 0, options)
