@@ -119,7 +119,9 @@ def _shards(parts: Sequence[Part]) -> Iterator[tuple[list[Part], pa.Array]]:
     """Groups of parts in the order of their first proposals, and which of their rows to keep."""
     if not parts:
         return
-    keys = read(parts, ("run", *KEY, "proposal"))[0].append_column("row", pa.array(_range(parts)))
+    names = ("run", *KEY, "proposal")
+    keys = read(parts, names)[0].cast(pa.schema([SCHEMA.field(name) for name in names]))
+    keys = keys.append_column("row", pa.array(np.arange(len(keys))))
     first = keys.group_by(["run", *KEY], use_threads=False).aggregate([("row", "min")])["row_min"]
     keep = np.zeros(len(keys), dtype=bool)
     keep[first.to_numpy()] = True
@@ -140,10 +142,6 @@ def _shard(
 ) -> tuple[list[Part], pa.Array]:
     masks = [keep[starts[i] : starts[i + 1]] for i in chosen]
     return [parts[i] for i in chosen], pa.array(np.concatenate(masks))
-
-
-def _range(parts: Sequence[Part]) -> np.ndarray:
-    return np.arange(sum(part.rows for part in parts))
 
 
 def _sync(path: Path) -> None:

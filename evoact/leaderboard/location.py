@@ -75,7 +75,7 @@ class Location:
         return self.kind() == fs.FileType.Directory
 
     def names(self, suffix: str = "") -> list[str]:
-        """The files directly in this directory, sorted, without dot-files; empty if there is none."""
+        """The files directly in this directory, sorted, without dot-files; none if there is none."""
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(
             info.base_name

@@ -1,6 +1,5 @@
 """Asking the leaderboard: its best candidates, SQL, or all rows, over any number of run directories."""
 
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -8,26 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import fs
+import pyarrow.compute as pc
 
 from evoact.errors import UserError
 from evoact.genomes import genome as genomes
 from evoact.leaderboard import sql
-from evoact.leaderboard.compact import parts_directory
+from evoact.leaderboard.buffers import from_numpy, from_texts
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.parts import Part, Unreadable, inspect_all, read
+from evoact.leaderboard.opening import open_parts
+from evoact.leaderboard.parts import Part, Unreadable, read
 from evoact.leaderboard.ranking import COLUMNS, Ranking, rank
 from evoact.leaderboard.schema import SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_KEYS = ("run", "arm", "repeat", "candidate", "phase")
 # What is shown of a candidate but not needed to rank it: read for the few rows that are shown.
 _DETAILS = ("genome", "learning_rate", "heterogeneous", "structure")
-
-
-# A directory with one is a run, even before its first part.
-CONFIG = "config.yaml"
 
 
 def _warn(problem: str) -> None:
@@ -54,11 +51,11 @@ class Leaderboard:
             raise UserError("expected at least one run directory, got none")
         self.problems: list[str] = []
         self._report = report
-        self._fetched: list[tempfile.TemporaryDirectory[str]] = []
         self._parts: list[Part] = []
         self._sources: list[int] = []
         for source, path in enumerate(paths):
-            parts = self._open(Location.of(path))
+            parts, unreadable = open_parts(Location.of(path), self)
+            self._name(unreadable)
             self._parts += parts
             self._sources += [source] * len(parts)
 
@@ -77,7 +74,8 @@ class Leaderboard:
         rows = self._read(COLUMNS)
         source = np.repeat(self._sources, [part.rows for part in self._parts])
         ranking = rank(rows, source, n)
-        return _shown(ranking, rows.take(ranking.first), self._rows(ranking.first, _DETAILS))
+        keys = pc.take(rows.select(_KEYS), from_numpy(ranking.first))
+        return _shown(ranking, keys, self._rows(ranking.first, _DETAILS))
 
     def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
         """The answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
@@ -108,44 +106,6 @@ class Leaderboard:
         """All rows as a pandas data frame."""
         return self.to_arrow().to_pandas()
 
-    def _open(self, place: Location) -> list[Part]:
-        try:
-            parts, unreadable = inspect_all(self._files(place))
-        except FileNotFoundError:  # the run was compacted between the listing and the reading
-            parts, unreadable = inspect_all(self._files(place))
-        self._name(unreadable)
-        if not parts and unreadable:
-            raise UserError(f"{place.text}: expected at least one readable part, got none")
-        return parts
-
-    def _files(self, place: Location) -> list[Path]:
-        """The Parquet files of a place, on this machine's disk."""
-        if place.kind() == fs.FileType.NotFound:
-            raise UserError(f"{place.text}: expected a run directory, got nothing there")
-        if place.kind() == fs.FileType.File:
-            directory, names = (
-                Location(place.filesystem, place.path.rpartition("/")[0], place.text),
-                [place.name],
-            )
-        else:
-            directory = parts_directory(place) or place
-            names = directory.names(".parquet")
-            if not names and directory is place and not place.child(CONFIG).exists():
-                raise UserError(
-                    f"{place.text}: expected a run directory, got one without a leaderboard; "
-                    "give the directory that the search was started with (-o)"
-                )
-        local = directory.local
-        return [local / name for name in names] if local else self._fetch(directory, names)
-
-    def _fetch(self, directory: Location, names: list[str]) -> list[Path]:
-        """Copies parts from a remote file system: once here, instead of at every question."""
-        copy = tempfile.TemporaryDirectory(prefix="evoact-")
-        self._fetched.append(copy)
-        for name in names:
-            Path(copy.name, name).write_bytes(directory.child(name).read())
-        return [Path(copy.name, name) for name in names]
-
     def _read(self, columns: tuple[str, ...] | list[str]) -> pa.Table:
         rows, unreadable = read(self._parts, columns)
         self._leave_out(unreadable)
@@ -167,7 +127,7 @@ class Leaderboard:
     def _rows(self, indices: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
         """Some rows by their position among all; reads only the row groups that they are in."""
         starts = np.cumsum([0] + [part.rows for part in self._parts])
-        tables = [SCHEMA.empty_table().select(columns)]
+        tables = [pa.Table.from_batches([], SCHEMA).select(columns)]
         order = np.argsort(indices, kind="stable")
         which = np.searchsorted(starts, indices[order], side="right") - 1
         for number in np.unique(which):
@@ -175,7 +135,7 @@ class Leaderboard:
             tables.append(_take(self._parts[number], inside, columns))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return pa.concat_tables(tables, promote_options="default").take(back)
+        return pc.take(pa.concat_tables(tables, promote_options="default"), from_numpy(back))
 
 
 def _take(part: Part, rows: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
@@ -187,27 +147,23 @@ def _take(part: Part, rows: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
     with part.open() as file:
         for group in np.unique(which):
             table = file.read_row_group(int(group), columns=wanted)
-            tables.append(table.take(rows[which == group] - starts[group]))
+            tables.append(pc.take(table, from_numpy(rows[which == group] - starts[group])))
     taken = pa.concat_tables(tables)
     return taken.cast(pa.schema([SCHEMA.field(name) for name in taken.column_names]))
 
 
-def _shown(ranking: Ranking, ranked: pa.Table, details: pa.Table) -> pa.Table:
-    n = len(ranked)
-    keys = {
-        name: ranked[name].cast(SCHEMA.field(name).type) for name in ("run", "arm", "repeat", "candidate")
-    }
+def _shown(ranking: Ranking, keys: pa.Table, details: pa.Table) -> pa.Table:
+    keys = keys.cast(pa.schema([SCHEMA.field(name) for name in _KEYS]))
     columns = {
-        "rank": pa.array(range(1, n + 1), pa.int64()),
-        **keys,
-        "label": pa.array([_label(text) for text in details["genome"].to_pylist()], pa.string()),
-        "val_mean": pa.array(ranking.val, pa.float64()),
-        "seeds": pa.array(ranking.seeds, pa.int64()),
-        # From NaN to null: nothing was tested.
-        "test_mean": pa.array(ranking.test, pa.float64(), from_pandas=True),
-        "test_large_mean": pa.array(ranking.test_large, pa.float64(), from_pandas=True),
+        "rank": from_numpy(np.arange(1, len(keys) + 1)),
+        **{name: keys[name] for name in ("run", "arm", "repeat", "candidate")},
+        "label": from_texts([_label(text) for text in details["genome"].to_pylist()]),
+        "val_mean": from_numpy(ranking.val),
+        "seeds": from_numpy(ranking.seeds),
+        "test_mean": from_numpy(ranking.test),
+        "test_large_mean": from_numpy(ranking.test_large),
         "learning_rate": details["learning_rate"],
-        "phase": ranked["phase"].cast(pa.string()),
+        "phase": keys["phase"],
         "heterogeneous": details["heterogeneous"],
         "structure": details["structure"],
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from evoact.leaderboard.buffers import to_numpy
 from evoact.records import COMPLETED
 
 # What is read of every row; all else is looked up for the few rows that are shown.
@@ -44,38 +45,33 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
     numbers = {name: _numbers(rows[name]) for name in COLUMNS if name not in columns}
     value = numbers["val_metric"]
     usable = columns["state"].equal_to(COMPLETED) & np.isfinite(value)
-    score = np.where(columns["direction"].equal_to("minimize"), -value, value)
+    minimised = columns["direction"].equal_to("minimize")
+    score = np.where(minimised, -value, value) if minimised.any() else value
     confirm = columns["phase"].equal_to("confirm")
     group, n_groups = _groups(
         [source, columns["run"].codes, columns["arm"].codes, numbers["repeat"], numbers["candidate"]]
     )
-    confirm_rows = _at_highest_rung(usable & confirm, group, numbers["rung"], n_groups)
-    search_rows = _at_highest_rung(usable & ~confirm, group, numbers["rung"], n_groups)
-
-    confirmed = np.bincount(group[confirm_rows], minlength=n_groups)
-    searched = np.bincount(group[search_rows], minlength=n_groups)
-    is_confirmed = confirmed > 0
-    seeds = np.where(is_confirmed, confirmed, searched)
-    sums = np.where(
-        is_confirmed,
-        np.bincount(group[confirm_rows], score[confirm_rows], n_groups),
-        np.bincount(group[search_rows], score[search_rows], n_groups),
-    )
+    confirmed = _runs(usable & confirm, group, numbers["rung"], n_groups)
+    searched = _runs(usable & ~confirm, group, numbers["rung"], n_groups)
+    seeds_confirmed, sums_confirmed = confirmed.count_and_sum(score, n_groups)
+    seeds_searched, sums_searched = searched.count_and_sum(score, n_groups)
+    is_confirmed = seeds_confirmed > 0
+    seeds = np.where(is_confirmed, seeds_confirmed, seeds_searched)
     with np.errstate(invalid="ignore"):
-        mean = sums / seeds
+        mean = np.where(is_confirmed, sums_confirmed, sums_searched) / seeds
     best = _best(is_confirmed, mean, seeds, n)
 
     # The first row of each candidate that counts: written last, so that it is the one that stays.
     first = np.zeros(n_groups, dtype=np.int64)
-    for chosen in (search_rows, confirm_rows):
-        first[group[chosen][::-1]] = chosen[::-1]
-    sign = np.where(columns["direction"].equal_to("minimize")[first[best]], -1.0, 1.0)
+    for runs in (searched, confirmed):
+        first[runs.group[::-1]] = runs.rows[::-1]
+    sign = np.where(minimised[first[best]], -1.0, 1.0)
     return Ranking(
         first[best],
         mean[best] * sign,
         seeds[best],
-        _mean(numbers["test_metric"], confirm_rows, group, n_groups)[best],
-        _mean(numbers["test_large_metric"], confirm_rows, group, n_groups)[best],
+        _mean(numbers["test_metric"], confirmed, n_groups)[best],
+        _mean(numbers["test_large_metric"], confirmed, n_groups)[best],
         is_confirmed[best],
     )
 
@@ -91,19 +87,17 @@ class _Codes:
 
 def _codes(column: pa.ChunkedArray) -> _Codes:
     """A column of texts as integers into its values, null as -1."""
-    if len(column) == 0:
-        return _Codes(np.zeros(0, dtype=np.int64), [])
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
-    return _Codes(array.indices.fill_null(-1).to_numpy(zero_copy_only=False), array.dictionary.to_pylist())
+    column = column.unify_dictionaries()
+    values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+    if len(values) == 1 and column.null_count == 0:  # as often: then no array is needed
+        return _Codes(np.broadcast_to(np.int32(0), len(column)), values)
+    indices = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
+    return _Codes(to_numpy(indices, -1), values)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     """A numeric column, null as NaN or 0."""
-    missing = float("nan") if pa.types.is_floating(column.type) else 0
-    values: np.ndarray = column.fill_null(missing).to_numpy()
-    return values
+    return to_numpy(column, float("nan") if column.type == pa.float64() else 0)
 
 
 def _groups(keys: list[np.ndarray]) -> tuple[np.ndarray, int]:
@@ -120,14 +114,26 @@ def _groups(keys: list[np.ndarray]) -> tuple[np.ndarray, int]:
     return code, int(code.max()) + 1 if len(code) else 0
 
 
-def _at_highest_rung(chosen: np.ndarray, group: np.ndarray, rung: np.ndarray, n_groups: int) -> np.ndarray:
-    """The indices of the chosen rows, without those of a candidate that was promoted since."""
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Some rows, and the group of each."""
+
+    rows: np.ndarray
+    group: np.ndarray
+
+    def count_and_sum(self, values: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
+        counts = np.bincount(self.group, minlength=n_groups)
+        return counts, np.bincount(self.group, values[self.rows], n_groups)
+
+
+def _runs(chosen: np.ndarray, group: np.ndarray, rung: np.ndarray, n_groups: int) -> _Runs:
+    """The chosen rows, without those from before a candidate's last promotion."""
     rows = np.flatnonzero(chosen)
-    if not rung.any():
-        return rows
-    highest = np.zeros(n_groups, dtype=rung.dtype)
-    np.maximum.at(highest, group[rows], rung[rows])
-    return rows[rung[rows] == highest[group[rows]]]
+    if rung.any():
+        highest = np.zeros(n_groups, dtype=rung.dtype)
+        np.maximum.at(highest, group[rows], rung[rows])
+        rows = rows[rung[rows] == highest[group[rows]]]
+    return _Runs(rows, group[rows])
 
 
 def _best(confirmed: np.ndarray, mean: np.ndarray, seeds: np.ndarray, n: int) -> np.ndarray:
@@ -145,7 +151,9 @@ def _best(confirmed: np.ndarray, mean: np.ndarray, seeds: np.ndarray, n: int) ->
     return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
 
 
-def _mean(values: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    rows = rows[np.isfinite(values[rows])]
+def _mean(values: np.ndarray, runs: _Runs, n_groups: int) -> np.ndarray:
+    """The mean per group of the values there are, NaN where there are none."""
+    usable = np.isfinite(values[runs.rows])
+    counts, sums = _Runs(runs.rows[usable], runs.group[usable]).count_and_sum(values, n_groups)
     with np.errstate(invalid="ignore"):
-        return np.bincount(group[rows], values[rows], n_groups) / np.bincount(group[rows], minlength=n_groups)
+        return sums / counts

@@ -28,7 +28,7 @@ def main() -> int:
     """Answers one request; see `evoact.leaderboard.sql.run`, the other end."""
     request = json.load(sys.stdin)
     try:
-        _limit(request["memory_bytes"], request["seconds"])
+        _limit(request["memory_bytes"], request["answer_bytes"], request["seconds"])
         _answer(request)
         return 0
     except Refused as error:
@@ -53,13 +53,13 @@ def _failure(error: Exception) -> tuple[str, str]:
     return "query", text
 
 
-def _limit(memory: int, seconds: float) -> None:
+def _limit(memory: int, answer: int, seconds: float) -> None:
     """Holds whatever the parent's death or DuckDB would let run on: memory, time, and what is written."""
     cpu = int(seconds * (os.cpu_count() or 1)) + 2
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: cpu,
-        resource.RLIMIT_FSIZE: memory,
+        resource.RLIMIT_FSIZE: answer,
         resource.RLIMIT_CORE: 0,
     }
     for kind, value in limits.items():
@@ -103,15 +103,19 @@ def _load(connection: Any, request: dict[str, Any], columns: dict[str, str | Non
     file has the column, else to None.
     """
     select = ", ".join(f'NULL::{kind} AS "{name}"' if kind else f'"{name}"' for name, kind in columns.items())
+    create = f"CREATE TABLE {TABLE} AS SELECT {select} FROM "
+    files = [_literal(file) for file in request["files"]]
+    if not files:
+        connection.execute(create + "range(0)")
+        return
     try:
         connection.execute(
-            f"CREATE TABLE {TABLE} AS SELECT {select} FROM "
-            "read_parquet(?, union_by_name = ?, hive_partitioning = false)",
-            [[_literal(file) for file in request["files"]], request["mixed"]],
+            create + "read_parquet(?, union_by_name = ?, hive_partitioning = false)",
+            [files, request["mixed"]],
         )
-    except duckdb.OutOfMemoryException:
-        raise
     except duckdb.Error as error:
+        if _failure(error)[0] == "memory":
+            raise
         raise Damaged(str(error)) from None
 
 

@@ -81,7 +81,7 @@ def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
                 or node.get("type") == "PIVOT"
             ):
                 return known
-            if node.get("type") in _TABLES and node.get("alias"):
+            if isinstance(node.get("type"), str) and node["type"] in _TABLES and node.get("alias"):
                 rows.add(node["alias"].lower())
             stack.extend(node.values())
     if any(name in rows for name in _single_names(tree)):

@@ -21,6 +21,7 @@ from evoact.registry import unknown
 
 FAILED = 3  # as in `sandbox`, which is not imported here because it loads duckdb
 MEMORY_GB = 4.0
+ANSWER_GB = 4.0
 SECONDS = 60.0
 
 
@@ -34,23 +35,26 @@ def run(
     *,
     seconds: float = SECONDS,
     memory_gb: float = MEMORY_GB,
+    answer_gb: float = ANSWER_GB,
 ) -> pa.Table:
     """The answer to one SELECT over the table `leaderboard`, whose rows are in `parts`.
 
     Args:
         seconds, memory_gb: at most this much time and address space for the child process.
+        answer_gb: the largest answer, which is kept in a file.
 
     Raises:
         UserError: if the query is refused or wrong, or exceeds a limit.
         Damaged: if a part cannot be read after all.
     """
-    present = set().union(*(part.columns for part in parts))
+    present = {name for part in parts for name in part.columns}
     request = {
         "sql": query,
         "files": [str(part.path) for part in parts],
         "mixed": len({part.columns for part in parts}) > 1,
         "columns": {field.name: None if field.name in present else _duckdb(field.type) for field in SCHEMA},
         "memory_bytes": int(memory_gb * 2**30),
+        "answer_bytes": int(answer_gb * 2**30),
         "seconds": seconds,
     }
     with tempfile.TemporaryFile() as answer:
@@ -70,7 +74,7 @@ def run(
                 "select less or join on a key"
             ) from None
         if child.returncode != 0:
-            raise _failure(child.returncode, child.stderr.decode(errors="replace"), memory_gb)
+            raise _failure(child.returncode, child.stderr.decode(errors="replace"), memory_gb, answer_gb)
         return _table(answer)
 
 
@@ -87,7 +91,7 @@ def _table(file: IO[bytes]) -> pa.Table:
     return pa.ipc.open_stream(pa.py_buffer(mapped)).read_all()
 
 
-def _failure(code: int, stderr: str, memory_gb: float) -> Exception:
+def _failure(code: int, stderr: str, memory_gb: float, answer_gb: float) -> Exception:
     lines = stderr.strip().splitlines() or [""]
     report: dict[str, Any] = {"kind": "crash", "message": lines[-1]}
     if code == FAILED:
@@ -105,7 +109,7 @@ def _failure(code: int, stderr: str, memory_gb: float) -> Exception:
         )
     if kind == "size":
         return UserError(
-            f"expected an answer of at most {memory_gb:g} GB, got a larger one; add a LIMIT or aggregate"
+            f"expected an answer of at most {answer_gb:g} GB, got a larger one; add a LIMIT or aggregate"
         )
     if kind == "query":
         return UserError(_mistake(message))

@@ -105,7 +105,7 @@ def _store_learned(home: Location, result: Result) -> Result:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]+", "_", text)
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from evoact.records import Proposal, Result
 SITES = [Site("hidden0", 10)]
 
 
-def make_genome(relu=5, learning_rate=0.01):
+def _genome(relu=5, learning_rate=0.01):
     assignment = (0,) * relu + (1,) * (10 - relu)
     raw = Genome(
         (SiteGenome("hidden0", (Base("relu"), Base("sin")), assignment),), (("learning_rate", learning_rate),)
@@ -17,9 +17,9 @@ def make_genome(relu=5, learning_rate=0.01):
     return canonical(raw, SITES)
 
 
-def make_result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
+def _result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
     """A completed result; fields of Proposal and of Result may be given by name."""
-    genome = genome or make_genome()
+    genome = genome or _genome()
     of_proposal = {name: fields.pop(name) for name in list(fields) if name in Proposal.__dataclass_fields__}
     proposal = Proposal(
         index=index,
@@ -36,15 +36,29 @@ def make_result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields)
     )
 
 
-def write(run_dir, *results, run="run"):
+def _write(run_dir, *results, run="run"):
     """Stores the results, one part for each pack."""
     for pack in sorted({result.pack for result in results}):
         write_part(run_dir, [r for r in results if r.pack == pack], run=run, task="mnist1d", network="mlp")
     return run_dir
 
 
+@pytest.fixture(scope="session")
+def make_genome():
+    return _genome
+
+
+@pytest.fixture(scope="session")
+def make_result():
+    return _result
+
+
+@pytest.fixture(scope="session")
+def write():
+    return _write
+
+
 @pytest.fixture
 def run_dir(tmp_path):
     """A run of 20 candidates in five parts, val_metric 0.00 to 0.19."""
-    results = [make_result(i, val=i / 100, pack=f"p{i // 4}") for i in range(20)]
-    return write(tmp_path / "run", *results)
+    return _write(tmp_path / "run", *(_result(i, val=i / 100, pack=f"p{i // 4}") for i in range(20)))

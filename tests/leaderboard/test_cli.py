@@ -1,0 +1,102 @@
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from evoact.cli.leaderboard import leaderboard
+from evoact.errors import UserError
+
+app = typer.Typer()
+app.command()(leaderboard)
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_plain_table(run_dir):
+    lines = run(run_dir, "--top", 2).stdout.splitlines()
+    assert lines[0].split() == ["rank", "candidate", "label", "val", "seeds", "rate", "phase"]
+    assert lines[1].split() == ["1", "19", "5", "relu", "+", "5", "sin", "0.19", "1", "0.01", "search"]
+    assert len(lines) == 3
+
+
+def test_a_table_on_a_terminal_fits(run_dir):
+    code = "import sys, typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
+    master, slave = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code, str(run_dir)],
+        stdout=slave,
+        check=True,
+        env=os.environ | {"COLUMNS": "70"},
+    )
+    os.close(slave)
+    text = os.read(master, 100_000).decode()
+    os.close(master)
+    assert "candidate" in text
+    assert max(map(len, text.replace("\x1b[1m", "").replace("\x1b[0m", "").split("\r\n"))) <= 70
+
+
+def test_sql_as_json(run_dir):
+    query = "SELECT candidate, val_metric / 0 AS inf, started_at, now() AS now FROM leaderboard ORDER BY 1"
+    first, second, *_ = json.loads(run(run_dir, "--sql", query, "--format", "json").stdout)
+    assert (first["candidate"], second["inf"], first["started_at"]) == (0, None, None)
+    assert first["now"][10] == "T"
+
+
+def test_csv(run_dir):
+    text = run(
+        run_dir, "--sql", "SELECT candidate, parents FROM leaderboard ORDER BY 1", "--format", "csv"
+    ).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 20
+    assert rows[3] == {"candidate": "3", "parents": "[]"}
+
+
+def test_parquet_to_a_pipe_and_to_a_file(run_dir, tmp_path):
+    piped = run(run_dir, "--format", "parquet").stdout_bytes
+    run(run_dir, "--format", "parquet", "-o", tmp_path / "top.parquet")
+    assert pq.read_table(io.BytesIO(piped)).equals(pq.read_table(tmp_path / "top.parquet"))
+
+
+def test_a_file_that_cannot_be_written(run_dir, tmp_path):
+    with pytest.raises(UserError, match="expected a file that can be written with -o"):
+        run(run_dir, "--format", "csv", "-o", tmp_path / "no" / "such.csv")
+
+
+def test_long_answers_are_cut_and_say_so(run_dir):
+    result = run(run_dir, "--sql", "SELECT * FROM range(1000)")
+    assert len(result.stdout.splitlines()) == 201
+    assert "and 800 more rows" in result.stderr
+
+
+def test_problems_are_named_and_the_rest_answers(run_dir):
+    bad = run_dir / "leaderboard" / "part-bad.parquet"
+    bad.write_bytes(b"x")
+    result = run(run_dir, "--format", "json")
+    assert len(json.loads(result.stdout)) == 10
+    assert result.stderr.count("\n") == 1
+    assert str(bad) in result.stderr
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(UserError, match="expected a run directory, got nothing there"):
+        run(tmp_path / "missing")
+
+
+def test_an_empty_run(tmp_path):
+    (tmp_path / "config.yaml").touch()
+    assert run(tmp_path).stdout.split()[:2] == ["rank", "candidate"]
+    assert run(tmp_path, "--format", "json").stdout == "[]\n"
