@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,6 +34,7 @@ from evoact.training.packed import TrainingSettings
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, strict=True)]
+PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -78,9 +80,9 @@ class Types(Section):
 class LearningRates(Section):
     """A logarithmic grid from `low` to `high`."""
 
-    low: Annotated[float, Field(gt=0)]
-    high: Annotated[float, Field(gt=0)]
-    per_decade: Positive = 4
+    low: PositiveNumber
+    high: PositiveNumber
+    per_decade: Annotated[int, Field(gt=0, le=100, strict=True)] = 4
 
 
 class Space(Section):
@@ -105,7 +107,7 @@ class Budget(Section):
 
     networks: Positive | None = None
     gradient_examples: Positive | None = None
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: PositiveNumber | None = None
 
 
 class Baselines(Section):
@@ -124,7 +126,7 @@ class Confirm(Section):
 class Packs(Section):
     size: Positive = 32
     threads: Positive = 1
-    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    timeout_seconds: PositiveNumber | None = None
 
 
 class Execution(Section):
@@ -132,8 +134,8 @@ class Execution(Section):
 
     backend: Literal["local", "ray_tune"] = "ray_tune"
     workers: Positive | None = None
-    cpus_per_pack: Annotated[float, Field(gt=0)] = 1.0
-    gpus_per_pack: Annotated[float, Field(ge=0)] = 0.0
+    cpus_per_pack: PositiveNumber = 1.0
+    gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
     max_failures: NotNegative = 2
 
 
@@ -253,14 +255,12 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     problems = []
     for text in overrides:
         if text.startswith("space."):
-            _inline_space(data, beside)
-        problems.append(_override(data, text))
-    if any(problems):
-        raise ConfigError(str(path), filter(None, problems))
-    _inline_space(data, beside)
+            problems += _inline_space(data, beside)
+        problems += _override(data, text)
+    problems += _inline_space(data, beside)
     if not data.get("name"):
         data["name"] = Path(path).stem
-    return experiment(data, str(path))
+    return _checked(data, str(path), problems)
 
 
 def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -269,20 +269,34 @@ def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:
     Raises:
         ConfigError: naming every mistake in it.
     """
+    return _checked(data, source, [])
+
+
+def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Experiment:
+    """`problems` are those found already."""
+    found = list(problems)
+    config: Config | None
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        known_names = list(_name_problems(data))
-        raise ConfigError(source, [*_sentences(error, Config, data), *known_names]) from None
-    problems = list(_problems(config))
-    if problems:
-        raise ConfigError(source, problems)
+        found += _sentences(error, Config)
+        config = _mended(data, error)
+    if config is not None:
+        found += _problems(config, found)
+    if config is None or found:
+        raise ConfigError(source, found)
     return Experiment(config)
 
 
-def _inline_space(data: dict[str, Any], beside: Path) -> None:
+def _inline_space(data: dict[str, Any], beside: Path) -> list[str]:
+    """Replaces a search space's name by what its file says; returns what is wrong with that."""
     if isinstance(data.get("space"), str):
-        data["space"] = read_yaml(find_space(data["space"], beside))
+        try:
+            data["space"] = read_yaml(find_space(data["space"], beside))
+        except UserError as error:
+            data["space"] = copy.deepcopy(_STAND_INS["space"])
+            return [f"space: {error}"]
+    return []
 
 
 def load_space(path: str | Path) -> Space:
@@ -295,7 +309,7 @@ def load_space(path: str | Path) -> Space:
     try:
         space = Space.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(str(path), _sentences(error, Space, data)) from None
+        raise ConfigError(str(path), _sentences(error, Space)) from None
     problems = list(_space_problems(space))
     if problems:
         raise ConfigError(str(path), [p.removeprefix("space.") for p in problems])
@@ -356,7 +370,8 @@ _Loader.add_implicit_resolver(
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    named = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key, deep=True) for key in named]
     twice = {str(key) for key in keys if keys.count(key) > 1}
     if twice:
         raise yaml.constructor.ConstructorError(
@@ -368,23 +383,23 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _override(data: dict[str, Any], text: str) -> str:
+def _override(data: dict[str, Any], text: str) -> list[str]:
     """Apply one `key.path=value`; returns what is wrong with it, if anything."""
     path, equals, value = text.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        return f"expected --set key.path=value, got {text!r}"
+        return [f"expected --set key.path=value, got {text!r}"]
     try:
         parsed = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
-        return f"expected a YAML value in --set {path}=..., got {value!r}"
+        return [f"expected a YAML value in --set {path}=..., got {value!r}"]
     for key in keys[:-1]:
         inner = data.setdefault(key, {})
         if not isinstance(inner, dict):
-            return f"expected --set {path} to lead through sections, but {key!r} is {_short(inner)}"
+            return [f"expected --set {path} to lead through sections, but {key!r} is {_short(inner)}"]
         data = inner
     data[keys[-1]] = copy.deepcopy(parsed)
-    return ""
+    return []
 
 
 def _short(value: Any) -> str:
@@ -403,18 +418,20 @@ _EXPECTED = {
     "string_type": "expected a text, got {input}",
     "list_type": "expected a list, got {input}",
     "tuple_type": "expected a list, got {input}",
-    "too_short": "expected at least {min_length} entries, got {actual_length}",
-    "too_long": "expected at most {max_length} entries, got {actual_length}",
+    "too_short": "expected a list of at least {min_length}, got {actual_length}",
+    "too_long": "expected a list of at most {max_length}, got {actual_length}",
     "model_type": "expected a section of keys and values, got {input}",
     "model_attributes_type": "expected a section of keys and values, got {input}",
-    "greater_than": "expected more than {gt}, got {input}",
-    "greater_than_equal": "expected at least {ge}, got {input}",
-    "less_than_equal": "expected at most {le}, got {input}",
+    "greater_than": "expected more than {gt:g}, got {input}",
+    "greater_than_equal": "expected at least {ge:g}, got {input}",
+    "less_than_equal": "expected at most {le:g}, got {input}",
     "literal_error": "expected {expected}, got {input}",
+    "finite_number": "expected a finite number, got {input}",
+    "invalid_key": "expected a text as key, got {input}",
 }
 
 
-def _sentences(error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]) -> list[str]:
+def _sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """pydantic's findings in our words, unknown keys with the nearest known one."""
     result = []
     for found in error.errors():
@@ -441,82 +458,160 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _name_problems(data: Mapping[str, Any]) -> list[str]:
-    """Unknown names, found even where the rest of the config is too broken to be looked at."""
-    tables = {"task": TASKS, "network": NETWORKS, "strategy": STRATEGIES}
+# What stands in for a missing or broken part of a config, so that the rest of it can be looked at, too.
+_STAND_INS: Mapping[str, Any] = {
+    "task": {"name": "faulty"},
+    "network": {"name": "mlp"},
+    "strategy": {"name": "random"},
+    "training.optimizer": {"name": "adam"},
+    "space": {
+        "functions": ["relu"],
+        "types": {"base": {}},
+        "types_per_layer": [1, 1],
+        "learning_rate": {"low": 1.0, "high": 1.0},
+    },
+    "space.functions": list(BASE_FUNCTIONS),
+    "space.types": {"base": {}},
+    "space.types.base": {},
+    "space.types.hull": {},
+    "space.types.subnetwork": {"bases": ["relu"]},
+    "space.types.subnetwork.bases": ["relu"],
+    "space.learning_rate": {"low": 1.0, "high": 1.0},
+    "space.learning_rate.low": 1e-9,
+    "space.learning_rate.high": 1e9,
+    "budget": {"networks": 1},
+    "budget.networks": 1,
+    "budget.gradient_examples": 2**62,
+    "budget.minutes": 1.0,
+}
+
+
+def _mended(data: Any, error: ValidationError) -> Config | None:
+    """The config without what is broken in it; None for what is no config at all."""
+    if not isinstance(data, Mapping):
+        return None
+    data = copy.deepcopy(dict(data))
+    for _ in range(10):  # a part may be broken again inside what is left of it
+        for found in error.errors():
+            _mend(data, found["loc"])
+        try:
+            return Config.model_validate(data)
+        except ValidationError as still:
+            error = still
+    return None
+
+
+def _mend(data: dict[str, Any], location: Sequence[int | str]) -> None:
+    """Replaces or leaves out the innermost part around a location for which that is possible."""
+    for depth in range(len(location), 0, -1):
+        *sections, key = location[:depth]
+        parent: Any = data
+        for section in sections:
+            parent = parent[section] if isinstance(parent, dict) and section in parent else None
+        if not isinstance(parent, dict):
+            continue
+        stand_in = _STAND_INS.get(".".join(map(str, location[:depth])))
+        if stand_in is not None:
+            parent[key] = copy.deepcopy(stand_in)
+            return
+        if key in parent:
+            del parent[key]
+            return
+
+
+def _problems(config: Config, known: Sequence[str]) -> list[str]:
+    """What is wrong with a config whose types are right; `known` is what was found already."""
     problems = []
-    for key, table in tables.items():
-        section = data.get(key)
-        name = section.get("name") if isinstance(section, dict) else None
-        if isinstance(name, str) and name not in table:
-            problems.append(f"{key}.name: {unknown(key, name, table)}")
-    return problems
-
-
-def _problems(config: Config) -> list[str]:
-    """Everything that is wrong with a config whose types are right."""
-    problems = _name_problems(config.model_dump())
-    optimizer = config.training.optimizer
-    if optimizer.name not in OPTIMIZERS:
-        problems.append(f"training.optimizer.name: {unknown('optimizer', optimizer.name, OPTIMIZERS)}")
-    else:
-        skip = ("parameters", "learning_rates")
-        problems += _argument_problems(
-            "training.optimizer", OPTIMIZERS[optimizer.name], optimizer.arguments, skip
-        )
-    for key, table, skip in (
-        ("task", TASKS, ()),
-        ("network", NETWORKS, ("input_shape", "n_outputs")),
+    for key, named, table, skip in (
+        ("task", config.task, TASKS, ()),
+        ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
+        ("training.optimizer", config.training.optimizer, OPTIMIZERS, ("parameters", "learning_rates")),
+        ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
     ):
-        named = getattr(config, key)
-        if named.name in table:
-            problems += _argument_problems(key, table[named.name], named.arguments, skip)
+        if named.name not in table:
+            problems.append(f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}")
+            continue
+        build: Any = table[named.name]
+        if key == "strategy":
+            module, attribute = STRATEGIES[named.name]
+            build = getattr(import_module(f"evoact.strategies.{module}"), attribute)
+        problems += _argument_problems(key, build, named.arguments, skip)
     budget = config.budget
     if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
         problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
-    problems += _space_problems(config.space)
-    return problems or _object_problems(Experiment(config))
-
-
-def _object_problems(made: Experiment) -> list[str]:
-    """What only shows when the named things are made: a missing file, a width of 0, an empty space."""
-    config, problems = made.config, []
-    try:
-        space = made.space
-    except ConfigError as error:
-        return [f"space: {p}" for p in error.problems]
-    except UserError as error:
-        return [str(error)]
-    try:
-        proposer(config.strategy.name, space, config.seed, config.strategy.arguments)
-    except UserError as error:
-        problems.append(f"strategy: {error}")
-    if made.networks < 1:
+    least = config.training.steps * config.training.batch_size
+    if budget.gradient_examples is not None and budget.gradient_examples < least:
         problems.append(
-            f"budget.gradient_examples: expected at least {config.training.steps * config.training.batch_size} "
-            f"for one network, got {config.budget.gradient_examples}"
+            f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
         )
+    problems += _space_problems(config.space)
+    wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
+    return problems + _object_problems(Experiment(config), wrong)
+
+
+def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
+    """What only shows when the named things are made: a missing file, a width of 0, an empty space.
+
+    `wrong` names the sections in which something was found already; what needs them is not made.
+    """
+    strategy = made.config.strategy
+    problems: list[str] = []
+    needed: set[str] = set()
+    for key, make in (
+        ("task", lambda: made.task),
+        ("network", lambda: made.network),
+        ("space", lambda: made.space),
+        ("strategy", lambda: proposer(strategy.name, made.space, made.seed, strategy.arguments)),
+    ):
+        needed.add(key)
+        if wrong & needed:
+            continue
+        try:
+            make()
+        except UserError as error:
+            wrong.add(key)
+            found = error.problems if isinstance(error, ConfigError) else [str(error)]
+            problems += [p if f" {key}." in f" {p}" else f"{key}: {p}" for p in found]
     return problems
 
 
 def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
     """Unknown, missing and wrongly typed arguments of a table's entry."""
     signature = {n: p for n, p in inspect.signature(build).parameters.items() if n not in skip}
-    problems = [f"{key}.{unknown('key', name, signature)}" for name in arguments if name not in signature]
+    problems = []
+    for name in arguments:
+        if name not in signature and signature:
+            problems.append(f"{key}: {unknown('key', name, signature)}")
+        elif name not in signature:
+            problems.append(f"{key}: expected a name alone, got the key {name!r}, too")
     for name, parameter in signature.items():
-        if name not in arguments:
-            if parameter.default is inspect.Parameter.empty:
-                problems.append(f"{key}.{name}: expected a value, got none")
-            continue
-        value = arguments[name]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if parameter.annotation is float and not (number and math.isfinite(value)):
-            problems.append(f"{key}.{name}: expected a number, got {_short(value)}")
-        elif parameter.annotation is int and not (number and float(value).is_integer()):
-            problems.append(f"{key}.{name}: expected an integer, got {_short(value)}")
-        elif parameter.annotation is str and not isinstance(value, str):
-            problems.append(f"{key}.{name}: expected a text, got {_short(value)}")
+        if name in arguments:
+            expected = _expected(parameter.annotation, arguments[name])
+            if expected:
+                problems.append(f"{key}.{name}: expected {expected}, got {_short(arguments[name])}")
+        elif parameter.default is inspect.Parameter.empty:
+            problems.append(f"{key}.{name}: expected a value, got none")
     return problems
+
+
+def _expected(annotation: Any, value: Any) -> str:
+    """What an argument should have been; nothing where it is right, or its type is none of these."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is float:
+        return "" if number and math.isfinite(value) else "a finite number"
+    if annotation is int:
+        return "" if number and isinstance(value, int) else "an integer"
+    if annotation is str:
+        return "" if isinstance(value, str) else "a text"
+    if annotation is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if get_origin(annotation) in (list, tuple, Sequence):
+        entry = get_args(annotation)[0]
+        if not isinstance(value, list):
+            return "a list"
+        wrong = next(filter(None, (_expected(entry, v) for v in value)), "")
+        return wrong and f"a list with {wrong} in each place"
+    return ""
 
 
 def _space_problems(space: Space) -> list[str]:

@@ -21,7 +21,6 @@ def print_estimate(made: Experiment) -> None:
     typer.echo(f"parameters          {found.parameters} weights and biases a network")
     if found.minutes is not None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
-        typer.echo(
-            f"minutes             about {found.minutes:.1f} on this machine ({os.cpu_count()} processors, {at_once})"
-        )
+        minutes = f"about {found.minutes:.0f}" if found.minutes >= 1 else "less than one"
+        typer.echo(f"minutes             {minutes} on this machine ({os.cpu_count()} processors, {at_once})")
     typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")

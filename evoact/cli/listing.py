@@ -3,14 +3,14 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     functions = "functions"
     activations = "activations"
     networks = "networks"
@@ -19,7 +19,7 @@ class Kind(str, Enum):
     spaces = "spaces"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     table = "table"
     json = "json"
 
@@ -41,13 +41,17 @@ def list_names(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
+    if not rows:
+        typer.echo(f"No {kind.value} are known here.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in rows[0]:
-        table.add_column(column, overflow="fold")
+        # Names and numbers stay whole; what room is left goes to the texts, over several lines.
+        whole = column in ("name", "kind") or all(isinstance(row[column], float) for row in rows)
+        table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    console = Console(highlight=False)
-    console.print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _functions() -> list[dict[str, Any]]:
@@ -141,10 +145,15 @@ ROWS: dict[Kind, Callable[[], list[dict[str, Any]]]] = {
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {v}" for k, v in value.items())
+        return ", ".join(f"{k}: {_cell(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return " x ".join(map(str, value))
+        between = " x " if all(isinstance(v, int) for v in value) else ", "
+        return between.join(map(str, value))
     if isinstance(value, float):
-        return f"{value:.5g}"
+        return f"{value or 0.0:.4g}"  # not -0
     return str(value)

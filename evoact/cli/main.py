@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import typer
 
 import evoact
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
-from evoact.cli.search import resume, search
+from evoact.cli.search import STOPPED, resume, search
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
 
@@ -41,16 +42,39 @@ def options(
     """Search over activation functions per neuron: evolve, learn, compare, query."""
 
 
+# typer's own copy of click, or click itself, depending on the version of typer.
+UsageError: Any = typer.BadParameter.__base__
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments)
+        code = app(args=arguments or ["--help"], prog_name="evoact", standalone_mode=False)
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "evoact"
+        message = error.format_message()
+        _end(
+            2,
+            f"{message} See `{command} --help`."
+            if message.endswith("?")
+            else f"{message.rstrip('.')}; see `{command} --help`",
+        )
     except UserError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(2)
+        _end(2, str(error))
     except SearchFailed as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
+        _end(1, str(error))
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(1, f"expected to read and write files, got {where}{error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        _end(STOPPED, "Stopped.")
+    sys.exit(code)
+
+
+def _end(code: int, sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    sys.exit(code)

@@ -19,18 +19,23 @@ class Display:
     def __init__(self, made: Experiment, run_dir: str):
         self.console = Console(stderr=True)
         self.made, self.run_dir = made, run_dir
+        self.started = False
         self.last_line = 0.0
         self.last_phase = ""
         self.bar: Bar | None = None
         self.tasks: dict[str, object] = {}
 
     def __enter__(self) -> "Display":
+        return self
+
+    def _start(self) -> None:
         e = self.made
         where = "in this process" if e.config.execution.backend == "local" else "on Ray"
         self.console.print(
             f"Searching {e.config.task.name} with {e.config.strategy.name} {where}: "
             f"{e.space.size():.3g} genomes, run directory {self.run_dir}",
             highlight=False,
+            soft_wrap=True,
         )
         if self.console.is_terminal:
             self.bar = Bar(
@@ -41,7 +46,6 @@ class Display:
                 console=self.console,
             )
             self.bar.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -50,7 +54,10 @@ class Display:
             self.bar.stop()
 
     def update(self, p: Progress) -> None:
-        """Take in where the run stands."""
+        """Take in where the run stands; the first call comes when nothing was found wrong with it."""
+        if not self.started:
+            self.started = True
+            self._start()
         if self.bar is not None:
             self._move(self.bar, p)
             return
@@ -78,7 +85,8 @@ def figures(p: Progress) -> str:
         parts.append(f"best {p.best:.4g}  median {p.median:.4g}")
     if p.failures:
         parts.append(f"{p.failures} failed")
-    parts.append(f"{p.rate:.2g} networks/s" if p.rate < 10 else f"{p.rate:.0f} networks/s")
+    if p.rate is not None:
+        parts.append(f"{p.rate:.2g} networks/s" if p.rate < 10 else f"{p.rate:.0f} networks/s")
     if p.seconds_left is not None:
         minutes, seconds = divmod(round(p.seconds_left), 60)
         parts.append(f"about {minutes}:{seconds:02d} left")

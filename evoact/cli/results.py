@@ -1,6 +1,7 @@
 """What a user sees when a search ends: the leaderboard's top, the winner beside the baselines, next steps."""
 
 import math
+import shlex
 import statistics
 
 import typer
@@ -13,11 +14,11 @@ from evoact.execution.summary import Confirmed, Summary
 
 def print_finished(finished: Finished) -> None:
     """Print the end of a run, or how to go on with a stopped one."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     summary = finished.summary
     if not finished.complete:
         console.print(f"Stopped after {summary.networks} networks; nothing is lost.")
-        console.print(f"  evoact resume {finished.run_dir}", soft_wrap=True)
+        console.print(f"  evoact resume {shlex.quote(finished.run_dir)}", soft_wrap=True)
         return
     console.print(
         f"\n{summary.networks} networks trained; the search tried {summary.structures} distinct structures, "
@@ -26,11 +27,17 @@ def print_finished(finished: Finished) -> None:
     for state, number in summary.failures:
         console.print(f"{number} {state}.")
     if summary.confirmed:
+        console.print(f"\nConfirmed on {summary.confirmed[0].seeds} fresh seeds, best validation first:")
         console.print(_confirmed_table(summary))
     if summary.baselines:
+        console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))
-    console.print(verdict(summary))
+    console.print("\n" + verdict(summary))
     _next_steps(finished.run_dir)
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
 
 
 def _percent(summary: Summary, value: float) -> str:
@@ -38,8 +45,7 @@ def _percent(summary: Summary, value: float) -> str:
 
 
 def _confirmed_table(summary: Summary) -> Table:
-    seeds = summary.confirmed[0].seeds
-    table = Table(title=f"Confirmed on {seeds} fresh seeds, best validation first", title_justify="left")
+    table = _table()
     table.add_column("candidate", justify="right")
     table.add_column("activations", overflow="fold")
     table.add_column("rate", justify="right")
@@ -63,8 +69,8 @@ def _confirmed_table(summary: Summary) -> Table:
 
 
 def _baseline_table(summary: Summary) -> Table:
-    table = Table(title="Homogeneous baselines, each at its best learning rate", title_justify="left")
-    for heading in ("function", "rate", "validation (one stage)"):
+    table = _table()
+    for heading in ("function", "rate", "validation"):
         table.add_column(heading, justify="left" if heading == "function" else "right")
     for b in summary.baselines:
         table.add_row(b.label, f"{b.learning_rate:g}", _percent(summary, b.validation))
@@ -78,7 +84,9 @@ def verdict(summary: Summary) -> str:
         return "No candidate of the search was confirmed."
     text = f"Winner: candidate {winner.candidate}, test {_percent(summary, winner.test)}"
     if baseline is None:
-        return text + "; no baseline of its own was confirmed beside it."
+        return text + "; no baseline was confirmed beside it."
+    if baseline is winner:
+        return f"{text}; it is the best homogeneous baseline itself ({winner.label}): no mix was better."
     text += f"; best homogeneous baseline ({baseline.label}) {_percent(summary, baseline.test)}."
     gain, error = _difference(winner, baseline)
     if summary.direction == "minimize":
@@ -107,7 +115,8 @@ def _next_steps(run_dir: str) -> None:
         "SELECT learning_rate, heterogeneous, count(*) AS networks, avg(val_metric) AS validation "
         "FROM leaderboard WHERE phase = 'search' GROUP BY ALL ORDER BY ALL"
     )
+    place = shlex.quote(run_dir.rstrip("/"))
     typer.echo("\nNext:")
-    typer.echo(f"  evoact leaderboard {run_dir} --top 20")
-    typer.echo(f'  evoact leaderboard {run_dir} --sql "{query}"')
-    typer.echo("  evoact search configs/quickstart.yaml --set seed=1 --set budget.networks=1000")
+    typer.echo(f"  evoact leaderboard {place} --top 20")
+    typer.echo(f'  evoact leaderboard {place} --sql "{query}"')
+    typer.echo(f"  evoact search {place}/config.yaml --set seed=1 --set budget.networks=1000")

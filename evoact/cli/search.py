@@ -1,24 +1,34 @@
 """`evoact search` and `evoact resume`."""
 
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+if TYPE_CHECKING:
+    from evoact.execution.run import Finished
+
+STOPPED = 130  # what shells say of a command that the keyboard stopped
+
 Address = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
-    typer.Option(help="A running Ray cluster: HOST:PORT, or `auto` for the one this machine belongs to."),
+    typer.Option(
+        metavar="ADDRESS",
+        help="A running Ray cluster: HOST:PORT, or `auto` for the one this machine belongs to.",
+    ),
 ]
 
 
 def search(
-    config: Annotated[str, typer.Argument(help="The experiment, a YAML file.")],
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")],
     output: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("-o", "--output", help="The run directory, new; default runs/NAME-TIME."),
+        typer.Option(
+            "-o", "--output", metavar="RUN_DIR", help="The run directory, new; default runs/NAME-TIME."
+        ),
     ] = None,
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", help="key.path=value: overrides the config; may be repeated."),
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides the config; may be repeated."),
     ] = None,
     address: Address = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
@@ -38,17 +48,16 @@ def search(
         print_estimate(made)
         return
     from evoact.cli.progress import Display
-    from evoact.cli.results import print_finished
     from evoact.execution.run import search as carry_out
 
     run_dir = output or f"runs/{made.name}-{datetime.now():%Y%m%d-%H%M%S}"
     with Display(made, run_dir) as display:
         finished = carry_out(made, run_dir, address, display.update)
-    print_finished(finished)
+    _end(finished)
 
 
 def resume(
-    run_dir: Annotated[str, typer.Argument(help="The directory of an interrupted run.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of an interrupted run.")],
     address: Address = None,
 ) -> None:
     """Continue an interrupted run; what was trained is not trained again.
@@ -61,9 +70,17 @@ def resume(
         typer.echo(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
         return
     from evoact.cli.progress import Display
-    from evoact.cli.results import print_finished
     from evoact.execution.run import resume as carry_out
 
     with Display(experiment_of(run_dir), run_dir) as display:
-        finished = carry_out(run_dir, address, display.update)
+        finished = carry_out(run_dir, address, display.update, lambda problem: typer.echo(problem, err=True))
+    _end(finished)
+
+
+def _end(finished: "Finished") -> None:
+    """What was found; a stopped run ends as a stopped command does, so that no script goes on."""
+    from evoact.cli.results import print_finished
+
     print_finished(finished)
+    if not finished.complete:
+        raise typer.Exit(STOPPED)

@@ -6,7 +6,9 @@ import typer
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(help="Experiments or search spaces, YAML files.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Experiments or search spaces, YAML files.")
+    ],
 ) -> None:
     """Check experiments and search spaces; every mistake of every file is named.
 

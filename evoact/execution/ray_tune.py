@@ -1,16 +1,22 @@
-"""Packs on a Ray cluster: each Ray Tune trial trains one pack, actors are reused from pack to pack.
+"""Packs on a Ray cluster: each Ray Tune trial leases a worker, which trains one pack an iteration.
 
-Tune schedules: it knows a trial's resources (fractional GPUs too), places it, and runs it again
-elsewhere when a node is lost. It knows no candidate: trials carry the name of their pack, and the
-proposals and results travel through one small actor beside the driver. Its experiment state is
-written to a temporary directory and thrown away; the leaderboard is what lasts.
+Tune schedules: it knows a worker's resources (fractional GPUs too), places it, and starts it again
+elsewhere when its process or node is lost. It knows no candidate and no pack: proposals and results
+travel through one small actor beside the driver. Its experiment state is written to a temporary
+directory and thrown away; the leaderboard is what lasts.
+
+A trial for each pack would be simpler, but Tune lets the worker that is free first take over the
+trial of one that is still starting, and ends the latter: where packs are shorter than the start of a
+process, one worker then does all the work.
 """
 
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,114 +34,171 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evoact.config import Experiment, experiment
 from evoact.errors import UserError
+from evoact.execution.exchange import Answer, Exchange
 from evoact.execution.local import PackSource
 from evoact.execution.packs import PackTrainer, failed
-from evoact.records import Proposal, Result
+from evoact.records import Proposal
 
 NAMESPACE = "evoact"
+CONNECT_SECONDS = 5.0
+IDLE_SECONDS = 2.0  # a worker without a pack tells Tune so often that it lives
+FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 
 
-@ray.remote(num_cpus=0)
-class Exchange:
-    """Where workers fetch packs and leave results; it lives on the driver's node."""
-
-    def __init__(self, config: dict[str, Any]):
-        self.config = config
-        self.packs: dict[str, list[Proposal]] = {}
-        self.results: dict[str, list[Result] | UserError] = {}
-
-    def experiment(self) -> dict[str, Any]:
-        return self.config
-
-    def offer(self, pack: str, proposals: list[Proposal]) -> None:
-        self.packs[pack] = proposals
-
-    def take(self, pack: str) -> list[Proposal]:
-        return self.packs[pack]
-
-    def deliver(self, pack: str, results: list[Result] | UserError) -> None:
-        self.results[pack] = results
-
-    def collect(self, pack: str) -> list[Result] | UserError | None:
-        self.packs.pop(pack, None)
-        return self.results.pop(pack, None)
-
-
-class PackTrial(tune.Trainable):
-    """A Tune trial: one pack. The process keeps its task and network between packs."""
-
-    trainers: dict[str, PackTrainer] = {}  # noqa: RUF012 - one per process, on purpose
+class Worker(tune.Trainable):
+    """A leased worker; the process keeps its task and network from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.reset_config(config)
-
-    def reset_config(self, config: dict[str, Any]) -> bool:
-        self.pack, self.exchange = config["pack"], config["exchange"]
-        return True
+        self.worker = config["worker"]
+        self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
+        self.trainer: PackTrainer | None = None
 
     def step(self) -> dict[str, Any]:
-        exchange = ray.get_actor(self.exchange, namespace=NAMESPACE)
-        proposals = ray.get(exchange.take.remote(self.pack))
+        """Trains one pack, if there is one before long."""
+        taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
+        if taken is None:
+            return {"packs": 0}
+        name, proposals = taken
+        answer: Answer
         try:
-            if self.exchange not in self.trainers:
-                self.trainers[self.exchange] = PackTrainer(experiment(ray.get(exchange.experiment.remote())))
-            results: list[Result] | UserError = self.trainers[self.exchange](self.pack, proposals)
-        except UserError as error:  # an exception would cost the actor, and start-up time with it
-            results = error
-        ray.get(exchange.deliver.remote(self.pack, results))
-        return {"networks": len(proposals), "done": True}
+            if self.trainer is None:
+                self.trainer = PackTrainer(experiment(ray.get(self.exchange.experiment.remote())))
+            answer = self.trainer(name, proposals)
+        except Exception as error:  # of no member: raised again beside the run, as `local` would
+            answer = error
+        ray.get(self.exchange.deliver.remote(self.worker, name, answer))
+        return {"packs": 1}
 
 
-class PackSearcher(Searcher):
-    """Tune's view of the search: it suggests packs and takes their completion."""
+class Driver:
+    """Between a source of packs and the exchange; it decides what becomes of a lost worker's pack."""
 
-    def __init__(self, source: PackSource, made: Experiment, exchange: Any, name: str):
-        super().__init__(metric="networks", mode="max")
-        self.source, self.experiment = source, made
-        self.exchange, self.exchange_name = exchange, name
-        self.running: dict[str, tuple[str, list[Proposal]]] = {}
-        self.halves: list[tuple[str, list[Proposal]]] = []
+    def __init__(self, source: PackSource, made: Experiment, exchange: Any, workers: int):
+        self.source, self.experiment, self.exchange = source, made, exchange
+        # One more than can be in training, so that no worker waits for the driver.
+        self.most = workers + 1
+        self.out: dict[str, Sequence[Proposal]] = {}
+        self.losses: Counter[str] = Counter()
+        self.false_starts = 0
         self.error: BaseException | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.error is not None:
-            return Searcher.FINISHED
+    @property
+    def done(self) -> bool:
+        return self.error is not None or (not self.out and self.source.finished)
+
+    def fill(self) -> None:
+        """Offers packs until there are enough of them, or results must come first."""
+        with self._kept():
+            while len(self.out) < self.most:
+                name, proposals = self.source.next_pack()
+                if not proposals:
+                    return
+                self._offer(name, proposals)
+
+    def collect(self) -> None:
+        """Takes what the workers delivered, then fills up."""
+        with self._kept():
+            for name, answer in ray.get(self.exchange.collect.remote()):
+                if isinstance(answer, Exception):
+                    raise answer
+                self.false_starts = 0
+                del self.out[name]
+                self.source.finish_pack(answer)
+        self.fill()
+
+    def lose(self, worker: str, reason: str) -> None:
+        """A worker's process died: its pack is tried again, then halved until one member is guilty."""
+        with self._kept():
+            name = ray.get(self.exchange.lose.remote(worker))
+            if name is None:
+                self.false_starts += 1
+                if self.false_starts > FALSE_STARTS * self.most:
+                    raise RuntimeError(f"workers die before they take a pack: {reason}")
+                return
+            self.losses[name] += 1
+            proposals = self.out[name]
+            if self.losses[name] <= self.experiment.config.execution.max_failures:
+                self._offer(name, proposals)
+                return
+            del self.out[name]
+            if len(proposals) > 1:
+                half = len(proposals) // 2
+                self._offer(f"{name}a", proposals[:half])
+                self._offer(f"{name}b", proposals[half:])
+            else:
+                lost = f"its worker process died, in {self.losses[name]} of {self.losses[name]} attempts"
+                self.source.finish_pack(failed(name, proposals, self.experiment, lost))
+        self.fill()
+
+    def _offer(self, name: str, proposals: Sequence[Proposal]) -> None:
+        self.out[name] = proposals
+        self.exchange.offer.remote(name, proposals)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keeps an error for the end of the search: Tune would swallow it."""
         try:
-            pack, proposals = self.halves.pop() if self.halves else self.source.next_pack()
-        except Exception as error:  # Tune would swallow it
-            self.error = error
+            yield
+        except Exception as error:
+            self.error = self.error or error
+
+
+# Tune pickles what it is given now and then, and what is behind these stays in this process.
+class _Unpickled:
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class Leases(_Unpickled, Searcher):
+    """Tune's searcher: it suggests each worker once and hears of its packs."""
+
+    def __init__(self, driver: Driver, exchange: str, workers: int):
+        super().__init__(metric="packs", mode="max")
+        self.driver, self.exchange, self.left = driver, exchange, workers
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.left == 0:
             return Searcher.FINISHED
-        if not proposals:
-            done = self.source.finished and not self.running
-            return Searcher.FINISHED if done else None
-        self.running[trial_id] = (pack, proposals)
-        ray.get(self.exchange.offer.remote(pack, proposals))
-        return {"pack": pack, "exchange": self.exchange_name}
+        self.left -= 1
+        return {"worker": trial_id, "exchange": self.exchange}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.driver.collect()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        pack, proposals = self.running.pop(trial_id)
-        try:
-            results = ray.get(self.exchange.collect.remote(pack))
-            if isinstance(results, UserError):
-                raise results
-            if results is not None:
-                self.source.finish_pack(results)
-            elif len(proposals) > 1:  # it took its worker down, more than once: which member was it?
-                half = len(proposals) // 2
-                self.halves += [(f"{pack}a", proposals[:half]), (f"{pack}b", proposals[half:])]
-            else:
-                lost = "the worker process died, also when tried again"
-                self.source.finish_pack(failed(pack, proposals, self.experiment, lost))
-        except Exception as exception:
-            self.error = exception
+        self.driver.collect()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the leaderboard is the checkpoint."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+class Losses(_Unpickled, tune.Callback):
+    """Tells the driver of workers that Tune starts again."""
+
+    def __init__(self, driver: Driver):
+        self.driver = driver
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        error = trial.get_error()
+        self.driver.lose(trial.trial_id, str(error).strip().splitlines()[-1] if error else "no reason known")
+
+
+class UntilDone(_Unpickled, tune.Stopper):
+    """Ends all workers when there is no more to do, those without a place to run on, too."""
+
+    def __init__(self, driver: Driver):
+        self.driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.driver.done
 
 
 @contextmanager
@@ -147,17 +210,39 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
     if address:
+        check_address(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"expected a Ray cluster at --address {address!r}, got none: {reason}") from None
+            raise UserError(_no_cluster(address, str(error).splitlines()[0])) from None
     else:
         ray.init(num_cpus=max(os.cpu_count() or 1, round(cpus)), include_dashboard=False, **quiet)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Whether somebody answers at HOST:PORT; Ray itself would try for minutes.
+
+    Raises:
+        UserError: if nobody does.
+    """
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not (colon and port.isdecimal()):
+        return  # `auto`, or something that Ray must judge
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(_no_cluster(address, str(error))) from None
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    return (
+        f"expected a Ray cluster at --address {address!r}, got none: {reason}; "
+        "start one with `ray start --head` or leave --address out"
+    )
 
 
 def execute(source: PackSource, made: Experiment, address: str | None = None) -> None:
@@ -174,63 +259,65 @@ def execute(source: PackSource, made: Experiment, address: str | None = None) ->
     settings = made.config.execution
     with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
         resources = {"cpu": settings.cpus_per_pack, "gpu": settings.gpus_per_pack}
-        _check_room(resources)
+        room = _room(resources)
+        workers = settings.workers or room
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        exchange = Exchange.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote(
-            made.config.model_dump(mode="json", exclude_none=True)
+        exchange = (
+            ray.remote(num_cpus=0)(Exchange)
+            .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
+            .remote(made.config.model_dump(mode="json", exclude_none=True))
         )
-        searcher = PackSearcher(source, made, exchange, name)
+        driver = Driver(source, made, exchange, workers)
+        driver.fill()
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
-            _fit(searcher, resources, settings.workers, settings.max_failures, scratch)
+            if not driver.done:
+                _fit(driver, Leases(driver, name, workers), resources, workers, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
-        if searcher.error is not None:
-            raise searcher.error
+        if driver.error is not None:
+            raise driver.error
 
 
-def _check_room(resources: dict[str, float]) -> None:
-    total = ray.cluster_resources()
-    for key, amount in (("CPU", resources["cpu"]), ("GPU", resources["gpu"])):
-        if amount > total.get(key, 0):
-            raise UserError(
-                f"expected a cluster with at least {amount:g} {key} for a pack, got {total.get(key, 0):g}; "
-                f"lower execution.{key.lower()}s_per_pack or start more nodes"
-            )
+def _room(resources: dict[str, float]) -> int:
+    """How many packs the nodes have room for at once; what several have together helps no pack."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {"CPU": resources["cpu"], "GPU": resources["gpu"]}
+    needed = {key: amount for key, amount in wanted.items() if amount}
+    room = sum(int(min(node.get(key, 0) / amount for key, amount in needed.items())) for node in nodes)
+    if room == 0:
+        most = max(nodes, key=lambda node: (node.get("GPU", 0) >= wanted["GPU"], node.get("CPU", 0)))
+        raise UserError(
+            f"expected a node with at least {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU for a pack, "
+            f"got at best {most.get('CPU', 0):g} CPU and {most.get('GPU', 0):g} GPU; "
+            "lower execution.cpus_per_pack or execution.gpus_per_pack, or start a larger node"
+        )
+    return room
 
 
-def _fit(
-    searcher: PackSearcher,
-    resources: dict[str, float],
-    workers: int | None,
-    max_failures: int,
-    scratch: str,
-) -> None:
+def _fit(driver: Driver, leases: Leases, resources: dict[str, float], workers: int, scratch: str) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     tuner = tune.Tuner(
-        tune.with_resources(PackTrial, resources),
+        tune.with_resources(Worker, resources),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            metric="networks",
+            search_alg=leases,
+            metric="packs",
             mode="max",
-            num_samples=-1,
-            reuse_actors=True,
+            num_samples=workers,
             max_concurrent_trials=workers,
         ),
         run_config=tune.RunConfig(
-            name="packs",
+            name="workers",
             storage_path=scratch,
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=max_failures),
+            callbacks=[Losses(driver)],
+            stop=UntilDone(driver),
+            # Workers are started again as long as there is work; the driver counts the packs' failures.
+            failure_config=tune.FailureConfig(max_failures=-1),
             # By default a class trial is checkpointed at its end, and one that cannot be is rerun.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()
-
-
-def worker_processes() -> Sequence[dict[str, Any]]:
-    """The nodes of the connected cluster that are alive, for the run's record of its machines."""
-    return [node for node in ray.nodes() if node["Alive"]]

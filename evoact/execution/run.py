@@ -7,8 +7,10 @@ write every pack's rows before the strategy hears of them.
 import json
 import os
 import platform
+import shlex
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +31,7 @@ from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.write import lock, write_part
+from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.records import COMPLETED, Proposal, Result
 
 CONFIG = "config.yaml"
@@ -38,7 +40,7 @@ RECORD = "run.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, after each pack; metrics are validation metrics of this phase."""
+    """Where a run stands, at its start and after each pack; metrics are validation metrics of this phase."""
 
     phase: str
     done: int
@@ -47,7 +49,7 @@ class Progress:
     failures: int
     best: float | None
     median: float | None
-    rate: float
+    rate: float | None
     seconds_left: float | None
 
 
@@ -68,8 +70,8 @@ class Run:
 
     def __init__(self, home: Location, stages: Stages, observe: Observer | None):
         self.home, self.stages, self.observe = home, stages, observe
-        self.started = time.time()
-        self.stored_before = len(stages.results)
+        # When the first pack was back, and how many results there were then: before that, workers start.
+        self.warm: tuple[float, int] | None = None
 
     @property
     def finished(self) -> bool:
@@ -86,16 +88,21 @@ class Run:
             self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
         )
         self.stages.tell(stored)
+        if self.warm is None:
+            self.warm = (time.time(), len(self.stages.results))
+        self.show(stored[0].proposal.phase)
+
+    def show(self, phase: str) -> None:
         if self.observe:
-            self.observe(self.progress(stored[0].proposal.phase))
+            self.observe(self.progress(phase))
 
     def progress(self, phase: str) -> Progress:
         rows = [r for r in self.stages.results.values() if r.proposal.phase == phase]
         values = [r.val_metric for r in rows if r.state == COMPLETED and r.val_metric is not None]
         maximize = bool(rows) and rows[0].direction == "maximize"
         total = len(self.stages.results)
-        fresh = total - self.stored_before
-        rate = fresh / max(time.time() - self.started, 1e-9)
+        since, before = self.warm or (time.time(), total)
+        rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
         planned = self.stages.planned(phase)
         remaining = sum(self.stages.planned(p) for p in ("baseline", "search", "confirm")) - total
         return Progress(
@@ -120,39 +127,63 @@ def search(
         made: the experiment, from `evoact.config.load`
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one where the config asks for Ray
-        observe: called after each pack
+        observe: called at the start and after each pack
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    if home.child(CONFIG).exists():
-        raise UserError(
-            f"expected a new run directory, got {str(run_dir)!r}, which holds a run; "
-            f"continue it with `evoact resume {run_dir}` or choose another with -o"
-        )
+    _check_address(made, address)
+    _check_batch(made)
+    _make(home)
     with lock(home):
+        if home.child(CONFIG).exists():
+            raise UserError(
+                f"expected a new run directory, got {home.text!r}, which holds a run; "
+                f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
+            )
         record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
         home.child(RECORD).write(json.dumps(record, indent=2).encode())
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(made.to_yaml().encode())
-        return _carry_out(home, made, [], address, observe)
+        try:
+            return _carry_out(home, made, [], address, observe)
+        except UserError:
+            if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
+                home.filesystem.delete_file(home.child(CONFIG).path)
+            raise
 
 
-def resume(run_dir: str | Path, address: str | None = None, observe: Observer | None = None) -> Finished:
+def resume(
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: Observer | None = None,
+    report: Callable[[str], None] = warnings.warn,
+) -> Finished:
     """Continue an interrupted run by replaying its rows; a finished one is left as it is.
+
+    Rows in a damaged part are trained again.
+
+    Args:
+        run_dir: the directory of a run, or the URI of one
+        address: of a running Ray cluster; None starts a local one where the config asks for Ray
+        observe: called at the start and after each pack
+        report: called with a sentence about each damaged part
 
     Raises:
         UserError: if the directory is no run, or another process works on it.
+        SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
     made = experiment_of(run_dir)
+    _check_address(made, address)
     with lock(home):
         finish_swap(home)
-        results = _stored(home)
-        if json.loads(home.child(RECORD).read())["finished_at"]:
-            return Finished(str(run_dir), True, summarise(results))
+        board = Leaderboard(home, report=report)
+        results = [from_row(row) for row in board.to_arrow().to_pylist()]
+        if is_finished(run_dir):
+            return Finished(home.text, True, summarise(results))
         return _carry_out(home, made, results, address, observe)
 
 
@@ -185,18 +216,46 @@ def _config_of(home: Location) -> dict[str, Any]:
     return data
 
 
-def _stored(home: Location) -> list[Result]:
-    return [from_row(row) for row in Leaderboard(home).to_arrow().to_pylist()]
+def _make(home: Location) -> None:
+    try:
+        home.filesystem.create_dir(home.path, recursive=True)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise UserError(
+            f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
+        ) from None
+
+
+def _check_batch(made: Experiment) -> None:
+    examples, size = len(made.task.splits()["train"]), made.training.batch_size
+    if size > examples:
+        raise UserError(
+            f"expected training.batch_size of at most {examples}, the training examples, got {size}"
+        )
+
+
+def _check_address(made: Experiment, address: str | None) -> None:
+    """Before anything is written: an address is for Ray, and somebody answers there."""
+    if address is None:
+        return
+    if made.config.execution.backend != "ray_tune":
+        raise UserError(
+            f"expected execution.backend ray_tune with --address, got {made.config.execution.backend}; "
+            "add --set execution.backend=ray_tune or leave --address out"
+        )
+    from evoact.execution import ray_tune
+
+    ray_tune.check_address(address)
 
 
 def _carry_out(
     home: Location, made: Experiment, results: Sequence[Result], address: str | None, observe: Observer | None
 ) -> Finished:
     minutes = made.config.budget.minutes
-    spent = _search_seconds(results)
-    stages = Stages(made, deadline=None if minutes is None else time.time() + minutes * 60 - spent)
-    stages.replay(results)
+    left = None if minutes is None else minutes * 60 - _search_seconds(results)
+    stages = Stages(made, left, results)
     run = Run(home, stages, observe)
+    run.show(stages.phase)
     try:
         if made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made))
@@ -212,7 +271,7 @@ def _carry_out(
         record |= {"finished_at": _now(), "networks": len(stages.results)}
         compact(home)
         home.child(RECORD).write(json.dumps(record, indent=2).encode())
-    _check_any_worked(list(stages.results.values()))
+        _check_any_worked(list(stages.results.values()))
     return Finished(home.text, complete, summarise(stages.results.values()))
 
 

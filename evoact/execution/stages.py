@@ -1,7 +1,7 @@
 """The stages of a run in one ask/tell: baselines, then the search, then the confirmation.
 
-Each stage is a strategy; the next is made from the results of those before it. Replay feeds stored
-rows to the stages in the same order, so a resumed run stands where the interrupted one stood.
+Each stage is a strategy; the next is made from the results of those before it. Every stage takes its
+stored rows when it begins, so a resumed run stands where the interrupted one stood.
 """
 
 import time
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from evoact.config import Experiment
 from evoact.genomes.genome import Genome
-from evoact.records import FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.strategy import Strategy
@@ -18,12 +18,19 @@ from evoact.strategies.strategy import Strategy
 class Stages:
     """Proposals of all stages, in order, with one index space."""
 
-    def __init__(self, experiment: Experiment, deadline: float | None = None):
-        """`deadline` is a time as of `time.time()` after which the search stage asks no more."""
+    def __init__(self, experiment: Experiment, seconds: float | None = None, stored: Iterable[Result] = ()):
+        """
+        Args:
+            experiment: what to do
+            seconds: after so long, counted from its first ask, the search stage asks no more
+            stored: the rows of an interrupted run
+        """
         self.experiment = experiment
-        self.deadline = deadline
-        self.results: dict[int, Result] = {}
+        self.seconds = seconds
+        self.deadline: float | None = None
+        self.results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
         self.in_flight = 0
+        self._reached = max((PHASES.index(r.proposal.phase) for r in self.results.values()), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
         self._strategy = self._make()
@@ -51,6 +58,8 @@ class Stages:
         self._advance()
         if self._position == len(self._stages) or self._expired():
             return []
+        if self.phase == "search" and self.seconds is not None and self.deadline is None:
+            self.deadline = time.time() + self.seconds
         proposals = self._strategy.ask(n)
         self.in_flight += len(proposals)
         return proposals
@@ -60,24 +69,12 @@ class Stages:
         self.in_flight -= len(results)
         self.results |= {r.proposal.index: r for r in results}
 
-    def replay(self, results: Iterable[Result]) -> None:
-        """Takes the stored rows of an interrupted run, before the first ask."""
-        rows = sorted(results, key=lambda r: r.proposal.index)
-        self.results = {r.proposal.index: r for r in rows}
-        for phase in list(self._stages):
-            stored = [r for r in rows if r.proposal.phase == phase]
-            later = any(PHASES.index(r.proposal.phase) > PHASES.index(phase) for r in rows)
-            if stored:
-                self._strategy.replay(stored)
-            if later:  # the stage was over, by its budget or by the clock
-                self._next_stage()
-            elif not self._strategy.finished:
-                return
-            else:
-                self._next_stage()
-
     def _expired(self) -> bool:
-        return self.phase == "search" and self.deadline is not None and time.time() > self.deadline
+        """Whether the clock ended the search, now or before the run was interrupted."""
+        if self.phase != "search" or self.seconds is None:
+            return False
+        over = self.deadline is not None and time.time() > self.deadline
+        return over or self.seconds <= 0 or self._reached > PHASES.index("search")
 
     def _advance(self) -> None:
         while self._position < len(self._stages) and self.in_flight == 0:
@@ -108,7 +105,7 @@ class Stages:
             genomes = self._to_confirm(earlier)
             options = {"seeds": tuple(seeds), "genomes": genomes}
             networks = max(1, len(genomes) * len(seeds))
-        return create(
+        strategy = create(
             name,
             e.space,
             seed=e.seed,
@@ -120,14 +117,18 @@ class Stages:
             earlier=earlier,
             options=options,
         )
+        # Only now: a stage whose rows were damaged trains them again before the next one replays.
+        strategy.replay([r for r in self.results.values() if r.proposal.phase == phase])
+        return strategy
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
-        """The best candidates of the search by denoised score, and the best baseline."""
+        """The best candidates of the search by denoised score, and the best baseline; none that ever failed."""
+        failed = {r.proposal.fingerprint for r in earlier if r.state != COMPLETED}
         chosen: dict[str, Genome] = {}
         for phase, number in (("search", self.experiment.config.confirm.candidates), ("baseline", 1)):
             archive = Archive()
             for result in earlier:
-                if result.proposal.phase == phase:
+                if result.proposal.phase == phase and result.proposal.fingerprint not in failed:
                     archive.add(result)
             chosen |= {c.fingerprint: c.genome for c in archive.best(number)}
         return tuple(chosen.values())

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoact.records import COMPLETED, Result
+from evoact.records import COMPLETED, PHASES, Result
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A candidate's means over its fresh seeds; `validation_seeds` holds the single values."""
+    """A candidate's means over its fresh seeds; `test_by_seed` holds the single values.
+
+    `searched` if the search proposed it, `baseline` if it is one; a homogeneous network can be both.
+    """
 
     candidate: int
     label: str
     heterogeneous: bool
+    searched: bool
     baseline: bool
     learning_rate: float
     validation: float
@@ -51,7 +55,7 @@ class Summary:
     @property
     def winner(self) -> Confirmed | None:
         """The best confirmed candidate that the search found."""
-        return next((c for c in self.confirmed if not c.baseline), None)
+        return next((c for c in self.confirmed if c.searched), None)
 
     @property
     def best_baseline(self) -> Confirmed | None:
@@ -76,8 +80,7 @@ def summarise(results: Iterable[Result]) -> Summary:
 
 
 def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
-    # A candidate that the search proposed, too, is a winner of the search, not only a baseline.
-    searched = {r.proposal.candidate for r in done if r.proposal.phase == "search"}
+    candidates = {p: {r.proposal.candidate for r in done if r.proposal.phase == p} for p in PHASES}
     groups: dict[int, list[Result]] = {}
     for r in done:
         if r.proposal.phase == "confirm":
@@ -95,7 +98,8 @@ def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
                     candidate=candidate,
                     label=genome.label,
                     heterogeneous=genome.heterogeneous,
-                    baseline=candidate not in searched,
+                    searched=candidate in candidates["search"],
+                    baseline=candidate in candidates["baseline"],
                     learning_rate=genome.hyperparameter("learning_rate"),
                     validation=float(np.mean([r.val_metric for r in rows])),
                     test=float(np.mean(tests)),

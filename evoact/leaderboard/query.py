@@ -13,6 +13,7 @@ from evoact.errors import UserError
 from evoact.genomes import genome as genomes
 from evoact.leaderboard import sql
 from evoact.leaderboard.buffers import from_numpy, from_texts
+from evoact.leaderboard.contenders import contenders
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.opening import open_parts
 from evoact.leaderboard.parts import Part, Unreadable, read
@@ -73,9 +74,11 @@ class Leaderboard:
             raise UserError(f"expected at least 1 candidate to show, got {n}")
         rows = self._read(COLUMNS)
         source = np.repeat(self._sources, [part.rows for part in self._parts])
-        ranking = rank(rows, source, n)
+        kept = contenders(rows, source, n)
+        rows = pc.take(rows, from_numpy(kept))
+        ranking = rank(rows, source[kept], n)
         keys = pc.take(rows.select(_KEYS), from_numpy(ranking.first))
-        return _shown(ranking, keys, self._rows(ranking.first, _DETAILS))
+        return _shown(ranking, keys, self._rows(kept[ranking.first], _DETAILS))
 
     def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
         """The answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.

@@ -19,16 +19,16 @@ COLUMNS = (
 class Ranking:
     """Arrays over the ranked candidates, best first.
 
-    `first` is one row of each candidate; `val` the mean validation metric, over `seeds` runs; the
-    test means are NaN where nothing was confirmed.
+    `first` is one row of each candidate; `val` the mean validation metric, over `seeds` runs, and
+    `score` the same with larger being better; the test means are NaN where nothing was confirmed.
     """
 
     first: np.ndarray
+    score: np.ndarray
     val: np.ndarray
     seeds: np.ndarray
     test: np.ndarray
     test_large: np.ndarray
-    confirmed: np.ndarray
 
 
 def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
@@ -41,18 +41,12 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
         rows: a table with `COLUMNS`, their texts dictionary-encoded.
         source: the run directory that each row comes from: equal numbers there are different candidates.
     """
-    columns = {name: _codes(rows[name]) for name in ("run", "arm", "phase", "state", "direction")}
-    numbers = {name: _numbers(rows[name]) for name in COLUMNS if name not in columns}
-    value = numbers["val_metric"]
-    usable = columns["state"].equal_to(COMPLETED) & np.isfinite(value)
-    minimised = columns["direction"].equal_to("minimize")
-    score = np.where(minimised, -value, value) if minimised.any() else value
-    confirm = columns["phase"].equal_to("confirm")
-    group, n_groups = _groups(
-        [source, columns["run"].codes, columns["arm"].codes, numbers["repeat"], numbers["candidate"]]
-    )
-    confirmed = _runs(usable & confirm, group, numbers["rung"], n_groups)
-    searched = _runs(usable & ~confirm, group, numbers["rung"], n_groups)
+    usable, score, confirm, minimised = judge(rows)
+    run, arm = codes(rows["run"]).codes, codes(rows["arm"]).codes
+    group, n_groups = _groups([source, run, arm, numbers(rows["repeat"]), numbers(rows["candidate"])])
+    rung = numbers(rows["rung"])
+    confirmed = _runs(usable & confirm, group, rung, n_groups)
+    searched = _runs(usable & ~confirm, group, rung, n_groups)
     seeds_confirmed, sums_confirmed = confirmed.count_and_sum(score, n_groups)
     seeds_searched, sums_searched = searched.count_and_sum(score, n_groups)
     is_confirmed = seeds_confirmed > 0
@@ -65,19 +59,31 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
     first = np.zeros(n_groups, dtype=np.int64)
     for runs in (searched, confirmed):
         first[runs.group[::-1]] = runs.rows[::-1]
-    sign = np.where(minimised[first[best]], -1.0, 1.0)
     return Ranking(
         first[best],
-        mean[best] * sign,
+        mean[best],
+        np.where(minimised[first[best]], -mean[best], mean[best]),
         seeds[best],
-        _mean(numbers["test_metric"], confirmed, n_groups)[best],
-        _mean(numbers["test_large_metric"], confirmed, n_groups)[best],
-        is_confirmed[best],
+        _mean(numbers(rows["test_metric"]), confirmed, n_groups)[best],
+        _mean(numbers(rows["test_large_metric"]), confirmed, n_groups)[best],
     )
 
 
+def judge(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row: does it count, its validation metric with larger being better, is it a confirmation,
+    and is its metric minimised?
+    """
+    value = numbers(rows["val_metric"])
+    usable = codes(rows["state"]).equal_to(COMPLETED) & np.isfinite(value)
+    minimised = codes(rows["direction"]).equal_to("minimize")
+    score = np.where(minimised, -value, value) if minimised.any() else value
+    return usable, score, codes(rows["phase"]).equal_to("confirm"), minimised
+
+
 @dataclass(frozen=True, slots=True)
-class _Codes:
+class Codes:
+    """A column of texts as integers into `values`, null as -1."""
+
     codes: np.ndarray
     values: list[str | None]
 
@@ -85,17 +91,17 @@ class _Codes:
         return self.codes == (self.values.index(value) if value in self.values else -2)
 
 
-def _codes(column: pa.ChunkedArray) -> _Codes:
-    """A column of texts as integers into its values, null as -1."""
+def codes(column: pa.ChunkedArray) -> Codes:
+    """A dictionary-encoded column for numpy."""
     column = column.unify_dictionaries()
     values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
     if len(values) == 1 and column.null_count == 0:  # as often: then no array is needed
-        return _Codes(np.broadcast_to(np.int32(0), len(column)), values)
+        return Codes(np.broadcast_to(np.int32(0), len(column)), values)
     indices = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
-    return _Codes(to_numpy(indices, -1), values)
+    return Codes(to_numpy(indices, -1), values)
 
 
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+def numbers(column: pa.ChunkedArray) -> np.ndarray:
     """A numeric column, null as NaN or 0."""
     return to_numpy(column, float("nan") if column.type == pa.float64() else 0)
 

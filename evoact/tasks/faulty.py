@@ -4,6 +4,7 @@ Which candidates fail depends on their names (fingerprint and seed) alone, so th
 candidate fails again when it is retried, on any worker, in any pack.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ EXAMPLES = 400
 
 @dataclass(frozen=True)
 class FaultyTask:
-    """Two noisy spirals of points; `raises`, `hangs` and `nan` are the rates of each failure."""
+    """Two noisy spirals of points; `raises`, `hangs`, `nan` and `kills` are the rates of each failure."""
 
     raises: float
     hangs: float
     nan: float
+    kills: float
     hang_seconds: float
     metric: str = "accuracy"
     direction: str = "maximize"
@@ -45,9 +47,10 @@ class FaultyTask:
         return result
 
     def fate(self, member: str) -> str:
-        """`raises`, `hangs`, `nan` or `well`, the same whenever the member is trained."""
+        """`raises`, `hangs`, `nan`, `kills` or `well`, the same whenever the member is trained."""
         u = derive("faulty", member) / 2**64
-        for name, rate in (("raises", self.raises), ("hangs", self.hangs), ("nan", self.nan)):
+        for name in ("raises", "hangs", "nan", "kills"):
+            rate = getattr(self, name)
             if u < rate:
                 return name
             u -= rate
@@ -55,6 +58,8 @@ class FaultyTask:
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
         fates = [self.fate(member) for member in members]
+        if "kills" in fates:
+            os._exit(1)
         if "raises" in fates:
             raise RuntimeError(f"faulty task: {members[fates.index('raises')]} raises")
         if "hangs" in fates:
@@ -65,14 +70,21 @@ class FaultyTask:
 
 
 def faulty(
-    raises: float = 0.0, hangs: float = 0.0, nan: float = 0.0, hang_seconds: float = 3600.0
+    raises: float = 0.0,
+    hangs: float = 0.0,
+    nan: float = 0.0,
+    kills: float = 0.0,
+    hang_seconds: float = 3600.0,
 ) -> FaultyTask:
-    """Rates between 0 and 1 with a sum of at most 1; a hang lasts `hang_seconds`.
+    """Rates between 0 and 1 with a sum of at most 1; a hang lasts `hang_seconds` in each step.
+
+    A candidate that `kills` ends the process that trains it, as a crash in a library would: with the
+    backend `local` that is the search itself.
 
     >>> faulty(raises=1.0).fate("abc-0")
     'raises'
     """
-    rates = (raises, hangs, nan)
+    rates = (raises, hangs, nan, kills)
     if min(rates) < 0 or sum(rates) > 1:
         raise UserError(f"expected rates of at least 0 with a sum of at most 1 in task, got {rates}")
-    return FaultyTask(raises, hangs, nan, hang_seconds)
+    return FaultyTask(raises, hangs, nan, kills, hang_seconds)

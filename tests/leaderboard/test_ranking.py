@@ -5,6 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
+from evoact.leaderboard import contenders as module
 from evoact.leaderboard.query import Leaderboard
 
 
@@ -143,3 +144,36 @@ def test_against_a_plain_loop(tmp_path, make_result, write):
         top = Leaderboard(tmp_path).top(n)
         assert top["candidate"].to_pylist() == [c for _, _, c in expected[:n]]
         assert top["val_mean"].to_pylist() == pytest.approx([mean for _, mean, _ in expected[:n]])
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("n", [1, 5, 30])
+@pytest.mark.parametrize("spread", [0.0, 0.02, 1.0])
+def test_leaving_out_rows_that_cannot_matter_changes_nothing(
+    spread, n, direction, tmp_path, make_result, write, monkeypatch
+):
+    rng = np.random.default_rng(n)
+    quality = rng.random(80).round(1)
+    results = [
+        make_result(
+            i,
+            candidate=int(c),
+            seed=i,
+            val=float(quality[c] + spread * rng.normal()),
+            rung=int(rng.integers(0, 2)),
+            phase="confirm" if c % 20 == 3 and i % 2 else "search",
+            state="completed" if rng.random() < 0.9 else "failed",
+            direction=direction,
+            arm=str(c % 2),
+            pack=str(c % 2),
+        )
+        for i, c in enumerate(rng.integers(0, 80, 400))
+    ]
+    write(tmp_path / "a", *results)
+    write(tmp_path / "b", *results[:200])
+    board = Leaderboard(tmp_path / "a", tmp_path / "b")
+    everything = board.top(n).to_pylist()
+    monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(module, "AT_LEAST", 10)
+    monkeypatch.setattr(module, "PER_CANDIDATE", 1)
+    assert board.top(n).to_pylist() == everything

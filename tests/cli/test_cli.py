@@ -1,0 +1,302 @@
+"""The command as its users meet it: help, listings, refusals, exit codes, what is printed where."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evoact.activations.base_functions import BASE_FUNCTIONS
+from evoact.cli.main import main
+from evoact.config import experiment
+from evoact.execution.run import search
+from evoact.genomes.genome import KINDS
+from evoact.networks import NETWORKS
+from evoact.strategies import STRATEGIES
+from evoact.tasks import TASKS
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("search", "resume", "leaderboard", "list", "validate")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """The command in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return call
+
+
+# --- help ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["search", "--help"], ["leaderboard", "--help"], ["--version"]]
+)
+def test_help_loads_nothing_heavy(arguments):
+    script = (
+        "import sys\n"
+        "from evoact.cli.main import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'ray', 'optuna', 'pyarrow', 'duckdb', 'pandas', 'numpy', 'deap'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command, run):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"Example: evoact {command}" in out
+    assert "--help" in out
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+    assert run()[1] == out, "without arguments: the help"
+
+
+def test_version(run):
+    import evoact
+
+    assert run("--version") == (0, f"evoact {evoact.__version__}\n", "")
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["serch"], "No such command 'serch'. Did you mean 'search'? See `evoact --help`."),
+        (["search"], "Missing argument 'CONFIG'; see `evoact search --help`"),
+        (["search", "a.yaml", "--outptu", "b"], "No such option: --outptu"),
+        (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),
+        (["list", "function"], "'function' is not one of 'functions', 'activations'"),
+        (["list", "tasks", "--format", "xml"], "'xml' is not one of 'table', 'json'"),
+        (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which is not there"),
+        (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which is not there"),
+        (["validate", "no.yaml"], "expected a YAML file, got 'no.yaml', which is not there"),
+        (["resume", "nothing"], "expected a run directory, got 'nothing' without config.yaml"),
+        (["resume", "."], "expected a run directory, got '.' without config.yaml"),
+        (["leaderboard", "nothing"], "nothing: expected a run directory, got nothing there"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, sentence, run):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_all_mistakes_of_a_config_are_printed_before_anything_is_made(run, config_file, tmp_path):
+    config = config_file(sede=1, strategy={"name": "evolutoin"}, budget={"networks": 0})
+    code, out, err = run("search", config, "-o", "run")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 3
+    assert all(line.startswith(f"{config}: ") for line in err.splitlines())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_is_not_searched_into_twice(run, config_file, tmp_path):
+    config = config_file(training__steps=1, confirm__candidates=0)
+    assert run("search", config, "-o", "a run")[0] == 0
+    code, out, err = run("search", config, "-o", "a run")
+    assert (code, out) == (2, "")
+    assert err.startswith("expected a new run directory, got 'a run', which holds a run;")
+    assert "`evoact resume 'a run'`" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_no_traceback_in_a_process_of_its_own(evoact, config_file):
+    done = evoact("search", config_file(task={"name": "mnst1d"}), "-o", "run")
+    assert done.returncode == 2
+    assert "unknown task 'mnst1d'; did you mean 'mnist1d'?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_disk_errors_are_one_sentence(run, config_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").mkdir()  # something stands where the run would write
+    code, _, err = run("search", config_file(), "-o", "run")
+    assert code == 1
+    assert "expected to read and write files, got" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+# --- list ---------------------------------------------------------------------------------------
+
+LISTED = {
+    "functions": (BASE_FUNCTIONS, {"name", "formula", "source", "E[f]"}),
+    "activations": (KINDS, {"kind", "fields", "meaning"}),
+    "networks": (NETWORKS, {"name", "arguments", "parameters"}),
+    "tasks": (TASKS, {"name", "input_shape", "outputs", "metric", "data", "arguments"}),
+    "strategies": (STRATEGIES, {"name", "arguments", "meaning"}),
+    "spaces": (
+        [f.stem for f in (ROOT / "search_spaces").glob("*.yaml")],
+        {"name", "functions", "description"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_list_as_json(kind, run):
+    names, keys = LISTED[kind]
+    code, out, _ = run("list", kind, "--format", "json")
+    rows = json.loads(out)
+    assert code == 0
+    assert sorted(row.get("name", row.get("kind")) for row in rows) == sorted(names)
+    assert all(row.keys() >= keys for row in rows)
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_list_as_table(kind, run, monkeypatch):
+    names, _ = LISTED[kind]
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("list", kind)
+    assert code == 0
+    lines = out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    for name in names:  # whole, at the start of a line
+        assert any(line.startswith(f"{name} ") for line in lines), name
+
+
+def test_parameter_counts_are_right(run):
+    rows = json.loads(run("list", "networks", "--format", "json")[1])
+    (mlp,) = (row for row in rows if row["name"] == "mlp")
+    assert mlp["parameters"]["40 to 10"] == 40 * 100 + 100 + 100 * 100 + 100 + 100 * 10 + 10
+
+
+# --- validate and dry runs ----------------------------------------------------------------------
+
+
+def test_validate_good_files(run):
+    files = [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "search_spaces").glob("*.yaml")]
+    code, out, err = run("validate", *files)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [f"{file}: valid" for file in files]
+
+
+def test_validate_names_every_mistake_of_every_file(run, tmp_path, config_file, tiny):
+    good = config_file()
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump(tiny(sede=1, budget={"networks": 0})))
+    space = tmp_path / "space.yaml"
+    space.write_text("functions: [rleu]\ntypes: {base: {}}\nlearning_rate: {low: 0.1, high: 1}\n")
+    code, out, err = run("validate", good, bad, space, "gone.yaml")
+    assert code == 2
+    assert out == f"{good}: valid\n"
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+        [str(bad), "budget.networks"],
+        [str(bad), "sede"],
+        [str(space), "functions"],
+        ["expected a YAML file, got 'gone.yaml', which is not there"],
+    ]
+
+
+def test_dry_run_says_what_it_would_cost_and_makes_nothing(run, config_file, tmp_path):
+    config = config_file()
+    code, out, err = run("search", config, "--dry-run", "-o", "run")
+    assert (code, err) == (0, "")
+    said = {line.split("  ")[0].strip() or line.split()[0]: line.split() for line in out.splitlines()}
+    assert out.splitlines()[0].split() == ["networks", str(6 + 16 + 6)]
+    assert said["gradient-examples"][1] == f"{28 * 20 * 32:.4g}"
+    assert "less than one" in out
+    assert "MB a pack" in out
+    assert sorted(tmp_path.iterdir()) == [config]
+
+
+def test_dry_run_of_a_search_limited_by_time(run, config_file):
+    code, out, _ = run("search", config_file(budget={"minutes": 3}), "--dry-run")
+    assert code == 0
+    assert "as many as the time allows" in out
+    assert "about 3 on this machine" in out
+
+
+# --- what a search prints -----------------------------------------------------------------------
+
+
+def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file, tmp_path):
+    code, out, err = run("search", config_file(), "-o", "run")
+    assert code == 0
+    lines = err.splitlines()
+    assert lines[0].startswith("Searching faulty with evolution in this process: ")
+    assert lines[0].endswith("run directory run")
+    assert [line.split()[0] for line in lines[1:]] == sorted(
+        [line.split()[0] for line in lines[1:]], key=["baseline", "search", "confirm"].index
+    )
+    assert any(line.split()[:2] == ["search", "16/16"] and "best 0." in line for line in lines)
+    assert "\x1b" not in err + out
+    assert "\r" not in err + out
+    assert "Winner: candidate" in out
+    for step in ("leaderboard run --top 20", 'leaderboard run --sql "SELECT', "search run/config.yaml --set"):
+        assert f"  evoact {step}" in out
+
+
+def test_the_next_steps_work(run, config_file):
+    _, out, _ = run("search", config_file(), "-o", "a run")
+    steps = [line.strip() for line in out.partition("Next:")[2].splitlines() if line.strip()]
+    assert len(steps) == 3
+    for step in steps:
+        name, *arguments = shlex.split(step)
+        assert name == "evoact"
+        code, out, err = run(*arguments, *(["--dry-run"] if arguments[0] == "search" else []))
+        assert (code, err) == (0, "")
+        assert out
+
+
+def test_failures_are_counted(run, config_file):
+    task = {"name": "faulty", "raises": 0.2, "nan": 0.1}
+    _, out, err = run("search", config_file(task=task), "-o", "run")
+    assert " failed" in err
+    assert " failed." in out
+    assert " diverged." in out
+
+
+def test_resume_of_a_finished_run_says_so(run, tiny, tmp_path):
+    search(experiment(tiny(training__steps=1)), tmp_path / "run")
+    code, out, err = run("resume", "run")
+    assert (code, err) == (0, "")
+    assert out == "run has finished already; see `evoact leaderboard run`.\n"
+
+
+def test_resume_names_a_torn_part_in_one_sentence(run, tiny, tmp_path):
+    search(experiment(tiny(training__steps=1)), tmp_path / "run")
+    record = tmp_path / "run" / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"finished_at": None}))
+    (tmp_path / "run" / "leaderboard" / "part-torn.parquet").write_bytes(b"PAR1")
+    code, _, err = run("resume", "run")
+    assert code == 0
+    assert "part-torn.parquet: expected a Parquet file, got a torn or foreign one" in err.splitlines()[0]
+    assert "Warning" not in err
+
+
+def test_resolved_config_and_record_are_in_the_run_directory(run, config_file, tmp_path):
+    run("search", config_file(training__steps=1), "-o", "run", "--set", "seed=7")
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["seed"], config["training"]["steps"], config["replicates"]) == (7, 1, 10)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["finished_at"] >= record["started_at"]
+    assert record["networks"] > 22
+    assert {"torch", "ray", "numpy"} <= record["machine"]["packages"].keys()
+
+
+def test_default_run_directory(run, config_file, tmp_path):
+    assert run("search", config_file(training__steps=1, confirm__candidates=0))[0] == 0
+    (made,) = (tmp_path / "runs").iterdir()
+    assert made.name.startswith("tiny-20")

@@ -1,0 +1,100 @@
+"""What several parts of the tests need: a tiny experiment, the command, and the rows of a run."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+# Differ between two runs of the same search: the run's name, and what clocks say.
+TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
+
+# The command of this very environment, installed or not.
+COMMAND = (sys.executable, "-c", "from evoact.cli.main import main; main()")
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "task": {"name": "faulty"},
+    "network": {"name": "mlp", "hidden": [8]},
+    "space": {
+        "functions": ["relu", "tanh", "sin"],
+        "types": {"base": {}, "hull": {"kinds": ["convex"], "sizes": [2]}},
+        "types_per_layer": [1, 2],
+        "learning_rate": {"low": 0.01, "high": 0.1, "per_decade": 1},
+    },
+    "strategy": {"name": "evolution", "population": 8, "elites": 2, "parents": 4},
+    "training": {"steps": 20, "batch_size": 32},
+    "budget": {"networks": 16},
+    "confirm": {"candidates": 2, "seeds": 2},
+    "packs": {"size": 4},
+    "execution": {"backend": "local"},
+}
+
+
+@pytest.fixture
+def tiny() -> Callable[..., dict[str, Any]]:
+    """A config that runs in half a second; keywords replace entries: `training__steps=5`."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        data = copy.deepcopy(TINY)
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            inner = data
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            inner[key] = value
+        return data
+
+    return make
+
+
+@pytest.fixture
+def config_file(tiny: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Path]:
+    """The same as a file."""
+
+    def write(**changes: Any) -> Path:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(tiny(**changes)))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def rows_of() -> Callable[..., list[dict[str, Any]]]:
+    """All rows of a run as plain Parquet holds them, without timing columns, by proposal."""
+
+    def read(run_dir: Path, but: tuple[str, ...] = TIMING) -> list[dict[str, Any]]:
+        files = sorted((run_dir / "leaderboard").glob("[!.]*.parquet"))
+        rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+        kept = [{k: v for k, v in row.items() if k not in but} for row in rows]
+        return sorted(kept, key=lambda row: row["proposal"])
+
+    return read
+
+
+@pytest.fixture
+def command() -> tuple[str, ...]:
+    """What to start for the command, where a test needs the process itself."""
+    return COMMAND
+
+
+@pytest.fixture
+def evoact(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command in a process of its own, in an empty directory."""
+
+    def run(*arguments: str | Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            cwd=tmp_path,
+        )
+
+    return run

@@ -1,0 +1,253 @@
+"""A whole search in one process: which rows it leaves, and what it survives."""
+
+import time
+from collections import Counter
+
+import pytest
+from safetensors.numpy import load_file
+
+from evoact.cli.main import main
+from evoact.config import experiment
+from evoact.errors import SearchFailed, UserError
+from evoact.execution.run import search
+from evoact.execution.summary import summarise
+from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.schema import result
+from evoact.records import FIRST_CONFIRMATION_SEED
+
+
+@pytest.fixture
+def run(tiny, tmp_path, rows_of):
+    """Carries out a changed tiny search; what it returned and all its rows."""
+
+    def carry_out(**changes):
+        finished = search(experiment(tiny(**changes)), tmp_path / "run")
+        return finished, rows_of(tmp_path / "run", ())
+
+    return carry_out
+
+
+def test_all_phases(run, tmp_path):
+    finished, rows = run()
+    assert finished.complete
+    assert [r["proposal"] for r in rows] == list(range(len(rows)))
+    keys = [(r["candidate"], r["seed"], r["phase"], r["rung"]) for r in rows]
+    assert len(set(keys)) == len(keys)
+    trained = [(r["fingerprint"], r["seed"]) for r in rows]
+    assert len(set(trained)) == len(trained)
+    phases = [r["phase"] for r in rows]
+    assert phases == sorted(phases, key=["baseline", "search", "confirm"].index)
+    counts = Counter(phases)
+    assert (counts["baseline"], counts["search"]) == (6, 16)
+    assert counts["confirm"] in (4, 6)  # 4 where the best baseline is among the best of the search
+
+
+def test_test_metrics_are_for_confirmed_networks_alone(run):
+    _, rows = run()
+    for row in rows:
+        confirmed = row["phase"] == "confirm"
+        assert (row["test_metric"] is not None) == confirmed
+        assert (row["step_seconds_solo"] is not None) == confirmed
+        assert row["test_large_metric"] is None  # this task has none
+        assert (row["seed"] >= FIRST_CONFIRMATION_SEED) == confirmed
+        assert row["val_metric"] is not None
+    seeds = {r["seed"] for r in rows if r["phase"] == "confirm"}
+    assert seeds == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
+
+
+def test_rows_say_what_was_run(run):
+    _, rows = run()
+    for row in rows:
+        assert (row["run"], row["task"], row["network"]) == ("run", "faulty", "mlp")
+        assert (row["state"], row["error"]) == ("completed", "")
+        assert row["steps"] == row["steps_run"] == 20
+        assert row["strategy"] == ("evolution" if row["phase"] == "search" else "enumerate")
+        assert 0 < row["train_seconds"] < 10
+        assert row["started_at"] <= row["finished_at"]
+        assert 1 <= row["pack_size"] <= 4
+    sizes = Counter(r["pack"] for r in rows)
+    assert all(sizes[r["pack"]] == r["pack_size"] for r in rows)
+
+
+def test_artifacts_are_where_the_rows_say(run, tmp_path):
+    _, rows = run()
+    for row in rows:
+        learned = "convex" in row["genome"]
+        confirmed = row["phase"] == "confirm"
+        assert bool(row["artifact"]) == (learned or confirmed)
+        if row["artifact"]:
+            tensors = load_file(tmp_path / "run" / row["artifact"])
+            assert ("weight0" in tensors) == confirmed
+            assert ("hidden0.activation" in tensors) == learned
+    stored = {str(f.relative_to(tmp_path / "run")) for f in (tmp_path / "run" / "artifacts").iterdir()}
+    assert stored == {r["artifact"] for r in rows if r["artifact"]}
+
+
+def test_candidates_keep_their_id(run):
+    _, rows = run(budget__networks=40)
+    first = {}
+    for row in rows:
+        assert row["candidate"] == first.setdefault(row["fingerprint"], row["proposal"])
+    assert len(first) < len(rows)
+
+
+def test_the_winner_is_the_best_on_fresh_validation(run):
+    finished, rows = run()
+    scores = {}
+    for row in rows:
+        if row["phase"] == "confirm":
+            scores.setdefault(row["candidate"], []).append(row["val_metric"])
+    means = {candidate: sum(values) / len(values) for candidate, values in scores.items()}
+    confirmed = finished.summary.confirmed
+    assert {c.candidate: pytest.approx(c.validation) for c in confirmed} == means
+    assert confirmed[0].validation == max(means.values())
+    assert finished.summary.winner.searched
+    assert finished.summary.best_baseline.baseline
+
+
+def test_same_seed_same_rows_other_seed_other_rows(tiny, tmp_path, rows_of):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        search(experiment(tiny(seed=seed, confirm__candidates=0)), tmp_path / name)
+    assert rows_of(tmp_path / "a") == rows_of(tmp_path / "b")
+    assert rows_of(tmp_path / "a") != rows_of(tmp_path / "c")
+
+
+def test_the_size_of_packs_changes_no_result(tiny, tmp_path, rows_of):
+    aside = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at", "pack", "pack_size")
+    for name, size in (("a", 1), ("b", 7)):
+        search(experiment(tiny(packs__size=size, training__steps=5)), tmp_path / name)
+    a, b = rows_of(tmp_path / "a", aside), rows_of(tmp_path / "b", aside)
+    for row in (*a, *b):  # sums over the examples may round differently
+        row["train_loss"] = round(row["train_loss"], 4)
+    assert a == b
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "error"),
+    [
+        ("raises", "failed", "RuntimeError: faulty task"),
+        ("nan", "diverged", "not finite at the last step"),
+        ("hangs", "timed_out", "not finished after 0.5 s"),
+    ],
+)
+def test_a_third_of_the_candidates_fails(fault, state, error, run):
+    finished, rows = run(
+        task={"name": "faulty", fault: 0.3, "hang_seconds": 5.0},
+        packs={"size": 2 if fault == "hangs" else 4, "timeout_seconds": 0.5},
+        training__steps=3,
+        budget__networks=20 if fault == "hangs" else 40,
+    )
+    assert finished.complete
+    assert [r["proposal"] for r in rows] == list(range(len(rows)))
+    failed = [r for r in rows if r["state"] != "completed"]
+    assert {r["state"] for r in failed} == {state}
+    assert all(error in r["error"] for r in failed)
+    assert all(r["val_metric"] is None and not r["artifact"] for r in failed)
+    assert 0.1 < len(failed) / len(rows) < 0.5
+    # None among the elite: what failed in the search is neither a parent nor confirmed.
+    bad = {r["candidate"] for r in failed if r["phase"] != "confirm"}
+    assert bad
+    assert not bad & {r["candidate"] for r in rows if r["phase"] == "confirm"}
+    generations = {}
+    for r in failed:
+        generations.setdefault(r["candidate"], r["generation"])
+    for r in rows:
+        for parent in r["parents"] if r["phase"] == "search" else ():
+            assert generations.get(parent, r["generation"]) >= r["generation"]
+    assert dict(finished.summary.failures) == {state: len(failed)}
+
+
+def test_when_all_fail_the_most_frequent_cause_is_named(run):
+    with pytest.raises(SearchFailed, match=r"all 22 networks failed, \d+ of them with: RuntimeError: faulty"):
+        run(task={"name": "faulty", "raises": 1.0})
+
+
+def test_when_all_fail_the_exit_code_is_1(config_file, tmp_path, capsys):
+    config = config_file(task={"name": "faulty", "nan": 1.0}, training__steps=2)
+    with pytest.raises(SystemExit) as exit_:
+        main(["search", str(config), "-o", str(tmp_path / "run")])
+    assert exit_.value.code == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("all 22 networks failed, 22 of them with: not finite at the last step")
+    board = Leaderboard(tmp_path / "run")
+    assert len(board) == 22
+
+
+# --- budgets and switches -----------------------------------------------------------------------
+
+
+def test_budget_of_time(run):
+    """The clock is that of the search: baselines and confirmation come on top."""
+    started = time.monotonic()
+    finished, rows = run(
+        budget={"minutes": 0.05}, task={"name": "faulty", "hangs": 0.05, "hang_seconds": 0.02}
+    )
+    assert finished.complete
+    counts = Counter(r["phase"] for r in rows)
+    assert counts["baseline"] == 6
+    assert counts["search"] > 16
+    assert counts["confirm"] in (4, 6)
+    searched = [r for r in rows if r["phase"] == "search"]
+    spent = max(r["finished_at"] for r in searched) - min(r["started_at"] for r in searched)
+    assert 2.0 < spent.total_seconds() < 8.0
+    assert time.monotonic() - started < 60
+
+
+def test_whichever_budget_is_spent_first(run):
+    _, rows = run(
+        budget={"minutes": 10, "networks": 12, "gradient_examples": 9 * 20 * 32}, confirm__candidates=0
+    )
+    assert Counter(r["phase"] for r in rows) == {"baseline": 6, "search": 9}
+
+
+def test_without_baselines(run):
+    finished, rows = run(baselines__replicates=0)
+    assert Counter(r["phase"] for r in rows) == {"search": 16, "confirm": 4}
+    assert finished.summary.baselines == ()
+    assert finished.summary.best_baseline is None
+
+
+def test_without_confirmation(run):
+    finished, rows = run(confirm__candidates=0)
+    assert Counter(r["phase"] for r in rows) == {"baseline": 6, "search": 16}
+    assert finished.summary.confirmed == ()
+    assert finished.summary.winner is None
+
+
+def test_baselines_on_several_replicates(run):
+    _, rows = run(baselines__replicates=3, confirm__candidates=0, training__steps=2)
+    baselines = [r for r in rows if r["phase"] == "baseline"]
+    assert Counter(r["seed"] for r in baselines) == {0: 6, 1: 6, 2: 6}
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_the_directory_is_made(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"expected training.batch_size of at most 400, .* got 401"):
+        search(experiment(tiny(training__batch_size=401)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_address_is_for_ray(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"expected execution.backend ray_tune with --address, got local"):
+        search(experiment(tiny()), tmp_path / "run", address="auto")
+    assert not (tmp_path / "run").exists()
+
+
+def test_observed_from_start_to_end(tiny, tmp_path):
+    seen = []
+    finished = search(experiment(tiny()), tmp_path / "run", observe=seen.append)
+    assert (seen[0].phase, seen[0].done, seen[0].rate, seen[0].seconds_left) == ("baseline", 0, None, None)
+    assert [p.total_done for p in seen] == sorted({p.total_done for p in seen})
+    assert seen[-1].total_done == finished.summary.networks
+    assert list(dict.fromkeys(p.phase for p in seen)) == ["baseline", "search", "confirm"]
+    search_ = [p for p in seen if p.phase == "search"]
+    assert (search_[-1].done, search_[-1].planned) == (16, 16)
+    assert search_[-1].median <= search_[-1].best
+
+
+def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):
+    finished = search(experiment(tiny()), tmp_path / "run")
+    rows = Leaderboard(tmp_path / "run").to_arrow().to_pylist()
+    assert summarise(map(result, rows)) == finished.summary

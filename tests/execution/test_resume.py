@@ -1,0 +1,245 @@
+"""`kill -9` at any moment, then resume: the rows are those of a run that nobody disturbed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from evoact.config import experiment
+from evoact.errors import UserError
+from evoact.execution.run import resume, search
+
+KILLED = Path(__file__).with_name("killed.py")
+
+
+def run_killed(config, directory, moments):
+    """Runs by name, each disturbed at its moments; what `killed.py` says about them."""
+    texts = [f"{name}={','.join(map(str, chosen))}" for name, chosen in moments.items()]
+    out = subprocess.run(
+        [sys.executable, KILLED, config, directory, *texts], capture_output=True, text=True, timeout=240
+    )
+    assert out.returncode == 0, out.stderr
+    return json.loads(out.stdout.splitlines()[-1])
+
+
+def check_same(directory, names, rows_of):
+    expected = rows_of(directory / "undisturbed")
+    keys = [(r["candidate"], r["seed"], r["phase"], r["rung"]) for r in expected]
+    assert len(set(keys)) == len(keys) > 10
+    for name in names:
+        assert rows_of(directory / name) == expected, name
+        for row in expected:
+            assert not row["artifact"] or (directory / name / row["artifact"]).stat().st_size > 0
+
+
+def at_random(seed, n):
+    chance = random.Random(seed)
+    return [f"{chance.uniform(0.02, 0.7):.3f}" for _ in range(n)]
+
+
+def test_killed_at_any_operation(config_file, tmp_path, rows_of):
+    config = config_file(budget__networks=8, training__steps=3)
+    operations = run_killed(config, tmp_path, {"undisturbed": []})["undisturbed"]["operations"]
+    assert operations > 60
+    moments = {
+        "early": ["#1", "#2", "#4", "#7"],  # before there is a config, a row, a strategy
+        "often": ["#9"] * 6 + ["#14"] * 4,
+        "seldom": ["#31", "#27", "#23"],
+        "clock": at_random(0, 4),
+    }
+    # The last operations are those of the compaction.
+    moments |= {f"end{i}": [f"#{operations - i}"] for i in range(0, 14, 2)}
+    found = run_killed(config, tmp_path, moments)
+    assert sum(run["killed"] for run in found.values()) >= 20
+    check_same(tmp_path, moments, rows_of)
+
+
+@pytest.mark.parametrize("strategy", ["hybrid", "random", "optuna"])
+def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
+    settings = {
+        "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
+        "random": {"batch": 6},
+        "optuna": {},
+    }[strategy]
+    config = config_file(
+        strategy={"name": strategy, **settings}, budget__networks=22, training__steps=3, confirm__candidates=1
+    )
+    moments = {"undisturbed": [], "operations": ["#35", "#33", "#31"], "clock": at_random(strategy, 3)}
+    found = run_killed(config, tmp_path, moments)
+    assert found["operations"]["killed"] == 3
+    check_same(tmp_path, moments, rows_of)
+
+
+def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, tmp_path, rows_of):
+    config = config_file(budget__networks=60)
+    search(experiment(_read(config)), tmp_path / "undisturbed")
+    first = subprocess.Popen(
+        [*command, "search", config, "-o", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        os.kill(first.pid, signal.SIGSTOP)
+        for arguments in (("resume", "run"), ("search", config, "-o", "run")):
+            second = evoact(*arguments)
+            assert second.returncode == 2
+            assert "no other process works on" in second.stderr
+            assert len(second.stderr.splitlines()) == 1
+    finally:
+        first.kill()
+        first.communicate()
+    before = {row["proposal"] for row in rows_of(tmp_path / "run")}
+    assert 0 < len(before) < 72
+    third = evoact("resume", "run")
+    assert third.returncode == 0, third.stderr
+    assert "Winner" in third.stdout
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+    again = evoact("resume", "run")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "run has finished already" in again.stdout
+
+
+def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
+    config = config_file(budget__networks=5000)
+    first = subprocess.Popen(
+        [*command, "search", config, "-o", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=30)
+    assert first.returncode == 130
+    assert "Stopped after" in out
+    assert "evoact resume run" in out
+    assert "Traceback" not in err
+    # A generation less would have been in the same rows: what is there is a prefix of the run.
+    assert [r["proposal"] for r in rows_of(tmp_path / "run")] == list(range(len(rows_of(tmp_path / "run"))))
+
+
+def test_resume_of_a_finished_run_leaves_it(tiny, tmp_path, rows_of):
+    search(experiment(tiny(training__steps=3)), tmp_path / "run")
+    before = {f: f.stat().st_mtime_ns for f in (tmp_path / "run").rglob("*")}
+    finished = resume(tmp_path / "run")
+    assert finished.complete
+    assert finished.summary.networks == len(rows_of(tmp_path / "run"))
+    assert {f: f.stat().st_mtime_ns for f in (tmp_path / "run").rglob("*")} == before
+
+
+def test_search_into_a_run_is_refused(tiny, tmp_path):
+    search(experiment(tiny(training__steps=1, confirm__candidates=0)), tmp_path / "run")
+    with pytest.raises(UserError, match="which holds a run; continue it with `evoact resume"):
+        search(experiment(tiny()), tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["", "nothing"])
+def test_resume_of_no_run_is_refused(place, tmp_path):
+    with pytest.raises(UserError, match="expected a run directory, got"):
+        resume(tmp_path / place)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_run_directory_that_cannot_be_made(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="expected a run directory that can be made"):
+        search(experiment(tiny()), tmp_path / "file")
+
+
+class Stop(Exception):
+    """Ends a run in the middle, as a crash of the process would."""
+
+
+def interrupted(config, run_dir, after):
+    """A run that ended when so many results were there."""
+
+    def observe(progress):
+        if progress.total_done >= after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        search(experiment(config), run_dir, observe=observe)
+
+
+@pytest.mark.parametrize("torn", ["baseline-0000000", "baseline-0000004", "search-0000010", "search-0000018"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "page"])
+def test_torn_part(torn, damage, tiny, tmp_path, rows_of):
+    """Rows in a damaged part are named, trained again and stored in its place, whatever came after."""
+    config = tiny(training__steps=3, budget__networks=20)
+    if not (tmp_path / "undisturbed").exists():
+        search(experiment(config), tmp_path / "undisturbed")
+    interrupted(config, tmp_path / "run", after=26)
+    (part,) = (tmp_path / "run" / "leaderboard").glob(f"part-{torn}*")
+    content = bytearray(part.read_bytes())
+    if damage == "page":
+        content[60:90] = bytes(30)
+    part.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "page": content}[damage])
+    problems = []
+    finished = resume(tmp_path / "run", report=problems.append)
+    assert finished.complete
+    assert len(problems) == 1
+    assert torn in problems[0]
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+
+
+def test_lost_confirmation_part(tiny, tmp_path, rows_of):
+    config = tiny(training__steps=3)
+    search(experiment(config), tmp_path / "undisturbed")
+    interrupted(config, tmp_path / "run", after=26)
+    (part,) = (tmp_path / "run" / "leaderboard").glob("part-confirm*")
+    part.unlink()
+    resume(tmp_path / "run")
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+
+
+def test_killed_before_the_first_part(tiny, tmp_path, rows_of):
+    config = tiny(training__steps=3)
+    search(experiment(config), tmp_path / "undisturbed")
+    interrupted(config, tmp_path / "run", after=0)
+    assert not (tmp_path / "run" / "leaderboard").exists()
+    assert resume(tmp_path / "run").complete
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+
+
+def test_results_that_cannot_be_of_this_run_are_refused(tiny, tmp_path):
+    config = tiny(training__steps=3)
+    interrupted(config, tmp_path / "run", after=8)
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text().replace("seed: 0", "seed: 1"))
+    part = pq.read_table(tmp_path / "run" / "leaderboard")
+    with pytest.raises(UserError, match="resume with the configuration of the run"):
+        resume(tmp_path / "run")
+    assert pq.read_table(tmp_path / "run" / "leaderboard") == part
+
+
+def test_stopped_run_copied_elsewhere_resumes(tiny, tmp_path, rows_of):
+    """Nothing in a run directory depends on where it is, or on the directory one works in."""
+    config = tiny(training__steps=3)
+    search(experiment(config), tmp_path / "undisturbed")
+    interrupted(config, tmp_path / "run", after=10)
+    shutil.copytree(tmp_path / "run", tmp_path / "elsewhere" / "moved")
+    resume(tmp_path / "elsewhere" / "moved")
+    assert rows_of(tmp_path / "elsewhere" / "moved") == rows_of(tmp_path / "undisturbed")
+
+
+def wait_for(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def _read(path):
+    return yaml.safe_load(path.read_text())

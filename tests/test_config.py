@@ -1,0 +1,492 @@
+"""Configs: what is right is read exactly, and everything that is wrong is said, all at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from evoact.config import experiment, load, load_space
+from evoact.errors import ConfigError, UserError
+from evoact.genomes.genome import Base
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "configs").glob("*.yaml"))
+SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
+
+
+def problems_of(data):
+    with pytest.raises(ConfigError) as caught:
+        experiment(data)
+    for problem in caught.value.problems:
+        assert problem.strip()
+        assert "\n" not in problem
+    return list(caught.value.problems)
+
+
+ONE_MISTAKE = {
+    "unknown key": ({"sede": 1}, "sede: unknown key; did you mean 'seed'?"),
+    "unknown key inside": (
+        {"training__stps": 1},
+        "training.stps: unknown key; did you mean 'steps'?",
+    ),
+    "unknown key of a type": (
+        {"space__types__hull__kidns": ["convex"]},
+        "space.types.hull.kidns: unknown key; did you mean 'kinds'?",
+    ),
+    "unknown key, nothing near": (
+        {"packs__zzz": 1},
+        "packs.zzz: unknown key; known here: size, threads, timeout_seconds",
+    ),
+    "text for a number": ({"seed": "x"}, "seed: expected an integer, got 'x'"),
+    "number in quotes": ({"training__steps": "5"}, "training.steps: expected an integer, got '5'"),
+    "fraction for an integer": ({"training__steps": 1.5}, "training.steps: expected an integer, got 1.5"),
+    "true for an integer": ({"training__steps": True}, "training.steps: expected an integer, got True"),
+    "true for a number": ({"budget__minutes": True}, "budget.minutes: expected a number, got True"),
+    "text for a section": (
+        {"training": "fast"},
+        "training: expected a section of keys and values, got 'fast'",
+    ),
+    "name for a section": ({"task": "faulty"}, "task: expected a section of keys and values, got 'faulty'"),
+    "text for a list": ({"space__functions": "relu"}, "space.functions: expected a list, got 'relu'"),
+    "YAML's no in a list": (
+        {"space__functions": ["relu", False]},
+        "space.functions.1: expected a text, got False",
+    ),
+    "nothing for a section": ({"space": None}, "space: expected a section of keys and values, got None"),
+    "unknown backend": (
+        {"execution__backend": "slurm"},
+        "execution.backend: expected 'local' or 'ray_tune', got 'slurm'",
+    ),
+    "unknown task": (
+        {"task": {"name": "mnist_1d"}},
+        "task.name: unknown task 'mnist_1d'; did you mean 'mnist1d'?",
+    ),
+    "unknown network": (
+        {"network": {"name": "mpl"}},
+        "network.name: unknown network 'mpl'; did you mean 'mlp'?",
+    ),
+    "unknown strategy": (
+        {"strategy": {"name": "evolutoin"}},
+        "strategy.name: unknown strategy 'evolutoin'; did you mean 'evolution'?",
+    ),
+    "unknown optimizer": (
+        {"training__optimizer": {"name": "adamm"}},
+        "training.optimizer.name: unknown optimizer 'adamm'; did you mean 'adam'?",
+    ),
+    "unknown function": (
+        {"space__functions": ["relu", "tahn", "sin"]},
+        "space.functions: unknown base function 'tahn'; did you mean 'tanh'?",
+    ),
+    "unknown function of a type": (
+        {"space__types__subnetwork": {"bases": ["rleu"]}},
+        "space.types.subnetwork.bases: unknown base function 'rleu'; did you mean 'relu'?",
+    ),
+    "unknown hull": (
+        {"space__types__hull__kinds": ["convecks"]},
+        "space.types.hull.kinds: unknown name 'convecks'; did you mean 'convex'?",
+    ),
+    "unknown sharing": (
+        {"space__types__hull__per": ["layers"]},
+        "space.types.hull.per: unknown name 'layers'; did you mean 'layer'?",
+    ),
+    "function named twice": (
+        {"space__functions": ["relu", "sin", "relu"]},
+        "space.functions: 'relu' stands there twice",
+    ),
+    "empty space": (
+        {"space__types": {}},
+        "space.types: expected base, hull or subnetwork, got a space that contains nothing",
+    ),
+    "no functions": ({"space__functions": []}, "space.functions: expected a list of at least 1, got 0"),
+    "hull larger than its functions": (
+        {"space__types__hull__sizes": [2, 4]},
+        "space.types.hull.sizes: expected at most 3, the number of functions, got 4",
+    ),
+    "more types than neurons": (
+        {"space__types_per_layer": [1, 9]},
+        "space: expected no more types than the 8 blocks of 1 neurons at site 'hidden0', got up to 9",
+    ),
+    "more types than blocks": (
+        {"space__types_per_layer": [1, 3], "space__neurons_per_block": 4},
+        "space: expected no more types than the 2 blocks of 4 neurons at site 'hidden0', got up to 3",
+    ),
+    "least above most": (
+        {"space__types_per_layer": [2, 1]},
+        "space.types_per_layer: expected [least, most], got [2, 1]",
+    ),
+    "one number for two": ({"space__types_per_layer": 2}, "space.types_per_layer: expected a list, got 2"),
+    "learning rate of zero": (
+        {"space__learning_rate__low": 0.0},
+        "space.learning_rate.low: expected more than 0, got 0.0",
+    ),
+    "learning rate below zero": (
+        {"space__learning_rate__high": -0.1},
+        "space.learning_rate.high: expected more than 0, got -0.1",
+    ),
+    "learning rate infinite": (
+        {"space__learning_rate__high": float("inf")},
+        "space.learning_rate.high: expected a finite number, got inf",
+    ),
+    "learning rates reversed": (
+        {"space__learning_rate__low": 1.0},
+        "space.learning_rate: expected low <= high, got 1 > 0.1",
+    ),
+    "endless grid": (
+        {"space__learning_rate__per_decade": 10**9},
+        "space.learning_rate.per_decade: expected at most 100, got 1000000000",
+    ),
+    "budget of zero": ({"budget__networks": 0}, "budget.networks: expected more than 0, got 0"),
+    "budget below zero": ({"budget__minutes": -1}, "budget.minutes: expected more than 0, got -1"),
+    "no budget": (
+        {"budget": {}},
+        "budget: expected networks, gradient_examples or minutes, got none of them",
+    ),
+    "budget for no network": (
+        {"budget": {"gradient_examples": 639}},
+        "budget.gradient_examples: expected at least 640 for one network, got 639",
+    ),
+    "unknown argument of a task": (
+        {"task__rasies": 0.1},
+        "task: unknown key 'rasies'; did you mean 'raises'?",
+    ),
+    "argument for a task without any": (
+        {"task": {"name": "digits", "x": 1}},
+        "task: ",
+    ),
+    "unknown argument of a network": (
+        {"network__hiden": [8]},
+        "network: unknown key 'hiden'; did you mean 'hidden'?",
+    ),
+    "unknown argument of a strategy": (
+        {"strategy__popluation": 8},
+        "strategy: unknown key 'popluation'; did you mean 'population'?",
+    ),
+    "unknown argument of an optimizer": (
+        {"training__optimizer": {"name": "sgd", "momentun": 0.9}},
+        "training.optimizer: unknown key 'momentun'; did you mean 'momentum'?",
+    ),
+    "wrong argument of a task": (
+        {"task__raises": "often"},
+        "task.raises: expected a finite number, got 'often'",
+    ),
+    "wrong argument of a network": ({"network__hidden": 8}, "network.hidden: expected a list, got 8"),
+    "wrong entry of a network's argument": (
+        {"network__hidden": [8, "x"]},
+        "network.hidden: expected a list with an integer in each place, got [8, 'x']",
+    ),
+    "wrong argument of a strategy": (
+        {"strategy__population": "many"},
+        "strategy.population: expected an integer, got 'many'",
+    ),
+    "wrong argument of an optimizer": (
+        {"training__optimizer": {"name": "adam", "beta1": None}},
+        "training.optimizer.beta1: expected a finite number, got None",
+    ),
+    "missing argument of a task": ({"task": {"name": "arrays"}}, "task.path: expected a value, got none"),
+    "task's arguments out of range": ({"task__raises": 1.5}, "task: expected rates of at least 0"),
+    "network without a layer": ({"network__hidden": []}, "expected network.hidden to list at least one"),
+    "network of no width": ({"network__hidden": [0]}, "expected network.hidden to list at least one"),
+    "strategy's arguments out of range": (
+        {"strategy__population": 1},
+        "strategy: expected fewer elites than the population of 1, got 2",
+    ),
+    "file of a task is not there": (
+        {"task": {"name": "arrays", "path": "no.npz"}},
+        "expected task.path to name an npz file, got 'no.npz', which is not there",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), ONE_MISTAKE.values(), ids=ONE_MISTAKE)
+def test_one_mistake_one_sentence(changes, expected, tiny):
+    (problem,) = problems_of(tiny(**changes))
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize("section", ["task", "network", "space", "budget"])
+def test_missing_section(section, tiny):
+    data = tiny()
+    del data[section]
+    assert problems_of(data) == [f"{section}: expected a value, got none"]
+
+
+def test_all_mistakes_at_once(tiny):
+    """Those of form, of names, of ranges, and those that show only when things are made."""
+    data = tiny(
+        sede=1,
+        training={"steps": 0, "optimizer": {"name": "adamm"}},
+        strategy__population="many",
+        space__functions=["relu", "tahn", "sin", 3],
+        space__types__hull__kidns=["convex"],
+        space__learning_rate__low=-1,
+        budget__networks=-5,
+        task__raises=2.0,
+    )
+    found = "\n".join(problems_of(data))
+    for part in (
+        "sede: unknown key",
+        "training.steps: expected more than 0",
+        "training.optimizer.name: unknown optimizer",
+        "strategy.population: expected an integer",
+        "space.functions.3: expected a text",
+        "space.types.hull.kidns: unknown key",
+        "space.learning_rate.low: expected more than 0",
+        "budget.networks: expected more than 0",
+        "task: expected rates of at least 0",
+    ):
+        assert part in found
+
+
+def test_mistakes_in_independent_sections_that_show_when_things_are_made(tiny):
+    data = tiny(network__hidden=[0], strategy={"name": "random", "bacth": 2}, space__types_per_layer=[3, 2])
+    assert [p.split()[0] for p in problems_of(data)] == ["strategy:", "space.types_per_layer:", "expected"]
+
+
+def test_a_mended_part_makes_no_further_mistakes(tiny):
+    """What stands in for the broken part must not be complained about."""
+    data = tiny(
+        space__types={"hull": {"sizes": [0]}},
+        space__learning_rate={"low": "x", "high": 0.1},
+        task={"raises": 0.1},
+        budget__networks="many",
+    )
+    assert sorted(p.split(":")[0] for p in problems_of(data)) == [
+        "budget.networks",
+        "space.learning_rate.low",
+        "space.types.hull.sizes.0",
+        "task.name",
+    ]
+
+
+@pytest.mark.parametrize("data", [{}, {1: 2}, {"task": {1: 2}}, {"space": []}, {"budget": [1]}])
+def test_nonsense(data):
+    assert problems_of(data)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [1, 2", "expected YAML, got something else at line 1, column 9"),
+        ("a: 1\n  b: 2", "expected YAML, got something else at line 2"),
+        ("a: @x", "expected YAML, got something else at line 1, column 4"),
+        ("!!python/object:os.system {}", "expected YAML, got something else at line 1"),
+        ("[a, b]", "expected keys and values, got ['a', 'b']"),
+        ("relu", "expected keys and values, got 'relu'"),
+        ("", "expected keys and values, got None"),
+        ("seed: 1\nseed: 2", "the key 'seed' stands there twice"),
+        ("task: {name: faulty, name: digits}", "the key 'name' stands there twice"),
+    ],
+)
+def test_not_a_config(text, sentence, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    (problem,) = caught.value.problems
+    assert sentence in problem
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_not_a_file(tmp_path):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*no.yaml', which is not there"):
+        load(tmp_path / "no.yaml")
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*', which cannot be read"):
+        load(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which cannot be read"):
+        load(tmp_path / "binary")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 0.001), ("1E2", 100.0), ("2.5e-1", 0.25), ("1.e-1", 0.1), ("0.1", 0.1)]
+)
+def test_numbers_as_people_write_them(text, value, config_file):
+    path = config_file(space__learning_rate={"low": "LOW", "high": 100.0, "per_decade": 1})
+    path.write_text(path.read_text().replace("LOW", text))
+    assert load(path).space.learning_rates[0] == value
+
+
+def test_yaml_anchors_and_merges(config_file):
+    path = config_file()
+    path.write_text(path.read_text() + "baselines: &none {replicates: 0}\n")
+    assert load(path).baseline_networks == 0
+    text = path.read_text().replace("confirm:\n", "confirm:\n  <<: {seeds: 7}\n").replace("  seeds: 2\n", "")
+    path.write_text(text)
+    assert load(path).config.confirm.seeds == 7
+
+
+def test_named_space_beside_the_config_or_in_the_repository(config_file, tiny):
+    path = config_file(space="here.yaml")
+    (path.parent / "here.yaml").write_text(yaml.safe_dump(tiny()["space"]))
+    assert load(path).space.functions == ("relu", "tanh", "sin")
+    path = config_file(space="quickstart", network__hidden=[64])
+    assert "gaussian" in load(path).space.functions
+
+
+def test_mistakes_of_a_space_stand_beside_those_of_its_config(config_file):
+    with pytest.raises(ConfigError) as caught:
+        load(config_file(space="quikstart", sede=1))
+    unknown, key = caught.value.problems
+    assert unknown.startswith("space: unknown search space 'quikstart'; did you mean 'quickstart'?")
+    assert key.startswith("sede: unknown key")
+    path = config_file(space="here.yaml", sede=1)
+    (path.parent / "here.yaml").write_text("functions: [relu")
+    with pytest.raises(ConfigError, match=r"here.yaml: expected YAML, got something else[^\n]*\n.*sede"):
+        load(path)
+
+
+# --- overrides ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("seed=3", lambda e: e.seed == 3),
+        ("budget.networks=7", lambda e: e.networks == 7),
+        ("training.optimizer={name: sgd, momentum: 0.9}", lambda e: e.training.optimizer == "sgd"),
+        ("network.hidden=[4, 5]", lambda e: [s.neurons for s in e.network.sites] == [4, 5]),
+        ("space.learning_rate.low=1e-3", lambda e: e.space.learning_rates[0] == 0.001),
+        ("packs.timeout_seconds=2", lambda e: e.config.packs.timeout_seconds == 2.0),
+        ("packs.timeout_seconds=null", lambda e: e.config.packs.timeout_seconds is None),
+        ("name=a=b", lambda e: e.name == "a=b"),
+    ],
+)
+def test_override(text, value, config_file):
+    assert value(load(config_file(), [text]))
+
+
+def test_override_inside_a_named_space(config_file):
+    path = config_file(space="quickstart", network__hidden=[64])
+    made = load(
+        path, ["space.functions=[relu, sin]", "space.types.hull.sizes=[2]", "space.types_per_layer=[1, 2]"]
+    )
+    assert made.space.functions == ("relu", "sin")
+    assert made.space.learning_rates == load(path).space.learning_rates
+
+
+def test_later_overrides_win_and_may_choose_the_space(config_file):
+    path = config_file(network__hidden=[64])
+    made = load(path, ["space=quickstart", "space.types_per_layer=[2, 2]", "seed=1", "seed=2"])
+    assert (made.space.least_types, made.space.most_types, made.seed) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("seed", "expected --set key.path=value, got 'seed'"),
+        ("=3", "expected --set key.path=value, got '=3'"),
+        ("a..b=3", "expected --set key.path=value, got 'a..b=3'"),
+        ("seed=[1", r"expected a YAML value in --set seed=..., got '\[1'"),
+        ("seed.x=1", "expected --set seed.x to lead through sections, but 'seed' is 0"),
+        ("seed=", "seed: expected an integer, got None"),
+        ("sede=1", "sede: unknown key; did you mean 'seed'?"),
+        ("training.stps=1", "training.stps: unknown key; did you mean 'steps'?"),
+    ],
+)
+def test_wrong_override(text, sentence, config_file):
+    with pytest.raises(ConfigError, match=sentence):
+        load(config_file(seed=0), [text])
+
+
+def test_all_wrong_overrides_at_once(config_file):
+    with pytest.raises(ConfigError) as caught:
+        load(config_file(), ["seed", "sede=1", "task.name=x"])
+    assert len(caught.value.problems) == 3
+
+
+# --- what a config means ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_the_configs_of_the_repository(path):
+    made = load(path)
+    assert experiment(yaml.safe_load(made.to_yaml())) == made
+    assert path.read_text().startswith("# evoact "), "the first line is the command that runs it"
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda p: p.stem)
+def test_the_search_spaces_of_the_repository(path):
+    assert load_space(path).functions
+
+
+def test_wrong_search_space_file(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text("functions: [rleu]\ntypes: {}\nlearning_rate: {low: 1, high: 0.1}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_space(path)
+    assert [p.split(":")[0] for p in caught.value.problems] == ["functions", "types", "learning_rate"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "space__learning_rate": {"low": 1e-5, "high": 3e-5},
+            "space__types__subnetwork": {"bases": ["relu"]},
+        },
+        {"training__optimizer": {"name": "sgd", "momentum": 0.9}, "budget": {"minutes": 0.5}},
+        {"packs__timeout_seconds": 1.5, "execution": {"backend": "ray_tune", "gpus_per_pack": 0.5}},
+        {"name": "ünïcode: 1", "description": "two\nlines"},
+    ],
+)
+def test_resolved_config_means_the_same(changes, tiny):
+    made = experiment(tiny(**changes))
+    again = experiment(yaml.safe_load(made.to_yaml()))
+    assert again == made
+    assert again.space == made.space
+
+
+def test_name_is_that_of_the_file_unless_given(config_file, tiny):
+    path = config_file()
+    assert load(path).name == "tiny"
+    path = path.rename(path.with_name("other.yaml"))
+    data = tiny()
+    del data["name"]
+    path.write_text(yaml.safe_dump(data))
+    assert load(path).name == "other"
+
+
+def test_budgets(tiny):
+    per_network = 20 * 32
+    for budget, networks in (
+        ({"networks": 5}, 5),
+        ({"gradient_examples": 7 * per_network + 1}, 7),
+        ({"networks": 5, "gradient_examples": 3 * per_network}, 3),
+        ({"minutes": 1, "networks": 9}, 9),
+    ):
+        assert experiment(tiny(budget=budget)).networks == networks
+    assert experiment(tiny(budget={"minutes": 1})).networks > 10**9
+
+
+def test_summary_counts_every_phase(tiny):
+    summary = experiment(tiny()).summary()
+    assert {k: summary[k] for k in ("baseline", "search", "confirm", "networks")} == {
+        "baseline": 3 * 2,
+        "search": 16,
+        "confirm": (2 + 1) * 2,
+        "networks": 28,
+    }
+    assert summary["gradient_examples"] == 28 * 20 * 32
+
+
+def test_functions_of_a_type_default_to_those_of_the_space(tiny):
+    space = experiment(tiny(space__types={"base": {}})).space
+    assert all(space.family_of(Base(name)) for name in ("relu", "tanh", "sin"))
+    space = experiment(
+        tiny(space__types={"base": {"functions": ["abs"]}}, space__types_per_layer=[1, 1])
+    ).space
+    assert space.family_of(Base("abs"))
+    with pytest.raises(UserError):
+        space.family_of(Base("relu"))
+
+
+def test_arrays_file(tiny, tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.zeros((10, 3)), y=np.arange(10) % 2)
+    made = experiment(tiny(task={"name": "arrays", "path": str(path)}))
+    assert made.task.input_shape == (3,)
