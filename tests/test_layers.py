@@ -35,7 +35,7 @@ HOMES = {
     "torch": ["activations/", "networks/", "tasks/", "training/", "execution/"],
     "typer": ["cli/"],
     "rich": ["cli/"],
-    "pydantic": ["config.py"],
+    "pydantic": ["config/"],
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

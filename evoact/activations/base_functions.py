@@ -23,7 +23,7 @@ LEAK = 0.01  # Maas et al. 2013, section 2
 
 
 class Value(Protocol):
-    def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, /, *, out: Tensor | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)

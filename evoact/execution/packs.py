@@ -3,14 +3,16 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
 
 from evoact.config import Experiment
 from evoact.records import COMPLETED, Proposal, Result
+from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
-from evoact.training.packed import Member, Outcome, solo_step_seconds, train_pack
+from evoact.training.packed import Member, Outcome, solo_step_seconds, start_pack, train_pack
 
 
 class PackTrainer:
@@ -20,6 +22,8 @@ class PackTrainer:
         torch.set_num_threads(experiment.config.packs.threads)
         self.experiment = experiment
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if experiment.config.packs.timeout_seconds is not None:
+            self._warm_up()
 
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         """Results in the order of the proposals, all of one phase."""
@@ -71,6 +75,21 @@ class PackTrainer:
                 )
             )
         return results
+
+    def _warm_up(self) -> None:
+        """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.
+
+        The task's loss is left out, because it may fail or hang; so will the candidates then.
+        """
+        e = self.experiment
+        member = Member(baselines(e.space)[0], "warm-up", 0, 1)
+        pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
+        inputs, _ = pack.batches([0], 0)
+        trained = [p for p in pack.parameters.values() if p.numel()]
+        with suppress(RuntimeError):
+            gradients = torch.autograd.grad(pack.outputs(inputs).sum(), trained)
+            with torch.no_grad():
+                pack.optimizer.step(gradients)
 
 
 def failed(pack: str, proposals: Sequence[Proposal], experiment: Experiment, error: str) -> list[Result]:

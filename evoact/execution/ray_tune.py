@@ -19,6 +19,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -216,7 +217,10 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(_no_cluster(address, str(error).splitlines()[0])) from None
     else:
-        ray.init(num_cpus=max(os.cpu_count() or 1, round(cpus)), include_dashboard=False, **quiet)
+        # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
+        ray.init(
+            address="local", num_cpus=max(os.cpu_count() or 1, ceil(cpus)), include_dashboard=False, **quiet
+        )
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ The new directory is built beside the old one and swapped in:
 Wherever this stops, `finish_swap` sees from what is there how to go on.
 """
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -107,10 +108,12 @@ def _build(live: Path, new: Path) -> None:
     for file in sorted(set(files) - {part.path for part in sound}):
         shutil.copy2(file, new / file.name)
         _sync(new / file.name)
-    for number, (shard, keep) in enumerate(_shards(sound)):
+    names = (new / f"compact-{number:05}.parquet" for number in itertools.count())
+    free = (path for path in names if not path.exists())  # a damaged file may have one of them
+    for shard, keep in _shards([part for part in sound if part.rows]):
         rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
         rows = rows.sort_by([(name, "ascending") for name in ("run", "arm", "repeat", "proposal")])
-        path = new / f"compact-{number:05}.parquet"
+        path = next(free)
         pq.write_table(rows, path, row_group_size=ROW_GROUP, **PARQUET)
         _sync(path)
 
@@ -126,8 +129,8 @@ def _shards(parts: Sequence[Part]) -> Iterator[tuple[list[Part], pa.Array]]:
     keep = np.zeros(len(keys), dtype=bool)
     keep[first.to_numpy()] = True
     starts = np.cumsum([0, *(part.rows for part in parts)])
-    head = keys.take(np.minimum(starts[:-1], len(keys) - 1)).select(["run", "arm", "repeat", "proposal"])
-    places = list(zip(*(column.to_pylist() for column in head.columns), strict=True))
+    heads = keys.take(starts[:-1]).select(["run", "arm", "repeat", "proposal"]).to_pylist()
+    places = [[(value is not None, value) for value in head.values()] for head in heads]
     shard: list[int] = []
     for i in sorted(range(len(parts)), key=lambda i: places[i]):
         if shard and sum(parts[j].rows for j in shard) + parts[i].rows > SHARD:

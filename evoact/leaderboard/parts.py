@@ -44,7 +44,7 @@ class Part:
             yield pq.ParquetFile(
                 file,
                 metadata=self.footer,
-                read_dictionary=list(DICTIONARIES),
+                read_dictionary=[name for name in DICTIONARIES if name in self.leaves],
                 pre_buffer=False,
                 page_checksum_verification=True,
             )

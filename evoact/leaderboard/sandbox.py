@@ -74,6 +74,7 @@ def _answer(request: dict[str, Any]) -> None:
     connection = duckdb.connect(":memory:")
     connection.execute("SET memory_limit = ?", [f"{int(request['memory_bytes'] * 0.6)}B"])
     for setting in (
+        f"threads = {min(8, os.cpu_count() or 1)}",  # each takes a share of the address space
         "python_enable_replacements = false",
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",

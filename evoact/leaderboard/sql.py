@@ -82,7 +82,9 @@ def _environment() -> dict[str, str]:
     """Enough for Python to start and find this package; nothing of what the user's shell holds."""
     keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     paths = [str(Path(evoact.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return keep | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "HOME": os.devnull}
+    # One thread for numpy, which computes nothing there but would reserve address space for each core.
+    fixed = {"HOME": os.devnull, "OPENBLAS_NUM_THREADS": "1"}
+    return keep | fixed | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _table(file: IO[bytes]) -> pa.Table:

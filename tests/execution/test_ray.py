@@ -1,10 +1,12 @@
 """Searches on Ray: the rows of `local`, whatever the number of workers and whichever of them die."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -41,7 +43,7 @@ SLEEPY = {"task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0}, "baseli
 @pytest.fixture(scope="module")
 def shared_cluster():
     """Four processors and two GPUs, whatever the machine has."""
-    ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -197,7 +199,7 @@ def test_a_node_lost_on_the_way(two_nodes, tiny, tmp_path, rows_of):
     assert finished.complete
     assert removed
     assert removed[0] < 40
-    assert sum(node["Alive"] for node in ray.nodes()) == 1
+    wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
     search(experiment(config | {"task": {"name": "faulty"}}), tmp_path / "local")
     assert rows_of(tmp_path / "ray", BUT) == rows_of(tmp_path / "local", BUT)
 
@@ -212,15 +214,20 @@ def test_a_running_cluster_by_its_address(evoact, config_file, tmp_path, rows_of
         confirm__candidates=0,
     )
     port = free_port()
-    nodes = [start_node("--head", f"--port={port}", "--include-dashboard=false")]
+    scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
+    nodes = [start_node("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={scratch}")]
     try:
         wait_for(lambda: answers(port))
         nodes.append(start_node(f"--address=127.0.0.1:{port}"))
+        ray.init(address=f"127.0.0.1:{port}", log_to_driver=False)
+        wait_for(lambda: len(ray.nodes()) == 2)
+        ray.shutdown()
         done = evoact("search", config, "-o", "run", "--address", f"127.0.0.1:{port}", seconds=120)
     finally:
         for node in nodes:
             os.killpg(node.pid, signal.SIGKILL)
             node.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "run", ())
     assert [r["proposal"] for r in rows] == list(range(32))

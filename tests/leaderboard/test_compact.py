@@ -64,6 +64,25 @@ def test_what_cannot_be_read_is_kept_as_it_is(run_dir):
         assert proposals(run_dir) == list(range(20))
 
 
+def test_a_damaged_compacted_file_is_not_overwritten(run_dir, make_result, write):
+    compact(run_dir)
+    [damaged] = (run_dir / "leaderboard").iterdir()
+    damaged.write_bytes(b"half of it")
+    write(run_dir, make_result(20, pack="late"))
+    compact(run_dir)
+    assert damaged.read_bytes() == b"half of it"
+    with pytest.warns(UserWarning, match="torn"):
+        assert proposals(run_dir) == [20]
+
+
+def test_files_of_an_older_version_are_compacted(run_dir):
+    for part in sorted((run_dir / "leaderboard").iterdir())[:2]:
+        table = pq.read_table(part).drop_columns(["rung", "arm", "test_large_metric"])
+        pq.write_table(table, part)
+    compact(run_dir)
+    assert sorted(proposals(run_dir)) == list(range(20))
+
+
 def test_nothing_to_compact(tmp_path):
     assert not compact(tmp_path)
     (tmp_path / "leaderboard").mkdir()

@@ -1,0 +1,18 @@
+"""From YAML to an Experiment: every mistake of a config is found, and all are reported at once.
+
+A config stops here: what is above takes an `Experiment`, which hands out flat values and plain objects.
+"""
+
+from evoact.config.experiment import Experiment
+from evoact.config.load import experiment, load, load_space
+from evoact.config.yaml_files import find_space, read_yaml, space_directories
+
+__all__ = [
+    "Experiment",
+    "experiment",
+    "find_space",
+    "load",
+    "load_space",
+    "read_yaml",
+    "space_directories",
+]

@@ -1,0 +1,119 @@
+"""What a config means: the objects that it names, and what they cost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import yaml
+
+from evoact.config.models import Config, Space
+from evoact.genomes.space import BaseChoices, Family, HullChoices, SearchSpace, SubnetworkChoices, log_grid
+from evoact.networks import NETWORKS
+from evoact.networks.network import Network, parameter_count
+from evoact.registry import lookup
+from evoact.tasks import TASKS
+from evoact.tasks.task import Task
+from evoact.training.packed import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A valid config and the objects it names."""
+
+    config: Config
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @cached_property
+    def task(self) -> Task:
+        named = self.config.task
+        return lookup(TASKS, "task", named.name)(**named.arguments)
+
+    @cached_property
+    def network(self) -> Network:
+        named = self.config.network
+        build = lookup(NETWORKS, "network", named.name)
+        return build(self.task.input_shape, self.task.n_outputs, **named.arguments)
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        return search_space(self.config.space, self.config.name, self.network)
+
+    @property
+    def training(self) -> TrainingSettings:
+        t = self.config.training
+        return TrainingSettings(t.batch_size, t.optimizer.name, t.optimizer.arguments)
+
+    @property
+    def steps(self) -> int:
+        return self.config.training.steps
+
+    @property
+    def networks(self) -> int:
+        """How many networks the search phase may train (a huge number where only time is limited)."""
+        b = self.config.budget
+        limits = [2**31]
+        if b.networks is not None:
+            limits.append(b.networks)
+        if b.gradient_examples is not None:
+            limits.append(b.gradient_examples // (self.steps * self.training.batch_size))
+        return min(limits)
+
+    @property
+    def baseline_networks(self) -> int:
+        space = self.space
+        return self.config.baselines.replicates * len(space.functions) * len(space.learning_rates)
+
+    @property
+    def confirm_networks(self) -> int:
+        c = self.config.confirm
+        extra = 1 if self.config.baselines.replicates else 0
+        return (c.candidates + extra) * c.seeds if c.candidates else 0
+
+    def summary(self) -> dict[str, int]:
+        """What a whole run costs at most: networks and gradient-examples, by phase and in total."""
+        networks = {
+            "baseline": self.baseline_networks,
+            "search": self.networks,
+            "confirm": self.confirm_networks,
+        }
+        total = sum(networks.values())
+        return {
+            **networks,
+            "networks": total,
+            "gradient_examples": total * self.steps * self.training.batch_size,
+            "parameters": parameter_count(self.network),
+        }
+
+    def to_yaml(self) -> str:
+        """The resolved config: complete, with the search space inside, readable by `load`."""
+        data = self.config.model_dump(mode="json", exclude_none=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def search_space(space: Space, name: str, network: Network) -> SearchSpace:
+    families: list[Family] = []
+    if space.types.base:
+        families.append(BaseChoices(tuple(space.types.base.functions or space.functions)))
+    if space.types.hull:
+        h = space.types.hull
+        families.append(
+            HullChoices(tuple(h.kinds), tuple(h.functions or space.functions), tuple(h.sizes), tuple(h.per))
+        )
+    if space.types.subnetwork:
+        s = space.types.subnetwork
+        families.append(SubnetworkChoices(tuple(s.bases), tuple(s.hidden)))
+    rates = space.learning_rate
+    return SearchSpace(
+        name=name,
+        sites=network.sites,
+        families=tuple(families),
+        types_per_layer=space.types_per_layer,
+        learning_rates=log_grid(rates.low, rates.high, rates.per_decade),
+        neurons_per_block=space.neurons_per_block,
+    )

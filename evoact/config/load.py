@@ -1,0 +1,91 @@
+"""Reading experiments and search spaces, with every mistake in them."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from evoact.config.experiment import Experiment
+from evoact.config.models import Config, Space
+from evoact.config.problems import problems_of, space_problems
+from evoact.config.sentences import STAND_INS, mended, sentences
+from evoact.config.yaml_files import find_space, override, read_yaml
+from evoact.errors import ConfigError, UserError
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment in a YAML file.
+
+    Args:
+        path: of the config
+        overrides: `key.path=value` texts, values in YAML, applied before anything is checked
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    data = read_yaml(path)
+    beside = Path(path).parent
+    problems = []
+    for text in overrides:
+        if text.startswith("space."):
+            problems += _inline_space(data, beside)
+        problems += override(data, text)
+    problems += _inline_space(data, beside)
+    if not data.get("name"):
+        data["name"] = Path(path).stem
+    return _checked(data, str(path), problems)
+
+
+def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:
+    """The experiment described by plain data, the space inside it.
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    return _checked(data, source, [])
+
+
+def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Experiment:
+    """`problems` are those found already."""
+    found = list(problems)
+    config: Config | None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        found += sentences(error, Config)
+        config = mended(data, error)
+    if config is not None:
+        found += problems_of(config, found)
+    if config is None or found:
+        raise ConfigError(source, found)
+    return Experiment(config)
+
+
+def _inline_space(data: dict[str, Any], beside: Path) -> list[str]:
+    """Replaces a search space's name by what its file says; returns what is wrong with that."""
+    if isinstance(data.get("space"), str):
+        try:
+            data["space"] = read_yaml(find_space(data["space"], beside))
+        except UserError as error:
+            data["space"] = copy.deepcopy(STAND_INS["space"])
+            return [f"space: {error}"]
+    return []
+
+
+def load_space(path: str | Path) -> Space:
+    """A search space file on its own, checked as far as that goes without a network.
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    data = read_yaml(path)
+    try:
+        space = Space.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(str(path), sentences(error, Space)) from None
+    problems = list(space_problems(space))
+    if problems:
+        raise ConfigError(str(path), [p.removeprefix("space.") for p in problems])
+    return space

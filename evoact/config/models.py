@@ -1,0 +1,129 @@
+"""The keys of a config, section by section: each field is a key, its type what is allowed, its default
+what holds where it is left out."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, strict=True)]
+PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(BaseModel):
+    """A `name` from a table, and that entry's own arguments beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class BaseTypes(Section):
+    functions: Names | None = None
+
+
+class HullTypes(Section):
+    kinds: Annotated[list[str], Field(min_length=1)] = ["convex"]
+    functions: Names | None = None
+    sizes: Annotated[list[Positive], Field(min_length=1)] = [2]
+    per: Annotated[list[str], Field(min_length=1)] = ["layer"]
+
+
+class SubnetworkTypes(Section):
+    bases: Names
+    hidden: Annotated[list[Positive], Field(min_length=1)] = [8]
+
+
+class Types(Section):
+    """Which activations a neuron type may have."""
+
+    base: BaseTypes | None = None
+    hull: HullTypes | None = None
+    subnetwork: SubnetworkTypes | None = None
+
+
+class LearningRates(Section):
+    """A logarithmic grid from `low` to `high`."""
+
+    low: PositiveNumber
+    high: PositiveNumber
+    per_decade: Annotated[int, Field(gt=0, le=100, strict=True)] = 4
+
+
+class Space(Section):
+    """A search space; `functions` are the base functions of every kind of type that names none."""
+
+    description: str = ""
+    functions: Names
+    types: Types
+    types_per_layer: tuple[Positive, Positive] = (1, 3)
+    neurons_per_block: Positive = 1
+    learning_rate: LearningRates
+
+
+class Training(Section):
+    steps: Positive = 500
+    batch_size: Positive = 100
+    optimizer: Named = Named(name="adam")
+
+
+class Budget(Section):
+    """Of the search phase; whichever of the given limits comes first."""
+
+    networks: Positive | None = None
+    gradient_examples: Positive | None = None
+    minutes: PositiveNumber | None = None
+
+
+class Baselines(Section):
+    """Each base function alone at each learning rate of the grid, on this many replicates (0: none)."""
+
+    replicates: NotNegative = 1
+
+
+class Confirm(Section):
+    """The best candidates and the best baseline, trained again on fresh seeds (0: none)."""
+
+    candidates: NotNegative = 5
+    seeds: Positive = 5
+
+
+class Packs(Section):
+    size: Positive = 32
+    threads: Positive = 1
+    timeout_seconds: PositiveNumber | None = None
+
+
+class Execution(Section):
+    """`workers` null means as many packs at once as the cluster has room for."""
+
+    backend: Literal["local", "ray_tune"] = "ray_tune"
+    workers: Positive | None = None
+    cpus_per_pack: PositiveNumber = 1.0
+    gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
+    max_failures: NotNegative = 2
+
+
+class Config(Section):
+    name: str = ""
+    description: str = ""
+    seed: NotNegative = 0
+    task: Named
+    network: Named
+    space: Space
+    strategy: Named = Named(name="hybrid")
+    replicates: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10
+    training: Training = Training()
+    budget: Budget
+    baselines: Baselines = Baselines()
+    confirm: Confirm = Confirm()
+    packs: Packs = Packs()
+    execution: Execution = Execution()

@@ -1,0 +1,150 @@
+"""What can be wrong with a config whose types are right: unknown names, sizes that cannot be met."""
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, get_args, get_origin
+
+from evoact.activations.base_functions import BASE_FUNCTIONS
+from evoact.config.experiment import Experiment
+from evoact.config.models import Config, Space
+from evoact.config.yaml_files import short
+from evoact.errors import ConfigError, UserError
+from evoact.genomes.genome import HULLS, SHARING
+from evoact.networks import NETWORKS
+from evoact.registry import unknown
+from evoact.strategies import STRATEGIES, proposer
+from evoact.tasks import TASKS
+from evoact.training.optimizers import OPTIMIZERS
+
+
+def problems_of(config: Config, known: Sequence[str]) -> list[str]:
+    """What is wrong with a config whose types are right; `known` is what was found already."""
+    problems = []
+    for key, named, table, skip in (
+        ("task", config.task, TASKS, ()),
+        ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
+        ("training.optimizer", config.training.optimizer, OPTIMIZERS, ("parameters", "learning_rates")),
+        ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
+    ):
+        if named.name not in table:
+            problems.append(f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}")
+            continue
+        build: Any = table[named.name]
+        if key == "strategy":
+            module, attribute = STRATEGIES[named.name]
+            build = getattr(import_module(f"evoact.strategies.{module}"), attribute)
+        problems += _argument_problems(key, build, named.arguments, skip)
+    budget = config.budget
+    if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
+        problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
+    least = config.training.steps * config.training.batch_size
+    if budget.gradient_examples is not None and budget.gradient_examples < least:
+        problems.append(
+            f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
+        )
+    problems += space_problems(config.space)
+    wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
+    return problems + _object_problems(Experiment(config), wrong)
+
+
+def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
+    """What only shows when the named things are made: a missing file, a width of 0, an empty space.
+
+    `wrong` names the sections in which something was found already; what needs them is not made.
+    """
+    strategy = made.config.strategy
+    problems: list[str] = []
+    needed: set[str] = set()
+    for key, make in (
+        ("task", lambda: made.task),
+        ("network", lambda: made.network),
+        ("space", lambda: made.space),
+        ("strategy", lambda: proposer(strategy.name, made.space, made.seed, strategy.arguments)),
+    ):
+        needed.add(key)
+        if wrong & needed:
+            continue
+        try:
+            make()
+        except UserError as error:
+            wrong.add(key)
+            found = error.problems if isinstance(error, ConfigError) else [str(error)]
+            problems += [p if f" {key}." in f" {p}" else f"{key}: {p}" for p in found]
+    return problems
+
+
+def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
+    """Unknown, missing and wrongly typed arguments of a table's entry."""
+    signature = {n: p for n, p in inspect.signature(build).parameters.items() if n not in skip}
+    problems = []
+    for name in arguments:
+        if name not in signature and signature:
+            problems.append(f"{key}: {unknown('key', name, signature)}")
+        elif name not in signature:
+            problems.append(f"{key}: expected a name alone, got the key {name!r}, too")
+    for name, parameter in signature.items():
+        if name in arguments:
+            expected = _expected(parameter.annotation, arguments[name])
+            if expected:
+                problems.append(f"{key}.{name}: expected {expected}, got {short(arguments[name])}")
+        elif parameter.default is inspect.Parameter.empty:
+            problems.append(f"{key}.{name}: expected a value, got none")
+    return problems
+
+
+def _expected(annotation: Any, value: Any) -> str:
+    """What an argument should have been; nothing where it is right, or its type is none of these."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is float:
+        return "" if number and math.isfinite(value) else "a finite number"
+    if annotation is int:
+        return "" if number and isinstance(value, int) else "an integer"
+    if annotation is str:
+        return "" if isinstance(value, str) else "a text"
+    if annotation is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if get_origin(annotation) in (list, tuple, Sequence):
+        entry = get_args(annotation)[0]
+        if not isinstance(value, list):
+            return "a list"
+        wrong = next(filter(None, (_expected(entry, v) for v in value)), "")
+        return wrong and f"a list with {wrong} in each place"
+    return ""
+
+
+def space_problems(space: Space) -> list[str]:
+    """Unknown names in a search space, and sizes that cannot be met."""
+    problems = []
+    lists = {"space.functions": space.functions}
+    if space.types.base:
+        lists["space.types.base.functions"] = space.types.base.functions or []
+    if space.types.subnetwork:
+        lists["space.types.subnetwork.bases"] = space.types.subnetwork.bases
+    if space.types.hull:
+        hull = space.types.hull
+        lists["space.types.hull.functions"] = hull.functions or []
+        for key, names, known in (("kinds", hull.kinds, HULLS), ("per", hull.per, SHARING)):
+            problems += [
+                f"space.types.hull.{key}: {unknown('name', n, known)}" for n in names if n not in known
+            ]
+        available = len(set(hull.functions or space.functions))
+        if max(hull.sizes) > available:
+            problems.append(
+                f"space.types.hull.sizes: expected at most {available}, the number of functions, got {max(hull.sizes)}"
+            )
+    for key, names in lists.items():
+        problems += [
+            f"{key}: {unknown('base function', n, BASE_FUNCTIONS)}" for n in names if n not in BASE_FUNCTIONS
+        ]
+        problems += [f"{key}: {n!r} stands there twice" for n in sorted(set(names)) if names.count(n) > 1]
+    if not (space.types.base or space.types.hull or space.types.subnetwork):
+        problems.append("space.types: expected base, hull or subnetwork, got a space that contains nothing")
+    rates = space.learning_rate
+    if rates.low > rates.high:
+        problems.append(f"space.learning_rate: expected low <= high, got {rates.low:g} > {rates.high:g}")
+    least, most = space.types_per_layer
+    if least > most:
+        problems.append(f"space.types_per_layer: expected [least, most], got [{least}, {most}]")
+    return problems
