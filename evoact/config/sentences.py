@@ -23,7 +23,7 @@ _EXPECTED = {
     "string_type": "expected a text, got {input}",
     "list_type": "expected a list, got {input}",
     "tuple_type": "expected a list, got {input}",
-    "tooshort": "expected a list of at least {min_length}, got {actual_length}",
+    "too_short": "expected a list of at least {min_length}, got {actual_length}",
     "too_long": "expected a list of at most {max_length}, got {actual_length}",
     "model_type": "expected a section of keys and values, got {input}",
     "model_attributes_type": "expected a section of keys and values, got {input}",
