@@ -6,11 +6,13 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from evoact.config import Experiment
 from evoact.execution.run import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
+BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns
 
 
 class Display:
@@ -40,8 +42,8 @@ class Display:
         if self.console.is_terminal:
             self.bar = Bar(
                 TextColumn("{task.description:>8}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
+                BarColumn(bar_width=BAR),
+                MofNCompleteColumn(table_column=Column(no_wrap=True)),
                 TextColumn("{task.fields[figures]}"),
                 console=self.console,
             )
@@ -79,15 +81,15 @@ def _planned(p: Progress) -> str:
 
 
 def figures(p: Progress) -> str:
-    """Best and median validation metric, failures, speed and time left, as one text."""
+    """Best and median validation metric, failures, networks per second and time left, as one text."""
     parts = []
     if p.best is not None and p.median is not None:
-        parts.append(f"best {p.best:.4g}  median {p.median:.4g}")
+        parts.append(f"best {p.best:.3g} median {p.median:.3g}")
     if p.failures:
         parts.append(f"{p.failures} failed")
     if p.rate is not None:
-        parts.append(f"{p.rate:.2g} networks/s" if p.rate < 10 else f"{p.rate:.0f} networks/s")
-    if p.seconds_left is not None:
+        parts.append(f"{p.rate:.2g}/s" if p.rate < 10 else f"{p.rate:.0f}/s")
+    if p.seconds_left is not None and p.done < p.planned:
         minutes, seconds = divmod(round(p.seconds_left), 60)
-        parts.append(f"about {minutes}:{seconds:02d} left")
+        parts.append(f"{minutes}:{seconds:02d} left")
     return "  ".join(parts)

@@ -29,6 +29,8 @@ def print_finished(finished: Finished) -> None:
     if summary.confirmed:
         console.print(f"\nConfirmed on {summary.confirmed[0].seeds} fresh seeds, best validation first:")
         console.print(_confirmed_table(summary))
+    if summary.set_aside:
+        console.print(f"Set aside, having failed on a seed: {summary.set_aside} candidates.")
     if summary.baselines:
         console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))

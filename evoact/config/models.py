@@ -103,12 +103,13 @@ class Packs(Section):
 
 
 class Execution(Section):
-    """`workers` null means as many packs at once as the cluster has room for."""
+    """Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
+    a GPU where the cluster has any. With 0 packs stay on the CPU."""
 
     backend: Literal["local", "ray_tune"] = "ray_tune"
     workers: Positive | None = None
     cpus_per_pack: PositiveNumber = 1.0
-    gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
+    gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
     max_failures: NotNegative = 2
 
 

@@ -18,10 +18,11 @@ from evoact.training.packed import Member, Outcome, solo_step_seconds, start_pac
 class PackTrainer:
     """Trains packs of one experiment in this process; holds its task and network."""
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: Experiment, gpu: bool):
+        """`gpu` says whether a GPU may be used where there is one."""
         torch.set_num_threads(experiment.config.packs.threads)
         self.experiment = experiment
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
         if experiment.config.packs.timeout_seconds is not None:
             self._warm_up()
 

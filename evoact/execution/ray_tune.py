@@ -43,6 +43,7 @@ from evoact.records import Proposal
 NAMESPACE = "evoact"
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 2.0  # a worker without a pack tells Tune so often that it lives
+GPU_SHARE = 0.25  # of a GPU for a pack, unless configured: small networks leave one mostly idle
 FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 
 
@@ -50,7 +51,7 @@ class Worker(tune.Trainable):
     """A leased worker; the process keeps its task and network from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.worker = config["worker"]
+        self.worker, self.gpu = config["worker"], config["gpu"]
         self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
 
@@ -63,7 +64,8 @@ class Worker(tune.Trainable):
         answer: Answer
         try:
             if self.trainer is None:
-                self.trainer = PackTrainer(experiment(ray.get(self.exchange.experiment.remote())))
+                made = experiment(ray.get(self.exchange.experiment.remote()))
+                self.trainer = PackTrainer(made, gpu=self.gpu)
             answer = self.trainer(name, proposals)
         except Exception as error:  # of no member: raised again beside the run, as `local` would
             answer = error
@@ -153,15 +155,15 @@ class _Unpickled:
 class Leases(_Unpickled, Searcher):
     """Tune's searcher: it suggests each worker once and hears of its packs."""
 
-    def __init__(self, driver: Driver, exchange: str, workers: int):
+    def __init__(self, driver: Driver, exchange: str, workers: int, gpu: bool):
         super().__init__(metric="packs", mode="max")
-        self.driver, self.exchange, self.left = driver, exchange, workers
+        self.driver, self.exchange, self.left, self.gpu = driver, exchange, workers, gpu
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.left == 0:
             return Searcher.FINISHED
         self.left -= 1
-        return {"worker": trial_id, "exchange": self.exchange}
+        return {"worker": trial_id, "exchange": self.exchange, "gpu": self.gpu}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self.driver.collect()
@@ -262,7 +264,7 @@ def execute(source: PackSource, made: Experiment, address: str | None = None) ->
     """
     settings = made.config.execution
     with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
-        resources = {"cpu": settings.cpus_per_pack, "gpu": settings.gpus_per_pack}
+        resources = {"cpu": settings.cpus_per_pack, "gpu": _gpus(settings.gpus_per_pack)}
         room = _room(resources)
         workers = settings.workers or room
         name = f"exchange-{uuid.uuid4().hex[:12]}"
@@ -277,12 +279,19 @@ def execute(source: PackSource, made: Experiment, address: str | None = None) ->
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
             if not driver.done:
-                _fit(driver, Leases(driver, name, workers), resources, workers, scratch)
+                _fit(driver, Leases(driver, name, workers, resources["gpu"] > 0), resources, workers, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
         if driver.error is not None:
             raise driver.error
+
+
+def _gpus(configured: float | None) -> float:
+    """The share of a GPU for a pack: as configured, else `GPU_SHARE` where the cluster has any."""
+    if configured is not None:
+        return configured
+    return GPU_SHARE if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
 def _room(resources: dict[str, float]) -> int:

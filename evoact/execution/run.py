@@ -258,7 +258,7 @@ def _carry_out(
     run.show(stages.phase)
     try:
         if made.config.execution.backend == "local":
-            local.execute(run, PackTrainer(made))
+            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0))
         else:
             from evoact.execution import ray_tune
 

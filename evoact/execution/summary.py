@@ -41,7 +41,8 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Summary:
-    """`confirmed` holds the best by mean validation first; the first is the winner."""
+    """`confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are
+    not among them because they failed on a seed."""
 
     metric: str
     direction: str
@@ -50,6 +51,7 @@ class Summary:
     heterogeneous: int
     failures: tuple[tuple[str, int], ...]
     confirmed: tuple[Confirmed, ...]
+    set_aside: int
     baselines: tuple[Baseline, ...]
 
     @property
@@ -67,6 +69,8 @@ def summarise(results: Iterable[Result]) -> Summary:
     rows = sorted(results, key=lambda r: r.proposal.index)
     done = [r for r in rows if r.state == COMPLETED]
     searched = [r for r in rows if r.proposal.phase == "search"]
+    confirmed = _confirmed(done)
+    tried = {r.proposal.candidate for r in rows if r.proposal.phase == "confirm"}
     return Summary(
         metric=rows[0].metric if rows else "",
         direction=rows[0].direction if rows else "",
@@ -74,7 +78,8 @@ def summarise(results: Iterable[Result]) -> Summary:
         structures=len({r.proposal.structure for r in searched}),
         heterogeneous=sum(r.proposal.genome.heterogeneous for r in searched),
         failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),
-        confirmed=tuple(_confirmed(done)),
+        confirmed=tuple(confirmed),
+        set_aside=len(tried) - len(confirmed),
         baselines=tuple(_baselines(done)),
     )
 

@@ -176,6 +176,18 @@ def test_when_all_fail_the_exit_code_is_1(config_file, tmp_path, capsys):
     assert len(board) == 22
 
 
+def test_candidates_that_fail_in_the_confirmation_stand_aside(run):
+    finished, rows = run(task={"name": "faulty", "raises": 0.15}, confirm={"candidates": 4, "seeds": 4})
+    confirmed = {}
+    for row in rows:
+        if row["phase"] == "confirm":
+            confirmed.setdefault(row["candidate"], []).append(row["state"])
+    failed = {candidate for candidate, states in confirmed.items() if "failed" in states}
+    assert failed
+    assert {c.candidate for c in finished.summary.confirmed} == confirmed.keys() - failed
+    assert finished.summary.set_aside == len(failed)
+
+
 # --- budgets and switches -----------------------------------------------------------------------
 
 
