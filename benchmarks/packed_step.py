@@ -4,13 +4,18 @@
 
 The network is 40-100-100-10, batch 100, Adam, on MNIST-1D; `candidate-steps/s` counts one optimizer
 step of one network. The plain loop trains one `nn.Sequential` after another with one thread, which is
-its fastest on small networks; both sides are timed in turn, the median of several rounds each.
+its fastest on small networks. Packs run as searches run them: as many worker processes as processors,
+each with one torch thread and a pack of its own. Both sides are timed in turn, the median of several
+rounds each; rows that end in `_threads` are one pack in one process that uses all processors.
 """
 
+import multiprocessing
+import os
 import random
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
 
 import torch
 from reporting import Row, arguments, report
@@ -24,6 +29,7 @@ from evoact.training.packed import Member, TrainingSettings, start_pack, train_s
 
 FOUR = ("relu", "tanh", "sin", "gaussian")
 BATCH = 100
+PROCESSORS = os.cpu_count() or 1
 
 
 def plain_steps_per_second(task, hidden: int, steps: int) -> float:
@@ -65,9 +71,10 @@ def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
     return made
 
 
-def packed_steps_per_second(task, network, k: int, functions: tuple[str, ...], steps: int) -> float:
-    """Candidate-steps per second of a pack of k, all processors."""
-    torch.set_num_threads(torch.get_num_interop_threads())
+def packed_steps_per_second(k: int, functions: tuple[str, ...], steps: int, threads: int = 1) -> float:
+    """Candidate-steps per second of a pack of k in this process."""
+    torch.set_num_threads(threads)
+    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))]
     pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
     for _ in range(3):
@@ -76,6 +83,12 @@ def packed_steps_per_second(task, network, k: int, functions: tuple[str, ...], s
     for _ in range(steps):
         train_step(pack)
     return steps * k / (time.perf_counter() - started)
+
+
+def on_workers(workers: Executor, k: int, functions: tuple[str, ...], steps: int) -> float:
+    """The sum over one pack in every worker process, all at once."""
+    runs = [workers.submit(packed_steps_per_second, k, functions, steps) for _ in range(PROCESSORS)]
+    return sum(run.result() for run in runs)
 
 
 def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
@@ -89,21 +102,27 @@ def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
 
 def main() -> None:
     options = arguments(__doc__)
-    rounds, steps = (3, 20) if options.quick else (7, 40)
-    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
-    plain, same, mixed, one = in_turn(
-        rounds,
-        lambda: plain_steps_per_second(task, 100, 10 * steps),
-        lambda: packed_steps_per_second(task, network, 64, ("relu",), steps),
-        lambda: packed_steps_per_second(task, network, 64, FOUR, steps),
-        lambda: packed_steps_per_second(task, network, 1, ("relu",), 10 * steps),
-    )
+    rounds, steps = (3, 40) if options.quick else (7, 80)
+    task = TASKS["mnist1d"]()
+    with ProcessPoolExecutor(PROCESSORS, multiprocessing.get_context("spawn")) as workers:
+        on_workers(workers, 2, FOUR, 1)  # starts the processes
+        plain, same, mixed, one, same_threads, mixed_threads = in_turn(
+            rounds,
+            lambda: plain_steps_per_second(task, 100, 10 * steps),
+            lambda: on_workers(workers, 64, ("relu",), steps),
+            lambda: on_workers(workers, 64, FOUR, steps),
+            lambda: packed_steps_per_second(1, ("relu",), 10 * steps),
+            lambda: packed_steps_per_second(64, ("relu",), steps, PROCESSORS),
+            lambda: packed_steps_per_second(64, FOUR, steps, PROCESSORS),
+        )
     report(
         options,
         [
             Row("plain_steps_per_s", plain, "candidate-steps/s"),
             Row("packed_homogeneous_k64", same / plain, "x plain", 6.0, "higher"),
             Row("packed_heterogeneous_k64", mixed / plain, "x plain"),
+            Row("packed_homogeneous_k64_threads", same_threads / plain, "x plain"),
+            Row("packed_heterogeneous_k64_threads", mixed_threads / plain, "x plain"),
             Row("pack_of_one", one / plain, "x plain"),
         ],
     )

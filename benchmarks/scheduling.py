@@ -62,7 +62,13 @@ def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float
         }
     )
     source = Timed(Stages(made), size)
-    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local",
+        num_cpus=workers,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     try:
         ray_tune.execute(source, made)
     finally:

@@ -188,7 +188,13 @@ def our_seconds_per_candidate(chosen: Sequence[Genome], size: int) -> float:
 def main() -> None:
     options = arguments(__doc__)
     defaults, reused, ours, size = (4, 10, 128, 32) if options.quick else (10, 40, 256, 32)
-    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local",
+        num_cpus=WORKERS,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     made = genomes(experiment_network(), ours, FOUR)
     with_reuse = tune_seconds_per_candidate(made[:reused], reuse=True)
     evoact = our_seconds_per_candidate(made, size)

@@ -30,14 +30,17 @@ class Stages:
         self.deadline: float | None = None
         self.results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
         self.in_flight = 0
+        self._to_be_confirmed: int | None = None
         self._reached = max((PHASES.index(r.proposal.phase) for r in self.results.values()), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
         self._strategy = self._make()
 
     def planned(self, phase: str) -> int:
-        """How many networks a stage trains at most."""
+        """How many networks a stage trains at most; exactly, for a confirmation that has begun."""
         e = self.experiment
+        if phase == "confirm" and self._to_be_confirmed is not None:
+            return self._to_be_confirmed
         return {
             "baseline": e.baseline_networks,
             "search": e.networks,
@@ -104,7 +107,7 @@ class Stages:
             seeds = range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + e.config.confirm.seeds)
             genomes = self._to_confirm(earlier)
             options = {"seeds": tuple(seeds), "genomes": genomes}
-            networks = max(1, len(genomes) * len(seeds))
+            networks = self._to_be_confirmed = max(1, len(genomes) * len(seeds))
         strategy = create(
             name,
             e.space,

@@ -257,6 +257,7 @@ def test_observed_from_start_to_end(tiny, tmp_path):
     search_ = [p for p in seen if p.phase == "search"]
     assert (search_[-1].done, search_[-1].planned) == (16, 16)
     assert search_[-1].median <= search_[-1].best
+    assert seen[-1].done == seen[-1].planned
 
 
 def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):

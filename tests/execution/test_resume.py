@@ -52,14 +52,14 @@ def test_killed_at_any_operation(config_file, tmp_path, rows_of):
     assert operations > 60
     moments = {
         "early": ["#1", "#2", "#4", "#7"],  # before there is a config, a row, a strategy
-        "often": ["#9"] * 6 + ["#14"] * 4,
-        "seldom": ["#31", "#27", "#23"],
-        "clock": at_random(0, 4),
+        "often": ["#9"] * 5 + ["#14"] * 3,
+        "seldom": ["#31", "#27"],
+        "clock": at_random(0, 3),
     }
     # The last operations are those of the compaction.
-    moments |= {f"end{i}": [f"#{operations - i}"] for i in range(0, 14, 2)}
+    moments |= {f"end{i}": [f"#{operations - i}"] for i in range(0, 15, 3)}
     found = run_killed(config, tmp_path, moments)
-    assert sum(run["killed"] for run in found.values()) >= 20
+    assert sum(run["killed"] for run in found.values()) >= 18
     check_same(tmp_path, moments, rows_of)
 
 
@@ -173,13 +173,20 @@ def interrupted(config, run_dir, after):
         search(experiment(config), run_dir, observe=observe)
 
 
-@pytest.mark.parametrize("torn", ["baseline-0000000", "baseline-0000004", "search-0000010", "search-0000018"])
-@pytest.mark.parametrize("damage", ["empty", "cut", "page"])
+@pytest.mark.parametrize(
+    ("torn", "damage"),
+    [
+        ("baseline-0000000", "cut"),
+        ("baseline-0000004", "empty"),  # the search numbers its proposals after these
+        ("baseline-0000004", "page"),
+        ("search-0000010", "page"),
+        ("search-0000018", "cut"),
+    ],
+)
 def test_torn_part(torn, damage, tiny, tmp_path, rows_of):
     """Rows in a damaged part are named, trained again and stored in its place, whatever came after."""
     config = tiny(training__steps=3, budget__networks=20)
-    if not (tmp_path / "undisturbed").exists():
-        search(experiment(config), tmp_path / "undisturbed")
+    search(experiment(config), tmp_path / "undisturbed")
     interrupted(config, tmp_path / "run", after=26)
     (part,) = (tmp_path / "run" / "leaderboard").glob(f"part-{torn}*")
     content = bytearray(part.read_bytes())
