@@ -95,7 +95,7 @@ def test_half_a_gpu_each_places_two_packs_on_a_gpu(shared_cluster, tiny, tmp_pat
 
 def test_more_than_a_node_has_is_refused(shared_cluster, tiny, tmp_path):
     with pytest.raises(
-        UserError, match=r"expected a node with at least 5 CPU and 0 GPU for a pack, got at b"
+        UserError, match=r"expected a node with at least 5 CPU and 0.25 GPU for a pack, got at b"
     ):
         search(on_ray(tiny(), cpus_per_pack=5), tmp_path / "ray")
     search(experiment(tiny(training__steps=1)), tmp_path / "ray")  # the directory is free for another try
