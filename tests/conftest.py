@@ -88,7 +88,7 @@ def command() -> tuple[str, ...]:
 def evoact(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command in a process of its own, in an empty directory."""
 
-    def run(*arguments: str | Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *map(str, arguments)],
             capture_output=True,

@@ -121,7 +121,7 @@ def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
     )
     wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
     first.send_signal(signal.SIGINT)
-    out, err = first.communicate(timeout=30)
+    out, err = first.communicate(timeout=180)
     assert first.returncode == 130
     assert "Stopped after" in out
     assert "evoact resume run" in out
@@ -241,7 +241,7 @@ def test_stopped_run_copied_elsewhere_resumes(tiny, tmp_path, rows_of):
     assert rows_of(tmp_path / "elsewhere" / "moved") == rows_of(tmp_path / "undisturbed")
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=240.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
