@@ -17,7 +17,6 @@ from torch import Tensor
 from evoact.activations import hulls, subnetwork
 from evoact.activations.base_functions import BASE_FUNCTIONS, BaseFunction
 from evoact.activations.heterogeneous import HullGroup, Segment, SitePlan, SubnetworkGroup
-from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, Subnetwork
 from evoact.registry import lookup
 
@@ -175,9 +174,3 @@ def _expansion(
         total += sum(r.size for r in rows)
     parts = [(starts[key] + use[:, None] * key[1] + np.arange(key[1])[None, :]).ravel() for key, use in uses]
     return np.concatenate(parts) if parts else np.zeros(0, int)
-
-
-def check_names(activation: Activation) -> None:
-    """Raise UserError where an activation names an unknown base function or no function at all."""
-    if not functions_of(activation):
-        raise UserError(f"expected at least one base function in {activation.label}, got none")

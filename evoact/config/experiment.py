@@ -75,13 +75,18 @@ class Experiment:
         extra = 1 if self.config.baselines.replicates else 0
         return (c.candidates + extra) * c.seeds if c.candidates else 0
 
-    def summary(self) -> dict[str, int]:
-        """What a whole run costs at most: networks and gradient-examples, by phase and in total."""
-        networks = {
+    @property
+    def networks_by_phase(self) -> dict[str, int]:
+        """How many networks each phase trains at most."""
+        return {
             "baseline": self.baseline_networks,
             "search": self.networks,
             "confirm": self.confirm_networks,
         }
+
+    def summary(self) -> dict[str, int]:
+        """What a whole run costs at most: networks and gradient-examples, by phase and in total."""
+        networks = self.networks_by_phase
         total = sum(networks.values())
         return {
             **networks,

@@ -34,7 +34,7 @@ class Estimate:
 def estimate(made: Experiment) -> Estimate:
     """Networks and gradient-examples by arithmetic, time by training a sampled pack for a few steps."""
     e, config = made, made.config
-    by_phase = {"baseline": e.baseline_networks, "search": e.networks, "confirm": e.confirm_networks}
+    by_phase = e.networks_by_phase
     networks = sum(by_phase.values())
     settings = config.execution
     at_once = max(1, int((os.cpu_count() or 1) // settings.cpus_per_pack))

@@ -38,14 +38,9 @@ class Stages:
 
     def planned(self, phase: str) -> int:
         """How many networks a stage trains at most; exactly, for a confirmation that has begun."""
-        e = self.experiment
         if phase == "confirm" and self._to_be_confirmed is not None:
             return self._to_be_confirmed
-        return {
-            "baseline": e.baseline_networks,
-            "search": e.networks,
-            "confirm": e.confirm_networks,
-        }[phase]
+        return self.experiment.networks_by_phase[phase]
 
     @property
     def phase(self) -> str:
