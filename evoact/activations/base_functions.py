@@ -1,25 +1,24 @@
-"""The named base functions: one table, with formula, source, value and derivative of each.
-
-Every value is composed of operations whose results do not depend on where an element lies in its
-tensor: PyTorch's vectorised `exp`, `tanh`, `sin` treat a tensor's tail like the rest of it, while
-its `sigmoid`, `silu`, `elu`, `mish` and `softplus` round differently there, and a candidate's
-training would then depend on its neighbours in a pack.
+"""The base functions: one table, with formula, source, value and derivative of each, and expressions over it.
 
 `derivative(x, y)` takes x and y = f(x), so that it need not evaluate f again, and is itself
-composed of differentiable operations, so that derivatives of any order follow.
+composed of differentiable operations, so that derivatives of any order follow. How values are
+composed, and why, stands in `evoact.activations.formulas`.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-SELU_SCALE = 1.0507009873554805  # Klambauer et al. 2017, equation (2)
-SELU_ALPHA = 1.6732632423543772
-LEAK = 0.01  # Maas et al. 2013, section 2
+from evoact.activations import formulas
+from evoact.activations.quadrature import gaussian_moments_of
+from evoact.errors import UserError
+from evoact.genomes.expressions import ABSENT, Expression, parse
+from evoact.registry import lookup
 
 
 class Value(Protocol):
@@ -31,7 +30,8 @@ class BaseFunction:
     """A scalar function applied element by element.
 
     `value(x)` and `derivative(x, y)` map tensors of any shape to tensors of that shape; `value(x, out=...)`
-    writes the value into `out`, which saves a pass over memory.
+    writes the value into `out`, which saves a pass over memory. For an expression,
+    y = output_scale * f(input_scale * x) + shift with the function f of the table that `core` names.
     """
 
     name: str
@@ -39,136 +39,206 @@ class BaseFunction:
     source: str
     value: Value
     derivative: Callable[[Tensor, Tensor], Tensor]
-
-
-def _positive(x: Tensor) -> Tensor:
-    return (x > 0).to(x.dtype)
-
-
-def _identity(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(x, 1, out=out)
-
-
-def _relu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.clamp(x, min=0, out=out)
-
-
-def _leaky_relu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.maximum(x, LEAK * x, out=out)
-
-
-def _elu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.add(x.clamp(min=0), torch.expm1(x.clamp(max=0)), out=out)
-
-
-def _selu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(x.clamp(min=0) + SELU_ALPHA * torch.expm1(x.clamp(max=0)), SELU_SCALE, out=out)
-
-
-def _selu_derivative(x: Tensor, y: Tensor) -> Tensor:
-    positive = _positive(x)
-    return SELU_SCALE * positive + (1 - positive) * (y + SELU_SCALE * SELU_ALPHA)
-
-
-def _softplus(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.add(x.clamp(min=0), torch.log1p(torch.exp(-x.abs())), out=out)
-
-
-def _logistic(x: Tensor) -> Tensor:
-    """The logistic function with finite derivatives at large |x|, where exp(-x) overflows."""
-    return 0.5 * torch.tanh(0.5 * x) + 0.5
-
-
-def _sigmoid(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.reciprocal(torch.exp(-x).add(1), out=out)
-
-
-def _softsign(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.div(x, 1 + x.abs(), out=out)
-
-
-def _gaussian(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.exp(-x * x, out=out)
-
-
-def _gelu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(0.5 * x, 1 + torch.erf(x * math.sqrt(0.5)), out=out)
-
-
-def _gelu_derivative(x: Tensor, y: Tensor) -> Tensor:
-    density = torch.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    return 0.5 * (1 + torch.erf(x * math.sqrt(0.5))) + x * density
-
-
-def _swish(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(x, _sigmoid(x), out=out)
-
-
-def _swish_derivative(x: Tensor, y: Tensor) -> Tensor:
-    s = _logistic(x)
-    return s + x * s * (1 - s)
-
-
-def _mish(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(x, torch.tanh(_softplus(x)), out=out)
-
-
-def _mish_derivative(x: Tensor, y: Tensor) -> Tensor:
-    t = torch.tanh(_softplus(x))
-    return t + x * (1 - t * t) * _logistic(x)
-
-
-def _square(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.mul(x, x, out=out)
-
-
-def _zero(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.zeros_like(x) if out is None else out.zero_()
+    core: str = ""
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    shift: float = 0.0
 
 
 _TABLE = [
-    BaseFunction("identity", "x", "-", _identity, lambda x, y: torch.ones_like(x)),
+    BaseFunction("identity", "x", "-", formulas.identity, lambda x, y: torch.ones_like(x)),
     BaseFunction(
-        "relu", "max(0, x)", "Fukushima 1969; Nair & Hinton 2010", _relu, lambda x, y: torch.sign(y)
+        "relu", "max(0, x)", "Fukushima 1969; Nair & Hinton 2010", formulas.relu, lambda x, y: torch.sign(y)
     ),
     BaseFunction(
         "leaky_relu",
         "max(0.01 x, x)",
         "Maas et al. 2013",
-        _leaky_relu,
-        lambda x, y: LEAK + (1 - LEAK) * _positive(x),
+        formulas.leaky_relu,
+        lambda x, y: formulas.LEAK + (1 - formulas.LEAK) * formulas.positive(x),
     ),
     BaseFunction(
-        "elu", "x if x > 0 else exp(x) - 1", "Clevert et al. 2016", _elu, lambda x, y: y.clamp(max=0) + 1
+        "elu",
+        "x if x > 0 else exp(x) - 1",
+        "Clevert et al. 2016",
+        formulas.elu,
+        lambda x, y: y.clamp(max=0) + 1,
     ),
     BaseFunction(
         "selu",
         "1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
         "Klambauer et al. 2017",
-        _selu,
-        _selu_derivative,
+        formulas.selu,
+        formulas.selu_derivative,
     ),
-    BaseFunction("softplus", "log(1 + exp(x))", "Dugas et al. 2001", _softplus, lambda x, y: _logistic(x)),
-    BaseFunction("sigmoid", "1 / (1 + exp(-x))", "Verhulst 1838", _sigmoid, lambda x, y: y * (1 - y)),
+    BaseFunction(
+        "softplus",
+        "log(1 + exp(x))",
+        "Dugas et al. 2001",
+        formulas.softplus,
+        lambda x, y: formulas.logistic(x),
+    ),
+    BaseFunction("sigmoid", "1 / (1 + exp(-x))", "Verhulst 1838", formulas.sigmoid, lambda x, y: y * (1 - y)),
     BaseFunction("tanh", "tanh(x)", "LeCun et al. 1998", torch.tanh, lambda x, y: 1 - y * y),
     BaseFunction(
-        "softsign", "x / (1 + |x|)", "Bergstra et al. 2009", _softsign, lambda x, y: (1 - y.abs()).square()
+        "softsign",
+        "x / (1 + |x|)",
+        "Bergstra et al. 2009",
+        formulas.softsign,
+        lambda x, y: (1 - y.abs()).square(),
     ),
     BaseFunction("sin", "sin(x)", "Sitzmann et al. 2020", torch.sin, lambda x, y: torch.cos(x)),
     BaseFunction("cos", "cos(x)", "Li & Li 2018", torch.cos, lambda x, y: -torch.sin(x)),
-    BaseFunction("gaussian", "exp(-x^2)", "Liu & Yao 1996", _gaussian, lambda x, y: -2 * x * y),
-    BaseFunction("gelu", "x Phi(x)", "Hendrycks & Gimpel 2016", _gelu, _gelu_derivative),
+    BaseFunction("gaussian", "exp(-x^2)", "Liu & Yao 1996", formulas.gaussian, lambda x, y: -2 * x * y),
+    BaseFunction("gelu", "x Phi(x)", "Hendrycks & Gimpel 2016", formulas.gelu, formulas.gelu_derivative),
     BaseFunction(
         "swish",
         "x / (1 + exp(-x))",
         "Elfwing et al. 2018; Ramachandran et al. 2017",
-        _swish,
-        _swish_derivative,
+        formulas.swish,
+        formulas.swish_derivative,
     ),
-    BaseFunction("mish", "x tanh(log(1 + exp(x)))", "Misra 2020", _mish, _mish_derivative),
+    BaseFunction("mish", "x tanh(log(1 + exp(x)))", "Misra 2020", formulas.mish, formulas.mish_derivative),
     BaseFunction("abs", "|x|", "Jarrett et al. 2009", torch.abs, lambda x, y: torch.sign(x)),
-    BaseFunction("square", "x^2", "Livni et al. 2014", _square, lambda x, y: 2 * x),
-    BaseFunction("zero", "0", "-", _zero, lambda x, y: torch.zeros_like(x)),
+    BaseFunction("square", "x^2", "Livni et al. 2014", formulas.square, lambda x, y: 2 * x),
+    BaseFunction(
+        "thresholded_relu",
+        "x if x > 1 else 0",
+        "Konda et al. 2015",
+        formulas.thresholded_relu,
+        lambda x, y: torch.sign(y),
+    ),
+    BaseFunction(
+        "relu6", "min(max(0, x), 6)", "Krizhevsky 2010", formulas.relu6, lambda x, y: formulas.inside(x, 0, 6)
+    ),
+    BaseFunction(
+        "hard_tanh",
+        "min(max(-1, x), 1)",
+        "Collobert 2004",
+        formulas.hard_tanh,
+        lambda x, y: formulas.inside(x, -1, 1),
+    ),
+    BaseFunction(
+        "hard_sigmoid",
+        "min(max(0, x + 3), 6) / 6",
+        "Howard et al. 2019",
+        formulas.hard_sigmoid,
+        lambda x, y: formulas.inside(x, -3, 3) / 6,
+    ),
+    BaseFunction(
+        "hard_swish",
+        "x min(max(0, x + 3), 6) / 6",
+        "Howard et al. 2019",
+        formulas.hard_swish,
+        formulas.hard_swish_derivative,
+    ),
+    BaseFunction(
+        "snake", "x + sin(x)^2", "Ziyin et al. 2020", formulas.snake, lambda x, y: 1 + torch.sin(2 * x)
+    ),
+    BaseFunction("zero", "0", "-", formulas.zero, lambda x, y: torch.zeros_like(x)),
 ]
 
-BASE_FUNCTIONS: dict[str, BaseFunction] = {f.name: f for f in _TABLE}
+BASE_FUNCTIONS: dict[str, BaseFunction] = {f.name: replace(f, core=f.name) for f in _TABLE}
+
+
+# --- expressions ----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def base_function(name: str) -> BaseFunction:
+    """The function that a name or an expression stands for; `absent` is the constant 0.
+
+    Raises:
+        UserError: for what is neither, with the nearest name, or a function that cannot be normalised.
+
+    >>> f = base_function("2*sin(3*x)")
+    >>> f.formula, f.core, f.input_scale, f.output_scale
+    ('2 f(3 x), f = sin(x)', 'sin', 3.0, 2.0)
+    >>> round(base_function("normalised(relu)").shift, 4)
+    -0.6833
+    """
+    if name == ABSENT:
+        return replace(BASE_FUNCTIONS["zero"], name=ABSENT)
+    expression = parse(name)
+    core = lookup(BASE_FUNCTIONS, "base function", expression.core)
+    if expression == Expression(core.name):
+        return core
+    a, b, c = expression.output_scale, expression.input_scale, 0.0
+    if expression.normalised:
+        a, c = _normalising(core, a, b, str(expression))
+    return BaseFunction(
+        str(expression),
+        f"{a:.6g} f({b:g} x){f' {c:+.6g}' if c else ''}, f = {core.formula}",
+        core.source,
+        _scaled_value(core, b, a, c),
+        _scaled_derivative(core, b, a),
+        core.name,
+        b,
+        a,
+        c,
+    )
+
+
+def _normalising(core: BaseFunction, sign: float, b: float, name: str) -> tuple[float, float]:
+    """The factor a and the shift c at which a f(b x) + c has mean 0 and second moment 1 under N(0, 1)."""
+    mean, square = gaussian_moments_of(core.value, b)
+    variance = square - mean * mean
+    if not variance > 1e-12 * max(1.0, square):
+        raise UserError(
+            f"expected a function that varies under a Gaussian input, got {name!r}: it is constant"
+        )
+    a = sign / math.sqrt(variance)
+    return a, -a * mean
+
+
+def _scaled_value(core: BaseFunction, b: float, a: float, c: float) -> Value:
+    def value(x: Tensor, /, *, out: Tensor | None = None) -> Tensor:
+        y = core.value(x if b == 1 else x * b)
+        if c == 0:
+            return torch.mul(y, a, out=out)
+        return torch.add(y * a, c, out=out)
+
+    return value
+
+
+def _scaled_derivative(core: BaseFunction, b: float, a: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """f' at b x from f(b x) evaluated again: (y - c) / a would have lost the digits of a small f."""
+
+    def derivative(x: Tensor, y: Tensor) -> Tensor:
+        inner = x * b
+        return core.derivative(inner, apply(core, inner)) * (a * b)
+
+    return derivative
+
+
+# --- differentiable application -------------------------------------------------------------------
+
+
+class _Apply(torch.autograd.Function):
+    """f(x) whose derivatives, of any order, are the table's, where autograd's would be inf times 0."""
+
+    @staticmethod
+    def forward(x: Tensor, f: BaseFunction) -> Tensor:
+        return f.value(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, ctx.f = inputs
+        ctx.save_for_backward(x, output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+        x, y = ctx.saved_tensors
+        return grads[0] * ctx.f.derivative(x, y), None
+
+
+def apply(f: BaseFunction, x: Tensor) -> Tensor:
+    """f(x), differentiable to any order.
+
+    >>> x = torch.tensor([-200.0], requires_grad=True)
+    >>> torch.autograd.grad(apply(base_function("sigmoid"), x).sum(), x)
+    (tensor([0.]),)
+    """
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return f.value(x)
+    return _Apply.apply(x, f)

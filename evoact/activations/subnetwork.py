@@ -12,6 +12,8 @@ linear layers.
 import torch
 from torch import Tensor
 
+from evoact.activations.base_functions import apply, base_function
+from evoact.activations.sharing import Noise
 from evoact.genomes.genome import Subnetwork
 
 SCALE = 0.2  # the published code's factor
@@ -22,7 +24,7 @@ def parameter_count(activation: Subnetwork, neurons: int) -> int:
     return 3 * activation.hidden + 1
 
 
-def initial_parameters(activation: Subnetwork, generator: torch.Generator) -> Tensor:
+def initial_parameters(activation: Subnetwork, neurons: int, generator: torch.Generator) -> Tensor:
     """u and b uniform in +-1 (one input), v and d uniform in +-1/sqrt(h) (h inputs)."""
     h = activation.hidden
     draw = torch.rand(3 * h + 1, generator=generator, dtype=torch.float64) * 2 - 1
@@ -48,3 +50,8 @@ def residual(x: Tensor, parameters: Tensor) -> Tensor:
         unit = torch.tanh(torch.addcmul(b[:, j, None], u[:, j, None], x))
         total = torch.addcmul(total, v[:, j, None], unit)
     return SCALE * total
+
+
+def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
+    """f(x) + s N(x); shapes as `families.Family` has them."""
+    return apply(base_function(activation.base), x[:, 0]) + residual(x[:, 0], parameters)

@@ -12,67 +12,74 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from evoact.errors import UserError
-from evoact.registry import lookup
+from evoact.genomes import activation as activations
+from evoact.genomes.activation import (
+    EXTRAPOLATIONS,
+    FIELDS,
+    HULLS,
+    INTERPOLATIONS,
+    KINDS,
+    NAMING,
+    SHARING,
+    Activation,
+    Base,
+    Hull,
+    LpPool,
+    Maxout,
+    NetworkInNetwork,
+    PiecewiseLinear,
+    PReLU,
+    ProbabilisticMaxout,
+    Rational,
+    Scaled,
+    Subnetwork,
+    Tabulated,
+    canonical_activation,
+    is_absent,
+    pieces,
+    type_key,
+)
+from evoact.genomes.expressions import ABSENT
 
-HULLS = ("convex", "affine", "linear")
-SHARING = ("layer", "neuron")
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """One named base function, without parameters."""
-
-    name: str
-    kind: ClassVar[str] = "base"
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Hull:
-    """A combination sum_i c_i f_i of base functions, its coefficients trained with the weights.
-
-    `hull` is `convex` (c_i >= 0, sum 1), `affine` (sum 1) or `linear` (free), after Manessi & Rozza
-    2018, section III; `per` says whether the neurons of the type share one set of coefficients
-    (`layer`) or have one each (`neuron`).
-    """
-
-    hull: str
-    functions: tuple[str, ...]
-    per: str = "layer"
-    kind: ClassVar[str] = "hull"
-
-    @property
-    def label(self) -> str:
-        suffix = "" if self.per == "layer" else "/neuron"
-        return f"{self.hull}({','.join(self.functions)}){suffix}"
-
-
-@dataclass(frozen=True, slots=True)
-class Subnetwork:
-    """A learned function f(x) + s N(x): a base function f plus a small network N of shape 1-h-1.
-
-    The neurons of the type share it (Choudhary et al. 2022); s and N's form are in
-    `evoact.activations.subnetwork`.
-    """
-
-    base: str
-    hidden: int
-    kind: ClassVar[str] = "subnetwork"
-
-    @property
-    def label(self) -> str:
-        return f"subnetwork({self.base},{self.hidden})"
-
-
-Activation = Base | Hull | Subnetwork
-KINDS: Mapping[str, type[Activation]] = {"base": Base, "hull": Hull, "subnetwork": Subnetwork}
-FIELDS = {kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+__all__ = [
+    "ABSENT",
+    "EXTRAPOLATIONS",
+    "FIELDS",
+    "HULLS",
+    "INTERPOLATIONS",
+    "KINDS",
+    "NAMING",
+    "SHARING",
+    "Activation",
+    "Base",
+    "Genome",
+    "Hull",
+    "LpPool",
+    "Maxout",
+    "NetworkInNetwork",
+    "PReLU",
+    "PiecewiseLinear",
+    "ProbabilisticMaxout",
+    "Rational",
+    "Scaled",
+    "Site",
+    "SiteGenome",
+    "Subnetwork",
+    "Tabulated",
+    "canonical",
+    "dumps",
+    "fingerprint",
+    "from_json",
+    "homogeneous",
+    "is_absent",
+    "loads",
+    "pieces",
+    "structure",
+    "to_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +123,11 @@ class Genome:
 
     @property
     def heterogeneous(self) -> bool:
-        """Whether any layer mixes at least two neuron types."""
-        return any(len(set(site.assignment)) > 1 for site in self.sites)
+        """Whether any layer mixes at least two neuron types; absent neurons are none."""
+        return any(
+            sum(n > 0 and not is_absent(t) for t, n in zip(site.types, site.counts(), strict=True)) > 1
+            for site in self.sites
+        )
 
     @property
     def label(self) -> str:
@@ -143,25 +153,10 @@ def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters
 # --- canonical form -----------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
-def _canonical_activation(activation: Activation) -> Activation:
-    if isinstance(activation, Hull):
-        functions = tuple(sorted(set(activation.functions)))
-        if len(functions) == 1 and activation.hull in ("convex", "affine"):
-            return Base(functions[0])  # its only coefficient is 1
-        return dataclasses.replace(activation, functions=functions)
-    return activation
-
-
-@lru_cache(maxsize=4096)
-def _type_key(activation: Activation) -> str:
-    return json.dumps(_activation_to_json(activation), sort_keys=True)
-
-
 def _merge_types(site: SiteGenome) -> SiteGenome:
-    """Equal types become one, empty types go, and types stand in a fixed order."""
-    by_key = {_type_key(t): t for t in map(_canonical_activation, site.types)}
-    keys = [_type_key(_canonical_activation(t)) for t in site.types]
+    """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
+    by_key = {type_key(t): t for t in map(canonical_activation, site.types)}
+    keys = [type_key(canonical_activation(t)) for t in site.types]
     used = sorted({keys[i] for i in set(site.assignment)})
     rank = {key: i for i, key in enumerate(used)}
     place = [rank.get(key, -1) for key in keys]  # -1: an empty type
@@ -223,23 +218,6 @@ def _digest(value: Any) -> str:
 # --- JSON ---------------------------------------------------------------------------------------
 
 
-def _activation_to_json(activation: Activation) -> dict[str, Any]:
-    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
-    return {"kind": activation.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-
-
-def _activation_from_json(data: Mapping[str, Any]) -> Activation:
-    cls = lookup(KINDS, "activation kind", data.get("kind", "(none)"))
-    names = {field.name for field in dataclasses.fields(cls)}
-    arguments: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in names
-    }
-    try:
-        return cls(**arguments)
-    except TypeError as error:
-        raise UserError(f"expected an activation of kind {cls.kind!r}, got {dict(data)}: {error}") from None
-
-
 def to_json(genome: Genome) -> dict[str, Any]:
     """The genome as JSON data: `count` where a type's neurons are one block, else `neurons`.
 
@@ -256,7 +234,7 @@ def to_json(genome: Genome) -> dict[str, Any]:
                 if blocks
                 else {"neurons": [n for n, t in enumerate(site.assignment) if t == index]}
             )
-            types.append(_activation_to_json(activation) | where)
+            types.append(activations.to_json(activation) | where)
         sites.append({"site": site.site, "types": types})
     return {"sites": sites, "hyperparameters": dict(genome.hyperparameters)}
 
@@ -269,7 +247,7 @@ def from_json(data: Mapping[str, Any]) -> Genome:
     """
     sites = []
     for entry in data["sites"]:
-        types = tuple(_activation_from_json(t) for t in entry["types"])
+        types = tuple(activations.from_json(t) for t in entry["types"])
         owners: dict[int, int] = {}
         start = 0
         for index, t in enumerate(entry["types"]):

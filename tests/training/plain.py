@@ -27,6 +27,12 @@ FUNCTIONS = {
     "mish": F.mish,
     "abs": torch.abs,
     "square": torch.square,
+    "thresholded_relu": lambda x: F.threshold(x, 1, 0),
+    "relu6": F.relu6,
+    "hard_tanh": F.hardtanh,
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_swish": F.hardswish,
+    "snake": lambda x: x + (1 - torch.cos(2 * x)) / 2,
     "zero": lambda x: 0 * x,
 }
 HULLS = {

@@ -1,0 +1,44 @@
+"""Learned-norm pooling (Gulcehre et al. 2014, equation 1) over the P pieces of a neuron,
+
+    u = (1/P sum_i |z_i - c_i|^p)^(1/p),    p = 1 + softplus(r),
+
+with the centres c_i and r trained: p >= 1 keeps it a norm. Starts at c = 0 and p = 2, the root mean square.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from evoact.activations.formulas import softplus
+from evoact.activations.sharing import Noise, sets_of
+from evoact.genomes.genome import LpPool
+
+INITIAL_ORDER = 2.0
+SMALLEST = 1e-30  # a distance below counts as this one: the logarithm of 0 has no derivative
+
+
+def parameter_count(activation: LpPool, neurons: int) -> int:
+    """P centres and r, for each set."""
+    return (activation.pieces + 1) * sets_of(activation, neurons)
+
+
+def initial_parameters(activation: LpPool, neurons: int, generator: torch.Generator) -> Tensor:
+    """Set after set, c_1..c_P, then r; nothing is drawn."""
+    one = torch.zeros(activation.pieces + 1, dtype=torch.float64)
+    one[-1] = math.log(math.expm1(INITIAL_ORDER - 1))
+    return one.repeat(sets_of(activation, neurons))
+
+
+def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
+    """u, scaled by the largest distance so that no power overflows; shapes as `families.Family` has them."""
+    n = activation.pieces
+    order = 1 + softplus(parameters[:, n:])
+    distances = [(x[:, i] - parameters[:, i, None]).abs().clamp(min=SMALLEST) for i in range(n)]
+    largest = distances[0].detach()
+    for distance in distances[1:]:
+        largest = torch.maximum(largest, distance.detach())
+    total = torch.exp(order * torch.log(distances[0] / largest))
+    for distance in distances[1:]:
+        total = total + torch.exp(order * torch.log(distance / largest))
+    return largest * torch.exp(torch.log(total / n) / order)

@@ -1,0 +1,54 @@
+"""Maxout y = max_i z_i over the pieces of a neuron (Goodfellow et al. 2013, equation 1), and probabilistic
+maxout (Springenberg & Riedmiller 2013), which while training gives z_i with probability
+
+    p_i = exp(l z_i) / sum_j exp(l z_j)
+
+for the sharpness l; its gradient goes to the piece that was drawn. In evaluation the unit gives the
+expectation sum_i p_i z_i, in one pass, where the paper averages over networks drawn at random.
+Nothing beyond the pieces' own weights is trained.
+"""
+
+import torch
+from torch import Tensor
+
+from evoact.activations.sharing import Noise
+from evoact.genomes.genome import Maxout, ProbabilisticMaxout
+
+
+def parameter_count(activation: Maxout | ProbabilisticMaxout, neurons: int) -> int:
+    return 0
+
+
+def initial_parameters(
+    activation: Maxout | ProbabilisticMaxout, neurons: int, generator: torch.Generator
+) -> Tensor:
+    return torch.empty(0, dtype=torch.float64)
+
+
+def evaluate(activation: Maxout, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
+    """max_i z_i; shapes as `families.Family` has them."""
+    return x.amax(dim=1)
+
+
+def evaluate_probabilistic(
+    activation: ProbabilisticMaxout, x: Tensor, parameters: Tensor, noise: Noise | None = None
+) -> Tensor:
+    """A piece drawn by `noise`, or the expectation without it; shapes as `families.Family` has them."""
+    pieces = x.unbind(dim=1)
+    largest = x.detach().amax(dim=1)
+    weights = [torch.exp((z - largest) * activation.sharpness) for z in pieces]
+    total = weights[0]
+    for weight in weights[1:]:
+        total = total + weight
+    if noise is None:
+        y = pieces[0] * weights[0]
+        for z, weight in zip(pieces[1:], weights[1:], strict=True):
+            y = torch.addcmul(y, z, weight)
+        return y / total
+    with torch.no_grad():  # the first piece at which the distribution function passes u
+        left = noise(largest) * total
+        drawn = torch.zeros_like(left, dtype=torch.int64)
+        for weight in weights[:-1]:
+            left = left - weight
+            drawn += left > 0
+    return x.gather(1, drawn[:, None]).squeeze(1)

@@ -1,0 +1,41 @@
+"""Adaptive piecewise linear units (Agostinelli et al. 2015, equation 1):
+
+    y = max(0, x) + sum_s a_s max(0, -x + b_s),
+
+with a_s and b_s trained. The start is that of the authors' published code, whose example has S = 5
+hinges: a_s uniform in +-0.2, the wider the fewer hinges (here +-1/S), and b_s normal with standard
+deviation 0.5.
+"""
+
+import torch
+from torch import Tensor
+
+from evoact.activations.sharing import Noise, sets_of
+from evoact.genomes.genome import PiecewiseLinear
+
+OFFSET_DEVIATION = 0.5
+
+
+def parameter_count(activation: PiecewiseLinear, neurons: int) -> int:
+    """S slopes and S offsets, for each set."""
+    return 2 * activation.hinges * sets_of(activation, neurons)
+
+
+def initial_parameters(activation: PiecewiseLinear, neurons: int, generator: torch.Generator) -> Tensor:
+    """Set after set, a_1..a_S, then b_1..b_S."""
+    shape = (sets_of(activation, neurons), activation.hinges)
+    a = (torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1) / activation.hinges
+    b = torch.randn(shape, generator=generator, dtype=torch.float64) * OFFSET_DEVIATION
+    return torch.cat([a, b], dim=1).flatten()
+
+
+def evaluate(
+    activation: PiecewiseLinear, x: Tensor, parameters: Tensor, noise: Noise | None = None
+) -> Tensor:
+    """Equation 1; shapes as `families.Family` has them."""
+    z, hinges = x[:, 0], activation.hinges
+    y = z.clamp(min=0)
+    for s in range(hinges):
+        a, b = parameters[:, s, None], parameters[:, hinges + s, None]
+        y = torch.addcmul(y, a, (b - z).clamp(min=0))
+    return y
