@@ -46,10 +46,10 @@ class Curve:
                 f"got shapes {list(self.grid.shape)} and {list(self.values.shape)}"
             )
         for name in ("grid", "values"):
-            bad = np.flatnonzero(~np.isfinite(getattr(self, name)))
-            if len(bad):
+            array = getattr(self, name)
+            for i in np.flatnonzero(~np.isfinite(array))[:1]:
                 raise UserError(
-                    f"expected finite numbers as a curve's {name}, got {getattr(self, name)[bad[0]]} at position {bad[0]}"
+                    f"expected finite numbers as a curve's {name}, got {array[i]} at position {i}"
                 )
         falls = np.flatnonzero(np.diff(self.grid) <= 0)
         if len(falls):

@@ -1,8 +1,8 @@
 """Hulls of base functions: from free parameters to the coefficients c of sum_i c_i f_i.
 
 Manessi & Rozza 2018, section III: conv(F) has c_i >= 0 and sum 1, aff(F) has sum 1, cone(F) has
-c_i >= 0; the linear hull is all combinations (Li & Li 2018). How the paper enforces the constraints is not stated; here the
-free parameters w map to coefficients symmetrically in the functions:
+c_i >= 0; the linear hull is all combinations (Li & Li 2018). How the paper enforces the constraints is
+not stated; here the free parameters w map to coefficients symmetrically in the functions:
 
     convex   c = softmax(w)
     affine   c = w + (1 - sum w) / n       (the projection of w onto the affine subspace)

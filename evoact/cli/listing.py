@@ -120,7 +120,11 @@ def _spaces() -> list[dict[str, Any]]:
     for file in sorted(file for d in space_directories() for file in d.glob("*.yaml")):
         space = load_space(file)
         rows.append(
-            {"name": file.stem, "functions": ", ".join(space.functions), "description": space.description}
+            {
+                "name": file.stem,
+                "functions": ", ".join(space.functions or ()),
+                "description": space.description,
+            }
         )
     return rows
 

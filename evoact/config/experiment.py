@@ -5,8 +5,9 @@ from functools import cached_property
 
 import yaml
 
-from evoact.config.models import Config, Space
-from evoact.genomes.space import BaseChoices, Family, HullChoices, SearchSpace, SubnetworkChoices, log_grid
+from evoact.config.models import Config
+from evoact.config.spaces import search_space
+from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
@@ -42,7 +43,7 @@ class Experiment:
 
     @cached_property
     def space(self) -> SearchSpace:
-        return search_space(self.config.space, self.config.name, self.network)
+        return search_space(self.config.space, self.config.name, self.network.sites)
 
     @property
     def training(self) -> TrainingSettings:
@@ -99,26 +100,3 @@ class Experiment:
         """The resolved config: complete, with the search space inside, readable by `load`."""
         data = self.config.model_dump(mode="json", exclude_none=True)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-
-
-def search_space(space: Space, name: str, network: Network) -> SearchSpace:
-    families: list[Family] = []
-    if space.types.base:
-        families.append(BaseChoices(tuple(space.types.base.functions or space.functions)))
-    if space.types.hull:
-        h = space.types.hull
-        families.append(
-            HullChoices(tuple(h.kinds), tuple(h.functions or space.functions), tuple(h.sizes), tuple(h.per))
-        )
-    if space.types.subnetwork:
-        s = space.types.subnetwork
-        families.append(SubnetworkChoices(tuple(s.bases), tuple(s.hidden)))
-    rates = space.learning_rate
-    return SearchSpace(
-        name=name,
-        sites=network.sites,
-        families=tuple(families),
-        types_per_layer=space.types_per_layer,
-        learning_rates=log_grid(rates.low, rates.high, rates.per_decade),
-        neurons_per_block=space.neurons_per_block,
-    )

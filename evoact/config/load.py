@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from evoact.config.experiment import Experiment
 from evoact.config.models import Config, Space
-from evoact.config.problems import problems_of, space_problems
+from evoact.config.problems import problems_of
 from evoact.config.sentences import STAND_INS, mended, sentences
+from evoact.config.spaces import space_problems
 from evoact.config.yaml_files import find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
 

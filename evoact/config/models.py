@@ -26,28 +26,98 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
+Sharing = Annotated[list[str], Field(min_length=1)]
+Counts = Annotated[list[Positive], Field(min_length=1)]
+
+
 class BaseTypes(Section):
     functions: Names | None = None
 
 
 class HullTypes(Section):
-    kinds: Annotated[list[str], Field(min_length=1)] = ["convex"]
+    kinds: Names = ["convex"]
     functions: Names | None = None
-    sizes: Annotated[list[Positive], Field(min_length=1)] = [2]
-    per: Annotated[list[str], Field(min_length=1)] = ["layer"]
+    sizes: Counts = [2]
+    per: Sharing = ["layer"]
 
 
 class SubnetworkTypes(Section):
     bases: Names
-    hidden: Annotated[list[Positive], Field(min_length=1)] = [8]
+    hidden: Counts = [8]
+
+
+class ScaledTypes(Section):
+    bases: Names | None = None
+    per: Sharing = ["layer"]
+
+
+class PReLUTypes(Section):
+    per: Sharing = ["layer"]
+
+
+class PiecewiseLinearTypes(Section):
+    hinges: Counts = [2]
+    per: Sharing = ["neuron"]
+
+
+class RationalTypes(Section):
+    numerator: Counts = [5]
+    denominator: Counts = [4]
+    per: Sharing = ["layer"]
+    initial: Names = ["leaky_relu"]
+
+
+class TabulatedTypes(Section):
+    curves: Names
+    interpolation: Names = ["linear"]
+    extrapolation: Names = ["linear"]
+
+
+class MaxoutTypes(Section):
+    pieces: Counts = [2]
+
+
+class ProbabilisticMaxoutTypes(Section):
+    pieces: Counts = [2]
+    sharpness: Annotated[list[PositiveNumber], Field(min_length=1)] = [1.0]
+
+
+class LpPoolTypes(Section):
+    pieces: Counts = [2]
+    per: Sharing = ["layer"]
+
+
+class NetworkInNetworkTypes(Section):
+    pieces: Counts = [2]
+    bases: Names | None = None
 
 
 class Types(Section):
-    """Which activations a neuron type may have."""
+    """Which activations a neuron type may have: one key for each kind, each of its keys a list of options."""
 
     base: BaseTypes | None = None
     hull: HullTypes | None = None
     subnetwork: SubnetworkTypes | None = None
+    scaled: ScaledTypes | None = None
+    prelu: PReLUTypes | None = None
+    piecewise_linear: PiecewiseLinearTypes | None = None
+    rational: RationalTypes | None = None
+    tabulated: TabulatedTypes | None = None
+    maxout: MaxoutTypes | None = None
+    probabilistic_maxout: ProbabilisticMaxoutTypes | None = None
+    lp_pool: LpPoolTypes | None = None
+    network_in_network: NetworkInNetworkTypes | None = None
+
+
+Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+
+
+class Layer(Section):
+    """What one site may be made of, where it differs from the others; what is left out is as there."""
+
+    types: Types | None = None
+    types_per_layer: tuple[Positive, Positive] | None = None
+    least_width: Share | None = None
 
 
 class LearningRates(Section):
@@ -59,12 +129,18 @@ class LearningRates(Section):
 
 
 class Space(Section):
-    """A search space; `functions` are the base functions of every kind of type that names none."""
+    """A search space; `functions` are the base functions of every kind of type that names none.
+
+    `least_width` is the smallest share of a layer's neurons that must be present; `sites` gives single
+    sites of the network choices of their own.
+    """
 
     description: str = ""
-    functions: Names
+    functions: Names | None = None
     types: Types
     types_per_layer: tuple[Positive, Positive] = (1, 3)
+    least_width: Share = 1.0
+    sites: dict[str, Layer] = {}
     neurons_per_block: Positive = 1
     learning_rate: LearningRates
 

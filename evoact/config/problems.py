@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, get_args, get_origin
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
 from evoact.config.experiment import Experiment
-from evoact.config.models import Config, Space
+from evoact.config.models import Config
+from evoact.config.spaces import space_problems
 from evoact.config.yaml_files import short
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.genome import HULLS, SHARING
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES, proposer
@@ -112,39 +111,3 @@ def _expected(annotation: Any, value: Any) -> str:
         wrong = next(filter(None, (_expected(entry, v) for v in value)), "")
         return wrong and f"a list with {wrong} in each place"
     return ""
-
-
-def space_problems(space: Space) -> list[str]:
-    """Unknown names in a search space, and sizes that cannot be met."""
-    problems = []
-    lists = {"space.functions": space.functions}
-    if space.types.base:
-        lists["space.types.base.functions"] = space.types.base.functions or []
-    if space.types.subnetwork:
-        lists["space.types.subnetwork.bases"] = space.types.subnetwork.bases
-    if space.types.hull:
-        hull = space.types.hull
-        lists["space.types.hull.functions"] = hull.functions or []
-        for key, names, known in (("kinds", hull.kinds, HULLS), ("per", hull.per, SHARING)):
-            problems += [
-                f"space.types.hull.{key}: {unknown('name', n, known)}" for n in names if n not in known
-            ]
-        available = len(set(hull.functions or space.functions))
-        if max(hull.sizes) > available:
-            problems.append(
-                f"space.types.hull.sizes: expected at most {available}, the number of functions, got {max(hull.sizes)}"
-            )
-    for key, names in lists.items():
-        problems += [
-            f"{key}: {unknown('base function', n, BASE_FUNCTIONS)}" for n in names if n not in BASE_FUNCTIONS
-        ]
-        problems += [f"{key}: {n!r} stands there twice" for n in sorted(set(names)) if names.count(n) > 1]
-    if not (space.types.base or space.types.hull or space.types.subnetwork):
-        problems.append("space.types: expected base, hull or subnetwork, got a space that contains nothing")
-    rates = space.learning_rate
-    if rates.low > rates.high:
-        problems.append(f"space.learning_rate: expected low <= high, got {rates.low:g} > {rates.high:g}")
-    least, most = space.types_per_layer
-    if least > most:
-        problems.append(f"space.types_per_layer: expected [least, most], got [{least}, {most}]")
-    return problems

@@ -57,6 +57,8 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     """The known keys of the section at a location."""
     for part in location:
+        if part not in model.model_fields:  # the name of an entry, such as a site's
+            continue
         annotation = model.model_fields[part].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         model = next(o for o in options if inspect.isclass(o) and issubclass(o, BaseModel))
@@ -81,6 +83,7 @@ STAND_INS: Mapping[str, Any] = {
     "space.types.hull": {},
     "space.types.subnetwork": {"bases": ["relu"]},
     "space.types.subnetwork.bases": ["relu"],
+    "space.sites": {},
     "space.learning_rate": {"low": 1.0, "high": 1.0},
     "space.learning_rate.low": 1e-9,
     "space.learning_rate.high": 1e9,

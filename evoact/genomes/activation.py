@@ -302,8 +302,9 @@ def canonical_activation(activation: Activation) -> Activation:
         if len(functions) == 1 and activation.hull in ("convex", "affine"):
             return Base(functions[0])  # its only coefficient is 1
         return dataclasses.replace(activation, functions=functions)
-    named = [name for name in NAMING if name in FIELDS[activation.kind]]
-    return dataclasses.replace(activation, **{n: canonical_name(getattr(activation, n)) for n in named})
+    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
+    spelled = {name: canonical_name(fields[name]) for name in NAMING if name in fields}
+    return KINDS[activation.kind](**fields | spelled)
 
 
 def to_json(activation: Activation) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from evoact.errors import UserError
-from evoact.genomes.families import BaseChoices, Family, HullChoices, SubnetworkChoices
-from evoact.genomes.genome import Activation, Base, Genome, Hull, Site, Subnetwork, canonical
-from evoact.genomes.space import SearchSpace
+from evoact.genomes.activation import KINDS, Activation, Hull, is_absent
+from evoact.genomes.families import Choices, Family, HullChoices
+from evoact.genomes.genome import Genome, canonical
+from evoact.genomes.layers import LayerChoices
+from evoact.genomes.space import NOBODY, SearchSpace
 from evoact.seeding import python_random
 
 Value = str | int
@@ -79,64 +81,77 @@ def decode(space: SearchSpace, chooser: Chooser) -> Genome:
     Types that turn out equal are merged; where fewer remain than a layer must have, further ones are
     added, always the same ones for the same answers.
 
-    >>> choices = BaseChoices(("relu", "sin"))
-    >>> space = SearchSpace("s", (Site("h", 5),), (choices,), (1, 2), (0.1,))
-    >>> answers = {"h.types": 2, "h.0.function": "sin", "h.1.function": "relu"}
+    >>> from evoact.genomes.space import Site, choices
+    >>> base = choices("base", name=("relu", "sin"))
+    >>> space = SearchSpace("s", (Site("h", 5),), (base,), (1, 2), (0.1,))
+    >>> answers = {"h.types": 2, "h.0.base.name": "sin", "h.1.base.name": "relu"}
     >>> answers |= {"h.0.share": 3, "h.1.share": 2, "learning_rate": 0}
     >>> decode(space, Given(answers)).label
     '2 relu + 3 sin'
     """
     blocks = []
-    for site in space.sites:
-        count = chooser.integer(f"{site.name}.types", space.least_types, space.most_types)
-        types = [_decode_activation(space, f"{site.name}.{i}", chooser) for i in range(count)]
+    for index, (site, layer) in enumerate(zip(space.sites, space.layers, strict=True)):
+        count = chooser.integer(f"{site.name}.types", layer.least_types, layer.most_types)
+        types = [_decode_activation(layer.families, f"{site.name}.{i}", chooser) for i in range(count)]
         if site.symmetry == "free":
-            row = _decode_shares(space, site, types, chooser)
+            row = _decode_shares(space, index, types, chooser)
         else:
-            options = tuple(str(i) for i in range(space.most_types))
+            options = tuple(str(i) for i in range(layer.most_types))
             names = [f"{site.name}.block{j}" for j in range(len(space.block_widths(site)))]
             row = [types[int(chooser.category(name, options)) % count] for name in names]
-        blocks.append(_with_enough_types(space, row))
+        blocks.append(_with_enough_types(layer, row))
     rate = space.learning_rates[chooser.integer("learning_rate", 0, len(space.learning_rates) - 1)]
     return space.assemble(blocks, rate)
 
 
-def _decode_activation(space: SearchSpace, prefix: str, chooser: Chooser) -> Activation:
-    names = tuple(_family_name(family) for family in space.families)
-    name = chooser.category(f"{prefix}.family", names) if len(names) > 1 else names[0]
-    family = space.families[names.index(name)]
-    if isinstance(family, BaseChoices):
-        return Base(chooser.category(f"{prefix}.function", family.functions))
-    if isinstance(family, SubnetworkChoices):
-        hidden = chooser.category(f"{prefix}.hidden", tuple(map(str, family.hidden)))
-        return Subnetwork(chooser.category(f"{prefix}.base", family.bases), int(hidden))
-    kind = chooser.category(f"{prefix}.kind", family.kinds)
+def _decode_activation(families: Sequence[Family], prefix: str, chooser: Chooser) -> Activation:
+    kinds = tuple(family.kind for family in families)
+    kind = chooser.category(f"{prefix}.family", kinds) if len(kinds) > 1 else kinds[0]
+    family = families[kinds.index(kind)]
+    prefix = f"{prefix}.{kind}"  # fields of several kinds may have one name, but different options
+    if isinstance(family, HullChoices):
+        return _decode_hull(family, prefix, chooser)
+    fields = {}
+    for name, values in family.options:
+        texts = tuple(map(str, values))
+        chosen = chooser.category(f"{prefix}.{name}", texts) if len(texts) > 1 else texts[0]
+        fields[name] = values[texts.index(chosen)]
+    return KINDS[kind](**fields)
+
+
+def _decode_hull(family: HullChoices, prefix: str, chooser: Chooser) -> Hull:
+    hull = chooser.category(f"{prefix}.hull", family.kinds)
     per = chooser.category(f"{prefix}.per", family.per)
     size = int(chooser.category(f"{prefix}.size", tuple(map(str, family.sizes))))
+    size = size if size in family.sizes_of(hull) else family.sizes_of(hull)[0]
     chosen: list[str] = []
     for i in range(size):
-        start = family.functions.index(chooser.category(f"{prefix}.hull{i}", family.functions))
+        start = family.functions.index(chooser.category(f"{prefix}.function{i}", family.functions))
         cycle = family.functions[start:] + family.functions[:start]
         chosen.append(next(f for f in cycle if f not in chosen))
-    return Hull(kind, tuple(sorted(chosen)), per)
-
-
-def _family_name(family: Family) -> str:
-    names = {BaseChoices: "base", HullChoices: "hull", SubnetworkChoices: "subnetwork"}
-    return names[type(family)]
+    return Hull(hull, tuple(sorted(chosen)), per)
 
 
 def _decode_shares(
-    space: SearchSpace, site: Site, types: Sequence[Activation], chooser: Chooser
+    space: SearchSpace, index: int, types: Sequence[Activation], chooser: Chooser
 ) -> list[Activation]:
     """Blocks in proportion to the types' shares, each of which is between 1 and the number of blocks."""
+    site, layer, most_absent = space.sites[index], space.layers[index], space.most_absent(index)
     widths = space.block_widths(site)
+    present = len(widths)
+    if most_absent:
+        present = chooser.integer(f"{site.name}.present", len(widths) - most_absent, len(widths))
     shares = [chooser.integer(f"{site.name}.{i}.share", 1, len(widths)) for i in range(len(types))]
-    row = [t for t, n in zip(types, _apportion(shares, len(widths)), strict=True) for _ in range(n)]
-    if widths[-1] != widths[0]:  # the smaller last block has an owner of its own
-        owner = chooser.integer(f"{site.name}.last", 0, space.most_types - 1) % len(types)
-        row.remove(types[owner])
-        row.append(types[owner])
+    types, shares = types[:present], shares[:present]
+    row = [t for t, n in zip(types, _apportion(shares, present), strict=True) for _ in range(n)]
+    row += [NOBODY] * (len(widths) - present)
+    if (
+        widths[-1] != widths[0]
+    ):  # the smaller last block has an owner of its own, the last choice being nobody
+        owner = chooser.integer(f"{site.name}.last", 0, layer.most_types - (0 if most_absent else 1))
+        last = NOBODY if owner == layer.most_types and NOBODY in row else types[owner % len(types)]
+        row.remove(last)
+        row.append(last)
     return row
 
 
@@ -159,13 +174,15 @@ def _apportion(shares: Sequence[int], total: int) -> list[int]:
     return counts
 
 
-def _with_enough_types(space: SearchSpace, row: list[Activation]) -> list[Activation]:
+def _with_enough_types(layer: LayerChoices, row: list[Activation]) -> list[Activation]:
     """Gives blocks of the most frequent type to new types until there are enough of them."""
     row = list(row)
-    while len(types := sorted(set(row), key=lambda t: t.label)) < space.least_types:
+    while (
+        len(types := sorted({t for t in row if not is_absent(t)}, key=lambda t: t.label)) < layer.least_types
+    ):
         random = python_random("decode", *(t.label for t in types))
         most = max(types, key=row.count)
-        row[row.index(most)] = space.fresh_activation(types, random)
+        row[row.index(most)] = layer.fresh_activation(types, random)
     return row
 
 
@@ -182,37 +199,41 @@ def encode(space: SearchSpace, genome: Genome) -> dict[str, Value]:
         raise UserError(objection)
     genome = canonical(genome, space.sites)
     values: dict[str, Value] = {}
-    for site, own, row in zip(space.sites, genome.sites, space.blocks(genome), strict=True):
-        values[f"{site.name}.types"] = len(own.types)
-        for i, activation in enumerate(own.types):
-            values |= _encode_activation(space, f"{site.name}.{i}", activation)
+    for index, row in enumerate(space.blocks(genome)):
+        site, layer = space.sites[index], space.layers[index]
+        types = [t for t in genome.sites[index].types if not is_absent(t)]
+        values[f"{site.name}.types"] = len(types)
+        for i, activation in enumerate(types):
+            values |= _encode_activation(layer, f"{site.name}.{i}", activation)
             if site.symmetry == "free":
                 values[f"{site.name}.{i}.share"] = row.count(activation)
+        if space.most_absent(index):
+            values[f"{site.name}.present"] = len(row) - row.count(NOBODY)
         widths = space.block_widths(site)
         if site.symmetry != "free":
-            values |= {f"{site.name}.block{j}": str(own.types.index(t)) for j, t in enumerate(row)}
+            values |= {f"{site.name}.block{j}": str(types.index(t)) for j, t in enumerate(row)}
         elif widths[-1] != widths[0]:
-            values[f"{site.name}.last"] = own.types.index(row[-1])
+            values[f"{site.name}.last"] = layer.most_types if is_absent(row[-1]) else types.index(row[-1])
     values["learning_rate"] = space.learning_rates.index(genome.hyperparameter("learning_rate"))
     return values
 
 
-def _encode_activation(space: SearchSpace, prefix: str, activation: Activation) -> dict[str, Value]:
-    family = space.family_of(activation)
-    values: dict[str, Value] = {}
-    if len(space.families) > 1:
-        values[f"{prefix}.family"] = _family_name(family)
-    if isinstance(activation, Base):
-        return values | {f"{prefix}.function": activation.name}
-    if isinstance(activation, Subnetwork):
-        return values | {f"{prefix}.base": activation.base, f"{prefix}.hidden": str(activation.hidden)}
-    functions = {f"{prefix}.hull{i}": f for i, f in enumerate(activation.functions)}
+def _encode_activation(layer: LayerChoices, prefix: str, activation: Activation) -> dict[str, Value]:
+    family = layer.family_of(activation)
+    values: dict[str, Value] = {f"{prefix}.family": family.kind} if len(layer.families) > 1 else {}
+    prefix = f"{prefix}.{family.kind}"
+    if isinstance(family, Choices):
+        chosen = [name for name, options in family.options if len(options) > 1]
+        return values | {f"{prefix}.{name}": str(getattr(activation, name)) for name in chosen}
+    assert isinstance(activation, Hull)
+    functions = {f"{prefix}.function{i}": f for i, f in enumerate(activation.functions)}
+    size = str(len(activation.functions))
     return (
         values
         | functions
         | {
-            f"{prefix}.kind": activation.hull,
+            f"{prefix}.hull": activation.hull,
             f"{prefix}.per": activation.per,
-            f"{prefix}.size": str(len(activation.functions)),
+            f"{prefix}.size": size,
         }
     )

@@ -1,18 +1,24 @@
-"""The activations a type may have, by kind: base functions, hulls over subsets of them, sub-networks.
+"""The activations a type may have, by kind: hulls over subsets of functions, and for any other kind the
+product of the options for each of its fields.
 
-Each family is a finite set: `size` counts it, `contains` tests it, `sample` draws from it, `neighbour`
-makes a small change within it, and `restrict` narrows it (None where nothing is left).
+Each family is a finite set: `size` counts it, `contains` tests it, `sample` draws from it, `first` is
+one of it, `neighbour` makes a small change within it, and `restrict` narrows it (None where nothing is left).
 """
 
+import dataclasses
 import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from evoact.errors import UserError
-from evoact.genomes.genome import HULLS, SHARING, Activation, Base, Hull, Subnetwork
+from evoact.genomes.activation import FIELDS, KINDS, Activation, Hull, canonical_activation, is_absent
+from evoact.genomes.expressions import ABSENT, canonical_name
+from evoact.registry import lookup, unknown
 
 MIXED = "mixed"  # the flavour that narrows nothing
+BUILDING = ("name", "base")  # the fields that name the function an activation is built of
 
 
 def _check_choices(where: str, choices: Sequence[object]) -> None:
@@ -25,39 +31,86 @@ def _other(random: random.Random, options: Sequence[str], current: str) -> str:
 
 
 @dataclass(frozen=True)
-class BaseChoices:
-    """Any one of the named base functions.
+class Choices:
+    """All activations of one kind whose fields have any of the options: made by `choices`."""
 
-    >>> BaseChoices(("relu", "sin")).size()
-    2
-    """
+    kind: str
+    options: tuple[tuple[str, tuple[Any, ...]], ...]
 
-    functions: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _check_choices("the base functions", self.functions)
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The base functions it builds of."""
+        return tuple(value for name, values in self.options if name in BUILDING for value in values)
 
     @property
     def flavours(self) -> tuple[str, ...]:
-        return ("base",)
+        return (self.kind,)
 
     def size(self) -> int:
-        return len(self.functions)
+        return math.prod(len(values) for _, values in self.options)
 
     def contains(self, activation: Activation) -> bool:
-        return isinstance(activation, Base) and activation.name in self.functions
+        return activation.kind == self.kind and all(
+            getattr(activation, name) in values for name, values in self.options
+        )
+
+    def first(self) -> Activation:
+        """The one with the first of all options."""
+        return KINDS[self.kind](**{name: values[0] for name, values in self.options})
 
     def sample(self, random: random.Random) -> Activation:
-        return Base(random.choice(self.functions))
+        return KINDS[self.kind](**{name: random.choice(values) for name, values in self.options})
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
-        """Another function; the same where there is no other."""
-        assert isinstance(activation, Base)
-        return Base(_other(random, self.functions, activation.name)) if self.size() > 1 else activation
+        """Another option for one field; the same activation where there is no other."""
+        near: list[Activation] = [
+            replace(activation, **{name: value})
+            for name, values in self.options
+            for value in values
+            if value != getattr(activation, name)
+        ]
+        return random.choice(near) if near else activation
 
-    def restrict(self, functions: Sequence[str], flavour: str) -> "BaseChoices | None":
-        kept = tuple(f for f in self.functions if f in functions)
-        return BaseChoices(kept) if kept and flavour in ("base", MIXED) else None
+    def restrict(self, functions: Sequence[str], flavour: str) -> "Choices | None":
+        kept = tuple(
+            (name, tuple(v for v in values if v in functions) if name in BUILDING else values)
+            for name, values in self.options
+        )
+        fits = flavour in (self.kind, MIXED) and all(values for _, values in kept)
+        return Choices(self.kind, kept) if fits else None
+
+
+def choices(kind: str, **options: Sequence[Any]) -> Choices:
+    """The family of a kind with these options for its fields; a field left out keeps its default.
+
+    Raises:
+        UserError: for an unknown kind or field, a missing one, no or repeated options, or a wrong one.
+
+    >>> choices("base", name=("relu", "1*sin(1*x)")).options
+    (('name', ('relu', 'sin')),)
+    >>> choices("subnetwork", base=("relu", "sin"), hidden=(3, 5)).size()
+    4
+    """
+    cls = lookup(KINDS, "activation kind", kind)
+    for name in options:
+        if name not in FIELDS[kind]:
+            raise UserError(unknown(f"field of {kind}", name, FIELDS[kind]))
+    given: dict[str, tuple[Any, ...]] = {}
+    for field in dataclasses.fields(cls):
+        if field.name not in options and field.default is dataclasses.MISSING:
+            raise UserError(f"expected options for {kind}.{field.name}, got none")
+        given[field.name] = tuple(options.get(field.name, (field.default,)))
+        _check_choices(f"{kind}.{field.name}", given[field.name])
+    for name, values in given.items():
+        ordinary = {other: others[0] for other, others in given.items()}
+        made = [canonical_activation(cls(**ordinary | {name: value})) for value in values]
+        if any(map(is_absent, made)):
+            raise UserError(
+                f"expected base functions, got {ABSENT!r}; least_width says how many neurons may be absent"
+            )
+        given[name] = tuple(getattr(activation, name) for activation in made)
+        _check_choices(f"{kind}.{name}", given[name])
+    return Choices(kind, tuple(given.items()))
 
 
 @dataclass(frozen=True)
@@ -73,52 +126,72 @@ class HullChoices:
     sizes: tuple[int, ...]
     per: tuple[str, ...] = ("layer",)
 
+    kind: ClassVar[str] = "hull"
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "functions", tuple(map(canonical_name, self.functions)))
         _check_choices("the hull kinds", self.kinds)
         _check_choices("the hulls' functions", self.functions)
         _check_choices("the hull sizes", self.sizes)
         _check_choices("the hulls' sharing", self.per)
-        for names, known in ((self.kinds, HULLS), (self.per, SHARING)):
-            if not set(names) <= set(known):
-                raise UserError(f"expected a hull to be one of {', '.join(known)}, got {', '.join(names)}")
-        smallest = 1 if self.kinds == ("linear",) else 2  # a convex or affine hull of one is a base function
+        for hull in self.kinds:
+            for per in self.per:
+                Hull(hull, self.functions, per)  # checks the names
+        smallest = min(map(smallest_hull, self.kinds))
         if min(self.sizes) < smallest or max(self.sizes) > len(self.functions):
             raise UserError(
                 f"expected hull sizes from {smallest} to {len(self.functions)} (the number of functions), "
                 f"got {list(self.sizes)}"
             )
+        for hull in self.kinds:
+            if not self.sizes_of(hull):
+                raise UserError(
+                    f"expected a size of at least {smallest_hull(hull)} for {hull} hulls, got {list(self.sizes)}"
+                )
 
     @property
     def flavours(self) -> tuple[str, ...]:
         return self.kinds
 
+    def sizes_of(self, hull: str) -> tuple[int, ...]:
+        """The sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
+        return tuple(size for size in self.sizes if size >= smallest_hull(hull))
+
     def size(self) -> int:
-        subsets = sum(math.comb(len(self.functions), size) for size in self.sizes)
-        return len(self.kinds) * len(self.per) * subsets
+        n = len(self.functions)
+        subsets = sum(math.comb(n, size) for hull in self.kinds for size in self.sizes_of(hull))
+        return len(self.per) * subsets
 
     def contains(self, activation: Activation) -> bool:
         return (
             isinstance(activation, Hull)
             and activation.hull in self.kinds
             and activation.per in self.per
-            and len(activation.functions) in self.sizes
+            and len(activation.functions) in self.sizes_of(activation.hull)
             and set(activation.functions) <= set(self.functions)
         )
 
+    def first(self) -> Activation:
+        """The one with the first kind, size and sharing, over the first functions."""
+        hull = self.kinds[0]
+        return Hull(hull, tuple(sorted(self.functions[: self.sizes_of(hull)[0]])), self.per[0])
+
     def sample(self, random: random.Random) -> Activation:
-        subset = random.sample(self.functions, random.choice(self.sizes))
-        return Hull(random.choice(self.kinds), tuple(sorted(subset)), random.choice(self.per))
+        hull = random.choice(self.kinds)
+        subset = random.sample(self.functions, random.choice(self.sizes_of(hull)))
+        return Hull(hull, tuple(sorted(subset)), random.choice(self.per))
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
         """One function swapped, added or removed, or another kind or sharing."""
         assert isinstance(activation, Hull)
         inside = list(activation.functions)
         outside = [f for f in self.functions if f not in inside]
+        kinds = [hull for hull in self.kinds if len(inside) in self.sizes_of(hull)]
         moves = {
             "swap": bool(outside),
             "add": len(inside) + 1 in self.sizes and bool(outside),
-            "remove": len(inside) - 1 in self.sizes,
-            "kind": len(self.kinds) > 1,
+            "remove": len(inside) - 1 in self.sizes_of(activation.hull),
+            "kind": len(kinds) > 1,
             "sharing": len(self.per) > 1,
         }
         possible = [name for name, allowed in moves.items() if allowed]
@@ -126,7 +199,7 @@ class HullChoices:
             return activation
         move = random.choice(possible)
         if move == "kind":
-            return replace(activation, hull=_other(random, self.kinds, activation.hull))
+            return replace(activation, hull=_other(random, kinds, activation.hull))
         if move == "sharing":
             return replace(activation, per=_other(random, self.per, activation.per))
         if move in ("swap", "remove"):
@@ -137,55 +210,17 @@ class HullChoices:
 
     def restrict(self, functions: Sequence[str], flavour: str) -> "HullChoices | None":
         kept = tuple(f for f in self.functions if f in functions)
-        kinds = self.kinds if flavour == MIXED else tuple(k for k in self.kinds if k == flavour)
         sizes = tuple(size for size in self.sizes if size <= len(kept))
+        kinds = tuple(
+            k for k in self.kinds if flavour in (k, MIXED) and any(size >= smallest_hull(k) for size in sizes)
+        )
+        sizes = tuple(size for size in sizes if any(size >= smallest_hull(k) for k in kinds))
         return HullChoices(kinds, kept, sizes, self.per) if kinds and sizes else None
 
 
-@dataclass(frozen=True)
-class SubnetworkChoices:
-    """Learned functions on top of any of the bases, with any of the hidden widths (Choudhary et al. 2022)."""
-
-    bases: tuple[str, ...]
-    hidden: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        _check_choices("the sub-networks' bases", self.bases)
-        _check_choices("the sub-networks' hidden widths", self.hidden)
-        if min(self.hidden) < 1:
-            raise UserError(f"expected hidden widths of at least 1, got {list(self.hidden)}")
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        return self.bases
-
-    @property
-    def flavours(self) -> tuple[str, ...]:
-        return ("subnetwork",)
-
-    def size(self) -> int:
-        return len(self.bases) * len(self.hidden)
-
-    def contains(self, activation: Activation) -> bool:
-        return (
-            isinstance(activation, Subnetwork)
-            and activation.base in self.bases
-            and activation.hidden in self.hidden
-        )
-
-    def sample(self, random: random.Random) -> Activation:
-        return Subnetwork(random.choice(self.bases), random.choice(self.hidden))
-
-    def neighbour(self, activation: Activation, random: random.Random) -> Activation:
-        """Another base or another width; the same where there is no other."""
-        assert isinstance(activation, Subnetwork)
-        near = [replace(activation, base=b) for b in self.bases if b != activation.base]
-        near += [replace(activation, hidden=h) for h in self.hidden if h != activation.hidden]
-        return random.choice(near) if near else activation
-
-    def restrict(self, functions: Sequence[str], flavour: str) -> "SubnetworkChoices | None":
-        kept = tuple(f for f in self.bases if f in functions)
-        return SubnetworkChoices(kept, self.hidden) if kept and flavour in ("subnetwork", MIXED) else None
+def smallest_hull(hull: str) -> int:
+    """The fewest functions of which this hull is more than a base function."""
+    return 2 if hull in ("convex", "affine") else 1
 
 
-Family = BaseChoices | HullChoices | SubnetworkChoices
+Family = Choices | HullChoices

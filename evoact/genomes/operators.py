@@ -1,7 +1,7 @@
 """Genetic variation: pure functions from genomes of a space to genomes of that space.
 
 They work on a genome's *layers*: for each site, the list of its blocks' activations. Operators may
-leave a layer with too many or too few types; `build` repairs that, so that the result is always in
+leave a layer with too many or too few types or neurons; `build` repairs that, so that the result is always in
 the space. Lists may be handed to any operator for sequences (of DEAP, for example) in between.
 """
 
@@ -9,8 +9,9 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from evoact.genomes.genome import Activation, Genome
-from evoact.genomes.space import SearchSpace
+from evoact.genomes.genome import Activation, Genome, is_absent
+from evoact.genomes.layers import LayerChoices
+from evoact.genomes.space import NOBODY, SearchSpace
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]
@@ -22,25 +23,43 @@ def layers_of(space: SearchSpace, genome: Genome) -> Layers:
 
 
 def build(space: SearchSpace, layers: Layers, learning_rate: float, random: random.Random) -> Genome:
-    """The canonical genome with these layers, repaired to the allowed number of types."""
-    return space.assemble([_repaired(space, layer, random) for layer in layers], learning_rate)
+    """The canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
+    repaired = [
+        _repaired(choices, _filled(space, i, layer, random), random)
+        for i, (choices, layer) in enumerate(zip(space.layers, layers, strict=True))
+    ]
+    return space.assemble(repaired, learning_rate)
 
 
-def _repaired(space: SearchSpace, layer: Sequence[Activation], random: random.Random) -> list[Activation]:
+def _filled(
+    space: SearchSpace, site: int, layer: Sequence[Activation], random: random.Random
+) -> list[Activation]:
+    """Absent blocks come back, as types that the layer has, while too many of them are."""
+    layer = list(layer)
+    absent = _places(layer, NOBODY)
+    if len(absent) > space.most_absent(site):
+        types = _types(layer) or [space.layers[site].fresh_activation((), random)]
+        for i in random.sample(absent, len(absent) - space.most_absent(site)):
+            layer[i] = random.choice(types)
+    return layer
+
+
+def _repaired(choices: LayerChoices, layer: Sequence[Activation], random: random.Random) -> list[Activation]:
     """Blocks of the rarest types go to others while there are too many; new types join while too few."""
     layer = list(layer)
-    while len(types := _types(layer)) > space.most_types:
+    while len(types := _types(layer)) > choices.most_types:
         rarest = min(types, key=layer.count)
         types.remove(rarest)
         layer = [random.choice(types) if a == rarest else a for a in layer]
-    while len(types := _types(layer)) < space.least_types:
+    while len(types := _types(layer)) < choices.least_types:
         most = max(types, key=layer.count)
-        layer[layer.index(most)] = space.fresh_activation(types, random)
+        layer[layer.index(most)] = choices.fresh_activation(types, random)
     return layer
 
 
 def _types(layer: Sequence[Activation]) -> list[Activation]:
-    return list(dict.fromkeys(layer))
+    """The types of the neurons that are present."""
+    return [activation for activation in dict.fromkeys(layer) if not is_absent(activation)]
 
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
@@ -54,11 +73,11 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
     grid by the nearest on it, by ratio.
     """
     layers: Layers = []
-    for layer in layers_of(space, genome):
-        new: dict[Activation, Activation] = {}
+    for choices, layer in zip(space.layers, layers_of(space, genome), strict=True):
+        new: dict[Activation, Activation] = {NOBODY: NOBODY}
         for activation in _types(layer):
-            offered = any(family.contains(activation) for family in space.families)
-            new[activation] = activation if offered else random.choice(space.families).sample(random)
+            offered = choices.offers(activation)
+            new[activation] = activation if offered else random.choice(choices.families).sample(random)
         layers.append([new[activation] for activation in layer])
     rate = genome.hyperparameter("learning_rate")
     nearest = min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))
@@ -68,55 +87,93 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
 # --- mutations: each changes one layer in place, or nothing where it cannot --------------------
 
 
+def _layer(
+    space: SearchSpace, layers: Layers, random: random.Random
+) -> tuple[list[Activation], LayerChoices, int]:
+    """A layer with at least one neuron present, what it may be made of, and how many more blocks may go."""
+    i = random.randrange(len(layers))
+    if not _types(layers[i]):
+        layers[i][0] = space.layers[i].fresh_activation((), random)
+    return layers[i], space.layers[i], space.most_absent(i) - layers[i].count(NOBODY)
+
+
 def move_blocks(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some blocks of one type become another type that the layer has."""
-    layer = random.choice(layers)
+    layer, choices, _ = _layer(space, layers, random)
     types = _types(layer)
     if len(types) < 2:
         return
     source, target = random.sample(types, 2)
     places = _places(layer, source)
-    keep = len(types) == space.least_types  # the type itself must stay
+    keep = len(types) == choices.least_types  # the type itself must stay
     for i in random.sample(places, random.randint(0 if keep else 1, len(places) - keep)):
         layer[i] = target
 
 
 def change_activation(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """All blocks of one type take another activation: mostly a neighbour, sometimes a fresh one."""
-    layer = random.choice(layers)
+    layer, choices, _ = _layer(space, layers, random)
     types = _types(layer)
     old = random.choice(types)
-    new = space.family_of(old).neighbour(old, random)
-    if (new == old or random.random() < 0.3) and len(types) < space.activations:
-        new = space.fresh_activation(types, random)
+    new = choices.family_of(old).neighbour(old, random)
+    if (new == old or random.random() < 0.3) and len(types) < choices.activations:
+        new = choices.fresh_activation(types, random)
     for i in _places(layer, old):
         layer[i] = new
 
 
 def add_type(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some of the blocks of one type take an activation that the layer did not have."""
-    layer = random.choice(layers)
+    layer, choices, _ = _layer(space, layers, random)
     types = _types(layer)
     places = _places(layer, random.choice(types))
-    if len(types) >= space.most_types or len(places) < 2:
+    if len(types) >= choices.most_types or len(places) < 2:
         return
-    new = space.fresh_activation(types, random)
+    new = choices.fresh_activation(types, random)
     for i in random.sample(places, random.randint(1, len(places) - 1)):
         layer[i] = new
 
 
 def drop_type(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """All blocks of one type become one other type of the layer."""
-    layer = random.choice(layers)
+    layer, choices, _ = _layer(space, layers, random)
     types = _types(layer)
-    if len(types) <= space.least_types or len(types) < 2:
+    if len(types) <= choices.least_types or len(types) < 2:
         return
     old, new = random.sample(types, 2)
     for i in _places(layer, old):
         layer[i] = new
 
 
+def add_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
+    """Some absent blocks come back as one of the layer's types (Liu & Yao 1996: hybrid addition of nodes)."""
+    layer, _, _ = _layer(space, layers, random)
+    absent = _places(layer, NOBODY)
+    if not absent:
+        return
+    back = random.choice(_types(layer))
+    for i in random.sample(absent, random.randint(1, len(absent))):
+        layer[i] = back
+
+
+def remove_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
+    """Some blocks of one type, but not all of them, become absent (Liu & Yao 1996: deletion of nodes)."""
+    layer, _, spare = _layer(space, layers, random)
+    places = _places(layer, random.choice(_types(layer)))
+    most = min(len(places) - 1, spare)
+    if most < 1:
+        return
+    for j in random.sample(places, random.randint(1, most)):
+        layer[j] = NOBODY
+
+
 MUTATIONS: tuple[Mutation, ...] = (move_blocks, change_activation, add_type, drop_type)
+WIDTH_MUTATIONS: tuple[Mutation, ...] = (add_nodes, remove_nodes)
+
+
+def mutations(space: SearchSpace) -> tuple[Mutation, ...]:
+    """Those that can change something in this space."""
+    return MUTATIONS + WIDTH_MUTATIONS if space.varies_width else MUTATIONS
 
 
 def step_learning_rate(space: SearchSpace, learning_rate: float, random: random.Random) -> float:

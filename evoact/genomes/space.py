@@ -1,8 +1,8 @@
-"""What may vary in a search: the activations a type may have, types per layer, and learning rates.
+"""What may vary in a search: the activations a type may have, types per layer, widths and learning rates.
 
-A family offers the activations of one kind; a space combines families with sites and a grid of
-learning rates. Neurons are assigned in blocks of `neurons_per_block` (the last may be smaller), which
-sets the resolution of the search.
+A family offers the activations of one kind; `LayerChoices` says which of them a layer may have; a
+space combines these with sites and a grid of learning rates. Neurons are assigned in blocks of
+`neurons_per_block` (the last may be smaller), which sets the resolution of the search.
 """
 
 import math
@@ -14,10 +14,14 @@ from functools import cached_property
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.families import MIXED, BaseChoices, Family, HullChoices, SubnetworkChoices
-from evoact.genomes.genome import Activation, Genome, Site, SiteGenome, canonical
+from evoact.genomes.families import MIXED, Family, HullChoices, choices
+from evoact.genomes.genome import ABSENT, Activation, Base, Genome, Site, SiteGenome, canonical, is_absent
+from evoact.genomes.layers import LayerChoices
+from evoact.registry import unknown
 
-__all__ = ["MIXED", "BaseChoices", "Family", "HullChoices", "SearchSpace", "SubnetworkChoices", "log_grid"]
+__all__ = ["MIXED", "NOBODY", "Family", "HullChoices", "LayerChoices", "SearchSpace", "choices", "log_grid"]
+
+NOBODY = Base(ABSENT)  # what blocks of absent neurons have
 
 _T = TypeVar("_T")
 _Row = tuple[int, ...]  # the types of one neuron at all sites that are tied
@@ -27,11 +31,12 @@ _Row = tuple[int, ...]  # the types of one neuron at all sites that are tied
 class SearchSpace:
     """All genomes over `sites` with types from `families` and learning rates from a grid.
 
-    `types_per_layer` is (least, most), both included; most is cut to the number of activations on
-    offer. Raises ConfigError naming everything wrong with it.
+    `types_per_layer` and `least_width` are as in `LayerChoices`; `overrides` gives single sites, by name, choices
+    of their own, such as a linear hull on the output. Neurons can be absent at `free` sites alone: in a
+    residual stream or an output a neuron that gives 0 is not gone. Raises ConfigError naming everything wrong.
 
-    >>> choices = BaseChoices(("relu", "sin", "tanh", "abs"))
-    >>> space = SearchSpace("tiny", (Site("hidden0", 16),), (choices,), (1, 4), (0.01,))
+    >>> base = choices("base", name=("relu", "sin", "tanh", "abs"))
+    >>> space = SearchSpace("tiny", (Site("hidden0", 16),), (base,), (1, 4), (0.01,))
     >>> space.size()
     969
     >>> space.contains(space.sample(random.Random(0)))
@@ -44,6 +49,8 @@ class SearchSpace:
     types_per_layer: tuple[int, int]
     learning_rates: tuple[float, ...]
     neurons_per_block: int = 1
+    least_width: float = 1.0
+    overrides: tuple[tuple[str, LayerChoices], ...] = ()
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -51,13 +58,27 @@ class SearchSpace:
             raise ConfigError(f"search space {self.name!r}", problems)
 
     @cached_property
-    def activations(self) -> int:
-        """How many distinct activations the families offer."""
-        return sum(family.size() for family in self.families)
+    def layers(self) -> tuple[LayerChoices, ...]:
+        """What each site may be made of, in their order."""
+        own = dict(self.overrides)
+        common = LayerChoices(self.families, self.types_per_layer, self.least_width)
+        return tuple(own.get(site.name, common) for site in self.sites)
+
+    def most_absent(self, site: int) -> int:
+        """How many blocks of the site with that index may be absent."""
+        if self.sites[site].symmetry != "free":
+            return 0
+        blocks = len(self.block_widths(self.sites[site]))
+        return max(0, blocks - self.layers[site].least_present(blocks))
+
+    @cached_property
+    def varies_width(self) -> bool:
+        """Whether neurons may be absent anywhere."""
+        return any(self.most_absent(i) for i in range(len(self.sites)))
 
     @cached_property
     def functions(self) -> tuple[str, ...]:
-        """The base functions that occur in any family, in their order."""
+        """The base functions that the common families build of, in their order."""
         return tuple(dict.fromkeys(name for family in self.families for name in family.functions))
 
     @cached_property
@@ -65,14 +86,6 @@ class SearchSpace:
         """What `restrict` narrows to: base, a hull kind, subnetwork, and `mixed` where there are several."""
         names = tuple(name for family in self.families for name in family.flavours)
         return (*names, MIXED) if len(names) > 1 else names
-
-    @property
-    def least_types(self) -> int:
-        return self.types_per_layer[0]
-
-    @property
-    def most_types(self) -> int:
-        return min(self.types_per_layer[1], self.activations)
 
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -96,29 +109,30 @@ class SearchSpace:
         total = len(self.learning_rates)
         for group in self.groups:
             weights = Counter({1: 1})
-            for _ in group:
+            for i in group:
                 step: Counter[int] = Counter()
                 for product_so_far, weight in weights.items():
-                    for k in range(1, self.most_types + 1):
-                        step[product_so_far * k] += weight * self._weight(k)
+                    for k in range(1, self.layers[i].most_types + 1):
+                        step[product_so_far * k] += weight * _weight(self.layers[i], k)
                 weights = step
-            site = self.sites[group[0]]
-            total *= sum(weight * self._arrangements(site, rows) for rows, weight in weights.items())
+            total *= sum(weight * self._arrangements(group[0], rows) for rows, weight in weights.items())
         return total
 
-    def _weight(self, k: int) -> int:
-        return sum(
-            math.comb(self.activations, m) * math.comb(m, k) * (-1) ** (m - k)
-            for m in range(max(k, self.least_types), self.most_types + 1)
-        )
-
-    def _arrangements(self, site: Site, rows: int) -> int:
-        """Ways to give each block one of `rows` values, up to the site's permutations."""
+    def _arrangements(self, index: int, rows: int) -> int:
+        """Ways to give each block that is present one of `rows` values, up to the site's permutations."""
+        site = self.sites[index]
         widths = self.block_widths(site)
         if site.symmetry == "none":
             return rows ** len(widths)
         full = widths.count(widths[0])  # a smaller last block is not exchangeable with the others
-        return math.comb(rows + full - 1, full) * rows ** (len(widths) - full)
+        last = len(widths) - full
+        absent = self.most_absent(index)
+        return sum(
+            math.comb(rows + n - 1, n) * rows**m
+            for n in range(full + 1)
+            for m in range(last + 1)
+            if full + last - n - m <= absent
+        )
 
     def sample(self, random: random.Random) -> Genome:
         """A genome, stratified over canonical counts.
@@ -128,42 +142,28 @@ class SearchSpace:
         counts always: the binomial distribution has hardly any mass elsewhere.
         """
         blocks = []
-        for site in self.sites:
+        for i, (site, layer) in enumerate(zip(self.sites, self.layers, strict=True)):
             widths = self.block_widths(site)
+            present = len(widths)
+            if self.most_absent(i):
+                present -= random.randint(0, self.most_absent(i))
             types: list[Activation] = []
-            for _ in range(random.randint(self.least_types, self.most_types)):
-                types.append(self.fresh_activation(types, random))
-            cuts = [0, *sorted(random.sample(range(1, len(widths)), len(types) - 1)), len(widths)]
+            for _ in range(random.randint(layer.least_types, min(layer.most_types, present))):
+                types.append(layer.fresh_activation(types, random))
+            cuts = [0, *sorted(random.sample(range(1, present), len(types) - 1)), present]
             row = [t for i, t in enumerate(types) for _ in range(cuts[i + 1] - cuts[i])]
+            row += [NOBODY] * (len(widths) - present)
             if site.symmetry != "free" or widths[-1] != widths[0]:
                 random.shuffle(row)
             blocks.append(row)
         return self.assemble(blocks, random.choice(self.learning_rates))
 
-    def fresh_activation(self, used: Iterable[Activation], random: random.Random) -> Activation:
-        """An activation that is not among `used`: first a family, then one of it, both uniform.
-
-        Raises:
-            UserError: if all activations are used.
-        """
-        taken = set(used)
-        if len(taken) >= self.activations:
-            raise UserError(f"expected fewer than {self.activations} activations in use, got all of them")
-        while True:
-            activation = random.choice(self.families).sample(random)
-            if activation not in taken:
-                return activation
-
-    def family_of(self, activation: Activation) -> Family:
-        """The family that offers this activation.
-
-        Raises:
-            UserError: if none does.
-        """
-        for family in self.families:
-            if family.contains(activation):
-                return family
-        raise UserError(f"expected an activation of search space {self.name!r}, got {activation.label}")
+    def homogeneous(self, activation: Activation, learning_rate: float) -> Genome:
+        """The ordinary network: one activation at every site that has no choices of its own, theirs there."""
+        own = dict(self.overrides)
+        chosen = [own[s.name].families[0].first() if s.name in own else activation for s in self.sites]
+        blocks = [[a] * len(self.block_widths(s)) for a, s in zip(chosen, self.sites, strict=True)]
+        return self.assemble(blocks, learning_rate)
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], learning_rate: float) -> Genome:
         """The canonical genome that gives each block of each site this activation (no check)."""
@@ -219,17 +219,22 @@ class SearchSpace:
             rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
             return f"expected a learning rate of {rates}, got {genome.hyperparameter('learning_rate'):g}"
         genome = canonical(genome, self.sites)
-        for site in genome.sites:
-            if not self.least_types <= len(site.types) <= self.most_types:
-                limits = f"{self.least_types} to {self.most_types}"
-                return f"expected {limits} types at site {site.site!r}, got {len(site.types)}"
-            for activation in site.types:
-                if not any(family.contains(activation) for family in self.families):
+        for layer, site in zip(self.layers, genome.sites, strict=True):
+            types = [activation for activation in site.types if not is_absent(activation)]
+            if not layer.least_types <= len(types) <= layer.most_types:
+                limits = f"{layer.least_types} to {layer.most_types}"
+                return f"expected {limits} types at site {site.site!r}, got {len(types)}"
+            for activation in types:
+                if not layer.offers(activation):
                     return f"expected activations of the space at {site.site!r}, got {activation.label}"
         try:
-            self.blocks(genome)
+            blocks = self.blocks(genome)
         except UserError as error:
             return str(error)
+        for i, row in enumerate(blocks):
+            if row.count(NOBODY) > self.most_absent(i):
+                most = self.most_absent(i)
+                return f"expected at most {most} absent blocks at {self.sites[i].name!r}, got {row.count(NOBODY)}"
         return ""
 
     def contains(self, genome: Genome) -> bool:
@@ -244,13 +249,15 @@ class SearchSpace:
     ) -> "SearchSpace":
         """The sub-space with these functions, one flavour, these learning rates; empty means all.
 
-            Raises:
-                UserError: if nothing is left.
+        Sites with choices of their own keep them.
 
-            >>> choices = BaseChoices(("relu", "sin", "abs"))
-        >>> space = SearchSpace("s", (Site("h", 4),), (choices,), (1, 3), (0.1, 1.0))
-            >>> space.restrict(functions=("sin", "abs"), learning_rates=(0.1,)).size()
-            5
+        Raises:
+            UserError: if nothing is left.
+
+        >>> base = choices("base", name=("relu", "sin", "abs"))
+        >>> space = SearchSpace("s", (Site("h", 4),), (base,), (1, 3), (0.1, 1.0))
+        >>> space.restrict(functions=("sin", "abs"), learning_rates=(0.1,)).size()
+        5
         """
         narrowed = (family.restrict(functions or self.functions, flavour) for family in self.families)
         return replace(
@@ -260,6 +267,14 @@ class SearchSpace:
         )
 
 
+def _weight(layer: LayerChoices, k: int) -> int:
+    """How often inclusion and exclusion counts the sets of k allowed types."""
+    return sum(
+        math.comb(layer.activations, m) * math.comb(m, k) * (-1) ** (m - k)
+        for m in range(max(k, layer.least_types), layer.most_types + 1)
+    )
+
+
 def _repeated(blocks: Sequence[_T], widths: Sequence[int]) -> list[_T]:
     """Each block's value, once per neuron."""
     return [value for value, width in zip(blocks, widths, strict=True) for _ in range(width)]
@@ -267,20 +282,15 @@ def _repeated(blocks: Sequence[_T], widths: Sequence[int]) -> list[_T]:
 
 def _problems(space: SearchSpace) -> Iterable[str]:
     """Everything that is wrong with a space, as sentences."""
-    least, most = space.types_per_layer
-    kinds = [type(family) for family in space.families]
     names = [site.name for site in space.sites]
     rates = space.learning_rates
-    if not space.families:
-        yield "expected at least one activation, got a space that contains nothing"
-    if len(set(kinds)) < len(kinds):
-        yield "expected at most one entry for base functions, one for hulls and one for sub-networks"
+    yield from LayerChoices(space.families, space.types_per_layer, space.least_width).problems()
+    for name, layer in space.overrides:
+        if name not in names:
+            yield unknown("site", name, names)
+        yield from (f"{problem} at site {name!r}" for problem in layer.problems())
     if not space.sites or len(set(names)) < len(names):
         yield f"expected at least one site and distinct names, got {names}"
-    if not 1 <= least <= most:
-        yield f"expected types per layer as (least, most) with 1 <= least <= most, got ({least}, {most})"
-    elif 0 < space.activations < least:
-        yield f"expected at least {least} activations for {least} types per layer, got {space.activations}"
     if not rates or not all(math.isfinite(rate) and rate > 0 for rate in rates):
         yield f"expected learning rates above 0, got {list(rates)}"
     elif list(rates) != sorted(set(rates)):
@@ -288,7 +298,8 @@ def _problems(space: SearchSpace) -> Iterable[str]:
     if space.neurons_per_block < 1:
         yield f"expected neurons_per_block of at least 1, got {space.neurons_per_block}"
         return
-    for site in space.sites:
+    for site, layer in zip(space.sites, space.layers, strict=True):
+        most = layer.types_per_layer[1]
         if site.neurons < 1:
             yield f"expected at least one neuron at site {site.name!r}, got {site.neurons}"
         elif most > len(space.block_widths(site)):

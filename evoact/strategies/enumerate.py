@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, Genome, homogeneous
+from evoact.genomes.genome import Base, Genome
 from evoact.genomes.space import SearchSpace
 from evoact.strategies.archive import Archive
 from evoact.strategies.strategy import Draft
@@ -13,9 +13,7 @@ from evoact.strategies.strategy import Draft
 def baselines(space: SearchSpace) -> tuple[Genome, ...]:
     """Each base function of the space as an ordinary network, at each learning rate."""
     return tuple(
-        homogeneous(Base(name), space.sites, learning_rate=rate)
-        for name in space.functions
-        for rate in space.learning_rates
+        space.homogeneous(Base(name), rate) for name in space.functions for rate in space.learning_rates
     )
 
 

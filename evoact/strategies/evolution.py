@@ -14,12 +14,12 @@ from deap import tools
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.operators import (
-    MUTATIONS,
     Layers,
     aligned,
     build,
     layers_from,
     layers_of,
+    mutations,
     step_learning_rate,
 )
 from evoact.genomes.space import SearchSpace
@@ -141,10 +141,11 @@ def _crossed(space: SearchSpace, first: Layers, second: Layers, draw: random.Ran
 
 
 def _mutate(space: SearchSpace, layers: Layers, draw: random.Random) -> None:
-    """One mutation: one of `MUTATIONS`, or single blocks flipped among their layer's types."""
-    choice = draw.randrange(len(MUTATIONS) + 1)
-    if choice < len(MUTATIONS):
-        MUTATIONS[choice](space, layers, draw)
+    """One mutation: one of `mutations`, or single blocks flipped among their layer's types."""
+    known = mutations(space)
+    choice = draw.randrange(len(known) + 1)
+    if choice < len(known):
+        known[choice](space, layers, draw)
         return
     layer = draw.choice(layers)
     types = list(dict.fromkeys(layer))

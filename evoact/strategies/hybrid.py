@@ -128,9 +128,9 @@ def sub_space(space: SearchSpace, chooser: Chooser) -> tuple[dict[str, Value], S
     values returned say so.
 
     >>> from evoact.genomes.genome import Site
-    >>> from evoact.genomes.space import BaseChoices
-    >>> choices = BaseChoices(("relu", "sin", "abs"))
-    >>> space = SearchSpace("s", (Site("h", 4),), (choices,), (2, 3), (0.1, 1.0))
+    >>> from evoact.genomes.space import choices
+    >>> base = choices("base", name=("relu", "sin", "abs"))
+    >>> space = SearchSpace("s", (Site("h", 4),), (base,), (2, 3), (0.1, 1.0))
     >>> answers = {"use.relu": "no", "use.sin": "no", "use.abs": "yes", "learning_rate": 0}
     >>> values, narrowed = sub_space(space, Given(answers))
     >>> narrowed.functions, narrowed.learning_rates

@@ -89,6 +89,7 @@ def test_properties():
         "monotone": True,
         "f(0)": 0.0,
         "f'(0)": 1.0,
+        "near_identity": True,
         "E[f]": 0.0,
         "E[f^2]": 0.39429,
     }

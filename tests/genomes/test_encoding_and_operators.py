@@ -10,12 +10,12 @@ from evoact.errors import UserError
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
 from evoact.genomes.genome import Base, Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
 from evoact.genomes.operators import MUTATIONS, aligned, build, layers_from, layers_of, step_learning_rate
-from evoact.genomes.space import BaseChoices, HullChoices, SearchSpace, SubnetworkChoices
+from evoact.genomes.space import HullChoices, SearchSpace, choices
 
 FAMILIES = (
-    BaseChoices(("relu", "sin", "tanh")),
+    choices("base", name=("relu", "sin", "tanh")),
     HullChoices(("convex", "linear"), ("relu", "sin", "tanh", "abs"), (2, 3), ("layer", "neuron")),
-    SubnetworkChoices(("relu", "sin"), (3, 5)),
+    choices("subnetwork", base=("relu", "sin"), hidden=(3, 5)),
 )
 SITES = {
     "free": (Site("h", 7), Site("g", 10)),
@@ -124,9 +124,9 @@ def test_a_genome_outside_has_no_encoding():
 
 def test_given_values_must_fit():
     space = SearchSpace("s", (Site("h", 4),), FAMILIES[:1], (1, 1), (0.01,))
-    good = {"h.types": 1, "h.0.function": "relu", "h.0.share": 4, "learning_rate": 0}
+    good = {"h.types": 1, "h.0.base.name": "relu", "h.0.share": 4, "learning_rate": 0}
     assert decode(space, Given(good)).label == "4 relu"
     with pytest.raises(UserError, match="one of relu, sin, tanh, got 'gelu'"):
-        decode(space, Given(good | {"h.0.function": "gelu"}))
+        decode(space, Given(good | {"h.0.base.name": "gelu"}))
     with pytest.raises(UserError, match="integer from 1 to 1, got None"):
         decode(space, Given({}))

@@ -18,11 +18,11 @@ from evoact.genomes.genome import (
     canonical,
     homogeneous,
 )
-from evoact.genomes.space import BaseChoices, HullChoices, SearchSpace, SubnetworkChoices, log_grid
+from evoact.genomes.space import HullChoices, SearchSpace, choices, log_grid
 
-ABC = BaseChoices(("relu", "sin", "tanh"))
+ABC = choices("base", name=("relu", "sin", "tanh"))
 HULLS = HullChoices(("convex", "linear"), ("relu", "sin", "tanh"), (2, 3), ("layer", "neuron"))
-NETS = SubnetworkChoices(("relu", "sin"), (3, 5))
+NETS = choices("subnetwork", base=("relu", "sin"), hidden=(3, 5))
 
 
 def space(*sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1) -> SearchSpace:
@@ -54,7 +54,7 @@ def everything(s: SearchSpace) -> set[Genome]:
         [
             row
             for row in itertools.product(activations, repeat=len(s.block_widths(site)))
-            if s.least_types <= len(set(row)) <= s.most_types
+            if s.types_per_layer[0] <= len(set(row)) <= min(s.types_per_layer[1], len(activations))
         ]
         for site in s.sites
     ]
@@ -93,7 +93,7 @@ def test_samples_reach_everything():
 
 
 def test_samples_are_stratified_over_counts():
-    s = space(Site("h", 16), families=(BaseChoices(("relu", "sin")),), types=(1, 2))
+    s = space(Site("h", 16), families=(choices("base", name=("relu", "sin")),), types=(1, 2))
     draw = random.Random(0)
     counts = Counter(
         dict(zip([t.label for t in site.types], site.counts(), strict=True)).get("relu", 0)
@@ -161,10 +161,10 @@ def test_families_keep_to_themselves(family):
 
 
 def test_a_family_of_one_has_no_neighbour():
-    assert BaseChoices(("relu",)).neighbour(Base("relu"), random.Random(0)) == Base("relu")
+    assert choices("base", name=("relu",)).neighbour(Base("relu"), random.Random(0)) == Base("relu")
     only = HullChoices(("convex",), ("relu", "sin"), (2,))
     assert only.neighbour(only.sample(random.Random(0)), random.Random(0)) == Hull("convex", ("relu", "sin"))
-    net = SubnetworkChoices(("relu",), (3,))
+    net = choices("subnetwork", base=("relu",), hidden=(3,))
     assert net.neighbour(Subnetwork("relu", 3), random.Random(0)) == Subnetwork("relu", 3)
 
 
@@ -213,12 +213,12 @@ def test_all_problems_are_reported_at_once():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: BaseChoices(()), "at least one"),
-        (lambda: BaseChoices(("relu", "relu")), "no repeated"),
-        (lambda: HullChoices(("round",), ("relu", "sin"), (2,)), "convex, affine, linear"),
+        (lambda: choices("base", name=()), "at least one"),
+        (lambda: choices("base", name=("relu", "relu")), "no repeated"),
+        (lambda: HullChoices(("round",), ("relu", "sin"), (2,)), "Known: affine, conic, convex, linear"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (1, 2)), "sizes from 2 to 2"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (3,)), "sizes from 2 to 2"),
-        (lambda: SubnetworkChoices(("relu",), (0,)), "at least 1"),
+        (lambda: choices("subnetwork", base=("relu",), hidden=(0,)), "at least 1"),
     ],
 )
 def test_wrong_families(make, message):

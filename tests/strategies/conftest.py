@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from evoact.genomes.genome import Base, Genome, Hull, Site
-from evoact.genomes.space import BaseChoices, HullChoices, SearchSpace
+from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import generator
 
@@ -14,7 +14,7 @@ FUNCTIONS = ("relu", "sin", "tanh", "abs")
 
 
 def small_space() -> SearchSpace:
-    families = (BaseChoices(FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
+    families = (choices("base", name=FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
     return SearchSpace("small", (Site("h", 8),), families, (1, 3), (0.01, 0.03, 0.1))
 
 

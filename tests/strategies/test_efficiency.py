@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from evoact.genomes.genome import Site
-from evoact.genomes.space import BaseChoices, HullChoices, SearchSpace
+from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.strategies import create
 
 FUNCTIONS = ("relu", "sin", "tanh", "abs")
@@ -14,7 +14,7 @@ WIDE = (Site("h", 16), Site("g", 16))
 
 def loss(name, landscape, sites, networks, runs=6):
     """How far the truth of what is recommended lies below the optimum, mean over runs."""
-    families = (BaseChoices(FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
+    families = (choices("base", name=FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
     space = SearchSpace("s", sites, families, (1, 3), (0.003, 0.01, 0.03, 0.1))
     losses = []
     for seed in range(runs):

@@ -38,6 +38,7 @@ FUNCTIONS = {
 HULLS = {
     "convex": lambda w: torch.softmax(w, dim=-1),
     "affine": lambda w: w + (1 - w.sum(-1, keepdim=True)) / w.shape[-1],
+    "conic": F.softplus,
     "linear": lambda w: w,
 }
 

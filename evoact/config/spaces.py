@@ -1,0 +1,182 @@
+"""From the keys of a search space to the `SearchSpace`, and what can be wrong with them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from evoact.activations.base_functions import base_function
+from evoact.activations.curves import resolve
+from evoact.config.models import HullTypes, Space, Types
+from evoact.errors import UserError
+from evoact.genomes.expressions import canonical_name
+from evoact.genomes.families import Family, HullChoices, choices, smallest_hull
+from evoact.genomes.genome import (
+    ABSENT,
+    EXTRAPOLATIONS,
+    HULLS,
+    INTERPOLATIONS,
+    SHARING,
+    Site,
+    Tabulated,
+)
+from evoact.genomes.layers import LayerChoices
+from evoact.genomes.space import SearchSpace, log_grid
+from evoact.registry import unknown
+
+# Keys that list options under a plural name, and the fields they are options for.
+FIELD_OF = {"functions": "name", "bases": "base", "curves": "curve"}
+FUNCTION_KEYS = ("functions", "bases", "initial")
+WORDS = {
+    "kinds": HULLS,
+    "per": SHARING,
+    "interpolation": INTERPOLATIONS,
+    "extrapolation": EXTRAPOLATIONS,
+}
+
+
+def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
+    """The search space over a network's sites.
+
+    Raises:
+        UserError: if it cannot be met; what `space_problems` finds must have been mended.
+    """
+    rates = space.learning_rate
+    common = LayerChoices(
+        families(space.types, space.functions or ()), space.types_per_layer, space.least_width
+    )
+    overrides = [
+        (
+            site,
+            LayerChoices(
+                families(layer.types, space.functions or ()) if layer.types else common.families,
+                layer.types_per_layer or common.types_per_layer,
+                common.least_width if layer.least_width is None else layer.least_width,
+            ),
+        )
+        for site, layer in space.sites.items()
+    ]
+    return SearchSpace(
+        name=name,
+        sites=tuple(sites),
+        families=common.families,
+        types_per_layer=common.types_per_layer,
+        learning_rates=log_grid(rates.low, rates.high, rates.per_decade),
+        neurons_per_block=space.neurons_per_block,
+        least_width=common.least_width,
+        overrides=tuple(overrides),
+    )
+
+
+def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
+    """One family for each kind that `types` names; `functions` for what names none."""
+    result: dict[str, Family] = {}
+    singles: list[str] = []  # what hulls of one function are
+    for kind, section in types:
+        if section is None:
+            continue
+        if isinstance(section, HullTypes):
+            hull, singles = _hulls(section, functions)
+            result |= {kind: hull} if hull else {}
+            continue
+        options: dict[str, Sequence[Any]] = {
+            FIELD_OF.get(key, key): tuple(functions if value is None else value) for key, value in section
+        }
+        if "curve" in options:  # pinned here, so that the config, and each row, says what was trained
+            options["curve"] = [resolve(Tabulated(curve)).curve for curve in options["curve"]]
+        result[kind] = choices(kind, **options)
+    if singles:
+        own = result["base"].functions if "base" in result else ()
+        result = {"base": choices("base", name=tuple(dict.fromkeys((*own, *singles)))), **_but_base(result)}
+    return tuple(result.values())
+
+
+def _but_base(result: dict[str, Family]) -> dict[str, Family]:
+    return {kind: family for kind, family in result.items() if kind != "base"}
+
+
+def _hulls(section: HullTypes, functions: Sequence[str]) -> tuple[HullChoices | None, list[str]]:
+    """The hulls proper, and the functions that convex and affine hulls of one function equal."""
+    names = [canonical_name(name) for name in section.functions or functions]
+    kinds = tuple(k for k in section.kinds if max(section.sizes) >= smallest_hull(k))
+    smallest = min(map(smallest_hull, kinds), default=1)
+    sizes = tuple(size for size in section.sizes if size >= smallest)
+    single = 1 in section.sizes and any(smallest_hull(k) > 1 for k in section.kinds)
+    hulls = HullChoices(kinds, tuple(names), sizes, tuple(section.per)) if kinds else None
+    return hulls, names if single else []
+
+
+# --- what can be wrong ----------------------------------------------------------------------------
+
+
+def space_problems(space: Space) -> list[str]:
+    """Unknown names in a search space, and sizes that cannot be met."""
+    problems = list(_function_problems("space.functions", space.functions or []))
+    problems += _types_problems("space.types", space.types, space.functions or [])
+    problems += _range_problems("space.types_per_layer", space.types_per_layer)
+    for site, layer in space.sites.items():
+        if layer.types:
+            problems += _types_problems(f"space.sites.{site}.types", layer.types, space.functions or [])
+        if layer.types_per_layer:
+            problems += _range_problems(f"space.sites.{site}.types_per_layer", layer.types_per_layer)
+    rates = space.learning_rate
+    if rates.low > rates.high:
+        problems.append(f"space.learning_rate: expected low <= high, got {rates.low:g} > {rates.high:g}")
+    return problems
+
+
+def _range_problems(key: str, types: tuple[int, int]) -> Iterator[str]:
+    if types[0] > types[1]:
+        yield f"{key}: expected [least, most], got [{types[0]}, {types[1]}]"
+
+
+def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Iterator[str]:
+    if all(section is None for _, section in types):
+        kinds = ", ".join(Types.model_fields)
+        yield f"{where}: expected at least one of {kinds}, got a space that contains nothing"
+    for kind, section in types:
+        if section is None:
+            continue
+        for key, value in section:
+            path = f"{where}.{kind}.{key}"
+            if value is None and not functions:
+                yield f"{path}: expected a list of base functions here or in space.functions, got none"
+            elif value is not None:
+                yield from _option_problems(path, key, value)
+        if isinstance(section, HullTypes):
+            yield from _hull_problems(f"{where}.{kind}", section, functions)
+
+
+def _option_problems(path: str, key: str, values: Sequence[Any]) -> Iterator[str]:
+    """What is wrong with one list of options."""
+    if key in FUNCTION_KEYS:
+        yield from _function_problems(path, values)
+        return
+    if key in WORDS:
+        yield from (f"{path}: {unknown('name', v, WORDS[key])}" for v in values if v not in WORDS[key])
+    if key == "curves":
+        yield from _sentences(path, (lambda v=v: resolve(Tabulated(v)) for v in values))
+    yield from (f"{path}: {v!r} stands there twice" for v in sorted(set(values)) if values.count(v) > 1)
+
+
+def _function_problems(path: str, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if name == ABSENT:
+            yield f"{path}: {ABSENT!r} is no function; space.least_width says how many neurons may be absent"
+    yield from _sentences(path, (lambda n=n: base_function(n) for n in names))
+    spelled = [canonical_name(name) for name in names]
+    yield from (f"{path}: {n!r} stands there twice" for n in sorted(set(spelled)) if spelled.count(n) > 1)
+
+
+def _hull_problems(path: str, section: HullTypes, functions: Sequence[str]) -> Iterator[str]:
+    available = len(set(map(canonical_name, section.functions or functions)))
+    if available and max(section.sizes) > available:
+        yield (
+            f"{path}.sizes: expected at most {available}, the number of functions, got {max(section.sizes)}"
+        )
+
+
+def _sentences(path: str, makers: Iterable[Any]) -> Iterator[str]:
+    for make in makers:
+        try:
+            make()
+        except UserError as error:
+            yield f"{path}: {error}"

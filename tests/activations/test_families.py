@@ -1,0 +1,207 @@
+"""One suite over the table of families: what training relies on, whatever the family."""
+
+import numpy as np
+import pytest
+import torch
+
+from evoact.activations.curves import Curve, save_curve
+from evoact.activations.families import FAMILIES
+from evoact.errors import UserError
+from evoact.genomes.activation import FIELDS, KINDS, from_json, to_json
+from evoact.genomes.genome import (
+    Hull,
+    LpPool,
+    Maxout,
+    NetworkInNetwork,
+    PiecewiseLinear,
+    PReLU,
+    ProbabilisticMaxout,
+    Rational,
+    Scaled,
+    Subnetwork,
+    Tabulated,
+    pieces,
+)
+
+EXAMPLES = [
+    Hull("convex", ("relu", "sin", "tanh"), "neuron"),
+    Hull("affine", ("identity", "sin(2*x)")),
+    Hull("conic", ("sigmoid", "tanh")),
+    Hull("linear", ("cos", "gaussian")),
+    Subnetwork("sin", 5),
+    Scaled("tanh"),
+    Scaled("normalised(gelu)", "neuron"),
+    PReLU(),
+    PReLU("neuron"),
+    PiecewiseLinear(3),
+    PiecewiseLinear(1, "layer"),
+    Rational(),
+    Rational(3, 2, "neuron", "tanh"),
+    Tabulated("bend"),
+    Tabulated("bend", "cubic", "linear"),
+    Tabulated("bend", "cubic", "constant"),
+    Maxout(3),
+    ProbabilisticMaxout(3),
+    ProbabilisticMaxout(2, 4.0),
+    LpPool(2),
+    LpPool(4, "neuron"),
+    NetworkInNetwork(3, "tanh"),
+]
+SMOOTH = [
+    a
+    for a in EXAMPLES
+    if a.kind in ("hull", "subnetwork", "scaled", "network_in_network", "lp_pool", "probabilistic_maxout")
+    and "relu" not in a.label
+]
+EVERY = pytest.mark.parametrize("activation", EXAMPLES, ids=lambda a: a.label)
+NEURONS = 5
+
+
+@pytest.fixture(autouse=True)
+def curve(tmp_path, monkeypatch):
+    """`bend`: a sine on an uneven grid."""
+    monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
+    grid = np.sort(np.random.default_rng(0).uniform(-3, 3, 20))
+    save_curve(tmp_path / "bend", Curve(grid, np.sin(grid)))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def parameters_of(activation, sets, dtype=torch.float64):
+    """The start of each set, moved a little, so that nothing is at a special place."""
+    family = FAMILIES[activation.kind]
+    one = family.parameter_count(activation, 1)
+    start = torch.stack([family.initial_parameters(activation, 1, generator(i)) for i in range(sets)])
+    assert start.shape == (sets, one)
+    return (start + 0.05 * torch.randn(start.shape, generator=generator(9), dtype=torch.float64)).to(dtype)
+
+
+def inputs_of(activation, sets, elements, dtype=torch.float64):
+    shape = (sets, pieces(activation), elements)
+    return 2 * torch.randn(shape, generator=generator(3), dtype=torch.float64).to(dtype)
+
+
+def uniform(template):
+    return torch.rand(template.shape, generator=generator(4), dtype=template.dtype)
+
+
+def test_every_kind_but_base_is_in_the_table_and_here():
+    assert set(FAMILIES) == set(KINDS) - {"base"} == {a.kind for a in EXAMPLES}
+
+
+@EVERY
+def test_count_is_the_length_of_the_start(activation):
+    family = FAMILIES[activation.kind]
+    start = family.initial_parameters(activation, NEURONS, generator())
+    assert start.dtype == torch.float64
+    assert start.shape == (family.parameter_count(activation, NEURONS),)
+    per_neuron = "per" in FIELDS[activation.kind] and activation.per == "neuron"
+    assert len(start) == (NEURONS if per_neuron else 1) * family.parameter_count(activation, 1)
+    assert torch.equal(start, family.initial_parameters(activation, NEURONS, generator()))
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("noise", [None, uniform])
+def test_shape_and_dtype(activation, dtype, noise):
+    x, parameters = inputs_of(activation, 2, 7, dtype), parameters_of(activation, 2, dtype)
+    y = FAMILIES[activation.kind].evaluate(activation, x, parameters, noise)
+    assert (y.shape, y.dtype) == ((2, 7), dtype)
+
+
+@EVERY
+@pytest.mark.parametrize("noise", [None, uniform])
+def test_gradients(activation, noise):
+    x = inputs_of(activation, 2, 4).requires_grad_()
+    parameters = parameters_of(activation, 2).requires_grad_()
+    evaluate = FAMILIES[activation.kind].evaluate
+    assert torch.autograd.gradcheck(lambda x, p: evaluate(activation, x, p, noise), (x, parameters))
+
+
+@pytest.mark.parametrize("activation", SMOOTH, ids=lambda a: a.label)
+def test_second_derivatives(activation):
+    x = inputs_of(activation, 2, 3).requires_grad_()
+    parameters = parameters_of(activation, 2).requires_grad_()
+    evaluate = FAMILIES[activation.kind].evaluate
+    assert torch.autograd.gradgradcheck(lambda x, p: evaluate(activation, x, p, None), (x, parameters))
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_at_extremes(activation, dtype):
+    ends = torch.tensor([-1e4, -90.0, -1.0, 0.0, 1.0, 90.0, 1e4], dtype=dtype)
+    x = ends.expand(1, pieces(activation), len(ends)).clone().requires_grad_()
+    parameters = parameters_of(activation, 1, dtype).requires_grad_()
+    y = FAMILIES[activation.kind].evaluate(activation, x, parameters, None)
+    assert y.isfinite().all()
+    for gradient in torch.autograd.grad(y.sum(), (x, parameters), materialize_grads=True):
+        assert gradient.isfinite().all()
+
+
+@EVERY
+def test_nan_stays_nan(activation):
+    x = torch.full((1, pieces(activation), 2), float("nan"))
+    y = FAMILIES[activation.kind].evaluate(activation, x, parameters_of(activation, 1, torch.float32), None)
+    assert y.isnan().all()
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("elements", [1, 7, 33, 500])
+@pytest.mark.parametrize("noise", [None, uniform])
+def test_a_set_does_not_depend_on_its_neighbours(activation, dtype, elements, noise):
+    """Bit by bit: values, input gradients and parameter gradients, alone and among others."""
+    sets = 6
+    x, parameters = inputs_of(activation, sets, elements, dtype), parameters_of(activation, sets, dtype)
+    u = uniform(x[:, 0])
+
+    def outcome(own):
+        z, p = x[own].clone().requires_grad_(), parameters[own].clone().requires_grad_()
+        draws = None if noise is None else lambda template: u[own]
+        y = FAMILIES[activation.kind].evaluate(activation, z, p, draws)
+        return y, *torch.autograd.grad((y * y).sum(), (z, p), materialize_grads=True)
+
+    together = outcome(slice(0, sets))
+    for own in (slice(0, 1), slice(2, 3), slice(3, 6)):
+        for alone, among in zip(outcome(own), together, strict=True):
+            assert torch.equal(alone, among[own])
+
+
+@EVERY
+def test_an_element_does_not_depend_on_its_place(activation):
+    x, parameters = inputs_of(activation, 2, 300, torch.float32), parameters_of(activation, 2, torch.float32)
+    evaluate = FAMILIES[activation.kind].evaluate
+    whole = evaluate(activation, x, parameters, None)
+    for start, length in [(0, 1), (3, 33), (17, 101), (299, 1)]:
+        part = x[:, :, start : start + length].clone()
+        assert torch.equal(evaluate(activation, part, parameters, None), whole[:, start : start + length])
+
+
+@EVERY
+def test_json_gives_it_back(activation):
+    assert from_json(to_json(activation)) == activation
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Hull("convex", ()), "at least one base function, got none"),
+        (lambda: Hull("round", ("relu",)), "unknown hull.hull 'round'"),
+        (lambda: Maxout(0), "expected maxout.pieces to be at least 1, got 0"),
+        (lambda: PiecewiseLinear(True), "at least 1, got True"),
+        (lambda: PReLU("layers"), "did you mean 'layer'"),
+        (lambda: ProbabilisticMaxout(2, float("nan")), "sharpness to be a number above 0, got nan"),
+        (lambda: Tabulated("c", "quadratic"), "unknown tabulated.interpolation 'quadratic'"),
+        (lambda: from_json({"kind": "maxout"}), "expected an activation of kind 'maxout'"),
+        (lambda: from_json({"kind": "maxuot"}), "did you mean 'maxout'"),
+    ],
+)
+def test_wrong_activations(make, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make()
+
+
+def test_labels_tell_activations_apart():
+    assert len({a.label for a in EXAMPLES}) == len(EXAMPLES)
