@@ -482,7 +482,7 @@ def test_functions_of_a_type_default_to_those_of_the_space(tiny):
     ).space
     assert space.layers[0].offers(Base("abs"))
     with pytest.raises(UserError):
-        space.family_of(Base("relu"))
+        space.layers[0].family_of(Base("relu"))
 
 
 def test_arrays_file(tiny, tmp_path):

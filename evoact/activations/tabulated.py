@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.curves import check_points, load_curve
+from evoact.activations.curves import check_points, load_curve, resolve
 from evoact.activations.sharing import Noise
 from evoact.genomes.genome import Tabulated
 
@@ -22,7 +22,6 @@ def initial_parameters(activation: Tabulated, neurons: int, generator: torch.Gen
     return torch.empty(0, dtype=torch.float64)
 
 
-@lru_cache(maxsize=256)
 def polynomials(activation: Tabulated) -> tuple[np.ndarray, np.ndarray]:
     """The inner borders of the intervals [n], and each interval's origin and coefficients [n + 1, 5].
 
@@ -56,7 +55,7 @@ def polynomials(activation: Tabulated) -> tuple[np.ndarray, np.ndarray]:
 def _tensors(activation: Tabulated, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     borders, rows = polynomials(activation)
     return (
-        torch.as_tensor(borders, dtype=dtype, device=device),
+        torch.as_tensor(borders.copy(), dtype=dtype, device=device),
         torch.as_tensor(rows.T.copy(), dtype=dtype, device=device),
     )
 
@@ -64,7 +63,9 @@ def _tensors(activation: Tabulated, dtype: torch.dtype, device: torch.device) ->
 def evaluate(activation: Tabulated, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """The interpolated curve; shapes as `families.Family` has them."""
     z = x[:, 0]
-    borders, (origin, c0, c1, c2, c3) = _tensors(activation, z.dtype, z.device)
+    # A name alone may stand for another file tomorrow, so only pinned curves are remembered as they are.
+    pinned = activation if "@" in activation.curve else resolve(activation)
+    borders, (origin, c0, c1, c2, c3) = _tensors(pinned, z.dtype, z.device)
     interval = torch.bucketize(z.detach().contiguous(), borders, right=True)
     d = z - origin[interval]
     if activation.interpolation == "linear":

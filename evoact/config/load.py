@@ -11,7 +11,7 @@ from evoact.config.experiment import Experiment
 from evoact.config.models import Config, Space
 from evoact.config.problems import problems_of
 from evoact.config.sentences import STAND_INS, mended, sentences
-from evoact.config.spaces import space_problems
+from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
 
@@ -61,7 +61,7 @@ def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> E
         found += problems_of(config, found)
     if config is None or found:
         raise ConfigError(source, found)
-    return Experiment(config)
+    return Experiment(config.model_copy(update={"space": pinned(config.space)}))
 
 
 def _inline_space(data: dict[str, Any], beside: Path) -> list[str]:

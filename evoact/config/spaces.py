@@ -80,8 +80,6 @@ def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
         options: dict[str, Sequence[Any]] = {
             FIELD_OF.get(key, key): tuple(functions if value is None else value) for key, value in section
         }
-        if "curve" in options:  # pinned here, so that the config, and each row, says what was trained
-            options["curve"] = [resolve(Tabulated(curve)).curve for curve in options["curve"]]
         result[kind] = choices(kind, **options)
     if singles:
         own = result["base"].functions if "base" in result else ()
@@ -102,6 +100,22 @@ def _hulls(section: HullTypes, functions: Sequence[str]) -> tuple[HullChoices | 
     single = 1 in section.sizes and any(smallest_hull(k) > 1 for k in section.kinds)
     hulls = HullChoices(kinds, tuple(names), sizes, tuple(section.per)) if kinds else None
     return hulls, names if single else []
+
+
+def pinned(space: Space) -> Space:
+    """The space with each curve as `name@digest`, so that a resolved config says what was trained."""
+    layers = {
+        site: layer.model_copy(update={"types": _pinned_types(layer.types)})
+        for site, layer in space.sites.items()
+    }
+    return space.model_copy(update={"types": _pinned_types(space.types), "sites": layers})
+
+
+def _pinned_types(types: Types | None) -> Types | None:
+    if types is None or types.tabulated is None:
+        return types
+    curves = [resolve(Tabulated(curve)).curve for curve in types.tabulated.curves]
+    return types.model_copy(update={"tabulated": types.tabulated.model_copy(update={"curves": curves})})
 
 
 # --- what can be wrong ----------------------------------------------------------------------------
