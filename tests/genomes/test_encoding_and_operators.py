@@ -1,6 +1,7 @@
 """Properties that hold for every genome: the encoding gives it back, operators stay in the space."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,13 +10,25 @@ from hypothesis import strategies as st
 from evoact.errors import UserError
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
 from evoact.genomes.genome import Base, Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
-from evoact.genomes.operators import MUTATIONS, aligned, build, layers_from, layers_of, step_learning_rate
-from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.genomes.operators import (
+    MUTATIONS,
+    WIDTH_MUTATIONS,
+    adopted,
+    aligned,
+    build,
+    layers_from,
+    layers_of,
+    mutations,
+    step_learning_rate,
+)
+from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, SearchSpace, choices
 
 FAMILIES = (
     choices("base", name=("relu", "sin", "tanh")),
     HullChoices(("convex", "linear"), ("relu", "sin", "tanh", "abs"), (2, 3), ("layer", "neuron")),
     choices("subnetwork", base=("relu", "sin"), hidden=(3, 5)),
+    choices("rational", per=("layer", "neuron"), initial=("tanh", "2*sin(3*x)")),
+    choices("maxout", pieces=(2, 3)),
 )
 SITES = {
     "free": (Site("h", 7), Site("g", 10)),
@@ -23,14 +36,20 @@ SITES = {
     "stream": (Site("h", 7, "stream:a"), Site("k", 6), Site("g", 7, "stream:a")),
 }
 
+OWN = LayerChoices(
+    (HullChoices(("affine", "conic"), ("identity", "sin", "cos"), (1, 2)), choices("prelu")), (1, 2), 0.5
+)
+
 spaces = st.builds(
     SearchSpace,
     name=st.just("any"),
     sites=st.sampled_from(list(SITES.values())),
-    families=st.sampled_from([FAMILIES, FAMILIES[:1], FAMILIES[1:2], FAMILIES[::2]]),
+    families=st.sampled_from([FAMILIES, FAMILIES[:1], FAMILIES[1:2], FAMILIES[::2], FAMILIES[2:]]),
     types_per_layer=st.sampled_from([(1, 1), (1, 3), (2, 3), (3, 3)]),
     learning_rates=st.sampled_from([(0.01,), (0.01, 0.03, 0.1)]),
     neurons_per_block=st.sampled_from([1, 2]),
+    least_width=st.sampled_from([1.0, 0.6, 0.01]),
+    overrides=st.sampled_from([(), (("h", OWN),)]),
 )
 draws = st.integers(0, 2**32).map(random.Random)
 quick = settings(max_examples=60, deadline=None)
@@ -72,7 +91,7 @@ def test_canonical_form_forgets_the_order_of_exchangeable_neurons(space, draw):
 
 
 @quick
-@given(spaces, draws, st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=4))
+@given(spaces, draws, st.lists(st.sampled_from(MUTATIONS + WIDTH_MUTATIONS), min_size=1, max_size=4))
 def test_mutants_stay_in_the_space(space, draw, mutations):
     genome = space.sample(draw)
     before = dumps(genome)
@@ -95,9 +114,35 @@ def test_any_exchange_of_rows_is_repaired_into_the_space(space, draw):
     assert space.objection(child) == ""
 
 
-@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda m: m.__name__)
+def test_mutations_of_width_where_width_varies():
+    narrow = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), least_width=0.5)
+    assert mutations(narrow) == MUTATIONS + WIDTH_MUTATIONS
+    assert mutations(SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,))) == MUTATIONS
+
+
+@quick
+@given(spaces, draws)
+def test_absent_neurons_everywhere_are_repaired_into_the_space(space, draw):
+    layers = [[NOBODY] * len(space.block_widths(site)) for site in space.sites]
+    for mutate in draw.sample(MUTATIONS + WIDTH_MUTATIONS, 2):
+        mutate(space, layers, draw)
+    assert space.objection(build(space, layers, 0.01, draw)) == ""
+
+
+@quick
+@given(spaces, spaces, draws)
+def test_a_genome_of_one_space_is_adopted_by_another(first, second, draw):
+    other = replace(
+        first, families=second.families, overrides=second.overrides, least_width=second.least_width
+    )
+    child = adopted(other, first.sample(draw), draw)
+    assert other.objection(child) == ""
+    assert adopted(other, child, draw) == child
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS + WIDTH_MUTATIONS, ids=lambda m: m.__name__)
 def test_every_mutation_changes_something(mutate):
-    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,))
+    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), least_width=0.2)
     changed = 0
     for i in range(50):
         draw = random.Random(i)

@@ -18,15 +18,22 @@ from evoact.genomes.genome import (
     canonical,
     homogeneous,
 )
-from evoact.genomes.space import HullChoices, SearchSpace, choices, log_grid
+from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, SearchSpace, choices, log_grid
 
 ABC = choices("base", name=("relu", "sin", "tanh"))
 HULLS = HullChoices(("convex", "linear"), ("relu", "sin", "tanh"), (2, 3), ("layer", "neuron"))
+UNITS = choices("rational", numerator=(3, 5), denominator=(2,), initial=("tanh", "relu"))
 NETS = choices("subnetwork", base=("relu", "sin"), hidden=(3, 5))
 
 
-def space(*sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1) -> SearchSpace:
-    return SearchSpace("test", sites, families, types, rates, block)
+OUTPUT = LayerChoices((choices("base", name=("identity", "sin")),), (1, 1))
+NARROW = LayerChoices((ABC,), (1, 2), 0.5)
+
+
+def space(
+    *sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1, width=1.0, own=()
+) -> SearchSpace:
+    return SearchSpace("test", sites, families, types, rates, block, width, own)
 
 
 SPACES = {
@@ -38,6 +45,23 @@ SPACES = {
     "stream": space(Site("h", 3, "stream:a"), Site("k", 3), Site("g", 3, "stream:a"), types=(1, 2)),
     "stream in blocks": space(Site("h", 5, "stream:a"), Site("g", 5, "stream:a"), types=(2, 2), block=2),
     "hulls": space(Site("h", 3), families=(HULLS,), types=(1, 2)),
+    "widths": space(Site("h", 5), width=0.3),
+    "widths in blocks": space(Site("h", 9), types=(2, 3), block=2, width=0.5),
+    "widths of free sites": space(Site("h", 4), Site("k", 3, "none"), types=(1, 2), width=0.5),
+    "own choices": space(
+        Site("h", 3), Site("g", 4), Site("out", 2, "none"), own=(("out", OUTPUT), ("g", NARROW)), types=(1, 2)
+    ),
+    "many kinds": space(
+        Site("h", 3),
+        families=(
+            ABC,
+            HULLS,
+            choices("prelu", per=("layer", "neuron")),
+            choices("maxout", pieces=(2, 3)),
+            UNITS,
+        ),
+        types=(1, 3),
+    ),
     "mixed": space(Site("h", 3), families=(ABC, HULLS, NETS), types=(1, 2)),
 }
 
@@ -49,19 +73,36 @@ def any_space(request) -> SearchSpace:
 
 def everything(s: SearchSpace) -> set[Genome]:
     """Every genome by brute force: all vectors of block activations, all learning rates."""
-    activations = [Base(f) for f in ABC.functions]
-    layers = [
-        [
-            row
-            for row in itertools.product(activations, repeat=len(s.block_widths(site)))
-            if s.types_per_layer[0] <= len(set(row)) <= min(s.types_per_layer[1], len(activations))
-        ]
-        for site in s.sites
-    ]
+    layers = []
+    for i, (site, layer) in enumerate(zip(s.sites, s.layers, strict=True)):
+        activations = [Base(f) for f in layer.families[0].functions]
+        rows = itertools.product([*activations, NOBODY], repeat=len(s.block_widths(site)))
+        least, most = layer.types_per_layer
+        layers.append(
+            [
+                row
+                for row in rows
+                if row.count(NOBODY) <= s.most_absent(i) and least <= len(set(row) - {NOBODY}) <= most
+            ]
+        )
     return {s.assemble(blocks, rate) for blocks in itertools.product(*layers) for rate in s.learning_rates}
 
 
-@pytest.mark.parametrize("name", ["free", "blocks", "two layers", "at least two", "none", "stream in blocks"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "free",
+        "blocks",
+        "two layers",
+        "at least two",
+        "none",
+        "stream in blocks",
+        "widths",
+        "widths in blocks",
+        "widths of free sites",
+        "own choices",
+    ],
+)
 def test_size_is_the_number_of_distinct_genomes(name):
     genomes = everything(SPACES[name])
     assert len(genomes) == SPACES[name].size()
@@ -90,6 +131,54 @@ def test_samples_reach_everything():
     s = SPACES["blocks"]
     draw = random.Random(0)
     assert len({s.sample(draw) for _ in range(3000)}) == s.size()
+
+
+@pytest.mark.parametrize("name", ["widths", "widths in blocks", "own choices"])
+def test_samples_reach_every_width(name):
+    s = SPACES[name]
+    draw = random.Random(0)
+    assert len({s.sample(draw) for _ in range(20_000)}) > 0.95 * s.size()
+
+
+def test_absent_neurons():
+    s = SPACES["widths"]
+    genome = SiteGenome("h", (NOBODY, Base("tanh")), (0, 1, 0, 0, 1))
+    rate = (("learning_rate", 0.01),)
+    made = canonical(Genome((genome,), rate), s.sites)
+    assert made.label == "2 tanh + 3 absent"
+    assert not made.heterogeneous
+    assert s.contains(made)
+    fewer = Genome((SiteGenome("h", (Base("tanh"), NOBODY), (0, 1, 1, 1, 1)),), rate)
+    assert "at most 3 absent blocks at 'h', got 4" in s.objection(fewer)
+    assert "at most 0 absent blocks" in SPACES["at least two"].objection(
+        Genome((SiteGenome("h", (Base("sin"), Base("tanh"), NOBODY), (0, 0, 1, 1, 2)),), rate)
+    )
+    assert s.varies_width
+    assert not SPACES["free"].varies_width
+
+
+def test_at_least_one_neuron_of_each_type_is_present():
+    s = space(Site("h", 6), types=(2, 3), width=0.01)
+    assert s.most_absent(0) == 4
+    assert (
+        min(
+            6 - dict(zip(g.sites[0].types, g.sites[0].counts(), strict=True)).get(NOBODY, 0)
+            for g in (s.sample(random.Random(i)) for i in range(100))
+        )
+        == 2
+    )
+
+
+def test_the_ordinary_network_of_a_space_with_own_choices():
+    genome = SPACES["own choices"].homogeneous(Base("tanh"), 0.1)
+    assert genome.label == "3 tanh | 4 relu | 2 identity"
+    assert SPACES["own choices"].contains(genome)
+
+
+def test_restricting_leaves_own_choices_alone():
+    narrow = SPACES["own choices"].restrict(functions=("sin",))
+    assert narrow.overrides == SPACES["own choices"].overrides
+    assert narrow.functions == ("sin",)
 
 
 def test_samples_are_stratified_over_counts():
@@ -146,7 +235,10 @@ def test_restrict_to_functions():
         SPACES["hulls"].restrict(functions=("sin",))
 
 
-@pytest.mark.parametrize("family", [ABC, HULLS, NETS], ids=lambda f: type(f).__name__)
+SINGLE = HullChoices(("convex", "conic"), ("relu", "sin"), (1, 2))
+
+
+@pytest.mark.parametrize("family", [ABC, HULLS, NETS, UNITS, SINGLE], ids=lambda f: f.kind)
 def test_families_keep_to_themselves(family):
     draw = random.Random(0)
     seen = set()
@@ -183,6 +275,10 @@ def test_a_family_of_one_has_no_neighbour():
         ({"rates": (0.1, math.nan)}, "learning rates above 0"),
         ({"rates": (0.1, 0.01)}, "ascending"),
         ({"block": 0}, "neurons_per_block"),
+        ({"width": 0.0}, "least_width above 0"),
+        ({"width": 1.5}, "least_width above 0 and at most 1, got 1.5"),
+        ({"own": (("out", OUTPUT),)}, "unknown site 'out'"),
+        ({"own": (("h", LayerChoices((ABC,), (4, 5))),)}, "at least 4 activations .* at site 'h'"),
     ],
 )
 def test_a_wrong_space_says_what_is_wrong(changes, message):
@@ -218,7 +314,14 @@ def test_all_problems_are_reported_at_once():
         (lambda: HullChoices(("round",), ("relu", "sin"), (2,)), "Known: affine, conic, convex, linear"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (1, 2)), "sizes from 2 to 2"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (3,)), "sizes from 2 to 2"),
+        (lambda: HullChoices(("convex", "conic"), ("relu", "sin"), (1,)), "size of at least 2 for convex"),
         (lambda: choices("subnetwork", base=("relu",), hidden=(0,)), "at least 1"),
+        (lambda: choices("subnetwork", base=("relu",)), "options for subnetwork.hidden, got none"),
+        (lambda: choices("prelu", par=("layer",)), "unknown field of prelu 'par'; did you mean 'per'"),
+        (lambda: choices("prelu", per=("layers",)), "did you mean 'layer'"),
+        (lambda: choices("preluu"), "unknown activation kind 'preluu'; did you mean 'prelu'"),
+        (lambda: choices("base", name=("relu", "1*relu(x)")), "no repeated"),
+        (lambda: choices("base", name=("relu", "absent")), "got 'absent'; least_width"),
     ],
 )
 def test_wrong_families(make, message):
