@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
+from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import experiment, load, load_space
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.genome import Base
+from evoact.genomes.genome import KINDS, Base, Hull
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -97,6 +98,64 @@ ONE_MISTAKE = {
     "empty space": (
         {"space__types": {}},
         "space.types: expected at least one of base, hull, subnetwork, ",
+    ),
+    "wrong expression": (
+        {"space__functions": ["relu", "0*sin(x)"]},
+        "space.functions: expected factors other than 0, from 0.0001 to 10000 in magnitude, got '0'",
+    ),
+    "one function in two spellings": (
+        {"space__functions": ["sin", "relu", "1.0*sin(x)"]},
+        "space.functions: 'sin' stands there twice",
+    ),
+    "absent as a function": (
+        {"space__functions": ["sin", "relu", "absent"]},
+        "space.functions: 'absent' is no function; space.least_width says",
+    ),
+    "normalised constant": (
+        {"space__types__base__functions": ["relu", "normalised(zero)"]},
+        "space.types.base.functions: expected a function that varies under a Gaussian input",
+    ),
+    "no functions anywhere": (
+        {"space__functions": None, "space__types": {"scaled": {}}},
+        "space.types.scaled.bases: expected a list of base functions here or in space.functions, got none",
+    ),
+    "unknown sharing of a unit": (
+        {"space__types__prelu": {"per": ["channel"]}},
+        "space.types.prelu.per: unknown name 'channel'",
+    ),
+    "unknown start": (
+        {"space__types__rational": {"initial": ["leaky"]}},
+        "space.types.rational.initial: unknown base function 'leaky'; did you mean 'leaky_relu'?",
+    ),
+    "no pieces": (
+        {"space__types__maxout": {"pieces": [0]}},
+        "space.types.maxout.pieces.0: expected more than 0, got 0",
+    ),
+    "unknown curve": (
+        {"space__types__tabulated": {"curves": ["bend"]}},
+        "space.types.tabulated.curves: unknown curve 'bend'; looked in 'curves'",
+    ),
+    "unknown kind": (
+        {"space__types__prelus": {}},
+        "space.types.prelus: unknown key; did you mean 'prelu'?",
+    ),
+    "no width": ({"space__least_width": 0.0}, "space.least_width: expected more than 0, got 0.0"),
+    "too wide": ({"space__least_width": 2.0}, "space.least_width: expected at most 1, got 2.0"),
+    "unknown site": (
+        {"space__sites": {"hiden0": {"types_per_layer": [1, 1]}}},
+        "space: unknown site 'hiden0'; did you mean 'hidden0'?",
+    ),
+    "unknown key of a site": (
+        {"space__sites": {"hidden0": {"typs": {}}}},
+        "space.sites.hidden0.typs: unknown key; did you mean 'types'?",
+    ),
+    "unknown function of a site": (
+        {"space__sites": {"hidden0": {"types": {"base": {"functions": ["tahn"]}}}}},
+        "space.sites.hidden0.types.base.functions: unknown base function 'tahn'; did you mean 'tanh'?",
+    ),
+    "least above most at a site": (
+        {"space__sites": {"hidden0": {"types_per_layer": [2, 1]}}},
+        "space.sites.hidden0.types_per_layer: expected [least, most], got [2, 1]",
     ),
     "no functions": ({"space__functions": []}, "space.functions: expected a list of at least 1, got 0"),
     "hull larger than its functions": (
@@ -410,7 +469,7 @@ def test_the_configs_of_the_repository(path):
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda p: p.stem)
 def test_the_search_spaces_of_the_repository(path):
-    assert load_space(path).functions
+    assert load_space(path).types
 
 
 def test_wrong_search_space_file(tmp_path):
@@ -483,6 +542,66 @@ def test_functions_of_a_type_default_to_those_of_the_space(tiny):
     assert space.layers[0].offers(Base("abs"))
     with pytest.raises(UserError):
         space.layers[0].family_of(Base("relu"))
+
+
+def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
+    save_curve(tmp_path / "bend", Curve([0, 1, 2, 3], [0, 1, 0, 1]))
+    types = {
+        "base": {},
+        "hull": {"kinds": ["conic"], "sizes": [1, 2]},
+        "subnetwork": {"bases": ["sin(2*x)"]},
+        "scaled": {"per": ["layer", "neuron"]},
+        "prelu": {},
+        "piecewise_linear": {"hinges": [1, 2]},
+        "rational": {"initial": ["tanh", "relu"]},
+        "tabulated": {"curves": ["bend"], "interpolation": ["linear", "cubic"]},
+        "maxout": {},
+        "probabilistic_maxout": {"sharpness": [1.0, 2.0]},
+        "lp_pool": {"pieces": [2, 4]},
+        "network_in_network": {"bases": ["relu"]},
+    }
+    made = experiment(tiny(space__types=types, space__least_width=0.5))
+    (layer,) = made.space.layers
+    assert [family.kind for family in layer.families] == list(KINDS)
+    assert [family.size() for family in layer.families] == [3, 6, 1, 6, 1, 2, 2, 2, 1, 2, 2, 1]
+    assert made.space.most_absent(0) == 4
+    assert made.config.space.types.tabulated.curves == [f"bend@{load_curve('bend').digest}"]
+    again = experiment(yaml.safe_load(made.to_yaml()))
+    assert again == made
+    assert again.space == made.space
+    save_curve(tmp_path / "bend", Curve([0, 1], [0, 1]))
+    with pytest.raises(ConfigError, match="it was overwritten since"):
+        experiment(yaml.safe_load(made.to_yaml()))
+
+
+def test_a_site_of_its_own(tiny):
+    own = {"types": {"hull": {"kinds": ["linear"], "functions": ["sin", "cos"]}}, "types_per_layer": [1, 1]}
+    made = experiment(tiny(network__hidden=[8, 4], space__sites={"hidden1": own}))
+    first, second = made.space.layers
+    assert first.offers(Base("relu"))
+    assert (second.activations, second.types_per_layer) == (1, (1, 1))
+    assert second.offers(Hull("linear", ("cos", "sin")))
+    partly = experiment(tiny(network__hidden=[8, 4], space__sites={"hidden1": {"least_width": 0.25}}))
+    assert [partly.space.most_absent(i) for i in (0, 1)] == [0, 3]
+    assert partly.space.layers[1].families == partly.space.families
+
+
+def test_hulls_of_one_function_are_base_functions(tiny):
+    made = experiment(tiny(space__types={"hull": {"kinds": ["convex", "linear"], "sizes": [1, 2]}})).space
+    assert made.layers[0].offers(Base("relu"))
+    assert made.layers[0].offers(Hull("linear", ("relu",)))
+    assert made.layers[0].activations == 3 + 3 + (3 + 3)
+    only = experiment(tiny(space__types={"hull": {"kinds": ["affine"], "sizes": [1]}})).space
+    assert [family.kind for family in only.families] == ["base"]
+
+
+def test_functions_need_not_be_named_where_none_is_needed(tiny):
+    data = tiny(space__types={"prelu": {"per": ["layer", "neuron"]}})
+    del data["space"]["functions"]
+    made = experiment(data)
+    assert made.space.functions == ()
+    assert made.baseline_networks == 0
 
 
 def test_arrays_file(tiny, tmp_path):

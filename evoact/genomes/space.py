@@ -83,9 +83,18 @@ class SearchSpace:
 
     @cached_property
     def flavours(self) -> tuple[str, ...]:
-        """What `restrict` narrows to: base, a hull kind, subnetwork, and `mixed` where there are several."""
-        names = tuple(name for family in self.families for name in family.flavours)
-        return (*names, MIXED) if len(names) > 1 else names
+        """What `restrict` narrows to: a kind, for hulls one of theirs, and `mixed` where there are several.
+
+        A kind of which there are fewer activations than a layer must have types is none.
+        """
+
+        def activations(flavour: str) -> int:
+            narrowed = (family.restrict(family.functions, flavour) for family in self.families)
+            return sum(family.size() for family in narrowed if family is not None)
+
+        every = tuple(name for family in self.families for name in family.flavours)
+        enough = tuple(name for name in every if activations(name) >= self.types_per_layer[0])
+        return enough if len(every) == len(enough) == 1 else (*enough, MIXED)
 
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:

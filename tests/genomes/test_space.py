@@ -227,6 +227,13 @@ def test_restrict_narrows_to_a_subspace(any_space):
     assert any_space.restrict() == any_space
 
 
+def test_a_flavour_must_offer_enough_types():
+    families = (ABC, choices("prelu"), HullChoices(("convex", "affine"), ("relu", "sin"), (2,)))
+    assert space(Site("h", 4), families=families).flavours == ("base", "prelu", "convex", "affine", "mixed")
+    assert space(Site("h", 4), families=families, types=(2, 3)).flavours == ("base", "mixed")
+    assert space(Site("h", 4), families=families[1:], types=(2, 3)).flavours == ("mixed",)
+
+
 def test_restrict_to_functions():
     narrow = SPACES["mixed"].restrict(functions=("sin", "tanh"))
     assert narrow.functions == ("sin", "tanh")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from evoact.genomes.genome import Base, Genome, Hull, Site
-from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.genomes.space import HullChoices, LayerChoices, SearchSpace, choices
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import generator
 
@@ -16,6 +16,22 @@ FUNCTIONS = ("relu", "sin", "tanh", "abs")
 def small_space() -> SearchSpace:
     families = (choices("base", name=FUNCTIONS), HullChoices(("convex",), FUNCTIONS, (2,)))
     return SearchSpace("small", (Site("h", 8),), families, (1, 3), (0.01, 0.03, 0.1))
+
+
+def rich_space() -> SearchSpace:
+    """Every kind of choice: many families, widths, blocks with a smaller last one, a site of its own."""
+    families = (
+        choices("base", name=FUNCTIONS),
+        HullChoices(("affine", "conic"), FUNCTIONS, (1, 2), ("layer", "neuron")),
+        choices("prelu", per=("layer", "neuron")),
+        choices("rational", numerator=(3, 5), per=("layer", "neuron")),
+        choices("lp_pool", pieces=(2, 3)),
+    )
+    output = LayerChoices((HullChoices(("linear",), ("identity", "cos"), (1, 2)),), (1, 1))
+    sites = (Site("h", 9), Site("g", 5, "stream:a"), Site("k", 5, "stream:a"), Site("output", 3, "none"))
+    return SearchSpace(
+        "rich", sites, families, (1, 3), (0.01, 0.1), 2, least_width=0.4, overrides=(("output", output),)
+    )
 
 
 @dataclass(frozen=True)
@@ -31,11 +47,13 @@ class Landscape:
     def truth(self, genome: Genome) -> float:
         loss = abs(math.log10(genome.hyperparameter("learning_rate") / 0.03))
         for site in genome.sites:
+            if site.site == "output":
+                continue
             shares = dict.fromkeys(FUNCTIONS, 0.0)
             for activation, count in zip(site.types, site.counts(), strict=True):
                 functions = activation.functions if isinstance(activation, Hull) else None
                 names = functions or ((activation.name,) if isinstance(activation, Base) else ())
-                for name in names:
+                for name in (name for name in names if name in shares):
                     shares[name] += count / len(site.assignment) / len(names)
             loss += 3 * sum((shares[f] - o) ** 2 for f, o in zip(FUNCTIONS, self.optimum, strict=True))
         return -loss
@@ -53,6 +71,11 @@ class Landscape:
 @pytest.fixture
 def space() -> SearchSpace:
     return small_space()
+
+
+@pytest.fixture
+def rich() -> SearchSpace:
+    return rich_space()
 
 
 @pytest.fixture

@@ -78,6 +78,17 @@ def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):
     assert proposals(one) == proposals(other)
 
 
+def test_a_space_of_every_kind_of_choice(name, rich, landscape):
+    results = finish(new(name, rich), landscape())
+    for p in proposals(results):
+        assert rich.objection(p.genome) == ""
+    resumed = new(name, rich)
+    resumed.replay(results[:23])
+    assert proposals(results[23:]) == proposals(finish(resumed, landscape()))
+    labels = " ".join(p.genome.label for p in proposals(results))
+    assert name == "enumerate" or ("absent" in labels and "linear(" in labels)
+
+
 def test_another_seed_proposes_otherwise(name, space, landscape):
     one, other = (proposals(finish(new(name, space, seed), landscape())) for seed in (0, 1))
     assert (one == other) == (name == "enumerate")
