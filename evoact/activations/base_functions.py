@@ -39,6 +39,10 @@ class BaseFunction:
     source: str
     value: Value
     derivative: Callable[[Tensor, Tensor], Tensor]
+    core: str = ""
+    input_scale: float = 1.0
+    output_scale: float = 1.0
+    shift: float = 0.0
 
 
 def _positive(x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def parameter_count(activation: Hull, neurons: int) -> int:
     return sets * len(activation.functions)
 
 
-def initial_parameters(activation: Hull, neurons: int) -> Tensor:
+def initial_parameters(activation: Hull, neurons: int, generator: torch.Generator) -> Tensor:
     """The flat free parameters at which every coefficient is 1 / n."""
     n = len(activation.functions)
     value = 0.0 if activation.hull == "convex" else 1.0 / n

@@ -12,6 +12,7 @@ linear layers.
 import torch
 from torch import Tensor
 
+from evoact.activations.base_functions import BASE_FUNCTIONS
 from evoact.genomes.genome import Subnetwork
 
 SCALE = 0.2  # the published code's factor
@@ -22,7 +23,7 @@ def parameter_count(activation: Subnetwork, neurons: int) -> int:
     return 3 * activation.hidden + 1
 
 
-def initial_parameters(activation: Subnetwork, generator: torch.Generator) -> Tensor:
+def initial_parameters(activation: Subnetwork, neurons: int, generator: torch.Generator) -> Tensor:
     """u and b uniform in +-1 (one input), v and d uniform in +-1/sqrt(h) (h inputs)."""
     h = activation.hidden
     draw = torch.rand(3 * h + 1, generator=generator, dtype=torch.float64) * 2 - 1
@@ -30,21 +31,22 @@ def initial_parameters(activation: Subnetwork, generator: torch.Generator) -> Te
     return draw
 
 
-def residual(x: Tensor, parameters: Tensor) -> Tensor:
-    """s N(x), the learned part.
+def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: object) -> Tensor:
+    """f(x) + s N(x).
 
     Args:
-        x: [types, elements]
+        x: [types, 1, elements]
         parameters: [types, 3h + 1]
 
     Returns:
         [types, elements]
     """
-    h = (parameters.shape[-1] - 1) // 3
+    x = x[:, 0]
+    h = activation.hidden
     u, b, v, d = parameters.split([h, h, h, 1], dim=-1)
     total = d.expand_as(x)
     # One hidden unit at a time: the [types, elements, h] intermediate would not stay in the cache.
     for j in range(h):
         unit = torch.tanh(torch.addcmul(b[:, j, None], u[:, j, None], x))
         total = torch.addcmul(total, v[:, j, None], unit)
-    return SCALE * total
+    return BASE_FUNCTIONS[activation.base].value(x) + SCALE * total
