@@ -137,40 +137,55 @@ static int is_plain(const Term *t) {
     return t->coefficient < 0 && t->input_scale == 1.0f && t->output_scale == 1.0f && t->shift == 0.0f;
 }
 
-/* oa * f(ia * x) + shift; `scaled` holds ia * x, and `core` f of it. */
-static void term_value(const Term *t, int n, const float *restrict x, float *restrict scaled, float *restrict core,
-                       float *restrict value) {
+/* oa * f(ia * x) + shift, in two steps: `scaled` is ia * x and `core` is f of it. */
+static const float *term_input(const Term *t, int n, const float *restrict x, float *restrict scaled) {
+    if (t->input_scale == 1.0f) return x;
     for (int i = 0; i < n; i++) scaled[i] = t->input_scale * x[i];
-    FUNCTIONS[t->function].value(n, scaled, core);
-    for (int i = 0; i < n; i++) value[i] = t->output_scale * core[i] + t->shift;
+    return scaled;
+}
+
+static const float *term_output(const Term *t, int n, const float *restrict core, float *restrict value) {
+    if (t->output_scale == 1.0f && t->shift == 0.0f) return core;
+    for (int i = 0; i < n; i++) value[i] = FMA(t->output_scale, core[i], t->shift);
+    return value;
+}
+
+/* sum = weight * value + (is_first ? 0 : sum) */
+static void accumulate(int is_first, int n, float weight, const float *restrict value, float *restrict sum) {
+    if (is_first)
+        for (int i = 0; i < n; i++) sum[i] = weight * value[i];
+    else
+        for (int i = 0; i < n; i++) sum[i] = FMA(weight, value[i], sum[i]);
 }
 
 static void forward_piece(const Term *first, const Term *last, const float *c, int n, const float *x, float *y) {
     float scaled[PIECE], core[PIECE], value[PIECE];
-    for (int i = 0; i < n; i++) y[i] = 0.0f;
+    if (first == last) memset(y, 0, (size_t)n * sizeof(float));
     for (const Term *t = first; t < last; t++) {
         float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient];
-        term_value(t, n, x, scaled, core, value);
-        for (int i = 0; i < n; i++) y[i] = FMA(weight, value[i], y[i]);
+        FUNCTIONS[t->function].value(n, term_input(t, n, x, scaled), core);
+        accumulate(t == first, n, weight, term_output(t, n, core, value), y);
     }
 }
 
 static void backward_piece(const Term *first, const Term *last, const float *c, int n, const float *g, const float *x,
                            float *grad_x, float *grad_c) {
     float scaled[PIECE], core[PIECE], value[PIECE], slope[PIECE];
-    for (int i = 0; i < n; i++) grad_x[i] = 0.0f;
+    if (first == last) memset(grad_x, 0, (size_t)n * sizeof(float));
     for (const Term *t = first; t < last; t++) {
-        float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient];
-        term_value(t, n, x, scaled, core, value);
-        FUNCTIONS[t->function].slope(n, scaled, core, slope);
-        float factor = weight * t->output_scale * t->input_scale, sum = 0.0f;
-        for (int i = 0; i < n; i++) grad_x[i] = FMA(factor, slope[i], grad_x[i]);
+        float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient], sum = 0.0f;
+        const float *input = term_input(t, n, x, scaled);
+        FUNCTIONS[t->function].value(n, input, core);
+        FUNCTIONS[t->function].slope(n, input, core, slope);
+        accumulate(t == first, n, weight * t->output_scale * t->input_scale, slope, grad_x);
         if (t->coefficient < 0) continue;
+        const float *output = term_output(t, n, core, value);
 #pragma omp simd reduction(+ : sum)
-        for (int i = 0; i < n; i++) sum += g[i] * value[i];
+        for (int i = 0; i < n; i++) sum += g[i] * output[i];
         grad_c[t->coefficient] += sum;
     }
-    for (int i = 0; i < n; i++) grad_x[i] *= g[i];
+    if (first < last)
+        for (int i = 0; i < n; i++) grad_x[i] *= g[i];
 }
 
 static int min(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
