@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
     {"errors", "seeding"},
-    {"registry"},
+    {"registry", "native"},
     {"genomes"},
     {"records"},
     {"activations"},
@@ -32,7 +32,7 @@ HOMES = {
     "optuna": ["strategies/optuna_search.py"],
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],
-    "torch": ["activations/", "networks/", "tasks/", "training/", "execution/"],
+    "torch": ["native/", "activations/", "networks/", "tasks/", "training/", "execution/"],
     "typer": ["cli/"],
     "rich": ["cli/"],
     "pydantic": ["config/"],

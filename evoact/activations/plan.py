@@ -1,12 +1,12 @@
 """From the genomes of a pack to the `SitePlan` that evaluates one of its sites.
 
-Rows are sorted so that each segment is one slice: first the plain base functions, then the
-sub-networks (grouped by width and number of neurons), then the hulls (grouped by kind and function
-set). Within a segment rows keep the order of member, type and neuron, so that sums over the neurons
-of a type do not depend on the rest of the pack.
+Rows are sorted so that each segment is one slice: first the plain base functions, then the hulls
+(grouped by kind and function set), then the other families. Within a segment rows keep the order of
+member, type and neuron, so that sums over the neurons of a type do not depend on the rest of the pack.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,35 +14,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations import hulls, subnetwork
 from evoact.activations.base_functions import BASE_FUNCTIONS, BaseFunction
-from evoact.activations.heterogeneous import HullGroup, Segment, SitePlan, SubnetworkGroup
-from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, Subnetwork
+from evoact.activations.families import FAMILIES
+from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan
+from evoact.activations.mixture import Segment, plan_mixture
+from evoact.genomes.genome import Activation, Base, Hull, SiteGenome
 from evoact.registry import lookup
 
+CoefficientRows = dict[tuple[str, int], list[np.ndarray]]  # by hull kind and size: [sets, n] indices
 
-def functions_of(activation: Activation) -> tuple[BaseFunction, ...]:
-    """The base functions that an activation evaluates.
+
+def functions_of(activation: Base | Hull) -> tuple[BaseFunction, ...]:
+    """The base functions of a mixture's row.
 
     Raises:
         UserError: for a name that is not in the table, naming the nearest.
     """
-    if isinstance(activation, Base):
-        names: tuple[str, ...] = (activation.name,)
-    elif isinstance(activation, Subnetwork):
-        names = (activation.base,)
-    else:
-        names = activation.functions
+    names = (activation.name,) if isinstance(activation, Base) else activation.functions
     return tuple(lookup(BASE_FUNCTIONS, "base function", name) for name in names)
 
 
 def parameter_count(activation: Activation, neurons: int) -> int:
     """Trainable parameters of a type with that many neurons."""
-    if isinstance(activation, Hull):
-        return hulls.parameter_count(activation, neurons)
-    if isinstance(activation, Subnetwork):
-        return subnetwork.parameter_count(activation, neurons)
-    return 0
+    if isinstance(activation, Base):
+        return 0
+    return FAMILIES[activation.kind].parameter_count(activation, neurons)
 
 
 def site_parameter_count(site: SiteGenome) -> int:
@@ -54,10 +50,8 @@ def initial_parameters(site: SiteGenome, generator: torch.Generator) -> Tensor:
     """The flat float64 parameters of a site's types, one type after another."""
     parts = [torch.empty(0, dtype=torch.float64)]
     for activation, neurons in zip(site.types, site.counts(), strict=True):
-        if isinstance(activation, Hull):
-            parts.append(hulls.initial_parameters(activation, neurons))
-        elif isinstance(activation, Subnetwork):
-            parts.append(subnetwork.initial_parameters(activation, generator))
+        if not isinstance(activation, Base):
+            parts.append(FAMILIES[activation.kind].initial_parameters(activation, neurons, generator))
     return torch.cat(parts)
 
 
@@ -66,22 +60,24 @@ class _Block:
     """The rows of one type of one member, and where its parameters begin in the flat [K * A]."""
 
     activation: Activation
+    member: int
     rows: np.ndarray
     parameters: int
 
     @property
-    def family(self) -> tuple[int, ...] | tuple[int, str, tuple[str, ...]]:
-        """What makes two blocks share a slice; plain functions first, hulls last."""
-        a = self.activation
-        if isinstance(a, Base):
-            return (0,)
-        if isinstance(a, Subnetwork):
-            return (1, a.hidden, len(self.rows))
-        return (2, a.hull, a.functions)
+    def sets(self) -> int:
+        """How many parameter sets the rows share out: one each, or one for all."""
+        return len(self.rows) if getattr(self.activation, "per", "layer") == "neuron" else 1
 
     @property
-    def sort_key(self) -> str:
-        return f"{self.family!r} {[f.name for f in functions_of(self.activation)]}"
+    def sort_key(self) -> tuple[int, str]:
+        """What makes two blocks share a slice; plain functions first, families last."""
+        a = self.activation
+        if isinstance(a, Base):
+            return 0, a.name
+        if isinstance(a, Hull):
+            return 1, f"{a.hull} {len(a.functions)} {a.functions}"
+        return 2, f"{a!r} {len(self.rows) // self.sets}"
 
 
 def _blocks(members: Sequence[SiteGenome], width: int) -> Iterator[_Block]:
@@ -93,7 +89,7 @@ def _blocks(members: Sequence[SiteGenome], width: int) -> Iterator[_Block]:
         for index, activation in enumerate(member.types):
             rows = start + np.flatnonzero(assignment == index)
             if len(rows):
-                yield _Block(activation, rows, offset)
+                yield _Block(activation, k, rows, offset)
             offset += parameter_count(activation, len(rows))
         start += len(assignment)
 
@@ -115,57 +111,71 @@ def plan_site(
     blocks = sorted(_blocks(members, width), key=lambda b: b.sort_key)
     order = np.concatenate([b.rows for b in blocks])
     segments: list[Segment] = []
-    subnetworks: list[SubnetworkGroup] = []
-    coefficient_rows: dict[tuple[str, int], list[np.ndarray]] = {}
+    families: list[FamilyGroup] = []
+    coefficient_rows: CoefficientRows = {}
     uses: list[tuple[tuple[str, int], np.ndarray]] = []
     row = offset = 0
     for _, group in groupby(blocks, key=lambda b: b.sort_key):
         same = list(group)
         first = same[0].activation
         stop = row + sum(len(b.rows) for b in same)
-        functions = functions_of(first)
-        if isinstance(first, Hull):
-            segments.append(Segment(functions, row, stop, offset))
+        if isinstance(first, Base):
+            segments.append(Segment(functions_of(first), row, stop, None))
+        elif isinstance(first, Hull):
+            segments.append(Segment(functions_of(first), row, stop, offset))
             uses += [_hull_rows(b, coefficient_rows) for b in same]
-            offset += (stop - row) * len(functions)
+            offset += (stop - row) * len(first.functions)
         else:
-            segments.append(Segment(functions, row, stop, None))
-        if isinstance(first, Subnetwork):
-            index = np.stack([b.parameters + np.arange(parameter_count(first, 1)) for b in same])
-            subnetworks.append(SubnetworkGroup(torch.as_tensor(index, device=device), row, stop))
+            families.append(_family_group(first, same, device))
         row = stop
-    identity = bool((order == np.arange(len(order))).all())
     return SitePlan(
-        order=None if identity else torch.as_tensor(order, device=device),
-        inverse=None if identity else torch.as_tensor(np.argsort(order), device=device),
-        segments=tuple(segments),
+        neurons=len(members[0].assignment),
+        pieces=1,
+        mixture=plan_mixture(segments, order, device),
         hulls=tuple(
             HullGroup(kind, torch.as_tensor(np.concatenate(rows), device=device))
             for (kind, _), rows in coefficient_rows.items()
         ),
         expansion=torch.as_tensor(_expansion(coefficient_rows, uses), device=device),
-        subnetworks=tuple(subnetworks),
+        families=tuple(families),
     )
 
 
-def _hull_rows(
-    block: _Block, coefficient_rows: dict[tuple[str, int], list[np.ndarray]]
-) -> tuple[tuple[str, int], np.ndarray]:
+def _family_group(
+    activation: Activation, blocks: Iterable[_Block], device: torch.device | str
+) -> FamilyGroup:
+    """Types that differ in nothing but their parameters, evaluated together."""
+    rows, parameters, members = [], [], []
+    for b in blocks:
+        size = parameter_count(activation, len(b.rows))
+        rows.append(b.rows)
+        parameters.append(b.parameters + np.arange(size).reshape(b.sets, -1))
+        members += [b.member] * b.sets
+    evaluate = FAMILIES[activation.kind].evaluate
+    assert evaluate is not None
+    return FamilyGroup(
+        evaluate=functools.partial(evaluate, activation),
+        rows=torch.as_tensor(np.concatenate(rows), device=device),
+        parameters=torch.as_tensor(np.concatenate(parameters), device=device),
+        members=tuple(members),
+        pieces=1,
+    )
+
+
+def _hull_rows(block: _Block, coefficient_rows: CoefficientRows) -> tuple[tuple[str, int], np.ndarray]:
     """Enter a hull's parameter sets [sets, n] under its kind and size; say which set each row uses."""
     hull = block.activation
     assert isinstance(hull, Hull)
     n = len(hull.functions)
-    sets = len(block.rows) if hull.per == "neuron" else 1
     known = coefficient_rows.setdefault((hull.hull, n), [])
     first = sum(len(rows) for rows in known)
-    known.append(block.parameters + np.arange(sets * n).reshape(sets, n))
-    use = first + (np.arange(sets) if hull.per == "neuron" else np.zeros(len(block.rows), int))
+    known.append(block.parameters + np.arange(block.sets * n).reshape(block.sets, n))
+    use = first + (np.arange(block.sets) if hull.per == "neuron" else np.zeros(len(block.rows), int))
     return (hull.hull, n), use
 
 
 def _expansion(
-    coefficient_rows: dict[tuple[str, int], list[np.ndarray]],
-    uses: Sequence[tuple[tuple[str, int], np.ndarray]],
+    coefficient_rows: CoefficientRows, uses: Sequence[tuple[tuple[str, int], np.ndarray]]
 ) -> np.ndarray:
     """For each row's each function, the index of its coefficient among all groups' coefficients."""
     starts, total = {}, 0

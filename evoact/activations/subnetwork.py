@@ -32,26 +32,13 @@ def initial_parameters(activation: Subnetwork, neurons: int, generator: torch.Ge
     return draw
 
 
-def residual(x: Tensor, parameters: Tensor) -> Tensor:
-    """s N(x), the learned part.
-
-    Args:
-        x: [types, elements]
-        parameters: [types, 3h + 1]
-
-    Returns:
-        [types, elements]
-    """
-    h = (parameters.shape[-1] - 1) // 3
-    u, b, v, d = parameters.split([h, h, h, 1], dim=-1)
-    total = d.expand_as(x)
-    # One hidden unit at a time: the [types, elements, h] intermediate would not stay in the cache.
-    for j in range(h):
-        unit = torch.tanh(torch.addcmul(b[:, j, None], u[:, j, None], x))
-        total = torch.addcmul(total, v[:, j, None], unit)
-    return SCALE * total
-
-
 def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """f(x) + s N(x); shapes as `families.Family` has them."""
-    return apply(base_function(activation.base), x[:, 0]) + residual(x[:, 0], parameters)
+    z, h = x[:, 0], activation.hidden
+    u, b, v, d = parameters.split([h, h, h, 1], dim=-1)
+    total = d.expand_as(z)
+    # One hidden unit at a time: the [sets, E, h] intermediate would not stay in the cache.
+    for j in range(h):
+        unit = torch.tanh(torch.addcmul(b[:, j, None], u[:, j, None], z))
+        total = torch.addcmul(total, v[:, j, None], unit)
+    return apply(base_function(activation.base), z) + SCALE * total

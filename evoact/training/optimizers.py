@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from evoact.native import optimizers as native
+
 
 class Optimizer(Protocol):
     """Updates the parameters it was made for, in place."""
@@ -62,15 +64,7 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, algorithm 1), weight decay added to the gradient as in PyTorch.
-
-    Large tensors go through PyTorch's fused kernel, one pass over memory instead of seven: it takes one
-    learning rate, so it runs with rate 1 on a zeroed shadow of the parameters, and the shadow is added
-    at each member's own rate. The kernel rounds the last elements of a tensor differently where a
-    vector register is not full, so tensors whose members do not fill whole registers are updated by hand.
-    """
-
-    ALIGNMENT = 16  # elements of a vector register of 512 bits in single precision
+    """Adam (Kingma & Ba 2015, algorithm 1), weight decay added to the gradient as in PyTorch."""
 
     def __init__(
         self,
@@ -84,57 +78,35 @@ class Adam:
         self.beta1, self.beta2, self.eps, self.weight_decay = beta1, beta2, eps, weight_decay
         self.parameters = list(parameters)
         self.learning_rates = learning_rates
+        self.rates = _per_member(learning_rates, parameters)
         self.t = 0
         self.m = [torch.zeros_like(p) for p in parameters]
         self.v = [torch.zeros_like(p) for p in parameters]
-        self.work = [torch.zeros_like(p) for p in parameters]
-        self._make_fused()
-
-    def _make_fused(self) -> None:
-        """A fused optimizer of the aligned tensors' shadows that goes on from m, v and t."""
-        self.aligned = [p[0].numel() % self.ALIGNMENT == 0 for p in self.parameters]
-        shadows = [w for w, aligned in zip(self.work, self.aligned, strict=True) if aligned]
-        self.fused = None
-        if shadows:
-            betas = (self.beta1, self.beta2)
-            self.fused = torch.optim.Adam(shadows, lr=1.0, betas=betas, eps=self.eps, fused=True)
-            for w, m, v, aligned in zip(self.work, self.m, self.v, self.aligned, strict=True):
-                if aligned:
-                    step = torch.tensor(float(self.t), device=w.device)
-                    self.fused.state[w] = {"step": step, "exp_avg": m, "exp_avg_sq": v}
-        self.rates = _per_member(self.learning_rates, self.parameters)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         self.t += 1
         # The bias corrections folded into the step size and eps, which saves two passes over memory.
         correction = math.sqrt(1 - self.beta2**self.t)
         size = correction / (1 - self.beta1**self.t)
+        eps = self.eps * correction
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            m, v = self.m[i], self.v[i]
+            if native.accepts(p):
+                rates = self.learning_rates * size
+                native.adam(p, g, m, v, rates, self.beta1, self.beta2, eps, self.weight_decay)
+                continue
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
-            if self.aligned[i]:
-                self.work[i].zero_().grad = g
-                continue
-            m, v, work = self.m[i], self.v[i], self.work[i]
             m.lerp_(g, 1 - self.beta1)
             v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
-            torch.sqrt(v, out=work).add_(self.eps * correction)
-            p.addcmul_(torch.div(m, work, out=work), self.rates[i] * -size)
-        if self.fused is not None:
-            self.fused.step()
-            for p, work, rate, aligned in zip(
-                self.parameters, self.work, self.rates, self.aligned, strict=True
-            ):
-                if aligned:
-                    p.addcmul_(work, rate)
+            p.addcmul_(m / v.sqrt().add_(eps), self.rates[i] * -size)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
         self.learning_rates = self.learning_rates[members]
+        self.rates = _per_member(self.learning_rates, parameters)
         self.m = [m[members] for m in self.m]
         self.v = [v[members] for v in self.v]
-        self.work = [torch.zeros_like(p) for p in parameters]
-        self._make_fused()
 
 
 class RMSprop:

@@ -1,0 +1,199 @@
+"""Rows of base functions and of hulls: y_r = sum_i c_ri f_i(x_r) for every row r, in one operation.
+
+Two backends compute the same. The kernels of `evoact.native` take rows as they lie, on the CPU in
+single precision. PyTorch everywhere else: rows are sorted so that equal activations lie together,
+each segment is evaluated at once, and the rows are put back. Both have derivatives of any order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.activations.base_functions import BaseFunction
+from evoact.native import mixture as native
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Sorted rows start..stop share these base functions; `offset` is where their coefficients begin
+    in the flat coefficient vector (row by row), or None where the one coefficient is 1."""
+
+    functions: tuple[BaseFunction, ...]
+    start: int
+    stop: int
+    offset: int | None
+
+
+@dataclass(frozen=True)
+class MixturePlan:
+    """Which rows hold what: row `order[i]` stands at place i of the sorted rows, where None means that
+    they are sorted; rows beyond the last segment are 0. `program` is the same for the kernels, None
+    where they cannot be used."""
+
+    segments: tuple[Segment, ...]
+    order: Tensor | None
+    inverse: Tensor | None
+    program: native.Program | None
+
+    def __call__(self, x: Tensor, c: Tensor) -> Tensor:
+        """x[outer, rows, pieces, m] and the segments' coefficients c to y[outer, rows, m]; only the
+        first of a row's pieces counts."""
+        if self.program is not None and native.accepts(x):
+            result: Tensor = NativeMixture.apply(x.contiguous(), c, self)
+            return result
+        return self.reference(x, c)
+
+    def reference(self, x: Tensor, c: Tensor) -> Tensor:
+        """The same in PyTorch."""
+        outer, rows, _, m = x.shape
+        flat = x[:, :, 0].transpose(0, 1).reshape(rows, outer * m)
+        if self.order is not None:
+            flat = Permute.apply(flat, self.order, self.inverse)
+        y = Mixture.apply(flat, c, self.segments)
+        if self.order is not None:
+            y = Permute.apply(y, self.inverse, self.order)
+        return y.view(rows, outer, m).transpose(0, 1)
+
+
+def plan_mixture(segments: Sequence[Segment], order: np.ndarray, device: torch.device | str) -> MixturePlan:
+    """The plan of these segments of the rows in this order."""
+    identity = bool((order == np.arange(len(order))).all())
+    return MixturePlan(
+        segments=tuple(segments),
+        order=None if identity else torch.as_tensor(order, device=device),
+        inverse=None if identity else torch.as_tensor(np.argsort(order), device=device),
+        program=_program(segments, order),
+    )
+
+
+def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program | None:
+    codes = native.function_codes()
+    parts, rows = [np.zeros(0, native.TERM)], [np.zeros(0, int)]
+    for s in segments:
+        n = len(s.functions)
+        for i, f in enumerate(s.functions):
+            if (f.core or f.name) not in codes:
+                return None
+            terms = np.zeros(s.stop - s.start, native.TERM)
+            terms["function"] = codes[f.core or f.name]
+            terms["coefficient"] = -1 if s.offset is None else s.offset + i + n * np.arange(len(terms))
+            terms["input_scale"], terms["output_scale"] = f.input_scale, f.output_scale
+            terms["shift"] = f.shift
+            parts.append(terms)
+            rows.append(order[s.start : s.stop])
+    return native.Program.of(len(order), np.concatenate(rows), np.concatenate(parts))
+
+
+class NativeMixture(torch.autograd.Function):
+    """`MixturePlan.reference` by the kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor, plan: MixturePlan) -> Tensor:
+        assert plan.program is not None
+        c = c.contiguous()
+        y = native.forward(x, c, plan.program)
+        ctx.plan = plan
+        ctx.save_for_backward(x, c, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor | None, None]:
+        x, c, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            wanted = (x, c) if c.numel() else (x,)
+            again = ctx.plan.reference(x, c)
+            found = torch.autograd.grad(again, wanted, grads[0], create_graph=True, allow_unused=True)
+            grad_x = torch.zeros_like(x) if found[0] is None else found[0]
+            return grad_x, found[1] if c.numel() else None, None
+        return *native.backward(grads[0].contiguous(), x, c, y, ctx.plan.program), None
+
+
+class Mixture(torch.autograd.Function):
+    """Sorted rows in PyTorch, each function evaluated only where it is needed."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor, segments: Sequence[Segment]) -> Tensor:
+        y = torch.empty_like(x)
+        for s in segments:
+            rows, out = x[s.start : s.stop], y[s.start : s.stop]
+            if s.offset is None:
+                s.functions[0].value(rows, out=out)
+                continue
+            weights = _weights(c, s)
+            torch.mul(s.functions[0].value(rows), weights[:, 0:1], out=out)
+            for i, f in enumerate(s.functions[1:], 1):
+                out.addcmul_(f.value(rows), weights[:, i : i + 1])
+        y[_covered(segments) :] = 0
+        ctx.segments = segments
+        ctx.save_for_backward(x, c, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None]:
+        (g,) = grads
+        x, c, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            return *_differentiable_backward(g, x, c, y, ctx.segments), None
+        grad_x, grad_c = torch.empty_like(x), torch.empty_like(c)
+        for s in ctx.segments:
+            rows, gs, out = x[s.start : s.stop], g[s.start : s.stop], grad_x[s.start : s.stop]
+            if s.offset is None:
+                torch.mul(gs, s.functions[0].derivative(rows, y[s.start : s.stop]), out=out)
+                continue
+            weights, grad_weights = _weights(c, s), _weights(grad_c, s)
+            for i, f in enumerate(s.functions):
+                value, weight = f.value(rows), weights[:, i : i + 1]
+                slope = f.derivative(rows, value)
+                torch.mul(slope, weight, out=out) if i == 0 else out.addcmul_(slope, weight)
+                grad_weights[:, i] = value.mul_(gs).sum(dim=1)
+            out.mul_(gs)
+        grad_x[_covered(ctx.segments) :] = 0
+        return grad_x, grad_c, None
+
+
+def _differentiable_backward(
+    g: Tensor, x: Tensor, c: Tensor, y: Tensor, segments: Sequence[Segment]
+) -> tuple[Tensor, Tensor]:
+    """The gradients of `Mixture` as operations that autograd can follow again."""
+    parts, c_parts = [], [c[:0]]
+    for s in segments:
+        rows, gs = x[s.start : s.stop], g[s.start : s.stop]
+        if s.offset is None:
+            parts.append(gs * s.functions[0].derivative(rows, y[s.start : s.stop]))
+            continue
+        # Each value is a `Mixture` of its own, so that its derivative is the table's, too.
+        values = [Mixture.apply(rows, c[:0], (Segment((f,), 0, len(rows), None),)) for f in s.functions]
+        slopes = [f.derivative(rows, value) for f, value in zip(s.functions, values, strict=True)]
+        weights = _weights(c, s)
+        parts.append(gs * sum(slope * weights[:, i : i + 1] for i, slope in enumerate(slopes)))
+        c_parts.append(torch.stack([(gs * value).sum(dim=1) for value in values], dim=1).flatten())
+    parts.append(torch.zeros_like(x[_covered(segments) :]))
+    return torch.cat(parts), torch.cat(c_parts)
+
+
+def _covered(segments: Sequence[Segment]) -> int:
+    return segments[-1].stop if segments else 0
+
+
+def _weights(c: Tensor, s: Segment) -> Tensor:
+    assert s.offset is not None
+    n = len(s.functions)
+    return c[s.offset : s.offset + (s.stop - s.start) * n].view(s.stop - s.start, n)
+
+
+class Permute(torch.autograd.Function):
+    """Rows in another order; its derivative is the inverse permutation, never a scatter."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(order, inverse)
+        return x.index_select(0, order)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        order, inverse = ctx.saved_tensors
+        return Permute.apply(grads[0], inverse, order), None, None

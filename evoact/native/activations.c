@@ -1,0 +1,262 @@
+/* y_r = sum_t c_t f_t(x_r) over rows, and its gradients: each one pass over the data.
+ *
+ * Rows may have any base functions in any order; nothing is sorted or gathered. A row is worked through in
+ * pieces that stay in the first-level cache. What a row's result is depends on that row alone.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "vector_math.h"
+
+#define PIECE 512
+
+/* A term oa * f(ia * x) + shift of a row, and where its coefficient stands (-1: it is 1). */
+typedef struct {
+    int32_t function, coefficient;
+    float input_scale, output_scale, shift;
+} Term;
+
+typedef void (*Value)(int n, const float *restrict x, float *restrict y);
+typedef void (*Slope)(int n, const float *restrict x, const float *restrict y, float *restrict d);
+typedef void (*Chain)(int n, const float *restrict x, const float *restrict y, const float *restrict g,
+                      float *restrict gx);
+
+#define LEAK 0.01f
+#define SELU_SCALE 1.05070099f
+#define SELU_ALPHA 1.67326324f
+
+/* A base function from its value of x and its derivative of x and y = f(x): `value` and `slope` as loops, and
+ * `chain`, the slope times the gradient that comes in. */
+#define DEFINE(name, value, derivative)                                                                     \
+    static void value_##name(int n, const float *restrict px, float *restrict py) {                         \
+        for (int i = 0; i < n; i++) {                                                                       \
+            float x = px[i];                                                                                \
+            (void)x;                                                                                        \
+            py[i] = (value);                                                                                \
+        }                                                                                                   \
+    }                                                                                                       \
+    static void slope_##name(int n, const float *restrict px, const float *restrict py, float *restrict pd) { \
+        for (int i = 0; i < n; i++) {                                                                       \
+            float x = px[i], y = py[i];                                                                     \
+            (void)x, (void)y;                                                                               \
+            pd[i] = (derivative);                                                                           \
+        }                                                                                                   \
+    }                                                                                                       \
+    static void chain_##name(int n, const float *restrict px, const float *restrict py,                     \
+                             const float *restrict pg, float *restrict pgx) {                               \
+        for (int i = 0; i < n; i++) {                                                                       \
+            float x = px[i], y = py[i];                                                                     \
+            (void)x, (void)y;                                                                               \
+            pgx[i] = pg[i] * (derivative);                                                                  \
+        }                                                                                                   \
+    }
+
+INLINE float swish_slope(float x) {
+    float s = vlogistic(x);
+    return FMA(x * s, 1.0f - s, s);
+}
+
+INLINE float gelu_slope(float x) {
+    return FMA(x * 0.39894228f, vexp(-0.5f * x * x), vnormal_cdf(x));
+}
+
+/* tanh(log(1 + e^x)) = w / (w + 2) with w = e^x (e^x + 2); it is 1 in single precision beyond 20. */
+INLINE float mish_gate(float x) {
+    float e = vexp(x > 20.0f ? 20.0f : x), w = e * (e + 2.0f);
+    return w / (w + 2.0f);
+}
+
+INLINE float mish_slope(float x) {
+    float t = mish_gate(x);
+    return FMA(x * FMA(-t, t, 1.0f), vlogistic(x), t);
+}
+
+DEFINE(identity, x, 1.0f)
+DEFINE(relu, x < 0.0f ? 0.0f : x, y > 0.0f ? 1.0f : (y == y ? 0.0f : y))
+DEFINE(leaky_relu, x > 0.0f ? x : LEAK * x, x > 0.0f ? 1.0f : LEAK)
+DEFINE(elu, x > 0.0f ? x : vexpm1(x), y > 0.0f ? 1.0f : y + 1.0f)
+DEFINE(selu, SELU_SCALE *(x > 0.0f ? x : SELU_ALPHA * vexpm1(x)),
+       x > 0.0f ? SELU_SCALE : y + SELU_SCALE * SELU_ALPHA)
+DEFINE(softplus, vsoftplus(x), vlogistic(x))
+DEFINE(sigmoid, vlogistic(x), y *(1.0f - y))
+DEFINE(tanh, vtanh(x), 1.0f - y * y)
+DEFINE(softsign, x / (1.0f + fabsf(x)), (1.0f - fabsf(y)) * (1.0f - fabsf(y)))
+DEFINE(small_sin, vsin_shifted(x, 0), vsin_shifted(x, 1))
+DEFINE(small_cos, vsin_shifted(x, 1), -vsin_shifted(x, 0))
+DEFINE(gaussian, vexp(-x * x), -2.0f * (x * y))
+DEFINE(gelu, x *vnormal_cdf(x), gelu_slope(x))
+DEFINE(swish, x *vlogistic(x), swish_slope(x))
+DEFINE(mish, x *mish_gate(x), mish_slope(x))
+DEFINE(abs, fabsf(x), x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x))
+DEFINE(square, x *x, 2.0f * x)
+DEFINE(zero, 0.0f, 0.0f)
+
+static int small_angles(int n, const float *x) {
+    int large = 0;
+    for (int i = 0; i < n; i++) large |= !(fabsf(x[i]) <= LARGEST_ANGLE);
+    return !large;
+}
+
+/* Pieces that hold large, infinite or NaN angles go through the C library. */
+#define DEFINE_PERIODIC(name, value, derivative)                                                            \
+    static void value_##name(int n, const float *restrict x, float *restrict y) {                           \
+        value_small_##name(n, x, y);                                                                        \
+        if (!small_angles(n, x))                                                                            \
+            for (int i = 0; i < n; i++)                                                                     \
+                if (!(fabsf(x[i]) <= LARGEST_ANGLE)) y[i] = value(x[i]);                                    \
+    }                                                                                                       \
+    static void slope_##name(int n, const float *restrict x, const float *restrict y, float *restrict d) {  \
+        slope_small_##name(n, x, y, d);                                                                     \
+        if (!small_angles(n, x))                                                                            \
+            for (int i = 0; i < n; i++)                                                                     \
+                if (!(fabsf(x[i]) <= LARGEST_ANGLE)) d[i] = derivative(x[i]);                               \
+    }                                                                                                       \
+    static void chain_##name(int n, const float *restrict x, const float *restrict y,                       \
+                             const float *restrict g, float *restrict gx) {                                 \
+        chain_small_##name(n, x, y, g, gx);                                                                 \
+        if (!small_angles(n, x))                                                                            \
+            for (int i = 0; i < n; i++)                                                                     \
+                if (!(fabsf(x[i]) <= LARGEST_ANGLE)) gx[i] = g[i] * derivative(x[i]);                       \
+    }
+
+DEFINE_PERIODIC(sin, sinf, cosf)
+DEFINE_PERIODIC(cos, cosf, -sinf)
+
+#define ENTRY(name) {#name, value_##name, slope_##name, chain_##name}
+static const struct { const char *name; Value value; Slope slope; Chain chain; } FUNCTIONS[] = {
+    ENTRY(identity), ENTRY(relu), ENTRY(leaky_relu), ENTRY(elu), ENTRY(selu), ENTRY(softplus),
+    ENTRY(sigmoid), ENTRY(tanh), ENTRY(softsign), ENTRY(sin), ENTRY(cos), ENTRY(gaussian),
+    ENTRY(gelu), ENTRY(swish), ENTRY(mish), ENTRY(abs), ENTRY(square), ENTRY(zero),
+};
+
+const char *evoact_function_name(int i) {
+    return (size_t)i < sizeof FUNCTIONS / sizeof FUNCTIONS[0] ? FUNCTIONS[i].name : NULL;
+}
+
+static int is_plain(const Term *t) {
+    return t->coefficient < 0 && t->input_scale == 1.0f && t->output_scale == 1.0f && t->shift == 0.0f;
+}
+
+/* oa * f(ia * x) + shift, in two steps: `scaled` is ia * x and `core` is f of it. */
+static const float *term_input(const Term *t, int n, const float *restrict x, float *restrict scaled) {
+    if (t->input_scale == 1.0f) return x;
+    for (int i = 0; i < n; i++) scaled[i] = t->input_scale * x[i];
+    return scaled;
+}
+
+static const float *term_output(const Term *t, int n, const float *restrict core, float *restrict value) {
+    if (t->output_scale == 1.0f && t->shift == 0.0f) return core;
+    for (int i = 0; i < n; i++) value[i] = FMA(t->output_scale, core[i], t->shift);
+    return value;
+}
+
+/* sum = weight * value + (is_first ? 0 : sum) */
+static void accumulate(int is_first, int n, float weight, const float *restrict value, float *restrict sum) {
+    if (is_first)
+        for (int i = 0; i < n; i++) sum[i] = weight * value[i];
+    else
+        for (int i = 0; i < n; i++) sum[i] = FMA(weight, value[i], sum[i]);
+}
+
+static void forward_piece(const Term *first, const Term *last, const float *c, int n, const float *x, float *y) {
+    float scaled[PIECE], core[PIECE], value[PIECE];
+    if (first == last) memset(y, 0, (size_t)n * sizeof(float));
+    for (const Term *t = first; t < last; t++) {
+        float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient];
+        FUNCTIONS[t->function].value(n, term_input(t, n, x, scaled), core);
+        accumulate(t == first, n, weight, term_output(t, n, core, value), y);
+    }
+}
+
+static void backward_piece(const Term *first, const Term *last, const float *c, int n, const float *g, const float *x,
+                           float *grad_x, float *grad_c) {
+    float scaled[PIECE], core[PIECE], value[PIECE], slope[PIECE];
+    if (first == last) memset(grad_x, 0, (size_t)n * sizeof(float));
+    for (const Term *t = first; t < last; t++) {
+        float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient], sum = 0.0f;
+        const float *input = term_input(t, n, x, scaled);
+        FUNCTIONS[t->function].value(n, input, core);
+        FUNCTIONS[t->function].slope(n, input, core, slope);
+        accumulate(t == first, n, weight * t->output_scale * t->input_scale, slope, grad_x);
+        if (t->coefficient < 0) continue;
+        const float *output = term_output(t, n, core, value);
+#pragma omp simd reduction(+ : sum)
+        for (int i = 0; i < n; i++) sum += g[i] * output[i];
+        grad_c[t->coefficient] += sum;
+    }
+    if (first < last)
+        for (int i = 0; i < n; i++) grad_x[i] *= g[i];
+}
+
+static int min(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
+
+/* One past the last row from r on, before `stop`, that has the same plain function as r; r if r has none. */
+static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, const Term *terms) {
+    if (begin[r + 1] - begin[r] != 1 || !is_plain(terms + begin[r])) return r;
+    int32_t function = terms[begin[r]].function;
+    int64_t end = r + 1;
+    while (end < stop && begin[end + 1] - begin[end] == 1 && is_plain(terms + begin[end]) &&
+           terms[begin[end]].function == function)
+        end++;
+    return end;
+}
+
+/* Where a thread's share of the rows begins. */
+static int64_t share(int64_t rows, int64_t thread, int64_t threads) { return rows * thread / threads; }
+
+/* Rows of x: [outer, rows, pieces, m], of which the first of each row's `pieces` is read; y: [outer, rows, m].
+ * Terms begin[r] .. begin[r + 1] are row r's; a row without terms is 0. */
+static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
+                         const Term *terms, int64_t rows, int64_t pieces, int64_t m, int64_t b) {
+    for (int64_t r = start; r < stop;) {
+        const float *xr = x + (b * rows + r) * pieces * m;
+        float *yr = y + (b * rows + r) * m;
+        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
+        if (end > r) {
+            FUNCTIONS[terms[begin[r]].function].value((int)((end - r) * m), xr, yr);
+            r = end;
+            continue;
+        }
+        for (int64_t i = 0; i < m; i += PIECE)
+            forward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), xr + i, yr + i);
+        r++;
+    }
+}
+
+static void backward_rows(int64_t start, int64_t stop, const float *g, const float *x, const float *y, float *grad_x,
+                          const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t rows,
+                          int64_t pieces, int64_t m, int64_t b) {
+    for (int64_t r = start; r < stop;) {
+        int64_t wide = (b * rows + r) * pieces * m, narrow = (b * rows + r) * m;
+        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
+        if (end > r)
+            FUNCTIONS[terms[begin[r]].function].chain((int)((end - r) * m), x + wide, y + narrow, g + narrow,
+                                                      grad_x + wide);
+        else
+            for (int64_t i = 0; i < m; i += PIECE)
+                backward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), g + narrow + i,
+                               x + wide + i, grad_x + wide + i, grad_c);
+        memset(grad_x + wide + m, 0, (size_t)((pieces - 1) * m) * sizeof(float));
+        r = end > r ? end : r + 1;
+    }
+}
+
+void evoact_mixture_forward(const float *x, float *y, const float *c, const int32_t *begin, const Term *terms,
+                            int64_t outer, int64_t rows, int64_t pieces, int64_t m, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++)
+        for (int64_t b = 0; b < outer; b++)
+            forward_rows(share(rows, t, threads), share(rows, t + 1, threads), x, y, c, begin, terms, rows, pieces, m,
+                         b);
+}
+
+/* grad_x is written whole; grad_c (one entry per coefficient, each of one row) must be 0 on entry. */
+void evoact_mixture_backward(const float *g, const float *x, const float *y, float *grad_x, const float *c,
+                             float *grad_c, const int32_t *begin, const Term *terms, int64_t outer, int64_t rows,
+                             int64_t pieces, int64_t m, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++)
+        for (int64_t b = 0; b < outer; b++)
+            backward_rows(share(rows, t, threads), share(rows, t + 1, threads), g, x, y, grad_x, c, grad_c, begin,
+                          terms, rows, pieces, m, b);
+}

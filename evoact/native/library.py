@@ -1,0 +1,107 @@
+"""The compiled kernels: built once per machine into the user's cache, None where that is not possible.
+
+The sources lie beside this file. They need a C compiler (`cc`, or what the environment variable CC
+names) and nothing else; EVOACT_NATIVE=0 leaves them out. Without them PyTorch computes the same.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+SOURCES = Path(__file__).parent
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+]
+# The first that the compiler takes. Threads come from the OpenMP runtime that PyTorch has already loaded.
+VARIANTS = [["-march=native", "-mprefer-vector-width=512", "-fopenmp"], ["-march=native", "-fopenmp"], []]
+BUILD_SECONDS = 120
+
+_POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
+# Result and arguments of each function in the sources.
+SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "evoact_function_name": (ctypes.c_char_p, [_INT]),
+    "evoact_mixture_forward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),
+    "evoact_mixture_backward": (None, [_POINTER] * 8 + [_SIZE] * 4 + [_INT]),
+    "evoact_adam": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_DOUBLE] * 2 + [_FLOAT] * 2 + [_INT]),
+}
+
+
+@functools.lru_cache(maxsize=1)
+def library() -> ctypes.CDLL | None:
+    """The kernels, or None."""
+    if os.environ.get("EVOACT_NATIVE", "1") == "0":
+        return None
+    compiler = _compiler()
+    if compiler is None:
+        return None
+    try:
+        kernels = ctypes.CDLL(str(_built(compiler)))
+    except (OSError, subprocess.SubprocessError):
+        return None
+    for name, (result, arguments) in SIGNATURES.items():
+        function = getattr(kernels, name)  # attribute access keeps the function, indexing does not
+        function.restype, function.argtypes = result, arguments
+    return kernels
+
+
+def _compiler() -> list[str] | None:
+    command = shlex.split(os.environ.get("CC", "cc"))
+    return command if command and shutil.which(command[0]) else None
+
+
+def _built(compiler: list[str]) -> Path:
+    """The shared library of these sources, this compiler and this processor; built if it is not there."""
+    target = _cache() / f"kernels-{_digest(compiler)}.so"
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sources = sorted(str(path) for path in SOURCES.glob("*.c"))
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder) / target.name
+        error: subprocess.SubprocessError | None = None
+        for variant in VARIANTS:
+            command = [*compiler, *FLAGS, *variant, "-o", str(made), *sources, "-lm"]
+            try:
+                subprocess.run(command, check=True, capture_output=True, timeout=BUILD_SECONDS)
+            except subprocess.SubprocessError as raised:
+                error = raised
+                continue
+            made.replace(target)  # at once and whole: other processes may be building the same
+            return target
+    raise error or subprocess.SubprocessError("no variant was tried")
+
+
+def _cache() -> Path:
+    base = os.environ.get("EVOACT_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "evoact" / "native"
+
+
+def _digest(compiler: list[str]) -> str:
+    """Changes with the sources, the compiler and the processor (`-march=native`)."""
+    version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=BUILD_SECONDS)
+    parts = [path.read_bytes() for path in sorted(SOURCES.iterdir()) if path.suffix in (".c", ".h")]
+    parts += [version.stdout, repr((FLAGS, VARIANTS)).encode(), _processor().encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))

@@ -1,0 +1,104 @@
+"""The mixture kernels of `activations.c` on tensors: single precision, CPU, contiguous."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.native.library import library
+
+TERM = np.dtype(
+    [
+        ("function", np.int32),
+        ("coefficient", np.int32),
+        ("input_scale", np.float32),
+        ("output_scale", np.float32),
+        ("shift", np.float32),
+    ]
+)
+SERIAL = 32_768  # elements below which threads cost more than they bring
+
+
+@functools.lru_cache(maxsize=1)
+def function_codes() -> dict[str, int]:
+    """The base functions that the kernels know, by name; none where there are no kernels."""
+    kernels = library()
+    if kernels is None:
+        return {}
+    codes: dict[str, int] = {}
+    while (found := kernels.evoact_function_name(len(codes))) is not None:
+        codes[found.decode()] = len(codes)
+    return codes
+
+
+@dataclass(frozen=True)
+class Program:
+    """The terms of each row: `terms[begin[r]:begin[r + 1]]` are row r's."""
+
+    begin: np.ndarray
+    terms: np.ndarray
+
+    @staticmethod
+    def of(rows: int, row_of_term: Sequence[int] | np.ndarray, terms: np.ndarray) -> "Program":
+        """From terms in any order and the row of each; a row's terms keep their order."""
+        place = np.argsort(row_of_term, kind="stable")
+        counts = np.bincount(np.asarray(row_of_term, int), minlength=rows)
+        begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return Program(begin, np.ascontiguousarray(terms[place]))
+
+
+def accepts(x: Tensor) -> bool:
+    """Whether the kernels can take this tensor."""
+    return x.dtype == torch.float32 and x.device.type == "cpu"
+
+
+def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
+    """y[outer, rows, m] from x[outer, rows, pieces, m] and the coefficients c."""
+    kernels = library()
+    assert kernels is not None
+    outer, rows, pieces, m = x.shape
+    y = x.new_empty(outer, rows, m)
+    kernels.evoact_mixture_forward(
+        x.data_ptr(),
+        y.data_ptr(),
+        c.data_ptr(),
+        program.begin.ctypes.data,
+        program.terms.ctypes.data,
+        outer,
+        rows,
+        pieces,
+        m,
+        _threads(y),
+    )
+    return y
+
+
+def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tuple[Tensor, Tensor]:
+    """The gradients with respect to x and c, where g is that with respect to y."""
+    kernels = library()
+    assert kernels is not None
+    outer, rows, pieces, m = x.shape
+    grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
+    kernels.evoact_mixture_backward(
+        g.data_ptr(),
+        x.data_ptr(),
+        y.data_ptr(),
+        grad_x.data_ptr(),
+        c.data_ptr(),
+        grad_c.data_ptr(),
+        program.begin.ctypes.data,
+        program.terms.ctypes.data,
+        outer,
+        rows,
+        pieces,
+        m,
+        _threads(y),
+    )
+    return grad_x, grad_c
+
+
+def _threads(y: Tensor) -> int:
+    return torch.get_num_threads() if y.numel() > SERIAL else 1
