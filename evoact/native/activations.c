@@ -71,6 +71,24 @@ INLINE float mish_slope(float x) {
     return FMA(x * FMA(-t, t, 1.0f), vlogistic(x), t);
 }
 
+/* The value between two bounds, NaN kept, and 1 strictly between them. */
+INLINE float clamped(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
+INLINE float inside(float x, float low, float high) { return x > low && x < high ? 1.0f : 0.0f; }
+
+INLINE float hard_sigmoid(float x) { return clamped(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f); }
+
+INLINE float small_snake(float x) {
+    float s = vsin_shifted(x, 0);
+    return FMA(s, s, x);
+}
+
+static float snake(float x) {
+    float s = sinf(x);
+    return x + s * s;
+}
+
+static float snake_slope(float x) { return 1.0f + 2.0f * sinf(x) * cosf(x); }
+
 DEFINE(identity, x, 1.0f)
 DEFINE(relu, x < 0.0f ? 0.0f : x, y > 0.0f ? 1.0f : (y == y ? 0.0f : y))
 DEFINE(leaky_relu, x > 0.0f ? x : LEAK * x, x > 0.0f ? 1.0f : LEAK)
@@ -89,6 +107,12 @@ DEFINE(swish, x *vlogistic(x), swish_slope(x))
 DEFINE(mish, x *mish_gate(x), mish_slope(x))
 DEFINE(abs, fabsf(x), x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x))
 DEFINE(square, x *x, 2.0f * x)
+DEFINE(thresholded_relu, x <= 1.0f ? 0.0f : x, x > 1.0f ? 1.0f : 0.0f)
+DEFINE(relu6, clamped(x, 0.0f, 6.0f), inside(x, 0.0f, 6.0f))
+DEFINE(hard_tanh, clamped(x, -1.0f, 1.0f), inside(x, -1.0f, 1.0f))
+DEFINE(hard_sigmoid, hard_sigmoid(x), inside(x, -3.0f, 3.0f) * (1.0f / 6.0f))
+DEFINE(hard_swish, x *hard_sigmoid(x), FMA(x, inside(x, -3.0f, 3.0f) * (1.0f / 6.0f), hard_sigmoid(x)))
+DEFINE(small_snake, small_snake(x), FMA(2.0f * vsin_shifted(x, 0), vsin_shifted(x, 1), 1.0f))
 DEFINE(zero, 0.0f, 0.0f)
 
 static int small_angles(int n, const float *x) {
@@ -121,12 +145,15 @@ static int small_angles(int n, const float *x) {
 
 DEFINE_PERIODIC(sin, sinf, cosf)
 DEFINE_PERIODIC(cos, cosf, -sinf)
+DEFINE_PERIODIC(snake, snake, snake_slope)
 
 #define ENTRY(name) {#name, value_##name, slope_##name, chain_##name}
 static const struct { const char *name; Value value; Slope slope; Chain chain; } FUNCTIONS[] = {
     ENTRY(identity), ENTRY(relu), ENTRY(leaky_relu), ENTRY(elu), ENTRY(selu), ENTRY(softplus),
     ENTRY(sigmoid), ENTRY(tanh), ENTRY(softsign), ENTRY(sin), ENTRY(cos), ENTRY(gaussian),
     ENTRY(gelu), ENTRY(swish), ENTRY(mish), ENTRY(abs), ENTRY(square), ENTRY(zero),
+    ENTRY(thresholded_relu), ENTRY(relu6), ENTRY(hard_tanh), ENTRY(hard_sigmoid), ENTRY(hard_swish),
+    ENTRY(snake),
 };
 
 const char *evoact_function_name(int i) {
