@@ -89,6 +89,18 @@ def test_convex_is_conic_and_affine():
     assert torch.allclose(coefficients("convex", torch.log(both)), both, atol=1e-12)
 
 
+def test_a_hull_layer_is_a_stack_of_layers_and_a_1x1_convolution():
+    """Figure 2: one layer for each base function, all with the same weights, then a 1x1 convolution over them."""
+    functions, (b, n, m) = ("identity", "relu", "tanh"), (7, 6, 4)
+    inputs, weight, bias, w = draw(b, m), draw(n, m, seed=1), draw(n, seed=2), draw(3, seed=3)
+    c = coefficients("affine", w)
+    z = torch.nn.functional.linear(inputs, weight, bias)  # [B, N]
+    stack = torch.stack([base_function(name).value(z) for name in functions], dim=1)  # channels: functions
+    convolved = torch.nn.functional.conv1d(stack, c.view(1, 3, 1))[:, 0]
+    hull = evaluate(Hull("affine", functions), z.flatten(), w).view(b, n)
+    assert torch.allclose(hull, convolved, rtol=1e-14, atol=1e-14)
+
+
 @pytest.mark.parametrize("hull", ["convex", "affine"])
 def test_a_hull_of_one_function_is_that_function(hull):
     y = evaluate(Hull(hull, ("sin",)), X, draw(1))
