@@ -570,6 +570,11 @@ def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
     again = experiment(yaml.safe_load(made.to_yaml()))
     assert again == made
     assert again.space == made.space
+    save_curve(tmp_path / "short", Curve([0, 1, 2], [0, 1, 0]))
+    short = {"tabulated": {"curves": ["short"], "interpolation": ["linear", "cubic"]}}
+    assert problems_of(tiny(space__types=short)) == [
+        "space.types.tabulated.curves: expected at least 4 points for cubic interpolation, got 3"
+    ]
     save_curve(tmp_path / "bend", Curve([0, 1], [0, 1]))
     with pytest.raises(ConfigError, match="it was overwritten since"):
         experiment(yaml.safe_load(made.to_yaml()))

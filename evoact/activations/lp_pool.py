@@ -1,4 +1,4 @@
-"""Learned-norm pooling (Gulcehre et al. 2014, equation 1) over the P pieces of a neuron,
+"""Learned-norm pooling (Gulcehre et al. 2014) over the P pieces of a neuron,
 
     u = (1/P sum_i |z_i - c_i|^p)^(1/p),    p = 1 + softplus(r),
 

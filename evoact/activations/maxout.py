@@ -1,5 +1,5 @@
-"""Maxout y = max_i z_i over the pieces of a neuron (Goodfellow et al. 2013, equation 1), and probabilistic
-maxout (Springenberg & Riedmiller 2013), which while training gives z_i with probability
+"""Maxout y = max_i z_i over the pieces of a neuron (Goodfellow et al. 2013), and probabilistic maxout
+ (Springenberg & Riedmiller 2013), which while training gives z_i with probability
 
     p_i = exp(l z_i) / sum_j exp(l z_j)
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from evoact.activations.sharing import Noise, sets_of
 from evoact.genomes.genome import PReLU
 
-INITIAL_SLOPE = 0.25  # He et al. 2015, section 2.1
+INITIAL_SLOPE = 0.25  # He et al. 2015
 
 
 def parameter_count(activation: PReLU, neurons: int) -> int:

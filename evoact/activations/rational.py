@@ -1,4 +1,4 @@
-"""Rational activations without poles: safe Pade units (Molina et al. 2020, equation 2),
+"""Rational activations without poles: safe Pade units (Molina et al. 2020),
 
     y = P(x) / (1 + |Q(x)|),    P(x) = sum_{j=0..m} a_j x^j,    Q(x) = sum_{k=1..n} b_k x^k,
 

@@ -51,7 +51,17 @@ def list_names(
         table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    if kind in NOTES:
+        console.print(f"\n{NOTES[kind]}")
+
+
+NOTES = {
+    Kind.functions: "Any of them scaled or normalised is a name, too: sin(3*x), 2*tanh(0.5*x), "
+    "normalised(relu), which has mean 0 and second moment 1 under a standard normal input.",
+    Kind.activations: "In a search space each kind is a key of `types`; see docs/search_spaces.md.",
+}
 
 
 def _functions() -> list[dict[str, Any]]:
@@ -70,7 +80,10 @@ def _activations() -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,
-            "fields": [field.name for field in dataclasses.fields(cls)],
+            "fields": {
+                field.name: "required" if field.default is dataclasses.MISSING else field.default
+                for field in dataclasses.fields(cls)
+            },
             "meaning": (cls.__doc__ or "").strip().splitlines()[0],
         }
         for kind, cls in KINDS.items()

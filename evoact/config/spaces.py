@@ -5,7 +5,7 @@ from typing import Any
 
 from evoact.activations.base_functions import base_function
 from evoact.activations.curves import resolve
-from evoact.config.models import HullTypes, Space, Types
+from evoact.config.models import HullTypes, Space, TabulatedTypes, Types
 from evoact.errors import UserError
 from evoact.genomes.expressions import canonical_name
 from evoact.genomes.families import Family, HullChoices, choices, smallest_hull
@@ -157,6 +157,8 @@ def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Itera
                 yield from _option_problems(path, key, value)
         if isinstance(section, HullTypes):
             yield from _hull_problems(f"{where}.{kind}", section, functions)
+        if isinstance(section, TabulatedTypes):
+            yield from _curve_problems(f"{where}.{kind}.curves", section)
 
 
 def _option_problems(path: str, key: str, values: Sequence[Any]) -> Iterator[str]:
@@ -166,8 +168,6 @@ def _option_problems(path: str, key: str, values: Sequence[Any]) -> Iterator[str
         return
     if key in WORDS:
         yield from (f"{path}: {unknown('name', v, WORDS[key])}" for v in values if v not in WORDS[key])
-    if key == "curves":
-        yield from _sentences(path, (lambda v=v: resolve(Tabulated(v)) for v in values))
     yield from (f"{path}: {v!r} stands there twice" for v in sorted(set(values)) if values.count(v) > 1)
 
 
@@ -186,6 +186,16 @@ def _hull_problems(path: str, section: HullTypes, functions: Sequence[str]) -> I
         yield (
             f"{path}.sizes: expected at most {available}, the number of functions, got {max(section.sizes)}"
         )
+
+
+def _curve_problems(path: str, section: TabulatedTypes) -> Iterator[str]:
+    """Curves that are not there, are no curves, or have too few points for an interpolation."""
+    known = [i for i in INTERPOLATIONS if i in section.interpolation] or ["linear"]
+    for curve in section.curves:
+        found = dict.fromkeys(
+            _sentences(path, (lambda c=curve, i=i: resolve(Tabulated(c, i)) for i in known))
+        )
+        yield from list(found)[:1]
 
 
 def _sentences(path: str, makers: Iterable[Any]) -> Iterator[str]:

@@ -146,7 +146,7 @@ def drop_type(space: SearchSpace, layers: Layers, random: random.Random) -> None
 
 
 def add_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
-    """Some absent blocks come back as one of the layer's types (Liu & Yao 1996: hybrid addition of nodes)."""
+    """Some absent blocks come back as one of the layer's types (Liu & Yao 1996)."""
     layer, _, _ = _layer(space, layers, random)
     absent = _places(layer, NOBODY)
     if not absent:
@@ -157,7 +157,7 @@ def add_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None
 
 
 def remove_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
-    """Some blocks of one type, but not all of them, become absent (Liu & Yao 1996: deletion of nodes)."""
+    """Some blocks of one type, but not all of them, become absent (Liu & Yao 1996)."""
     layer, _, spare = _layer(space, layers, random)
     places = _places(layer, random.choice(_types(layer)))
     most = min(len(places) - 1, spare)

@@ -1,6 +1,6 @@
 """The default search: Optuna chooses what to build from, evolution assigns it to the neurons.
 
-Each Optuna trial fixes a set of functions, a flavour (base functions, a hull kind, sub-networks or
+Each Optuna trial fixes a set of functions, a flavour (one kind of activation or of hull, or
 mixed) and a learning rate, that is, a sub-space. Within it evolution assigns neurons to types for a
 few rounds. Optuna is then told the mean of the trial's denoised scores, never the maximum: that
 grows with the number of evaluations whatever the trial is worth.
