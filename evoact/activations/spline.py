@@ -92,5 +92,6 @@ class NativeSpline(torch.autograd.Function):
         grid = ctx.grid
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
             y = reference(x, c, grid)
-            return *torch.autograd.grad(y, (x, c), grads[0], create_graph=True), None
+            grad_x, grad_c = torch.autograd.grad(y, (x, c), grads[0], create_graph=True)
+            return grad_x, grad_c, None
         return *native.backward(grads[0].contiguous(), x, c, grid.low, grid.per_step), None
