@@ -4,17 +4,17 @@ import os
 
 import typer
 
-from evoact.config import Experiment
+from evoact.config import UNLIMITED, Experiment
 from evoact.execution.estimate import estimate
 
 
 def print_estimate(made: Experiment) -> None:
     """Print networks, gradient-examples, minutes and memory."""
     found = estimate(made)
-    limited = found.networks < 2**30
+    limited = found.networks < UNLIMITED
     typer.echo(f"networks            {found.networks if limited else 'as many as the time allows'}")
     for phase, number in found.by_phase.items():
-        typer.echo(f"  {phase:<17} {number if number < 2**30 else 'by time'}")
+        typer.echo(f"  {phase:<17} {number if number < UNLIMITED else 'by time'}")
     if limited:
         typer.echo(f"gradient-examples   {found.gradient_examples:.4g}")
     typer.echo(f"genomes in space    {found.genomes:.3g}")

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from evoact.config import Experiment
+from evoact.config import UNLIMITED, Experiment
 from evoact.execution.run import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
@@ -70,14 +70,14 @@ class Display:
             self.console.print(line, highlight=False, soft_wrap=True)
 
     def _move(self, bar: Bar, p: Progress) -> None:
-        total = p.planned if p.planned < 2**30 else None
+        total = p.planned if p.planned < UNLIMITED else None
         if p.phase not in self.tasks:
             self.tasks[p.phase] = bar.add_task(p.phase, total=total, figures="")
         bar.update(self.tasks[p.phase], completed=p.done, figures=figures(p))  # type: ignore[arg-type]
 
 
 def _planned(p: Progress) -> str:
-    return str(p.planned) if p.planned < 2**30 else "?"
+    return str(p.planned) if p.planned < UNLIMITED else "?"
 
 
 def figures(p: Progress) -> str:

@@ -3,11 +3,12 @@
 A config stops here: what is above takes an `Experiment`, which hands out flat values and plain objects.
 """
 
-from evoact.config.experiment import Experiment
+from evoact.config.experiment import UNLIMITED, Experiment
 from evoact.config.load import experiment, load, load_space
 from evoact.config.yaml_files import find_space, read_yaml, space_directories
 
 __all__ = [
+    "UNLIMITED",
     "Experiment",
     "experiment",
     "find_space",

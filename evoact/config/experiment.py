@@ -15,6 +15,8 @@ from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.packed import TrainingSettings
 
+UNLIMITED = 2**30  # networks: from here on, time alone ends the search
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -56,9 +58,9 @@ class Experiment:
 
     @property
     def networks(self) -> int:
-        """How many networks the search phase may train (a huge number where only time is limited)."""
+        """How many networks the search phase may train; UNLIMITED where only time is limited."""
         b = self.config.budget
-        limits = [2**31]
+        limits = [UNLIMITED]
         if b.networks is not None:
             limits.append(b.networks)
         if b.gradient_examples is not None:

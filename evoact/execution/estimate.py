@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
-from evoact.config import Experiment
+from evoact.config import UNLIMITED, Experiment
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
 from evoact.training.packed import Member, start_pack, train_step
 
-UNLIMITED = 2**30
 WARM_UP, MEASURED = 2, 5
 
 
@@ -63,7 +62,8 @@ def _step_seconds(e: Experiment, size: int) -> float:
     torch.set_num_threads(e.config.packs.threads)
     genomes = [e.space.sample(random.Random(i)) for i in range(size)]
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    gpu = torch.cuda.is_available() and e.config.execution.gpus_per_pack != 0
+    device = torch.device("cuda" if gpu else "cpu")
     pack = start_pack(members, e.network, e.task, e.training, e.seed, device)
     for _ in range(WARM_UP):
         train_step(pack)

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from evoact import __version__
-from evoact.config import Experiment, experiment
+from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
 from evoact.execution.packs import PackTrainer
@@ -32,6 +32,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.write import PARTS, lock, write_part
+from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
 
 CONFIG = "config.yaml"
@@ -114,7 +115,7 @@ class Run:
             best=(max(values) if maximize else min(values)) if values else None,
             median=statistics.median(values) if values else None,
             rate=rate,
-            seconds_left=remaining / rate if rate and remaining < 2**30 else None,
+            seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
         )
 
 
@@ -305,5 +306,6 @@ def _machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
+        "kernels": library() is not None,
         "packages": {name: metadata.version(name) for name in packages},
     }

@@ -1,0 +1,66 @@
+"""Splines: accuracy, derivatives of both backends to second order, and what happens outside the grid."""
+
+import pytest
+import torch
+
+from evoact.activations import spline
+from evoact.activations.spline import Grid
+
+GRID = Grid(-3.0, 3.0, 61)
+
+
+def of(f, x, grid=GRID):
+    """The spline of f, as one set."""
+    return spline.evaluate(x[None], spline.coefficients(f(grid.points(x))[None]), grid)[0]
+
+
+def test_cubic_polynomials_are_reproduced():
+    x = torch.linspace(-3, 3, 1001, dtype=torch.float64)
+    assert torch.allclose(of(lambda x: x**3 - 2 * x + 1, x), x**3 - 2 * x + 1, atol=1e-12)
+
+
+def test_the_error_is_of_the_fourth_order():
+    x = torch.linspace(-3, 3, 1001, dtype=torch.float64)
+    errors = [float((of(torch.sin, x, Grid(-3, 3, n)) - x.sin()).abs().max()) for n in (31, 61)]
+    assert errors[1] < 4e-6
+    assert 13 < errors[0] / errors[1] < 19
+
+
+@pytest.mark.parametrize("x", [3.0, 3.5, 10.0, -3.0, -100.0])
+def test_straight_beyond_the_ends(x):
+    end = torch.tensor(3.0 if x > 0 else -3.0, dtype=torch.float64)
+    at = torch.tensor([x], dtype=torch.float64)
+    assert float(of(torch.sin, at)) == pytest.approx(
+        float(end.sin() + end.cos() * (x - end)), abs=2e-4 * abs(x)
+    )
+
+
+@pytest.mark.parametrize("points", [(-2.9, -0.31, 1.0, 2.95), (-4.0, 3.7, 20.0)])
+def test_gradients(points):
+    x = torch.tensor([points, points], dtype=torch.float64).requires_grad_()
+    c = torch.randn(2, 13, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    grid = Grid(-3.0, 3.0, 11)
+    assert torch.autograd.gradcheck(lambda x, c: spline.evaluate(x, c, grid), (x, c))
+    assert torch.autograd.gradgradcheck(lambda x, c: spline.evaluate(x, c, grid), (x, c))
+
+
+@pytest.mark.parametrize("n", [1, 5, 300, 200_000])
+def test_both_backends(n):
+    g = torch.Generator().manual_seed(n)
+    x, nodes = torch.randn(3, n, generator=g) * 2, GRID.points(torch.zeros(1))
+    c = spline.coefficients(torch.stack([nodes.sin(), nodes.cos(), 2 * nodes]))
+    weights = torch.randn(3, n, generator=g)
+    found = []
+    for dtype in (torch.float32, torch.float64):  # only single precision goes through the kernels
+        xx, cc = (t.to(dtype).requires_grad_() for t in (x, c))
+        y = spline.evaluate(xx, cc, GRID)
+        found.append((y, *torch.autograd.grad((weights.to(dtype) * y).sum(), (xx, cc))))
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a.double(), b, rtol=1e-4, atol=1e-4 * max(1, n**0.5 / 20))
+
+
+def test_not_finite_inputs_are_not_hidden():
+    x = torch.tensor([[float("nan"), 0.0, float("inf")]])
+    for dtype in (torch.float32, torch.float64):
+        y = spline.evaluate(x.to(dtype), torch.ones(1, GRID.nodes + 2, dtype=dtype), GRID)
+        assert y[0].isfinite().tolist() == [False, True, False]
