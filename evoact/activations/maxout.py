@@ -1,11 +1,10 @@
 """Maxout y = max_i z_i over the pieces of a neuron (Goodfellow et al. 2013), and probabilistic maxout
- (Springenberg & Riedmiller 2013), which while training gives z_i with probability
+(Springenberg & Riedmiller 2013), which while training gives z_i with probability
 
     p_i = exp(l z_i) / sum_j exp(l z_j)
 
 for the sharpness l; its gradient goes to the piece that was drawn. In evaluation the unit gives the
-expectation sum_i p_i z_i, in one pass, where the paper averages over networks drawn at random.
-Nothing beyond the pieces' own weights is trained.
+expectation sum_i p_i z_i, in one deterministic pass. Nothing beyond the pieces' own weights is trained.
 """
 
 import torch
