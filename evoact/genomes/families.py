@@ -177,9 +177,9 @@ class HullChoices:
         return Hull(hull, tuple(sorted(self.functions[: self.sizes_of(hull)[0]])), self.per[0])
 
     def sample(self, random: random.Random) -> Activation:
-        hull = random.choice(self.kinds)
-        subset = random.sample(self.functions, random.choice(self.sizes_of(hull)))
-        return Hull(hull, tuple(sorted(subset)), random.choice(self.per))
+        subset = random.sample(self.functions, random.choice(self.sizes))
+        kinds = [hull for hull in self.kinds if len(subset) in self.sizes_of(hull)]
+        return Hull(random.choice(kinds), tuple(sorted(subset)), random.choice(self.per))
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
         """One function swapped, added or removed, or another kind or sharing."""
