@@ -15,8 +15,9 @@ from torch import Tensor
 class Optimizer(Protocol):
     """Updates the parameters it was made for, in place."""
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update; gradients in the order and shapes of the parameters."""
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
+        """One update at `factor` times the learning rates; gradients in the order and shapes of the
+        parameters."""
         ...
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
@@ -46,13 +47,13 @@ class SGD:
         self.rates = _per_member(-learning_rates, parameters)
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
             if self.momentum:
                 g = self.velocity[i].mul_(self.momentum).add_(g)
-            p.addcmul_(g, self.rates[i])
+            p.addcmul_(g, self.rates[i], value=factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -104,7 +105,7 @@ class Adam:
                     self.fused.state[w] = {"step": step, "exp_avg": m, "exp_avg_sq": v}
         self.rates = _per_member(self.learning_rates, self.parameters)
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         self.t += 1
         # The bias corrections folded into the step size and eps, which saves two passes over memory.
         correction = math.sqrt(1 - self.beta2**self.t)
@@ -119,14 +120,14 @@ class Adam:
             m.lerp_(g, 1 - self.beta1)
             v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
             torch.sqrt(v, out=work).add_(self.eps * correction)
-            p.addcmul_(torch.div(m, work, out=work), self.rates[i] * -size)
+            p.addcmul_(torch.div(m, work, out=work), self.rates[i] * -size, value=factor)
         if self.fused is not None:
             self.fused.step()
             for p, work, rate, aligned in zip(
                 self.parameters, self.work, self.rates, self.aligned, strict=True
             ):
                 if aligned:
-                    p.addcmul_(work, rate)
+                    p.addcmul_(work, rate, value=factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -156,7 +157,7 @@ class RMSprop:
         self.v = [torch.zeros_like(p) for p in parameters]
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
@@ -164,7 +165,7 @@ class RMSprop:
             update = g / self.v[i].sqrt().add_(self.eps)
             if self.momentum:
                 update = self.velocity[i].mul_(self.momentum).add_(update)
-            p.addcmul_(update, self.rates[i])
+            p.addcmul_(update, self.rates[i], value=factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
