@@ -97,7 +97,7 @@ class AlexNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(0, 1)
+        h = inputs.transpose(1, 2)
         for c in CONVOLUTIONS:
             h = convolve(parameters, c.name, h, stride=c.stride, padding=c.padding, groups=c.groups)
             h = activate(layers, c.name, h)

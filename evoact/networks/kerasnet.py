@@ -62,7 +62,7 @@ class KerasNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(0, 1)
+        h = inputs.transpose(1, 2)
         for same, valid in (("conv1", "conv2"), ("conv3", "conv4")):
             h = activate(layers, same, convolve(parameters, same, h, padding=1))
             h = activate(layers, valid, convolve(parameters, valid, h))

@@ -1,7 +1,7 @@
 """Layers for packs: the parameters of each, and its computation for K members at once.
 
-Images are [B, K, C, H, W]; vectors are feature-major, [K, N, B], so that each neuron of each member is one
-contiguous row for the activations.
+Everything is feature-major: images are [K, C, B, H, W], vectors [K, N, B], so that each neuron (or channel)
+of each member is one contiguous row for the activations.
 """
 
 import math
@@ -16,7 +16,7 @@ from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
 from evoact.registry import lookup
 
-# Keras' defaults, which its ResNet examples use; `MOMENTUM` is the weight of the new batch.
+# Keras' defaults, which its ResNet example uses; the momentum is the weight of the new batch.
 BATCH_NORM_MOMENTUM = 0.01
 BATCH_NORM_EPSILON = 1e-3
 
@@ -124,18 +124,18 @@ def convolve(
     padding: int = 0,
     groups: int = 1,
 ) -> Tensor:
-    """The convolution `name`: images [B, 1 or K, C, H, W] -> [B, K, C', H', W'].
+    """The convolution `name`: images [1 or K, C, B, H, W] -> [K, C', B, H', W'].
 
     Member by member: one convolution with a group per member rounds differently with their number, because
     the library chooses its kernel by it, and is no faster on a processor.
     """
     weights, biases = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
-    shared = images.shape[1] == 1
+    examples = images.transpose(1, 2).expand(len(weights), *[-1] * 4).unbind()
     results = [
-        F.conv2d(images[:, 0 if shared else k], weight, bias, stride, padding, 1, groups)
-        for k, (weight, bias) in enumerate(zip(weights.unbind(), biases.unbind(), strict=True))
+        F.conv2d(x, weight, bias, stride, padding, 1, groups).transpose(0, 1)
+        for x, weight, bias in zip(examples, weights.unbind(), biases.unbind(), strict=True)
     ]
-    return torch.stack(results, dim=1)
+    return torch.stack(results)
 
 
 def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
@@ -144,64 +144,61 @@ def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
 
 
 def flatten(images: Tensor) -> Tensor:
-    """Images [B, K, C, H, W] as vectors [K, C * H * W, B]."""
-    b, k = images.shape[:2]
-    return images.reshape(b, k, -1).permute(1, 2, 0).contiguous()
+    """Images [K, C, B, H, W] as vectors [K, C * H * W, B]."""
+    return images.flatten(3).transpose(2, 3).flatten(1, 2)
 
 
 def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
-    """The largest value of each window: [B, K, C, H, W] -> [B, K, C, H', W']."""
+    """The largest value of each window: [K, C, B, H, W] -> [K, C, B, H', W']."""
     return F.max_pool2d(images.flatten(0, 1), size, stride).unflatten(0, images.shape[:2])
 
 
 def average_pool(images: Tensor) -> Tensor:
-    """The mean over all positions, as vectors: [B, K, C, H, W] -> [K, C, B]."""
-    return images.mean(dim=(3, 4)).permute(1, 2, 0).contiguous()
+    """The mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
+    return images.flatten(3).mean(dim=3)
 
 
 def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     """Each value over (k + alpha / size * sum of squares over `size` neighbouring channels)^beta
     (Krizhevsky et al. 2012, section 3.3, with alpha divided by the size as Caffe has it)."""
-    return F.local_response_norm(images.flatten(0, 1), size, alpha, beta, k).unflatten(0, images.shape[:2])
+    return F.local_response_norm(images.flatten(2), size, alpha, beta, k).view(images.shape)
 
 
 def activate(layers: ForwardPass, site: str, images: Tensor) -> Tensor:
     """`ForwardPass.activate` for images; each channel is one neuron."""
-    return layers.activate(site, images.flatten(3)).unflatten(3, images.shape[3:])
+    return layers.activate(site, images.flatten(2)).unflatten(2, images.shape[2:])
 
 
 def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:
     """`ForwardPass.dropout` for images."""
-    return layers.dropout(images.flatten(3), rate).unflatten(3, images.shape[3:])
+    return layers.dropout(images.flatten(2), rate).view(images.shape)
 
 
 def normalise(layers: ForwardPass, name: str, images: Tensor) -> Tensor:
     """`ForwardPass.batch_norm` for images."""
-    return layers.batch_norm(name, images.flatten(3)).unflatten(3, images.shape[3:])
+    return layers.batch_norm(name, images.flatten(2)).view(images.shape)
 
 
 # --- what a forward pass offers, for packs -------------------------------------------------------
 
 
 def dropout(h: Tensor, rate: float, generators: Sequence[Generator]) -> Tensor:
-    """Inverted dropout of h [..., K, N, M]; member k draws from generator k alone."""
-    shape = (*h.shape[:-3], *h.shape[-2:])
-    kept = [
-        torch.empty(shape, dtype=h.dtype, device=h.device).bernoulli_(1 - rate, generator=generator)
-        for generator in generators
-    ]
-    return h * torch.stack(kept, dim=-3).div_(1 - rate)
+    """Inverted dropout of h [K, N, M]; member k draws from generator k alone."""
+    kept = torch.empty_like(h, memory_format=torch.contiguous_format)
+    for member, generator in zip(kept, generators, strict=True):
+        member.bernoulli_(1 - rate, generator=generator)
+    return h * kept.div_(1 - rate)
 
 
 def batch_norm(
     h: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, training: bool
 ) -> Tensor:
-    """Batch norm of h [B, K, C, M]; scale, shift and the running mean and variance are [K, C].
+    """Batch norm of h [K, N, M] over M; scale, shift and the running mean and variance are [K, N].
 
     In training the running statistics are brought up to date in place.
     """
     normed = F.batch_norm(
-        h.flatten(1, 2),
+        h.reshape(1, -1, h.shape[-1]),
         mean.view(-1),
         variance.view(-1),
         scale.flatten(),

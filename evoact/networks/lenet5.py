@@ -57,7 +57,7 @@ class LeNet5:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(0, 1)
+        h = inputs.transpose(1, 2)
         h = max_pool(activate(layers, "conv1", convolve(parameters, "conv1", h)), 2, 2)
         h = max_pool(activate(layers, "conv2", convolve(parameters, "conv2", h)), 2, 2)
         h = layers.activate("fc3", connect(parameters, "fc3", flatten(h)))

@@ -37,14 +37,14 @@ class ForwardPass(Protocol):
     """What a network needs from whoever runs it: all that depends on genomes, on the mode (training or
     evaluation) and on state beside the parameters.
 
-    Tensors h and z are [..., K, N, M]: any leading axes, then member, neuron or channel, and the rest.
+    Tensors h and z are [K, N, M]: member, neuron or channel, and the rest (examples and positions).
     """
 
     @property
     def training(self) -> bool: ...
 
     def activate(self, site: str, z: Tensor) -> Tensor:
-        """The site's heterogeneous activation: z[..., K, N * P, M] -> [..., K, N, M], with P pieces (1 but
+        """The site's heterogeneous activation: z[K, N * P, M] -> [K, N, M], with P pieces (1 but
         for `Network.with_pieces`); piece p of neuron n is row n * P + p."""
         ...
 

@@ -110,7 +110,7 @@ class ResNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = convolve(parameters, "conv0", inputs.transpose(0, 1), padding=1)
+        h = convolve(parameters, "conv0", inputs.transpose(1, 2), padding=1)
         h = activate(layers, "conv0", normalise(layers, "norm0", h))
         for b in self.plan():
             stride = 2 if b.widens else 1

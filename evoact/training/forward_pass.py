@@ -46,7 +46,7 @@ class PackPass:
     training: bool
 
     def activate(self, site: str, z: Tensor) -> Tensor:
-        return _activate(self.plans[site], z, self.parameters[f"{site}.activation"])
+        return self.plans[site](z, self.parameters[f"{site}.activation"])
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, rate, self.masks.generators) if self.training else h
@@ -61,15 +61,6 @@ class PackPass:
             running[f"{name}.variance"],
             self.training,
         )
-
-
-def _activate(plan: SitePlan, z: Tensor, parameters: Tensor) -> Tensor:
-    """The plan takes [K, N, M]; leading axes go to M and come back."""
-    if z.dim() == 3:
-        return plan(z, parameters)
-    b, k, n, m = z.shape
-    y = plan(z.permute(1, 2, 0, 3).reshape(k, n, b * m), parameters)
-    return y.view(k, -1, b, m).permute(2, 0, 1, 3)
 
 
 def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:
