@@ -25,7 +25,7 @@ from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
 from evoact.training.batches import Batches
 from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
-from evoact.training.optimizers import OPTIMIZERS, Optimizer
+from evoact.training.optimizers import OPTIMIZERS, Adam, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 
 # Evaluated at a time, but no more than so many numbers of input, or a training batch where that is larger;
@@ -74,7 +74,7 @@ class Outcome:
 @dataclass
 class Pack:
     """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
-    site's activations under `SITE.activation`, padded with zeros to the longest member. `statistics` are the
+    site's activations under `SITE.activation`, padded with zeros. `statistics` are the
     running `NAME.mean` and `NAME.variance` of batch norms, [K, channels]."""
 
     members: list[Member]
@@ -121,7 +121,7 @@ def start_pack(
     dtype: torch.dtype = getattr(torch, settings.dtype)
     drawn = [initial_member(m, network, run_seed) for m in members]
     parameters = {
-        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
+        name: (_padded if name.endswith(".activation") else torch.stack)([d[name] for d in drawn])
         .to(device, dtype)
         .requires_grad_()
         for name in drawn[0]
@@ -138,7 +138,7 @@ def start_pack(
         task=task,
         parameters=parameters,
         statistics=initial_statistics(network, len(members), next(iter(parameters.values())).detach()),
-        plans=plan_sites(members, network, device),
+        plans=plan_sites(members, network, device, parameters),
         optimizer=optimizer(
             [p for p in parameters.values() if p.numel()], rates, **settings.optimizer_arguments
         ),
@@ -159,10 +159,28 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
     return result
 
 
-def plan_sites(members: Sequence[Member], network: Network, device: torch.device) -> dict[str, SitePlan]:
-    """How each site's activations are evaluated for these members."""
+def _padded(tensors: Sequence[Tensor]) -> Tensor:
+    """Members' flat tensors as one, padded with zeros to the longest, and on to whole vector registers: how
+    an optimizer rounds must not depend on the neighbours' lengths."""
+    longest = max(len(t) for t in tensors)
+    width = -(-longest // Adam.ALIGNMENT) * Adam.ALIGNMENT
+    return torch.stack([torch.nn.functional.pad(t, (0, width - len(t))) for t in tensors])
+
+
+def plan_sites(
+    members: Sequence[Member],
+    network: Network,
+    device: torch.device,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> dict[str, SitePlan]:
+    """How each site's activations are evaluated for these members, whose activation parameters are
+    `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
     return {
-        site.name: plan_site([m.genome.sites[i] for m in members], device)
+        site.name: plan_site(
+            [m.genome.sites[i] for m in members],
+            device,
+            None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
+        )
         for i, site in enumerate(network.sites)
     }
 
@@ -189,11 +207,7 @@ def keep_members(pack: Pack, keep: Sequence[int]) -> None:
         pack.optimizer.keep(index, pack.trained)
         pack.recent_losses = [loss[index] for loss in pack.recent_losses]
     # The activations' parameters stay padded to the longest member that ever was in the pack.
-    padded = {n: p.shape[1] for n, p in pack.parameters.items() if n.endswith(".activation")}
-    pack.plans = {
-        site: plan_site([m.genome.sites[i] for m in pack.members], index.device, padded[f"{site}.activation"])
-        for i, site in enumerate(pack.plans)
-    }
+    pack.plans = plan_sites(pack.members, pack.network, index.device, pack.parameters)
 
 
 def train_pack(

@@ -23,7 +23,7 @@ def inverse_time(decay: float = 1e-6) -> Schedule:
     >>> inverse_time(decay=0.5)(2)
     0.5
     """
-    if decay < 0:
+    if not 0 <= decay < math.inf:
         raise UserError(f"expected training.schedule.decay of at least 0, such as 1e-6, got {decay:g}")
     return lambda update: 1 / (1 + decay * update)
 

@@ -29,14 +29,14 @@ class KerasNet(nn.Module):
         self.conv4 = nn.Conv2d(c, d, 3)
         self.fc5 = nn.Linear(d * positions, e)
         self.fc6 = nn.Linear(e, n_outputs)
-        self.quarter, self.half = nn.Dropout(0.25), nn.Dropout(0.5)
+        self.drop25, self.drop50 = nn.Dropout(0.25), nn.Dropout(0.5)
 
     def forward(self, x):
         x = F.relu(self.conv2(F.relu(self.conv1(x))))
-        x = self.quarter(F.max_pool2d(x, 2))
+        x = self.drop25(F.max_pool2d(x, 2))
         x = F.relu(self.conv4(F.relu(self.conv3(x))))
-        x = self.quarter(F.max_pool2d(x, 2))
-        return self.fc6(self.half(F.relu(self.fc5(x.flatten(1)))))
+        x = self.drop25(F.max_pool2d(x, 2))
+        return self.fc6(self.drop50(F.relu(self.fc5(x.flatten(1)))))
 
 
 def batch_norm(channels):
@@ -92,14 +92,14 @@ class AlexNet(nn.Module):
         self.fc7 = nn.Linear(f, g)
         self.fc8 = nn.Linear(g, n_outputs)
         self.norm = nn.LocalResponseNorm(5)  # PyTorch's defaults are Caffe's
-        self.half = nn.Dropout(0.5)
+        self.drop50 = nn.Dropout(0.5)
 
     def forward(self, x):
         x = F.max_pool2d(self.norm(F.relu(self.conv1(x))), 3, 2)
         x = F.max_pool2d(self.norm(F.relu(self.conv2(x))), 3, 2)
         x = F.relu(self.conv4(F.relu(self.conv3(x))))
         x = F.max_pool2d(F.relu(self.conv5(x)), 3, 2).flatten(1)
-        x = self.half(F.relu(self.fc7(self.half(F.relu(self.fc6(x))))))
+        x = self.drop50(F.relu(self.fc7(self.drop50(F.relu(self.fc6(x))))))
         return self.fc8(x)
 
 
