@@ -26,6 +26,7 @@ from evoact.networks.layers import (
 )
 from evoact.networks.network import ForwardPass, Parameter, checked_pieces
 
+
 @dataclass(frozen=True)
 class Block:
     """One residual block. `widens` says whether it starts a stage with half the height and width and a

@@ -36,7 +36,8 @@ def stepwise(every: int, factor: float = 0.1) -> Schedule:
     """
     if every < 1 or not 0 < factor <= 1:
         raise UserError(
-            f"expected training.schedule.every of at least 1 and factor above 0 and at most 1, got {every} and {factor:g}"
+            "expected training.schedule.every of at least 1 and factor above 0 and at most 1, "
+            f"got {every} and {factor:g}"
         )
     return lambda update: factor ** (update // every)
 

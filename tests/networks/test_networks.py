@@ -82,7 +82,7 @@ def test_parameters_name_the_sites_that_they_feed_and_are_fed_by(name):
             if p.source:
                 assert p.shape[1] == neurons[p.source], p
         assert fed == set(neurons)
-    assert net.with_pieces({}) == net == net.with_pieces({n: 1 for n in neurons})
+    assert net.with_pieces({}) == net == net.with_pieces(dict.fromkeys(neurons, 1))
 
 
 def permuted(name, net, group, order, parameters):
@@ -141,7 +141,7 @@ class Maxout:
         self.pieces, self.norms, self.seen = pieces, norms, set()
 
     def activate(self, site, z):
-        k, rows, _ = z.shape
+        rows = z.shape[1]
         n = self.neurons[site]
         assert rows == n * self.pieces.get(site, 1)
         self.seen.add(site)

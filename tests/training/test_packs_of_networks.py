@@ -183,9 +183,7 @@ def test_running_statistics_are_among_what_is_kept_of_the_best():
     net = small("resnet56")
     m = Member(homogeneous(Base("relu"), net.sites, learning_rate=0.01), "m", 0, 1)
     kept = {
-        keep: set(
-            train_pack([m], net, task_for("resnet56"), TrainingSettings(16), keep=keep)[0].learned
-        )
+        keep: set(train_pack([m], net, task_for("resnet56"), TrainingSettings(16), keep=keep)[0].learned)
         for keep in ("all", "activations")
     }
     assert {"norm0.mean", "norm0.variance", "norm0.scale"} <= kept["all"]

@@ -66,7 +66,9 @@ def test_half_the_factor_is_half_the_rate(optimizer):
 def test_the_trainer_follows_the_schedule():
     net, made = network(), task()
     m = Member(homogeneous(Base("tanh"), net.sites, learning_rate=0.01), "m", 0, 1)
-    settings = TrainingSettings(32, "sgd", schedule="stepwise", schedule_arguments={"every": 1, "factor": 1e-9})
+    settings = TrainingSettings(
+        32, "sgd", schedule="stepwise", schedule_arguments={"every": 1, "factor": 1e-9}
+    )
     pack = start_pack([m], net, made, settings, 0, torch.device("cpu"))
     values = [pack.parameters["weight0"].detach().clone()]
     for _ in range(2):
