@@ -13,6 +13,7 @@ from evoact.genomes.space import BaseChoices, SearchSpace
 from evoact.networks import NETWORKS, SHAPES
 from evoact.networks.initial import INITIAL, SCHEMES
 from evoact.networks.network import parameter_count
+from evoact.networks.size import activation_count
 from tests.networks.examples import SMALL, inputs, random_member, run, small, tensors
 
 EVERY = pytest.mark.parametrize("name", NETWORKS)
@@ -38,6 +39,25 @@ FLATTENED = {
 @pytest.mark.parametrize(("name", "shape", "outputs", "count"), COUNTS)
 def test_parameter_counts(name, shape, outputs, count):
     assert parameter_count(NETWORKS[name](shape, outputs)) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "outputs", "count"),
+    [
+        ("mlp", (40,), 10, 200),
+        ("hamiltonian", (4,), 4, 100),
+        ("lenet5", (1, 28, 28), 10, 20 * 24**2 + 50 * 8**2 + 500),
+        ("kerasnet", (3, 32, 32), 10, 32 * (32**2 + 30**2) + 64 * (15**2 + 13**2) + 512),
+        ("resnet56", (3, 32, 32), 10, 19 * 16 * 32**2 + 18 * 32 * 16**2 + 18 * 64 * 8**2),
+        # Krizhevsky et al. 2012, section 3.5, but for the first layer, where 55 x 55 x 96 is not their 253,440
+        ("alexnet", (3, 227, 227), 1000, 290_400 + 186_624 + 2 * 64_896 + 43_264 + 2 * 4096),
+    ],
+)
+def test_activation_counts(name, shape, outputs, count):
+    net = NETWORKS[name](shape, outputs)
+    assert activation_count(net, shape) == count
+    pieces = {s.name: 2 for s in net.sites if not s.symmetry.startswith("stream")}
+    assert activation_count(net.with_pieces(pieces), shape) == count
 
 
 @EVERY
