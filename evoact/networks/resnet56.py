@@ -138,6 +138,9 @@ def resnet56(
     the shortcut, which the parameter count of Manessi & Rozza 2018 asks for; paddings are symmetric, as in
     He et al. 2016. `initial` is `uniform` (PyTorch's default), `glorot` or `he` (that of He et al.).
 
+    Running statistics take 1 % of each batch, Keras' default: below some 300 steps they lag behind and
+    evaluation is far worse than training.
+
     Raises:
         UserError: for no images, blocks or a width that are not positive, or an unknown `initial`.
 
