@@ -22,7 +22,7 @@ from evoact.records import COMPLETED
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
-from evoact.training.batches import Batches
+from evoact.training.batches import Batches, evaluation_parts
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 
 EVALUATION_EXAMPLES = 1000  # at a time; fixed, so that results do not depend on free memory
@@ -118,7 +118,7 @@ def start_pack(
         parameters=parameters,
         plans=plan_sites(members, network, device),
         optimizer=optimizer(trained, rates, **settings.optimizer_arguments),
-        batches=Batches(inputs, targets, settings.batch_size, run_seed),
+        batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),
         step=0,
         recent_losses=[],
     )
@@ -226,9 +226,10 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
     metrics: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():
         if name in splits:
-            inputs, targets = to_device(split, reference.device, reference.dtype)
-            parts = inputs.split(EVALUATION_EXAMPLES)
-            outputs = torch.cat([pack.outputs(part.unsqueeze(0)) for part in parts], dim=1)
+            parts = evaluation_parts(pack.task, split, EVALUATION_EXAMPLES, reference.device, reference.dtype)
+            answers = [(pack.outputs(inputs), targets) for inputs, targets in parts]
+            outputs = torch.cat([part for part, _ in answers], dim=1)
+            targets = torch.cat([part for _, part in answers])
             finite &= outputs.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets)
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
