@@ -1,12 +1,15 @@
 """Arrays computed once and kept on disk, in `$EVOACT_CACHE` or `~/.cache/evoact`."""
 
 import os
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from evoact.errors import UserError
 
 
 def cache_directory() -> Path:
@@ -32,8 +35,14 @@ def cached(name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str,
     except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
         pass
     arrays = dict(make())
-    with appearing(path) as temporary, temporary.open("wb") as output:
-        np.savez(output, allow_pickle=False, **arrays)
+    try:
+        with appearing(path) as temporary, temporary.open("wb") as output:
+            np.savez(output, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise UserError(
+            f"expected to be able to write {path}: {error.strerror or error}; "
+            "set EVOACT_CACHE to a folder with room for it"
+        ) from None
     return arrays
 
 
@@ -41,7 +50,7 @@ def cached(name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str,
 def appearing(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes `path` when all went well and goes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield temporary
         os.replace(temporary, path)
