@@ -36,6 +36,10 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _empty() -> bytes:
+    return b""
+
+
 _RECONSTRUCT = np.zeros(0).__reduce__()[0]
 _ADMITTED = {
     ("numpy", "ndarray"): np.ndarray,
@@ -43,6 +47,7 @@ _ADMITTED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,  # NumPy before 2
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("_codecs", "encode"): _latin1,
+    ("__builtin__", "bytes"): _empty,  # how protocol 2 writes b""
 }
 
 

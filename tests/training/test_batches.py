@@ -1,0 +1,95 @@
+"""Batches: order, augmentation by (run seed, replicate, step), and storage as pixels or on demand."""
+
+import numpy as np
+import pytest
+import torch
+
+from evoact.errors import UserError
+from evoact.tasks.augmentation import random_windows
+from evoact.tasks.task import Split, fetch, to_device
+from evoact.training.batches import EVALUATION_NUMBERS, Batches, evaluation_parts
+
+CPU = torch.device("cpu")
+PIXELS = np.random.default_rng(0).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8)
+LABELS = np.arange(30)
+
+
+class Augmented:
+    """A task as far as batches need one."""
+
+    input_shape = (1, 6, 6)
+
+    def prepare(self, inputs, seeds):
+        if seeds is not None:
+            inputs = random_windows(inputs, seeds, (-1, 1), (6, 6), "edge")
+        return inputs / 255
+
+
+class OnDemand:
+    shape, dtype, nbytes = PIXELS.shape, PIXELS.dtype, 0
+
+    def __len__(self):
+        return len(PIXELS)
+
+    def __getitem__(self, indices):
+        return PIXELS[indices]
+
+
+def batches(run_seed=0, inputs=PIXELS, dtype=torch.float32):
+    stored, targets = to_device(Split(inputs, LABELS), CPU, dtype)
+    return Batches(stored, targets, 8, run_seed, Augmented().prepare, dtype)
+
+
+def test_augmentation_is_a_function_of_run_seed_replicate_and_step():
+    x, y = batches()([3, 4, 3], 2)
+    assert x.shape == (3, 8, 1, 6, 6)
+    assert torch.equal(x[0], x[2]), "members of a replicate share their batches"
+    assert torch.equal(y[0], y[2])
+    other = batches()
+    other([4], 0)
+    for seed, row in ((3, 0), (4, 1)):
+        alone, labels = other([seed], 2)
+        assert torch.equal(alone[0], x[row])
+        assert torch.equal(labels[0], y[row])
+    drawn = [batches(run_seed)([3], step)[0] for run_seed, step in ((0, 2), (0, 5), (1, 2))]
+    assert not any(torch.equal(a, b) for a, b in zip(drawn, drawn[1:] + drawn[:1], strict=True))
+
+
+def test_the_same_example_is_augmented_anew_each_time():
+    made = batches()
+    made.batch_size, made.per_epoch = 30, 1
+    images = [dict(zip(y[0].tolist(), x[0], strict=True)) for x, y in (made([0], 0), made([0], 1))]
+    assert sum(torch.equal(images[0][k], images[1][k]) for k in images[0]) < 10
+
+
+def test_pixels_stay_bytes_and_batches_take_the_precision():
+    assert batches().inputs.dtype == torch.uint8
+    single, double = batches()([0], 0)[0], batches(dtype=torch.float64)([0], 0)[0]
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    assert torch.allclose(single.double(), double)
+
+
+def test_inputs_on_demand_are_the_same_as_held():
+    assert torch.equal(batches(inputs=OnDemand())([0, 1], 3)[0], batches()([0, 1], 3)[0])
+    rows = torch.tensor([[1, 2], [5, 1]])
+    assert torch.equal(fetch(OnDemand(), rows, torch.float64), torch.as_tensor(PIXELS)[rows].double())
+
+
+def test_evaluation_is_in_order_and_not_augmented():
+    parts = list(evaluation_parts(Augmented(), Split(PIXELS, LABELS), 12, CPU, torch.float32))
+    assert [x.shape[1] for x, _ in parts] == [12, 12, 6]
+    assert torch.equal(torch.cat([x[0] for x, _ in parts]), torch.as_tensor(PIXELS).float() / 255)
+    assert torch.cat([y for _, y in parts]).tolist() == LABELS.tolist()
+
+
+def test_large_inputs_are_evaluated_in_smaller_parts():
+    class Large(Augmented):
+        input_shape = (EVALUATION_NUMBERS // 5,)
+
+    parts = evaluation_parts(Large(), Split(PIXELS, LABELS), 1000, CPU, torch.float32)
+    assert [len(y) for _, y in parts] == [5] * 6
+
+
+def test_a_batch_larger_than_the_split():
+    with pytest.raises(UserError, match=r"batch_size of at most 30, the training examples, got 31"):
+        Batches(torch.as_tensor(PIXELS), torch.as_tensor(LABELS), 31, 0)
