@@ -68,9 +68,8 @@ def require(file: DataFile, task: str, data: str | None, download: bool) -> Path
     if found is not None:
         return found
     if not download:
-        raise missing(
-            file.names[0], task, data, "set task.data to its folder, or task.download: true to fetch it"
-        )
+        what = f"{file.names[0]} ({'contents with ' if file.gzipped else ''}sha256 {file.sha256})"
+        raise missing(what, task, data, "set task.data to its folder, or task.download: true to fetch it")
     target = folders(task, data)[-1] / file.names[0]
     _download(file, target)
     return target

@@ -59,12 +59,12 @@ class Batches:
 
     def __call__(self, seeds: list[int], step: int) -> tuple[Tensor, Tensor]:
         """Inputs [1 or K, B, ...] and targets [1 or K, B, ...] for members of these replicates."""
-        distinct = sorted(set(seeds))
+        distinct = list(dict.fromkeys(seeds))
         rows = torch.stack([self.indices(seed, step) for seed in distinct])
         random = [derive(self.run_seed, "augment", seed, step) for seed in distinct]
         inputs = self.prepare(fetch(self.inputs, rows, self.dtype), random)
         targets = self.targets[rows]
-        if len(distinct) == 1:
+        if len(distinct) in (1, len(seeds)):
             return inputs, targets
         members = torch.tensor([distinct.index(seed) for seed in seeds], device=rows.device)
         return inputs[members], targets[members]

@@ -38,7 +38,9 @@ def test_pixels_are_red_green_blue_row_by_row(nothing, tmp_path):
 
 
 def test_missing(nothing):
-    with pytest.raises(UserError, match=r"expected cifar-10-python.tar.gz in .*task.download: true"):
+    with pytest.raises(
+        UserError, match=r"expected cifar-10-python.tar.gz \(sha256 6d958b\w+\) in .*task.download: true"
+    ):
         cifar10().splits()
 
 

@@ -74,7 +74,10 @@ def test_more_examples_than_there_are(small):
 
 
 def test_missing_files(nothing, tmp_path):
-    with pytest.raises(UserError, match=rf"expected {IMAGES} in .*fashion_mnist, found none; set task.data"):
+    with pytest.raises(
+        UserError,
+        match=rf"expected {IMAGES} \(contents with sha256 c59f\w+\) in .*fashion_mnist, found none; set task.data",
+    ):
         fashion_mnist().splits()
     with pytest.raises(UserError, match=f"in {tmp_path}, found none"):
         fashion_mnist(str(tmp_path)).splits()
