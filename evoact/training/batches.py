@@ -9,6 +9,7 @@ from torch import Tensor
 from evoact.errors import UserError
 from evoact.seeding import derive, generator
 from evoact.tasks.task import OnDemand, Split, Task, fetch, to_device
+from evoact.training.read_ahead import ReadAhead
 
 EVALUATION_NUMBERS = 2**25  # inputs at a time, of one part: 217 photographs, 128 MB
 
@@ -45,6 +46,7 @@ class Batches:
         self.dtype = dtype or (inputs.dtype if isinstance(inputs, Tensor) else torch.float32)
         self.per_epoch = len(inputs) // batch_size
         self._orders: dict[int, tuple[int, Tensor]] = {}
+        self._ahead = None if isinstance(inputs, Tensor) else ReadAhead(inputs, self.dtype)
 
     def indices(self, seed: int, step: int) -> Tensor:
         """The examples of a replicate's batch number `step`: [batch_size]."""
@@ -57,13 +59,20 @@ class Batches:
         assert order is not None
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
+    def _rows(self, seeds: Sequence[int], step: int) -> Tensor:
+        return torch.stack([self.indices(seed, step) for seed in seeds])
+
     def __call__(self, seeds: list[int], step: int) -> tuple[Tensor, Tensor]:
         """Inputs [1 or K, B, ...] and targets [1 or K, B, ...] for members of these replicates."""
         distinct = list(dict.fromkeys(seeds))
-        rows = torch.stack([self.indices(seed, step) for seed in distinct])
+        rows = self._rows(distinct, step)
+        stored = (
+            self._ahead(rows, self._rows(distinct, step + 1))
+            if self._ahead
+            else fetch(self.inputs, rows, self.dtype)
+        )
         random = [derive(self.run_seed, "augment", seed, step) for seed in distinct]
-        inputs = self.prepare(fetch(self.inputs, rows, self.dtype), random)
-        targets = self.targets[rows]
+        inputs, targets = self.prepare(stored, random), self.targets[rows]
         if len(distinct) in (1, len(seeds)):
             return inputs, targets
         members = torch.tensor([distinct.index(seed) for seed in seeds], device=rows.device)

@@ -1,5 +1,7 @@
 """Batches: order, augmentation by (run seed, replicate, step), and storage as pixels or on demand."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -70,9 +72,42 @@ def test_pixels_stay_bytes_and_batches_take_the_precision():
 
 
 def test_inputs_on_demand_are_the_same_as_held():
-    assert torch.equal(batches(inputs=OnDemand())([0, 1], 3)[0], batches()([0, 1], 3)[0])
+    held, read = batches(), batches(inputs=OnDemand())
+    for seeds, step in (([0, 1], 0), ([0, 1], 1), ([1], 2), ([1], 7), ([1, 0, 1], 8), ([1, 0], 2)):
+        for a, b in zip(held(seeds, step), read(seeds, step), strict=True):
+            assert torch.equal(a, b)
     rows = torch.tensor([[1, 2], [5, 1]])
     assert torch.equal(fetch(OnDemand(), rows, torch.float64), torch.as_tensor(PIXELS)[rows].double())
+
+
+def test_the_next_batch_is_read_while_this_one_trains():
+    asked, done = [], threading.Event()
+
+    class Counted(OnDemand):
+        def __getitem__(self, indices):
+            asked.append(indices.tolist())
+            if len(asked) == 2:
+                done.set()
+            return PIXELS[indices]
+
+    made = batches(inputs=Counted())
+    made([0], 0)
+    assert done.wait(10), "nothing was read ahead"
+    assert asked == [made.indices(0, step).tolist() for step in (0, 1)]
+
+
+def test_what_fails_while_reading_ahead_is_raised_when_it_is_needed():
+    class Torn(OnDemand):
+        def __getitem__(self, indices):
+            if torn in indices:
+                raise UserError("torn")
+            return PIXELS[indices]
+
+    made = batches(inputs=Torn())
+    torn = int(made.indices(0, 1)[0])
+    made([0], 0)
+    with pytest.raises(UserError, match="torn"):
+        made([0], 1)
 
 
 def test_evaluation_is_in_order_and_not_augmented():
