@@ -1,6 +1,5 @@
 """The order of training examples: a function of (run seed, replicate, step), the same everywhere."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -10,8 +9,6 @@ from evoact.errors import UserError
 from evoact.seeding import derive, generator
 from evoact.tasks.task import OnDemand, Split, Task, fetch, to_device
 from evoact.training.read_ahead import ReadAhead
-
-EVALUATION_NUMBERS = 2**25  # inputs at a time, of one part: 217 photographs, 128 MB
 
 
 def as_stored(inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
@@ -82,9 +79,8 @@ class Batches:
 def evaluation_parts(
     task: Task, split: Split, size: int, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A split in its order, at most `size` examples at a time, fewer where they are large: inputs
-    [1, B, *input_shape] as networks are given them in evaluation, and targets [B, ...]."""
+    """A split in its order, `size` examples at a time: inputs [1, B, *input_shape] as networks are given
+    them in evaluation, and targets [B, ...]."""
     inputs, targets = to_device(split, device, dtype)
-    size = min(size, max(1, EVALUATION_NUMBERS // math.prod(task.input_shape)))
     for rows in torch.arange(len(split), device=device).split(size):
         yield task.prepare(fetch(inputs, rows.unsqueeze(0), dtype), None), targets[rows]

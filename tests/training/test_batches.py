@@ -9,7 +9,7 @@ import torch
 from evoact.errors import UserError
 from evoact.tasks.augmentation import random_windows
 from evoact.tasks.task import Split, fetch, to_device
-from evoact.training.batches import EVALUATION_NUMBERS, Batches, evaluation_parts
+from evoact.training.batches import Batches, evaluation_parts
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8)
@@ -115,14 +115,6 @@ def test_evaluation_is_in_order_and_not_augmented():
     assert [x.shape[1] for x, _ in parts] == [12, 12, 6]
     assert torch.equal(torch.cat([x[0] for x, _ in parts]), torch.as_tensor(PIXELS).float() / 255)
     assert torch.cat([y for _, y in parts]).tolist() == LABELS.tolist()
-
-
-def test_large_inputs_are_evaluated_in_smaller_parts():
-    class Large(Augmented):
-        input_shape = (EVALUATION_NUMBERS // 5,)
-
-    parts = evaluation_parts(Large(), Split(PIXELS, LABELS), 1000, CPU, torch.float32)
-    assert [len(y) for _, y in parts] == [5] * 6
 
 
 def test_a_batch_larger_than_the_split():
