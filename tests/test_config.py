@@ -192,6 +192,10 @@ ONE_MISTAKE = {
         {"task__raises": "often"},
         "task.raises: expected a finite number, got 'often'",
     ),
+    "wrong optional argument of a task": (
+        {"task": {"name": "cifar10", "train_examples": "many"}},
+        "task.train_examples: expected an integer, got 'many'",
+    ),
     "wrong argument of a network": ({"network__hidden": 8}, "network.hidden: expected a list, got 8"),
     "wrong entry of a network's argument": (
         {"network__hidden": [8, "x"]},

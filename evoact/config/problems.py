@@ -115,6 +115,8 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
 
 def _expected(annotation: Any, value: Any) -> str:
     """What an argument should have been; nothing where it is right, or its type is none of these."""
+    if type(None) in get_args(annotation):  # X | None
+        return "" if value is None else _expected(get_args(annotation)[0], value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is float:
         return "" if number and math.isfinite(value) else "a finite number"

@@ -6,6 +6,7 @@ size and the optimizer's other settings. A member's result does not depend on it
 """
 
 import functools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from evoact.records import COMPLETED
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
-from evoact.training.batches import Batches
+from evoact.training.batches import Batches, evaluation_parts
 from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
@@ -143,7 +144,7 @@ def start_pack(
             [p for p in parameters.values() if p.numel()], rates, **settings.optimizer_arguments
         ),
         schedule=schedule(**settings.schedule_arguments),
-        batches=Batches(inputs, targets, settings.batch_size, run_seed),
+        batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),
         step=0,
         recent_losses=[],
     )
@@ -255,9 +256,11 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
     metrics: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():
         if name in splits:
-            inputs, targets = to_device(split, reference.device, reference.dtype)
-            parts = inputs.split(_examples_at_once(pack, inputs[0].numel()))
-            outputs = torch.cat([pack.outputs(part.unsqueeze(0)) for part in parts], dim=1)
+            size = _examples_at_once(pack, math.prod(pack.task.input_shape))
+            parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
+            answers = [(pack.outputs(inputs), targets) for inputs, targets in parts]
+            outputs = torch.cat([part for part, _ in answers], dim=1)
+            targets = torch.cat([part for _, part in answers])
             finite &= outputs.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets)
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
