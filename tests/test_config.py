@@ -75,6 +75,28 @@ ONE_MISTAKE = {
         {"training__optimizer": {"name": "adamm"}},
         "training.optimizer.name: unknown optimizer 'adamm'; did you mean 'adam'?",
     ),
+    "unknown schedule": (
+        {"training__schedule": {"name": "stepwize", "every": 5}},
+        "training.schedule.name: unknown schedule 'stepwize'; did you mean 'stepwise'?",
+    ),
+    "unknown key of a schedule": (
+        {"training__schedule": {"name": "inverse_time", "decai": 0.1}},
+        "training.schedule: unknown key 'decai'; did you mean 'decay'?",
+    ),
+    "schedule without its length": (
+        {"training__schedule": {"name": "cosine"}},
+        "training.schedule.steps: expected a value, got none",
+    ),
+    "impossible schedule": (
+        {"training__schedule": {"name": "stepwise", "every": 0}},
+        "expected training.schedule.every of at least 1",
+    ),
+    "steps and epochs": ({"training__epochs": 3}, "training: expected steps or epochs, got both, 20 and 3"),
+    "half an epoch": ({"training__epochs": 0.5}, "training.epochs: expected an integer, got 0.5"),
+    "a network for images": (
+        {"network": {"name": "lenet5"}},
+        "network: expected images of shape [channels, height, width] with at least 16 x 16 pixels",
+    ),
     "unknown function": (
         {"space__functions": ["relu", "tahn", "sin"]},
         "space.functions: unknown base function 'tahn'; did you mean 'tanh'?",
@@ -228,6 +250,10 @@ ONE_MISTAKE = {
     "wrong argument of a task": (
         {"task__raises": "often"},
         "task.raises: expected a finite number, got 'often'",
+    ),
+    "wrong optional argument of a task": (
+        {"task": {"name": "cifar10", "train_examples": "many"}},
+        "task.train_examples: expected an integer, got 'many'",
     ),
     "wrong argument of a network": ({"network__hidden": 8}, "network.hidden: expected a list, got 8"),
     "wrong entry of a network's argument": (
@@ -491,6 +517,8 @@ def test_wrong_search_space_file(tmp_path):
         {"training__optimizer": {"name": "sgd", "momentum": 0.9}, "budget": {"minutes": 0.5}},
         {"packs__timeout_seconds": 1.5, "execution": {"backend": "ray_tune", "gpus_per_pack": 0.5}},
         {"name": "ünïcode: 1", "description": "two\nlines"},
+        {"training": {"epochs": 2, "schedule": {"name": "stepwise", "every": 100}}},
+        {"training": {"batch_size": 7}},
     ],
 )
 def test_resolved_config_means_the_same(changes, tiny):
@@ -520,6 +548,21 @@ def test_budgets(tiny):
     ):
         assert experiment(tiny(budget=budget)).networks == networks
     assert experiment(tiny(budget={"minutes": 1})).networks > 10**9
+
+
+def test_how_long_is_steps_or_epochs(tiny):
+    made = experiment(tiny(training={"epochs": 3, "batch_size": 30}))  # of 400 examples
+    assert made.steps == 3 * (400 // 30)
+    assert made.summary()["gradient_examples"] == 28 * 39 * 30
+    by_default = experiment(tiny(training={}))
+    assert by_default.steps == by_default.config.training.steps == 500
+    assert experiment(tiny(training={"steps": None, "epochs": 1})).steps == 4
+
+
+def test_schedules_reach_the_trainer(tiny):
+    settings = experiment(tiny(training__schedule={"name": "inverse_time", "decay": 0.5})).training
+    assert (settings.schedule, settings.schedule_arguments) == ("inverse_time", {"decay": 0.5})
+    assert experiment(tiny()).training.schedule == "constant"
 
 
 def test_summary_counts_every_phase(tiny):

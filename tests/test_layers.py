@@ -91,3 +91,4 @@ def test_light_imports(code):
 def test_training_core_needs_torch_and_numpy_alone():
     loaded = modules_loaded_by("import evoact.training.packed")
     assert not loaded & {"ray", "optuna", "deap", "pyarrow", "duckdb", "pydantic", "typer"}
+    assert not loaded & {"scipy", "sklearn", "PIL"}

@@ -167,7 +167,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {_cell(v)}" for k, v in value.items())
+        return ", ".join(f"{k}: {_cell(v) or 'none'}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         between = " x " if all(isinstance(v, int) for v in value) else ", "
         return between.join(map(str, value))

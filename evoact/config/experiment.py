@@ -50,11 +50,22 @@ class Experiment:
     @property
     def training(self) -> TrainingSettings:
         t = self.config.training
-        return TrainingSettings(t.batch_size, t.optimizer.name, t.optimizer.arguments)
+        return TrainingSettings(
+            t.batch_size,
+            t.optimizer.name,
+            t.optimizer.arguments,
+            schedule=t.schedule.name,
+            schedule_arguments=t.schedule.arguments,
+        )
 
-    @property
+    @cached_property
     def steps(self) -> int:
-        return self.config.training.steps
+        """Optimizer steps of one network; an epoch is as many as whole batches fit the training split."""
+        t = self.config.training
+        if t.steps is not None:
+            return t.steps
+        assert t.epochs is not None  # the section says so
+        return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
     def networks(self) -> int:

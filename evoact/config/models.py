@@ -1,9 +1,12 @@
 """The keys of a config, section by section: each field is a key, its type what is allowed, its default
 what holds where it is left out."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DEFAULT_STEPS = 500
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, strict=True)]
@@ -146,9 +149,21 @@ class Space(Section):
 
 
 class Training(Section):
-    steps: Positive = 500
+    """How long is either `steps`, by default so many, or `epochs`: whole passes over the training split."""
+
+    steps: Positive | None = None
+    epochs: Positive | None = None
     batch_size: Positive = 100
     optimizer: Named = Named(name="adam")
+    schedule: Named = Named(name="constant")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_steps(cls, data: Any) -> Any:
+        """The default stands in the resolved config, too."""
+        if isinstance(data, Mapping) and data.get("steps") is None and data.get("epochs") is None:
+            return {**data, "steps": DEFAULT_STEPS}
+        return data
 
 
 class Budget(Section):

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, get_args, get_origin
 
@@ -16,6 +16,7 @@ from evoact.registry import unknown
 from evoact.strategies import STRATEGIES, proposer
 from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS
+from evoact.training.schedules import SCHEDULES
 
 
 def problems_of(config: Config, known: Sequence[str]) -> list[str]:
@@ -25,6 +26,7 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
         ("task", config.task, TASKS, ()),
         ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
         ("training.optimizer", config.training.optimizer, OPTIMIZERS, ("parameters", "learning_rates")),
+        ("training.schedule", config.training.schedule, SCHEDULES, ()),
         ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
     ):
         if named.name not in table:
@@ -38,7 +40,13 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
     budget = config.budget
     if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
         problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
-    least = config.training.steps * config.training.batch_size
+    training = config.training
+    if training.steps is not None and training.epochs is not None:
+        problems.append(
+            f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
+        )
+    # What epochs cost shows when the task is made.
+    least = (training.steps or 0) * training.batch_size
     if budget.gradient_examples is not None and budget.gradient_examples < least:
         problems.append(
             f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
@@ -65,13 +73,24 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
         needed.add(key)
         if wrong & needed:
             continue
-        try:
-            make()
-        except UserError as error:
+        found = _objections(key, make)
+        if found:
             wrong.add(key)
-            found = error.problems if isinstance(error, ConfigError) else [str(error)]
-            problems += [p if f" {key}." in f" {p}" else f"{key}: {p}" for p in found]
+        problems += found
+    if "training" not in wrong:
+        schedule = made.config.training.schedule
+        problems += _objections("training", lambda: SCHEDULES[schedule.name](**schedule.arguments))
     return problems
+
+
+def _objections(key: str, make: Callable[[], object]) -> list[str]:
+    """What a part of the config says against its own arguments when it is made."""
+    try:
+        make()
+    except UserError as error:
+        found = error.problems if isinstance(error, ConfigError) else [str(error)]
+        return [p if f" {key}." in f" {p}" else f"{key}: {p}" for p in found]
+    return []
 
 
 def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
@@ -95,6 +114,8 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
 
 def _expected(annotation: Any, value: Any) -> str:
     """What an argument should have been; nothing where it is right, or its type is none of these."""
+    if type(None) in get_args(annotation):  # X | None
+        return "" if value is None else _expected(get_args(annotation)[0], value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is float:
         return "" if number and math.isfinite(value) else "a finite number"

@@ -71,6 +71,7 @@ STAND_INS: Mapping[str, Any] = {
     "network": {"name": "mlp"},
     "strategy": {"name": "random"},
     "training.optimizer": {"name": "adam"},
+    "training.schedule": {"name": "constant"},
     "space": {
         "functions": ["relu"],
         "types": {"base": {}},

@@ -11,6 +11,7 @@ import torch
 from evoact.config import UNLIMITED, Experiment
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
+from evoact.networks.size import activation_count
 from evoact.training.packed import Member, start_pack, train_step
 
 WARM_UP, MEASURED = 2, 5
@@ -77,6 +78,6 @@ def _megabytes(e: Experiment, size: int) -> float:
     """Parameters, gradient, two optimizer moments and a work buffer; about six copies of every
     activation in a step; the data; and a process with PyTorch in it."""
     weights = 5 * parameter_count(e.network)
-    activations = 6 * sum(s.neurons for s in e.network.sites) * e.training.batch_size
+    activations = 6 * activation_count(e.network, e.task.input_shape) * e.training.batch_size
     data = sum(split.inputs.nbytes for split in e.task.splits().values())
     return (4 * size * (weights + activations) + 2 * data) / 1e6 + 350

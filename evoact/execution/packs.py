@@ -12,6 +12,7 @@ from evoact.config import Experiment
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
+from evoact.training.memory import keep_freed_memory
 from evoact.training.packed import Member, Outcome, solo_step_seconds, start_pack, train_pack
 
 
@@ -21,6 +22,7 @@ class PackTrainer:
     def __init__(self, experiment: Experiment, gpu: bool):
         """`gpu` says whether a GPU may be used where there is one."""
         torch.set_num_threads(experiment.config.packs.threads)
+        keep_freed_memory()
         self.experiment = experiment
         self.device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
         if experiment.config.packs.timeout_seconds is not None:

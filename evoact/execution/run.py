@@ -233,6 +233,11 @@ def _check_batch(made: Experiment) -> None:
         raise UserError(
             f"expected training.batch_size of at most {examples}, the training examples, got {size}"
         )
+    if made.networks < 1:  # epochs are steps only now that the examples are counted
+        raise UserError(
+            f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
+            f"got {made.config.budget.gradient_examples}"
+        )
 
 
 def _check_address(made: Experiment, address: str | None) -> None:

@@ -2,10 +2,29 @@
 
 from collections.abc import Callable, Mapping
 
+from evoact.networks.alexnet import alexnet
+from evoact.networks.hamiltonian import hamiltonian
+from evoact.networks.kerasnet import kerasnet
+from evoact.networks.lenet5 import lenet5
 from evoact.networks.mlp import mlp
 from evoact.networks.network import Network
+from evoact.networks.resnet56 import resnet56
 
-NETWORKS: Mapping[str, Callable[..., Network]] = {"mlp": mlp}
+NETWORKS: Mapping[str, Callable[..., Network]] = {
+    "mlp": mlp,
+    "lenet5": lenet5,
+    "kerasnet": kerasnet,
+    "resnet56": resnet56,
+    "alexnet": alexnet,
+    "hamiltonian": hamiltonian,
+}
 
 # The input shapes and numbers of outputs at which the papers' parameter counts are listed.
-SHAPES: Mapping[str, tuple[tuple[tuple[int, ...], int], ...]] = {"mlp": (((40,), 10),)}
+SHAPES: Mapping[str, tuple[tuple[tuple[int, ...], int], ...]] = {
+    "mlp": (((40,), 10),),
+    "lenet5": (((1, 28, 28), 10), ((3, 32, 32), 10)),
+    "kerasnet": (((1, 28, 28), 10), ((3, 32, 32), 10)),
+    "resnet56": (((3, 32, 32), 10),),
+    "alexnet": (((3, 227, 227), 1000),),
+    "hamiltonian": (((4,), 4), ((2,), 2)),
+}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
-from evoact.networks.network import Activate, Parameter
+from evoact.networks.network import ForwardPass, Parameter, checked_pieces
 
 
 @dataclass(frozen=True)
@@ -19,32 +19,64 @@ class MLP:
     of each member is one contiguous row for the activations."""
 
     widths: tuple[int, ...]
+    output_activation: bool = False
+    output_bias: bool = True
+    pieces: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Each layer's activation site, empty for an output without one."""
+        hidden = tuple(f"hidden{i}" for i in range(len(self.widths) - 2))
+        return (*hidden, "output" if self.output_activation else "")
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         result = []
-        for layer, (fan_in, width) in enumerate(pairwise(self.widths)):
-            result.append(Parameter(f"weight{layer}", (width, fan_in), fan_in))
-            result.append(Parameter(f"bias{layer}", (width, 1), fan_in))
+        source, pieces = "", dict(self.pieces)
+        for i, (site, (fan_in, width)) in enumerate(zip(self.layers, pairwise(self.widths), strict=True)):
+            rows = width * pieces.get(site, 1)
+            result.append(Parameter(f"weight{i}", (rows, fan_in), fan_in, site=site, source=source))
+            if i < len(self.layers) - 1 or self.output_bias:
+                result.append(Parameter(f"bias{i}", (rows, 1), fan_in, site=site))
+            source = site
         return tuple(result)
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        return tuple(Site(f"hidden{i}", width) for i, width in enumerate(self.widths[1:-1]))
+        # An output is a class or a coordinate of its own: not exchangeable.
+        return tuple(
+            Site(name, width, "none" if name == "output" else "free")
+            for name, width in zip(self.layers, self.widths[1:], strict=True)
+            if name
+        )
 
-    def forward(self, parameters: Mapping[str, Tensor], activate: Activate, inputs: Tensor) -> Tensor:
+    @property
+    def batch_norms(self) -> Mapping[str, int]:
+        return {}
+
+    def with_pieces(self, pieces: Mapping[str, int]) -> "MLP":
+        return replace(self, pieces=checked_pieces(self.sites, pieces))
+
+    def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         k = parameters["weight0"].shape[0]
         h = inputs.flatten(start_dim=2).transpose(1, 2).expand(k, -1, -1)
-        last = len(self.widths) - 2
-        for layer in range(last + 1):
-            h = torch.baddbmm(parameters[f"bias{layer}"], parameters[f"weight{layer}"], h)
-            if layer < last:
-                h = activate(f"hidden{layer}", h)
+        for i, site in enumerate(self.layers):
+            weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
+            h = torch.bmm(weight, h) if bias is None else torch.baddbmm(bias, weight, h)
+            h = layers.activate(site, h) if site else h
         return h.transpose(1, 2)
 
 
-def mlp(input_shape: tuple[int, ...], n_outputs: int, hidden: Sequence[int] = (100, 100)) -> MLP:
+def mlp(
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    hidden: Sequence[int] = (100, 100),
+    output_activation: bool = False,
+) -> MLP:
     """An MLP for inputs of any shape, flattened.
+
+    With `output_activation` its outputs pass through a site `output`, too, as in variational networks (Li & Li
+    2018, where the softmax of the loss follows).
 
     Raises:
         UserError: if a width is not a positive integer, or there is no hidden layer.
@@ -56,4 +88,4 @@ def mlp(input_shape: tuple[int, ...], n_outputs: int, hidden: Sequence[int] = (1
         raise UserError(
             f"expected network.hidden to list at least one positive width, such as [100, 100], got {list(hidden)}"
         )
-    return MLP((math.prod(input_shape), *hidden, n_outputs))
+    return MLP((math.prod(input_shape), *hidden, n_outputs), output_activation)

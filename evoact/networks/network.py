@@ -4,24 +4,60 @@ A network here is written for packs: every parameter has the shape [K, *shape], 
 members at once. An ordinary network is a pack of one.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from evoact.errors import UserError
 from evoact.genomes.genome import Site
-
-Activate = Callable[[str, Tensor], Tensor]
+from evoact.registry import lookup
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One trainable tensor of a member, drawn uniformly from +-1/sqrt(fan_in) as PyTorch's layers."""
+    """One trainable tensor of a member.
+
+    `initial` names how it is drawn (`evoact.networks.initial.INITIAL`). `site` is the activation site whose
+    pre-activations it makes: axis 0 then indexes the site's neurons (each as many times in a row as it has
+    pieces). `source` is the site whose neurons it takes in along axis 1, where that axis is exactly they.
+    """
 
     name: str
     shape: tuple[int, ...]
     fan_in: int
+    initial: str = "uniform"
+    site: str = ""
+    source: str = ""
+
+
+class ForwardPass(Protocol):
+    """What a network needs from whoever runs it: all that depends on genomes, on the mode (training or
+    evaluation) and on state beside the parameters.
+
+    Tensors h and z are [K, N, M]: member, neuron or channel, and the rest (examples and positions).
+    """
+
+    @property
+    def training(self) -> bool: ...
+
+    def activate(self, site: str, z: Tensor) -> Tensor:
+        """The site's heterogeneous activation: z[K, N * P, M] -> [K, N, M], with P pieces (1 but
+        for `Network.with_pieces`); piece p of neuron n is row n * P + p."""
+        ...
+
+    def dropout(self, h: Tensor, rate: float) -> Tensor:
+        """In training, every element is zero with probability `rate`, else divided by 1 - rate; each member
+        draws its own (Srivastava et al. 2014)."""
+        ...
+
+    def batch_norm(self, name: str, h: Tensor) -> Tensor:
+        """Normalise each channel of each member over all other axes, then apply the parameters
+        `NAME.scale` and `NAME.shift` (Ioffe & Szegedy 2015, algorithm 1). In evaluation the running
+        statistics take the place of the batch's."""
+        ...
 
 
 class Network(Protocol):
@@ -33,12 +69,28 @@ class Network(Protocol):
     @property
     def sites(self) -> tuple[Site, ...]: ...
 
-    def forward(self, parameters: Mapping[str, Tensor], activate: Activate, inputs: Tensor) -> Tensor:
+    @property
+    def batch_norms(self) -> Mapping[str, int]:
+        """The number of channels of each batch norm, by its name."""
+        ...
+
+    def with_pieces(self, pieces: Mapping[str, int]) -> "Network":
+        """The same network with several pre-activations per neuron at some sites, as maxout needs them.
+
+        Args:
+            pieces: pre-activations per neuron, by site; sites that are left out keep one
+
+        Raises:
+            UserError: for an unknown site, fewer than one piece, or a site that no one layer feeds.
+        """
+        ...
+
+    def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         """Run K members.
 
         Args:
             parameters: by name, each [K, *shape]
-            activate: `activate(site, z[K, N, M])`, the site's heterogeneous activation
+            layers: activations, dropout and batch norm of these members
             inputs: [1, B, *input_shape] where all members share the batch, else [K, B, *input_shape]
 
         Returns:
@@ -49,10 +101,26 @@ class Network(Protocol):
 
 def parameter_count(network: Network) -> int:
     """Trainable weights and biases of one member, activations' own parameters not counted."""
-    total = 0
-    for parameter in network.parameters:
-        size = 1
-        for length in parameter.shape:
-            size *= length
-        total += size
-    return total
+    return sum(math.prod(parameter.shape) for parameter in network.parameters)
+
+
+def checked_pieces(sites: tuple[Site, ...], pieces: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """`pieces` as a network keeps them.
+
+    Raises:
+        UserError: for what `Network.with_pieces` refuses.
+
+    >>> checked_pieces((Site("hidden0", 3),), {"hidden0": 2})
+    (('hidden0', 2),)
+    """
+    known = {site.name: site for site in sites}
+    for name, number in pieces.items():
+        site = lookup(known, "site", name)
+        if number < 1:
+            raise UserError(f"expected at least one piece per neuron at site {name!r}, got {number}")
+        if number > 1 and site.symmetry.startswith("stream:"):
+            raise UserError(
+                f"expected one piece per neuron at site {name!r}, which takes a sum of layers, got {number}; "
+                "choose a site inside a residual block"
+            )
+    return tuple(sorted((name, number) for name, number in pieces.items() if number > 1))

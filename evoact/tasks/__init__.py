@@ -5,33 +5,55 @@ from typing import Any
 
 from evoact.tasks.arrays import arrays
 from evoact.tasks.cache import is_cached
+from evoact.tasks.cifar10 import cifar10
+from evoact.tasks.cifar10 import is_present as has_cifar10
 from evoact.tasks.digits import digits
+from evoact.tasks.fashion_mnist import fashion_mnist
+from evoact.tasks.fashion_mnist import is_present as has_fashion_mnist
 from evoact.tasks.faulty import faulty
+from evoact.tasks.henon_heiles import henon_heiles
+from evoact.tasks.imagenet_folder import imagenet_folder
+from evoact.tasks.imagenet_folder import is_present as has_imagenet_folder
 from evoact.tasks.mnist1d import mnist1d
+from evoact.tasks.pendulum_clock import is_present as has_pendulum_clock
+from evoact.tasks.pendulum_clock import pendulum_clock
 from evoact.tasks.task import Task
+from evoact.tasks.van_der_pol import van_der_pol
 
 TASKS: Mapping[str, Callable[..., Task]] = {
     "arrays": arrays,
+    "cifar10": cifar10,
     "digits": digits,
+    "fashion_mnist": fashion_mnist,
     "faulty": faulty,
+    "henon_heiles": henon_heiles,
+    "imagenet_folder": imagenet_folder,
     "mnist1d": mnist1d,
+    "pendulum_clock": pendulum_clock,
+    "van_der_pol": van_der_pol,
 }
 
-# What is present: data that comes with a package, data made on first use, or a user's own file.
-ORIGINS: Mapping[str, str] = {
-    "arrays": "your own npz file",
-    "digits": "comes with scikit-learn",
-    "faulty": "computed",
-    "mnist1d": "generated on first use",
+DOWNLOADABLE = "downloadable with download: true"
+
+# Where a task's data is now, told without reading any: what is there is not yet checked.
+ORIGINS: Mapping[str, Callable[[], str]] = {
+    "arrays": lambda: "your own npz file",
+    "cifar10": lambda: "present" if has_cifar10() else DOWNLOADABLE,
+    "digits": lambda: "comes with scikit-learn",
+    "fashion_mnist": lambda: "present" if has_fashion_mnist() else DOWNLOADABLE,
+    "faulty": lambda: "computed",
+    "henon_heiles": lambda: "generated on first use",
+    "imagenet_folder": lambda: "present" if has_imagenet_folder() else "your own folder",
+    "mnist1d": lambda: "present" if is_cached("mnist1d_large") else "generated on first use",
+    "pendulum_clock": lambda: "present" if has_pendulum_clock() else f"simulated; measured {DOWNLOADABLE}",
+    "van_der_pol": lambda: "generated on first use",
 }
 
 
 def summary(name: str) -> dict[str, Any]:
-    """A task's shapes, metric and origin; the data itself is not touched."""
-    row = {"name": name, "input_shape": None, "outputs": None, "metric": None, "data": ORIGINS[name]}
+    """A task's shapes, metric and where its data is; the data itself is not touched."""
+    row = {"name": name, "input_shape": None, "outputs": None, "metric": None, "data": ORIGINS[name]()}
     if name == "arrays":
         return row
     task = TASKS[name]()
-    if name == "mnist1d" and is_cached("mnist1d_large"):
-        row["data"] = "present"
     return row | {"input_shape": list(task.input_shape), "outputs": task.n_outputs, "metric": task.metric}

@@ -1,11 +1,15 @@
 """Arrays computed once and kept on disk, in `$EVOACT_CACHE` or `~/.cache/evoact`."""
 
 import os
+import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from evoact.errors import UserError
 
 
 def cache_directory() -> Path:
@@ -31,8 +35,24 @@ def cached(name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str,
     except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
         pass
     arrays = dict(make())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{name}.{os.getpid()}.npz")
-    np.savez(temporary, allow_pickle=False, **arrays)
-    os.replace(temporary, path)
+    try:
+        with appearing(path) as temporary, temporary.open("wb") as output:
+            np.savez(output, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise UserError(
+            f"expected to be able to write {path}: {error.strerror or error}; "
+            "set EVOACT_CACHE to a folder with room for it"
+        ) from None
     return arrays
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A temporary name to write to, which becomes `path` when all went well and goes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

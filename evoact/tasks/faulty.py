@@ -46,6 +46,9 @@ class FaultyTask:
             result[name] = Split((x * radius[:, None] + noise).astype(np.float32), label.astype(np.int64))
         return result
 
+    def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
+        return inputs
+
     def fate(self, member: str) -> str:
         """`raises`, `hangs`, `nan`, `kills` or `well`, the same whenever the member is trained."""
         u = derive("faulty", member) / 2**64

@@ -11,11 +11,31 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+class OnDemand(Protocol):
+    """Inputs too large to hold: `inputs[indices]` reads those [len(indices), *shape] when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def nbytes(self) -> int:
+        """What they take of memory, not of the disk."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Split:
-    """`inputs` float32 [n, *shape]; `targets` int64 classes [n] or float32 values [n, outputs]."""
+    """`inputs` [n, *stored shape], float32, or uint8 pixels that `Task.prepare` makes numbers of;
+    `targets` int64 classes [n] or float32 values [n, outputs]."""
 
-    inputs: np.ndarray
+    inputs: np.ndarray | OnDemand
     targets: np.ndarray
 
     def __len__(self) -> int:
@@ -36,7 +56,9 @@ class Task(Protocol):
         ...
 
     @property
-    def input_shape(self) -> tuple[int, ...]: ...
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one example as a network is given it, after `prepare`."""
+        ...
 
     @property
     def n_outputs(self) -> int: ...
@@ -44,6 +66,19 @@ class Task(Protocol):
     def splits(self) -> Mapping[str, Split]:
         """`train`, `validation` and `test`, and `test_large` where there is one; the same in every
         process."""
+        ...
+
+    def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
+        """What networks are given of stored inputs: scaled, cropped and, in training, augmented.
+
+        Args:
+            inputs: [R, B, *stored shape] of a floating dtype, which the result has too
+            seeds: one for each of the R batches, from (run seed, replicate, step), all that random
+                augmentation may depend on; None in evaluation, which never augments
+
+        Returns:
+            [R, B, *input_shape]
+        """
         ...
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
@@ -108,6 +143,9 @@ class ArrayTask:
     def splits(self) -> Mapping[str, Split]:
         return self.load()
 
+    def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
+        return inputs
+
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
         return cross_entropy(outputs, targets) if self.classification else squared_error(outputs, targets)
 
@@ -115,10 +153,11 @@ class ArrayTask:
 def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:
     """All inputs shifted and scaled by the training split's mean and standard deviation (one pair for
     all features, so that the relative scale of features stays)."""
-    mean = float(splits["train"].inputs.mean())
-    scale = float(splits["train"].inputs.std()) or 1.0
+    inputs = {name: np.asarray(s.inputs) for name, s in splits.items()}
+    mean, scale = float(inputs["train"].mean()), float(inputs["train"].std()) or 1.0
     return {
-        name: Split(((s.inputs - mean) / scale).astype(np.float32), s.targets) for name, s in splits.items()
+        name: Split(((inputs[name] - mean) / scale).astype(np.float32), s.targets)
+        for name, s in splits.items()
     }
 
 
@@ -132,9 +171,22 @@ def split_indices(n: int, fractions: Sequence[float], rng: np.random.Generator) 
     return np.split(rng.permutation(n), bounds)
 
 
-def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A split as tensors; integer targets stay integers, float targets take `dtype`."""
+def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor | OnDemand, Tensor]:
+    """A split's inputs and targets on a device: floats take `dtype`, classes and pixels stay integers
+    (a quarter of the memory), and inputs that are read on demand stay where they are."""
     targets = torch.as_tensor(split.targets, device=device)
     if targets.is_floating_point():
         targets = targets.to(dtype)
-    return torch.as_tensor(split.inputs, device=device, dtype=dtype), targets
+    if not isinstance(split.inputs, np.ndarray):
+        return split.inputs, targets
+    inputs = torch.as_tensor(split.inputs, device=device)
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs, targets
+
+
+def fetch(inputs: Tensor | OnDemand, rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """The inputs of these examples, `rows` of any shape -> [*rows.shape, *stored shape], in `dtype` on
+    the rows' device."""
+    if isinstance(inputs, Tensor):
+        return inputs[rows].to(dtype)
+    read = inputs[rows.flatten().cpu().numpy()]
+    return torch.as_tensor(read, device=rows.device).to(dtype).view(*rows.shape, *read.shape[1:])

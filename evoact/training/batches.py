@@ -1,28 +1,49 @@
 """The order of training examples: a function of (run seed, replicate, step), the same everywhere."""
 
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 from torch import Tensor
 
 from evoact.errors import UserError
-from evoact.seeding import generator
+from evoact.seeding import derive, generator
+from evoact.tasks.task import OnDemand, Split, Task, fetch, to_device
+from evoact.training.read_ahead import ReadAhead
+
+
+def as_stored(inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
+    """The `prepare` of tasks whose stored inputs are what networks are given."""
+    return inputs
 
 
 class Batches:
     """Mini-batches of a training split for the replicates of a pack.
 
     Each epoch is a fresh permutation per replicate; examples that do not fill a last batch are left
-    for the next epoch's permutation. Members of one replicate see the same batches.
+    for the next epoch's permutation. Members of one replicate see the same batches, augmented alike.
     """
 
-    def __init__(self, inputs: Tensor, targets: Tensor, batch_size: int, run_seed: int):
+    def __init__(
+        self,
+        inputs: Tensor | OnDemand,
+        targets: Tensor,
+        batch_size: int,
+        run_seed: int,
+        prepare: Callable[[Tensor, Sequence[int] | None], Tensor] = as_stored,
+        dtype: torch.dtype | None = None,
+    ):
+        """`prepare` is the task's; `dtype` is what batches have, where the inputs are not floats."""
         if batch_size > len(inputs):
             raise UserError(
                 f"expected training.batch_size of at most {len(inputs)}, the training examples, got {batch_size}"
             )
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.run_seed = batch_size, run_seed
+        self.prepare = prepare
+        self.dtype = dtype or (inputs.dtype if isinstance(inputs, Tensor) else torch.float32)
         self.per_epoch = len(inputs) // batch_size
         self._orders: dict[int, tuple[int, Tensor]] = {}
+        self._ahead = None if isinstance(inputs, Tensor) else ReadAhead(inputs, self.dtype)
 
     def indices(self, seed: int, step: int) -> Tensor:
         """The examples of a replicate's batch number `step`: [batch_size]."""
@@ -30,15 +51,36 @@ class Batches:
         known, order = self._orders.get(seed, (-1, None))
         if known != epoch:
             permutation = generator(self.run_seed, "batches", seed, epoch).permutation(len(self.inputs))
-            order = torch.as_tensor(permutation, device=self.inputs.device)
+            order = torch.as_tensor(permutation, device=self.targets.device)
             self._orders[seed] = (epoch, order)
         assert order is not None
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
+    def _rows(self, seeds: Sequence[int], step: int) -> Tensor:
+        return torch.stack([self.indices(seed, step) for seed in seeds])
+
     def __call__(self, seeds: list[int], step: int) -> tuple[Tensor, Tensor]:
         """Inputs [1 or K, B, ...] and targets [1 or K, B, ...] for members of these replicates."""
-        distinct = sorted(set(seeds))
-        rows = torch.stack([self.indices(seed, step) for seed in distinct])
-        if len(distinct) > 1:
-            rows = rows[torch.tensor([distinct.index(seed) for seed in seeds], device=rows.device)]
-        return self.inputs[rows], self.targets[rows]
+        distinct = list(dict.fromkeys(seeds))
+        rows = self._rows(distinct, step)
+        stored = (
+            self._ahead(rows, self._rows(distinct, step + 1))
+            if self._ahead
+            else fetch(self.inputs, rows, self.dtype)
+        )
+        random = [derive(self.run_seed, "augment", seed, step) for seed in distinct]
+        inputs, targets = self.prepare(stored, random), self.targets[rows]
+        if len(distinct) in (1, len(seeds)):
+            return inputs, targets
+        members = torch.tensor([distinct.index(seed) for seed in seeds], device=rows.device)
+        return inputs[members], targets[members]
+
+
+def evaluation_parts(
+    task: Task, split: Split, size: int, device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A split in its order, `size` examples at a time: inputs [1, B, *input_shape] as networks are given
+    them in evaluation, and targets [B, ...]."""
+    inputs, targets = to_device(split, device, dtype)
+    for rows in torch.arange(len(split), device=device).split(size):
+        yield task.prepare(fetch(inputs, rows.unsqueeze(0), dtype), None), targets[rows]

@@ -17,8 +17,9 @@ from evoact.native import optimizers as native
 class Optimizer(Protocol):
     """Updates the parameters it was made for, in place."""
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update; gradients in the order and shapes of the parameters."""
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
+        """One update at `factor` times the learning rates; gradients in the order and shapes of the
+        parameters."""
         ...
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
@@ -48,13 +49,13 @@ class SGD:
         self.rates = _per_member(-learning_rates, parameters)
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
             if self.momentum:
                 g = self.velocity[i].mul_(self.momentum).add_(g)
-            p.addcmul_(g, self.rates[i])
+            p.addcmul_(g, self.rates[i], value=factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -83,11 +84,11 @@ class Adam:
         self.m = [torch.zeros_like(p) for p in parameters]
         self.v = [torch.zeros_like(p) for p in parameters]
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         self.t += 1
         # The bias corrections folded into the step size and eps, which saves two passes over memory.
         correction = math.sqrt(1 - self.beta2**self.t)
-        size = correction / (1 - self.beta1**self.t)
+        size = factor * correction / (1 - self.beta1**self.t)
         eps = self.eps * correction
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             m, v = self.m[i], self.v[i]
@@ -128,7 +129,7 @@ class RMSprop:
         self.v = [torch.zeros_like(p) for p in parameters]
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
@@ -136,7 +137,7 @@ class RMSprop:
             update = g / self.v[i].sqrt().add_(self.eps)
             if self.momentum:
                 update = self.velocity[i].mul_(self.momentum).add_(update)
-            p.addcmul_(update, self.rates[i])
+            p.addcmul_(update, self.rates[i], value=factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)

@@ -6,6 +6,7 @@ size and the optimizer's other settings. A member's result does not depend on it
 """
 
 import functools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,15 +18,21 @@ from torch import Tensor
 from evoact.activations.heterogeneous import SitePlan
 from evoact.activations.plan import initial_parameters, plan_site, site_parameter_count
 from evoact.genomes.genome import Genome
+from evoact.networks.initial import INITIAL
 from evoact.networks.network import Network, parameter_count
 from evoact.records import COMPLETED
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
-from evoact.training.batches import Batches
+from evoact.training.batches import Batches, evaluation_parts
+from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
+from evoact.training.schedules import SCHEDULES, Schedule
 
-EVALUATION_EXAMPLES = 1000  # at a time; fixed, so that results do not depend on free memory
+# Evaluated at a time, but no more than so many numbers of input, or a training batch where that is larger;
+# never what memory is free, on which results would then depend.
+EVALUATION_EXAMPLES = 1000
+EVALUATION_NUMBERS = 2**19
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
 
 
@@ -41,12 +48,14 @@ class Member:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What all members of a pack share."""
+    """What all members of a pack share; `schedule` scales every member's learning rate, update by update."""
 
     batch_size: int = 100
     optimizer: str = "adam"
     optimizer_arguments: Mapping[str, float] = field(default_factory=dict)
     dtype: str = "float32"
+    schedule: str = "constant"
+    schedule_arguments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,26 +75,39 @@ class Outcome:
 @dataclass
 class Pack:
     """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
-    site's activations under `SITE.activation`, padded with zeros to the longest member."""
+    site's activations under `SITE.activation`, padded with zeros. `statistics` are the
+    running `NAME.mean` and `NAME.variance` of batch norms, [K, channels]."""
 
     members: list[Member]
     network: Network
     task: Task
     parameters: dict[str, Tensor]
+    statistics: dict[str, Tensor]
     plans: dict[str, SitePlan]
     optimizer: Optimizer
+    schedule: Schedule
     batches: Batches
     step: int
     recent_losses: list[Tensor]
 
-    def activate(self, site: str, z: Tensor) -> Tensor:
-        return self.plans[site](z, self.parameters[f"{site}.activation"])
+    @property
+    def names(self) -> list[str]:
+        return [m.name for m in self.members]
 
-    def outputs(self, inputs: Tensor) -> Tensor:
-        return self.network.forward(self.parameters, self.activate, inputs)
+    @property
+    def trained(self) -> list[Tensor]:
+        """The parameters that hold any number, in the optimizer's order."""
+        return [p for p in self.parameters.values() if p.numel()]
+
+    def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The network's outputs [K, B, n_outputs]; in training with dropout, moving running statistics."""
+        masks = DropoutSource(self.batches.run_seed, self.names, self.step, inputs.device)
+        layers = PackPass(self.plans, self.parameters, self.statistics, masks, training)
+        return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self.task.losses(self.outputs(inputs), targets, [m.name for m in self.members])
+        """The training loss of each member: [K]."""
+        return self.task.losses(self.outputs(inputs, training=True), targets, self.names)
 
 
 def start_pack(
@@ -105,20 +127,24 @@ def start_pack(
         .requires_grad_()
         for name in drawn[0]
     }
-    trained = [p for p in parameters.values() if p.numel()]
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
     )
     optimizer = lookup(OPTIMIZERS, "optimizer", settings.optimizer)
+    schedule = lookup(SCHEDULES, "schedule", settings.schedule)
     inputs, targets = to_device(task.splits()["train"], device, dtype)
     return Pack(
         members=list(members),
         network=network,
         task=task,
         parameters=parameters,
-        plans=plan_sites(members, network, device),
-        optimizer=optimizer(trained, rates, **settings.optimizer_arguments),
-        batches=Batches(inputs, targets, settings.batch_size, run_seed),
+        statistics=initial_statistics(network, len(members), next(iter(parameters.values())).detach()),
+        plans=plan_sites(members, network, device, parameters),
+        optimizer=optimizer(
+            [p for p in parameters.values() if p.numel()], rates, **settings.optimizer_arguments
+        ),
+        schedule=schedule(**settings.schedule_arguments),
+        batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),
         step=0,
         recent_losses=[],
     )
@@ -127,20 +153,27 @@ def start_pack(
 def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
     """A member's initial parameters in float64, so that precisions start from the same numbers."""
     weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
-    result = {}
-    for p in network.parameters:
-        draw = torch.rand(p.shape, generator=weights, dtype=torch.float64)
-        result[p.name] = (draw * 2 - 1) / p.fan_in**0.5
+    result = {p.name: INITIAL[p.initial](p.shape, p.fan_in, weights) for p in network.parameters}
     learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
     for site in member.genome.sites:
         result[f"{site.site}.activation"] = initial_parameters(site, learned)
     return result
 
 
-def plan_sites(members: Sequence[Member], network: Network, device: torch.device) -> dict[str, SitePlan]:
-    """How each site's activations are evaluated for these members."""
+def plan_sites(
+    members: Sequence[Member],
+    network: Network,
+    device: torch.device,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> dict[str, SitePlan]:
+    """How each site's activations are evaluated for these members, whose activation parameters are
+    `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
     return {
-        site.name: plan_site([m.genome.sites[i] for m in members], device)
+        site.name: plan_site(
+            [m.genome.sites[i] for m in members],
+            device,
+            None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
+        )
         for i, site in enumerate(network.sites)
     }
 
@@ -149,10 +182,10 @@ def train_step(pack: Pack) -> Tensor:
     """One optimizer step of every member; returns their losses [K] before it."""
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
     losses = pack.losses(inputs, targets)
-    trained = [p for p in pack.parameters.values() if p.numel()]
-    gradients = torch.autograd.grad(losses.sum(), trained)
+    # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
+    gradients = torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
     with torch.no_grad():
-        pack.optimizer.step(gradients)
+        pack.optimizer.step(gradients, pack.schedule(pack.step))
     pack.step += 1
     return losses.detach()
 
@@ -163,14 +196,11 @@ def keep_members(pack: Pack, keep: Sequence[int]) -> None:
     pack.members = [pack.members[i] for i in keep]
     with torch.no_grad():
         pack.parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
-        pack.optimizer.keep(index, [p for p in pack.parameters.values() if p.numel()])
+        pack.statistics = {n: s[index] for n, s in pack.statistics.items()}
+        pack.optimizer.keep(index, pack.trained)
         pack.recent_losses = [loss[index] for loss in pack.recent_losses]
     # The activations' parameters stay padded to the longest member that ever was in the pack.
-    padded = {n: p.shape[1] for n, p in pack.parameters.items() if n.endswith(".activation")}
-    pack.plans = {
-        site: plan_site([m.genome.sites[i] for m in pack.members], index.device, padded[f"{site}.activation"])
-        for i, site in enumerate(pack.plans)
-    }
+    pack.plans = plan_sites(pack.members, pack.network, index.device, pack.parameters)
 
 
 def train_pack(
@@ -226,12 +256,19 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
     metrics: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():
         if name in splits:
-            inputs, targets = to_device(split, reference.device, reference.dtype)
-            parts = inputs.split(EVALUATION_EXAMPLES)
-            outputs = torch.cat([pack.outputs(part.unsqueeze(0)) for part in parts], dim=1)
+            size = _examples_at_once(pack, math.prod(pack.task.input_shape))
+            parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
+            answers = [(pack.outputs(inputs), targets) for inputs, targets in parts]
+            outputs = torch.cat([part for part, _ in answers], dim=1)
+            targets = torch.cat([part for _, part in answers])
             finite &= outputs.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets)
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
+
+
+def _examples_at_once(pack: Pack, numbers: int) -> int:
+    """How many examples of so many numbers are evaluated at a time."""
+    return min(EVALUATION_EXAMPLES, max(EVALUATION_NUMBERS // numbers, pack.batches.batch_size))
 
 
 def _outcome(
@@ -252,7 +289,7 @@ def _outcome(
         steps_run=pack.step,
         learned={
             name: p[i, : counts.get(name, p.shape[1])].cpu().numpy().copy()
-            for name, p in pack.parameters.items()
+            for name, p in (pack.parameters | pack.statistics).items()
             if (keep == "all" or name in counts) and counts.get(name, 1)
         },
     )

@@ -178,8 +178,15 @@ def test_list_as_table(kind, run, monkeypatch):
 
 def test_parameter_counts_are_right(run):
     rows = json.loads(run("list", "networks", "--format", "json")[1])
-    (mlp,) = (row for row in rows if row["name"] == "mlp")
-    assert mlp["parameters"]["40 to 10"] == 40 * 100 + 100 + 100 * 100 + 100 + 100 * 10 + 10
+    counts = {row["name"]: row["parameters"] for row in rows}
+    assert counts == {
+        "mlp": {"40 to 10": 40 * 100 + 100 + 100 * 100 + 100 + 100 * 10 + 10},
+        "lenet5": {"1x28x28 to 10": 431_080, "3x32x32 to 10": 657_080},
+        "kerasnet": {"1x28x28 to 10": 889_834, "3x32x32 to 10": 1_250_858},
+        "resnet56": {"3x32x32 to 10": 857_706},
+        "alexnet": {"3x227x227 to 1000": 60_965_224},
+        "hamiltonian": {"4 to 4": 600, "2 to 2": 400},
+    }
 
 
 # --- validate and dry runs ----------------------------------------------------------------------

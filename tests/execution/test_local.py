@@ -242,6 +242,13 @@ def test_a_batch_larger_than_the_data_is_refused_before_the_directory_is_made(ti
     assert not (tmp_path / "run").exists()
 
 
+def test_a_budget_below_one_network_of_epochs_is_refused_before_the_directory_is_made(tiny, tmp_path):
+    data = tiny(training={"epochs": 2, "batch_size": 40}, budget={"gradient_examples": 799})
+    with pytest.raises(UserError, match=r"gradient_examples of at least 800 for one network, got 799"):
+        search(experiment(data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_address_is_for_ray(tiny, tmp_path):
     with pytest.raises(UserError, match=r"expected execution.backend ray_tune with --address, got local"):
         search(experiment(tiny()), tmp_path / "run", address="auto")

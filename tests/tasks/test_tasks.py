@@ -14,44 +14,89 @@ from evoact.tasks import ORIGINS, TASKS, summary
 from evoact.tasks.cache import cache_directory, cached
 from evoact.tasks.mnist1d import _generate
 from evoact.tasks.task import metric_values
+from tests.tasks import published
 
 NAMED = [name for name in TASKS if name != "arrays"]
+STANDARDISED = ("digits", "mnist1d", "faulty")
+
+
+def made(name):
+    return TASKS[name](**published.ARGUMENTS.get(name, {}))
+
+
+def some(split):
+    """A few examples as stored, [1, B, ...]; inputs that are read on demand are read."""
+    rows = np.arange(min(len(split), 6))
+    return torch.as_tensor(split.inputs[rows]).float().unsqueeze(0)
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_splits(name):
-    task = TASKS[name]()
+def test_splits(name, small):
+    task = made(name)
     splits = task.splits()
     assert {"train", "validation", "test"} <= set(splits)
     for split in splits.values():
-        assert split.inputs.dtype == np.float32
-        assert split.inputs.shape[1:] == task.input_shape
-        assert len(split.inputs) == len(split.targets) > 0
-        assert np.isfinite(split.inputs).all()
-        assert split.targets.min() >= 0
-        assert split.targets.max() < task.n_outputs
-    rows = [set(map(bytes, s.inputs.reshape(len(s), -1))) for s in splits.values()]
+        assert split.inputs.dtype in (np.float32, np.uint8)
+        assert len(split.inputs) == len(split.targets) == len(split) > 0
+        if task.metric == "accuracy":
+            assert split.targets.dtype == np.int64
+            assert split.targets.min() >= 0
+            assert split.targets.max() < task.n_outputs
+        else:
+            assert split.targets.dtype == np.float32
+            assert split.targets.shape == (len(split), task.n_outputs)
+            assert np.isfinite(split.targets).all()
+        inputs = task.prepare(some(split), None)
+        assert inputs.dtype == torch.float32
+        assert inputs.shape[2:] == task.input_shape
+        assert inputs.isfinite().all()
+    if name in STANDARDISED:
+        assert abs(splits["train"].inputs.mean()) < 0.2
+        assert 0.5 < splits["train"].inputs.std() < 2
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_splits_share_no_examples(name, small):
+    splits = made(name).splits().values()
+    rows = [set(map(bytes, s.inputs[np.arange(len(s))].reshape(len(s), -1))) for s in splits]
     for i, first in enumerate(rows):
         for second in rows[i + 1 :]:
             assert not first & second, "splits share examples"
-    assert abs(splits["train"].inputs.mean()) < 0.2
-    assert 0.5 < splits["train"].inputs.std() < 2
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_preparing_keeps_precision_and_is_the_same_for_the_same_seeds(name, small):
+    task = made(name)
+    inputs = some(task.splits()["train"]).expand(2, *[-1] * (1 + len(task.input_shape))).double()
+    one, again = task.prepare(inputs, [5, 6]), task.prepare(inputs, [5, 6])
+    assert one.dtype == torch.float64
+    assert torch.equal(one, again)
+    assert torch.equal(task.prepare(inputs[1:], [6]), one[1:]), "depends on the other batches"
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_summary(name):
-    assert summary(name)["name"] == name
-    assert name in ORIGINS
+    row = summary(name)
+    assert row["name"] == name
+    assert row["data"] == ORIGINS[name]()
+
+
+def test_summary_says_what_is_present(nothing, monkeypatch, small_data):
+    assert summary("cifar10")["data"] == "downloadable with download: true"
+    assert summary("pendulum_clock")["data"].startswith("simulated")
+    monkeypatch.setenv("EVOACT_DATA", str(small_data))
+    for name in ("cifar10", "fashion_mnist", "imagenet_folder"):
+        assert summary(name)["data"] == "present"
 
 
 def digest(name):
-    return {n: float(np.float64(s.inputs).sum()) for n, s in TASKS[name]().splits().items()}
+    splits = made(name).splits()
+    return {n: (float(np.float64(some(s)).sum()), float(s.targets.sum()), len(s)) for n, s in splits.items()}
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_splits_are_the_same_in_another_process(name):
+def test_splits_are_the_same_in_another_process(small):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(digest, (name,)) == digest(name)
+        assert pool.map(digest, NAMED) == [digest(name) for name in NAMED]
 
 
 def test_mnist1d_is_the_standard_set():
@@ -95,6 +140,19 @@ def test_a_damaged_cache_file_is_made_again(tmp_path, monkeypatch):
         assert len(cached("x", make)["a"]) == 1000
     assert len(made) == 4
     assert [f.name for f in tmp_path.iterdir()] == ["x.npz"]
+
+
+def test_nothing_half_written_stays_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path))
+
+    def full(*args, **kwargs):
+        args[0].write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UserError, match=r"x\.npz: No space left on device; set EVOACT_CACHE"):
+        cached("x", lambda: {"a": np.arange(3)})
+    assert not list(tmp_path.iterdir())
 
 
 def save(path, **arrays):

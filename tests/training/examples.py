@@ -61,3 +61,16 @@ def member(i, net, steps=10, activations=ACTIVATIONS, seeds=3):
     genome = canonical(Genome(tuple(sites), (("learning_rate", rate),)), net.sites)
     seed = i % seeds
     return Member(genome, f"{fingerprint(genome)}-{seed}", seed, steps)
+
+
+def image_task(shape, classes, n=40, seed=0):
+    """Random images; the class is the brightest of as many random projections."""
+    rng = np.random.default_rng(seed)
+    projection = rng.normal(size=(int(np.prod(shape)), classes))
+
+    def split(size):
+        x = rng.normal(size=(size, *shape)).astype(np.float32)
+        return Split(x, (x.reshape(size, -1) @ projection).argmax(1).astype(np.int64))
+
+    data = {"train": split(n), "validation": split(20)}
+    return ArrayTask(shape, classes, True, lambda: data)

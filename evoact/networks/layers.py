@@ -1,0 +1,210 @@
+"""Layers for packs: the parameters of each, and its computation for K members at once.
+
+Everything is feature-major: images are [K, C, B, H, W], vectors [K, N, B], so that each neuron (or channel)
+of each member is one contiguous row for the activations.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from evoact.errors import UserError
+from evoact.networks.initial import SCHEMES
+from evoact.networks.network import ForwardPass, Parameter
+from evoact.registry import lookup
+
+# Keras' defaults, which its ResNet example uses; the momentum is the weight of the new batch.
+BATCH_NORM_MOMENTUM = 0.01
+BATCH_NORM_EPSILON = 1e-3
+
+
+def image_shape(network: str, input_shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
+    """The input shape as (channels, height, width).
+
+    Raises:
+        UserError: if it is no image, or one with fewer than `least` pixels in height or width.
+
+    >>> image_shape("lenet5", (1, 28, 28), 16)
+    (1, 28, 28)
+    """
+    if len(input_shape) != 3 or min(input_shape[1:]) < least:
+        raise UserError(
+            f"expected images of shape [channels, height, width] with at least {least} x {least} pixels for "
+            f"network {network!r}, got the input shape {list(input_shape)}; choose a task with such images"
+        )
+    return input_shape
+
+
+def scaled(widths: Sequence[int], width: float, multiple: int = 1) -> tuple[int, ...]:
+    """Each width times `width`, rounded to a multiple and at least one multiple.
+
+    Raises:
+        UserError: unless `width` is a positive number.
+
+    >>> scaled((20, 50, 500), 0.1)
+    (2, 5, 50)
+    """
+    if not 0 < width < math.inf:
+        raise UserError(f"expected network.width above 0, such as 1.0 for the published network, got {width}")
+    return tuple(multiple * max(1, round(n * width / multiple)) for n in widths)
+
+
+def bias_scheme(initial: str) -> str:
+    """How biases are drawn where weights are drawn by the scheme `initial`.
+
+    Raises:
+        UserError: for an unknown scheme, naming the nearest.
+
+    >>> bias_scheme("glorot")
+    'zeros'
+    """
+    return lookup(SCHEMES, "network.initial", initial)
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+def convolution(
+    name: str,
+    channels: int,
+    inputs: int,
+    size: int,
+    *,
+    initial: str = "uniform",
+    bias: str = "uniform",
+    site: str = "",
+    source: str = "",
+) -> list[Parameter]:
+    """`NAME.weight` [channels, inputs, size, size] and `NAME.bias` [channels]; `inputs` are those that one
+    output channel sees."""
+    fan_in = inputs * size * size
+    return [
+        Parameter(f"{name}.weight", (channels, inputs, size, size), fan_in, initial, site, source),
+        Parameter(f"{name}.bias", (channels,), fan_in, bias, site),
+    ]
+
+
+def linear(
+    name: str,
+    width: int,
+    inputs: int,
+    *,
+    initial: str = "uniform",
+    bias: str = "uniform",
+    site: str = "",
+    source: str = "",
+) -> list[Parameter]:
+    """`NAME.weight` [width, inputs] and `NAME.bias` [width, 1]."""
+    return [
+        Parameter(f"{name}.weight", (width, inputs), inputs, initial, site, source),
+        Parameter(f"{name}.bias", (width, 1), inputs, bias, site),
+    ]
+
+
+def normalisation(name: str, channels: int, *, site: str = "") -> list[Parameter]:
+    """`NAME.scale` and `NAME.shift` [channels] of a batch norm."""
+    return [
+        Parameter(f"{name}.scale", (channels,), channels, "ones", site),
+        Parameter(f"{name}.shift", (channels,), channels, "zeros", site),
+    ]
+
+
+# --- computation --------------------------------------------------------------------------------
+
+
+def convolve(
+    parameters: Mapping[str, Tensor],
+    name: str,
+    images: Tensor,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
+) -> Tensor:
+    """The convolution `name`: images [1 or K, C, B, H, W] -> [K, C', B, H', W'].
+
+    Member by member: one convolution with a group per member rounds differently with their number, because
+    the library chooses its kernel by it, and is no faster on a processor.
+    """
+    weights, biases = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+    examples = images.transpose(1, 2).expand(len(weights), *[-1] * 4).unbind()
+    results = [
+        F.conv2d(x, weight, bias, stride, padding, 1, groups).transpose(0, 1)
+        for x, weight, bias in zip(examples, weights.unbind(), biases.unbind(), strict=True)
+    ]
+    return torch.stack(results)
+
+
+def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
+    """The linear layer `name`: h [K, D, B] -> [K, N, B]."""
+    return torch.baddbmm(parameters[f"{name}.bias"], parameters[f"{name}.weight"], h)
+
+
+def flatten(images: Tensor) -> Tensor:
+    """Images [K, C, B, H, W] as vectors [K, C * H * W, B]."""
+    return images.flatten(3).transpose(2, 3).flatten(1, 2)
+
+
+def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
+    """The largest value of each window: [K, C, B, H, W] -> [K, C, B, H', W']."""
+    return F.max_pool2d(images.flatten(0, 1), size, stride).unflatten(0, images.shape[:2])
+
+
+def average_pool(images: Tensor) -> Tensor:
+    """The mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
+    return images.flatten(3).mean(dim=3)
+
+
+def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Each value over (k + alpha / size * sum of squares over `size` neighbouring channels)^beta
+    (Krizhevsky et al. 2012, section 3.3, with alpha divided by the size as Caffe has it)."""
+    return F.local_response_norm(images.flatten(2), size, alpha, beta, k).view(images.shape)
+
+
+def activate(layers: ForwardPass, site: str, images: Tensor) -> Tensor:
+    """`ForwardPass.activate` for images; each channel is one neuron."""
+    return layers.activate(site, images.flatten(2)).unflatten(2, images.shape[2:])
+
+
+def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:
+    """`ForwardPass.dropout` for images."""
+    return layers.dropout(images.flatten(2), rate).view(images.shape)
+
+
+def normalise(layers: ForwardPass, name: str, images: Tensor) -> Tensor:
+    """`ForwardPass.batch_norm` for images."""
+    return layers.batch_norm(name, images.flatten(2)).view(images.shape)
+
+
+# --- what a forward pass offers, for packs -------------------------------------------------------
+
+
+def dropout(h: Tensor, rate: float, generators: Sequence[Generator]) -> Tensor:
+    """Inverted dropout of h [K, N, M]; member k draws from generator k alone."""
+    kept = torch.empty_like(h, memory_format=torch.contiguous_format)
+    for member, generator in zip(kept, generators, strict=True):
+        member.bernoulli_(1 - rate, generator=generator)
+    return h * kept.div_(1 - rate)
+
+
+def batch_norm(
+    h: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, training: bool
+) -> Tensor:
+    """Batch norm of h [K, N, M] over M; scale, shift and the running mean and variance are [K, N].
+
+    In training the running statistics are brought up to date in place.
+    """
+    normed = F.batch_norm(
+        h.reshape(1, -1, h.shape[-1]),
+        mean.view(-1),
+        variance.view(-1),
+        scale.flatten(),
+        shift.flatten(),
+        training,
+        BATCH_NORM_MOMENTUM,
+        BATCH_NORM_EPSILON,
+    )
+    return normed.view(h.shape)

@@ -1,0 +1,122 @@
+"""Tasks whose inputs are images: kept as uint8 pixels, scaled and augmented batch by batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.errors import UserError
+from evoact.registry import lookup
+from evoact.seeding import generator
+from evoact.tasks.augmentation import FILLS, random_windows
+from evoact.tasks.task import Split, cross_entropy
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Classification of images [C, H, W]; metric accuracy.
+
+    Stored pixels x become (x / 255 - mean) / scale, per channel. In evaluation networks see the central
+    window of `input_shape`; in training, where `augment` is set, one that starts at an offset between the
+    two of `offsets` along both axes, mirrored every other time, `fill` beyond the image's edge.
+    """
+
+    input_shape: tuple[int, int, int]
+    n_outputs: int
+    load: Callable[[], Mapping[str, Split]]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    augment: bool
+    offsets: tuple[int, int]
+    fill: str
+    metric: str = "accuracy"
+    direction: str = "maximize"
+
+    def splits(self) -> Mapping[str, Split]:
+        return self.load()
+
+    def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
+        height, width = self.input_shape[1:]
+        if seeds is not None and self.augment:
+            inputs = random_windows(inputs, seeds, self.offsets, (height, width), self.fill)
+        else:
+            top, left = (inputs.shape[-2] - height) // 2, (inputs.shape[-1] - width) // 2
+            inputs = inputs[..., top : top + height, left : left + width]
+        shape = (-1, 1, 1)
+        mean = torch.tensor(self.mean, dtype=torch.float64).view(shape) * 255
+        scale = torch.tensor(self.scale, dtype=torch.float64).view(shape) * 255
+        return (inputs - mean.to(inputs)) / scale.to(inputs)
+
+    def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
+        return cross_entropy(outputs, targets)
+
+
+def scaling(
+    standardise: bool, mean: Sequence[float], scale: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and scale of an `ImageTask`: these, or those of plain pixels / 255.
+
+    >>> scaling(False, (0.3,), (0.35,))
+    ((0.0,), (1.0,))
+    """
+    if standardise:
+        return tuple(mean), tuple(scale)
+    return (0.0,) * len(mean), (1.0,) * len(scale)
+
+
+def check_arguments(
+    train_examples: int | None, validation_examples: int | None, shift: int = 0, fill: str = "edge"
+) -> None:
+    """The arguments that image tasks share, as far as they can be judged without the data."""
+    for name, value in (("train_examples", train_examples), ("validation_examples", validation_examples)):
+        if value is not None and value < 1:
+            raise UserError(
+                f"expected task.{name} to be a number of at least 1, or none for all, got {value!r}"
+            )
+    if shift < 0:
+        raise UserError(f"expected task.shift of at least 0 pixels, got {shift}")
+    lookup(dict.fromkeys(FILLS), "task.fill", fill)
+
+
+def train_and_validation(
+    labels: np.ndarray,
+    keys: Sequence[str],
+    train_examples: int | None,
+    validation_examples: int | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into the training file: the last tenth of a permutation is for validation, the rest for
+    training, so that a subset of either is drawn from fixed and disjoint parts.
+
+    Args:
+        keys: of the permutation's generator
+        train_examples, validation_examples: take that many, the first of each part, or all
+
+    Raises:
+        UserError: if there are not as many.
+    """
+    order = generator(*keys).permutation(len(labels))
+    n_validation = max(1, len(order) // 10)
+    parts = []
+    for name, wanted, part in (
+        ("train_examples", train_examples, order[:-n_validation]),
+        ("validation_examples", validation_examples, order[-n_validation:]),
+    ):
+        if wanted is not None and wanted > len(part):
+            raise UserError(f"expected task.{name} of at most {len(part)}, what there is, got {wanted}")
+        parts.append(part[:wanted])
+    return parts[0], parts[1]
+
+
+def check_labels(name: str, labels: np.ndarray, n_examples: int, n_classes: int) -> None:
+    """As many labels as images, each a class.
+
+    Raises:
+        UserError: naming the file.
+    """
+    if len(labels) != n_examples:
+        raise UserError(f"{name}: expected {n_examples} labels, one for each image, got {len(labels)}")
+    outside = labels[(labels < 0) | (labels >= n_classes)]
+    if len(outside):
+        raise UserError(f"{name}: expected labels from 0 to {n_classes - 1}, got {int(outside[0])}")

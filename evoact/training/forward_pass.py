@@ -1,0 +1,73 @@
+"""What networks are given to run a pack's members: activations, dropout, batch norm."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+
+from evoact.activations.heterogeneous import SitePlan
+from evoact.networks import layers
+from evoact.networks.network import Network
+from evoact.seeding import derive
+
+
+@dataclass(frozen=True)
+class DropoutSource:
+    """Where the members' dropout masks of one step come from: (run seed, member name, step) alone, so
+    that no generator's state has to travel with a member."""
+
+    run_seed: int
+    names: Sequence[str]
+    step: int
+    device: torch.device
+
+    @cached_property
+    def generators(self) -> list[Generator]:
+        """One for each member."""
+        return [
+            Generator(self.device).manual_seed(derive(self.run_seed, "dropout", name, self.step) >> 1)
+            for name in self.names
+        ]
+
+
+@dataclass(frozen=True)
+class PackPass:
+    """A `networks.network.ForwardPass` of a pack; plans, parameters and statistics are those of `Pack`.
+
+    In training, dropout acts and batch norm takes the batch's statistics, which move the running ones.
+    """
+
+    plans: Mapping[str, SitePlan]
+    parameters: Mapping[str, Tensor]
+    statistics: Mapping[str, Tensor]
+    masks: DropoutSource
+    training: bool
+
+    def activate(self, site: str, z: Tensor) -> Tensor:
+        return self.plans[site](z, self.parameters[f"{site}.activation"])
+
+    def dropout(self, h: Tensor, rate: float) -> Tensor:
+        return layers.dropout(h, rate, self.masks.generators) if self.training else h
+
+    def batch_norm(self, name: str, h: Tensor) -> Tensor:
+        p, running = self.parameters, self.statistics
+        return layers.batch_norm(
+            h,
+            p[f"{name}.scale"],
+            p[f"{name}.shift"],
+            running[f"{name}.mean"],
+            running[f"{name}.variance"],
+            self.training,
+        )
+
+
+def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:
+    """Running means of 0 and variances of 1 for every batch norm, [K, channels], on `like`'s device and in
+    its precision."""
+    result = {}
+    for name, channels in network.batch_norms.items():
+        result[f"{name}.mean"] = like.new_zeros(members, channels)
+        result[f"{name}.variance"] = like.new_ones(members, channels)
+    return result
