@@ -9,7 +9,7 @@ import torch
 
 from evoact.errors import UserError
 from evoact.genomes.genome import SiteGenome
-from evoact.genomes.space import BaseChoices, SearchSpace
+from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS, SHAPES
 from evoact.networks.initial import INITIAL, SCHEMES
 from evoact.networks.network import parameter_count
@@ -84,7 +84,7 @@ def test_outputs_have_the_stated_shape_and_members_do_not_mix(name):
 @EVERY
 def test_sites_can_be_searched(name):
     net = small(name)
-    space = SearchSpace("s", net.sites, (BaseChoices(("relu", "sin")),), (1, 2), (0.1,))
+    space = SearchSpace("s", net.sites, (choices("base", name=("relu", "sin")),), (1, 2), (0.1,))
     assert space.contains(space.sample(random.Random(0)))
 
 
