@@ -85,7 +85,7 @@ def value_and_slope(x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor, T
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
         y = reference(leaf, c.detach(), grid)
-    (slope,) = torch.autograd.grad(y.sum(), leaf)
+        (slope,) = torch.autograd.grad(y.sum(), leaf)
     return y.detach(), slope, beyond(x, grid)
 
 

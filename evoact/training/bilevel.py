@@ -201,7 +201,9 @@ def _start(sites: Sequence[TypedSite], learning_rate: float | None, seed: int) -
     start = torch.cat(parts)
     if not len(start):
         names = ", ".join(b.activation.label for b in sites[0].blocks)
-        raise UserError(f"expected a neuron type with parameters to learn, such as a sub-network, got {names}")
+        raise UserError(
+            f"expected a neuron type with parameters to learn, such as a sub-network, got {names}"
+        )
     return start
 
 

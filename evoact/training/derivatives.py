@@ -124,9 +124,7 @@ class ByAutograd:
             seeds, incoming = zip(
                 *((s, i) for s, i in zip(seeds, incoming, strict=True) if s.requires_grad), strict=True
             )
-            own, *others = torch.autograd.grad(
-                seeds, (leaf, *phi.values()), incoming, materialize_grads=True
-            )
+            own, *others = torch.autograd.grad(seeds, (leaf, *phi.values()), incoming, materialize_grads=True)
         return own, tuple(others)
 
 

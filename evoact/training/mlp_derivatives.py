@@ -107,9 +107,7 @@ class MLPDerivatives:
             for i, site in enumerate(self.network.layers)
         ]
 
-    def _output(
-        self, h: Tensor, targets: Tensor, th: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _output(self, h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The losses of outputs h [K, D, B], their gradients, and the derivative of these along th."""
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():

@@ -109,7 +109,9 @@ def by_reversal(
     found = inner(problem.loop(outer_step), {n: p.detach() for n, p in prepared.items()}, rate.detach())
     ends = [(p, found.prepared[n]) for n, p in prepared.items() if p.requires_grad]
     ends += [(rate, found.rate)] if rate.requires_grad else []
-    (gradient,) = torch.autograd.grad([p for p, _ in ends], leaf, [g for _, g in ends], materialize_grads=True)
+    (gradient,) = torch.autograd.grad(
+        [p for p, _ in ends], leaf, [g for _, g in ends], materialize_grads=True
+    )
     examples = cost * problem.steps * problem.batch_size
     return OuterGradient(float(found.losses.mean()), gradient[0], int(found.beyond), examples)
 
