@@ -47,6 +47,7 @@ class HullTypes(Section):
 class SubnetworkTypes(Section):
     bases: Names
     hidden: Counts = [8]
+    evaluation: Names = ["spline"]
 
 
 class ScaledTypes(Section):

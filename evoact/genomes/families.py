@@ -46,6 +46,11 @@ class Choices:
     def flavours(self) -> tuple[str, ...]:
         return (self.kind,)
 
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(dict(self.options).get("pieces", (1,)))
+
     def size(self) -> int:
         return math.prod(len(values) for _, values in self.options)
 
@@ -152,6 +157,11 @@ class HullChoices:
     @property
     def flavours(self) -> tuple[str, ...]:
         return self.kinds
+
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return 1
 
     def sizes_of(self, hull: str) -> tuple[int, ...]:
         """The sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
