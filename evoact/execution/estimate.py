@@ -12,7 +12,8 @@ from evoact.config import UNLIMITED, Experiment
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
-from evoact.training.packed import Member, start_pack, train_step
+from evoact.training.members import Member
+from evoact.training.packed import start_pack, train_step
 
 WARM_UP, MEASURED = 2, 5
 

@@ -16,16 +16,22 @@ import torch
 from torch import Tensor
 
 from evoact.activations.heterogeneous import SitePlan
-from evoact.activations.plan import initial_parameters, plan_site, site_parameter_count
-from evoact.genomes.genome import Genome
-from evoact.networks.initial import INITIAL
-from evoact.networks.network import Network, parameter_count
+from evoact.activations.plan import plan_site
+from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
-from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
 from evoact.training.batches import Batches, evaluation_parts
-from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
+from evoact.training.forward_pass import Chance, PackPass, initial_statistics
+from evoact.training.members import (
+    Member,
+    in_own_layout,
+    initial_member,
+    parameter_count,
+    room_for_pieces,
+    stacked,
+    with_room_for,
+)
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 
@@ -34,16 +40,6 @@ from evoact.training.schedules import SCHEDULES, Schedule
 EVALUATION_EXAMPLES = 1000
 EVALUATION_NUMBERS = 2**19
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches."""
-
-    genome: Genome
-    name: str
-    seed: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -101,8 +97,8 @@ class Pack:
 
     def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The network's outputs [K, B, n_outputs]; in training with dropout, moving running statistics."""
-        masks = DropoutSource(self.batches.run_seed, self.names, self.step, inputs.device)
-        layers = PackPass(self.plans, self.parameters, self.statistics, masks, training)
+        chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
+        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training)
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -121,11 +117,9 @@ def start_pack(
     """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet."""
     dtype: torch.dtype = getattr(torch, settings.dtype)
     drawn = [initial_member(m, network, run_seed) for m in members]
+    network = with_room_for(network, [m.genome for m in members])
     parameters = {
-        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
-        .to(device, dtype)
-        .requires_grad_()
-        for name in drawn[0]
+        name: value.to(device, dtype).requires_grad_() for name, value in stacked(drawn, network).items()
     }
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
@@ -150,16 +144,6 @@ def start_pack(
     )
 
 
-def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
-    """A member's initial parameters in float64, so that precisions start from the same numbers."""
-    weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
-    result = {p.name: INITIAL[p.initial](p.shape, p.fan_in, weights) for p in network.parameters}
-    learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
-    for site in member.genome.sites:
-        result[f"{site.site}.activation"] = initial_parameters(site, learned)
-    return result
-
-
 def plan_sites(
     members: Sequence[Member],
     network: Network,
@@ -168,11 +152,13 @@ def plan_sites(
 ) -> dict[str, SitePlan]:
     """How each site's activations are evaluated for these members, whose activation parameters are
     `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
+    room = room_for_pieces(network)
     return {
         site.name: plan_site(
             [m.genome.sites[i] for m in members],
             device,
             None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
+            room.get(site.name, 1),
         )
         for i, site in enumerate(network.sites)
     }
@@ -275,8 +261,7 @@ def _outcome(
     pack: Pack, i: int, finite: bool, loss: Tensor | None, metrics: Mapping[str, Tensor], keep: str
 ) -> Outcome:
     genome = pack.members[i].genome
-    counts = {f"{s.site}.activation": site_parameter_count(s) for s in genome.sites}
-    n_parameters = parameter_count(pack.network) + sum(counts.values())
+    n_parameters = parameter_count(genome, pack.network)
     if not finite:
         return Outcome(
             "diverged", n_parameters=n_parameters, steps_run=pack.step, error="not finite at the last step"
@@ -287,12 +272,18 @@ def _outcome(
         train_loss=None if loss is None else float(loss[i]),
         n_parameters=n_parameters,
         steps_run=pack.step,
-        learned={
-            name: p[i, : counts.get(name, p.shape[1])].cpu().numpy().copy()
-            for name, p in (pack.parameters | pack.statistics).items()
-            if (keep == "all" or name in counts) and counts.get(name, 1)
-        },
+        learned=_learned(pack, i, keep),
     )
+
+
+def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
+    """What a member learned, in its own layout; nothing that holds no number."""
+    found = {
+        name: in_own_layout(name, p[i].detach(), pack.members[i].genome, pack.network)
+        for name, p in (pack.parameters | pack.statistics).items()
+        if keep == "all" or name.endswith(".activation")
+    }
+    return {name: value.cpu().numpy().copy() for name, value in found.items() if value.numel()}
 
 
 def solo_step_seconds(

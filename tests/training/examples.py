@@ -15,7 +15,7 @@ from evoact.genomes.genome import (
 )
 from evoact.networks.mlp import mlp
 from evoact.tasks.task import ArrayTask, Split
-from evoact.training.packed import Member
+from evoact.training.members import Member
 
 ACTIVATIONS = [
     Base("relu"),

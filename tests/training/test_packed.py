@@ -9,15 +9,8 @@ import torch
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, homogeneous
 from evoact.training.batches import Batches
-from evoact.training.packed import (
-    Member,
-    TrainingSettings,
-    initial_member,
-    solo_step_seconds,
-    start_pack,
-    train_pack,
-    train_step,
-)
+from evoact.training.members import Member, initial_member
+from evoact.training.packed import TrainingSettings, solo_step_seconds, start_pack, train_pack, train_step
 from tests.training import plain
 from tests.training.examples import ACTIVATIONS, SMOOTH, member, network, task
 
