@@ -22,6 +22,7 @@ from evoact.genomes.activation import (
     Hull,
     canonical_activation,
     is_absent,
+    pieces,
     type_key,
 )
 from evoact.genomes.expressions import ABSENT, canonical_name
@@ -291,6 +292,11 @@ class Listed:
     def functions(self) -> tuple[str, ...]:
         """The base functions that any of them is built of."""
         return tuple(dict.fromkeys(name for a in self.activations for name in functions_of(a)))
+
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(pieces(activation) for activation in self.activations)
 
     def size(self) -> int:
         return len(self.activations)
