@@ -31,8 +31,9 @@ from evoact.genomes.genome import Base, Genome, Hull, SiteGenome, canonical, fin
 from evoact.networks import NETWORKS
 from evoact.tasks import TASKS
 from evoact.tasks.task import ArrayTask, Split
+from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.packed import Member, Pack, TrainingSettings, start_pack, train_step
+from evoact.training.packed import Pack, TrainingSettings, start_pack, train_step
 
 FOUR = ("relu", "tanh", "sin", "gaussian")
 # Rows of table II of Manessi & Rozza 2018.

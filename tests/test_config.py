@@ -117,6 +117,74 @@ ONE_MISTAKE = {
         {"space__functions": ["relu", "sin", "relu"]},
         "space.functions: 'relu' stands there twice",
     ),
+    "nothing given": (
+        {"space__types__given": []},
+        "space.types.given: expected a list of at least 1, got 0",
+    ),
+    "a name as a given activation": (
+        {"space__types__given": ["relu"]},
+        "space.types.given.0: expected a section of keys and values, got 'relu'",
+    ),
+    "a given activation without a kind": (
+        {"space__types__given": [{"name": "relu"}]},
+        "space.types.given.0: expected a kind, such as base, got {'name': 'relu'}",
+    ),
+    "unknown kind of a given activation": (
+        {"space__types__given": [{"kind": "maxuot", "pieces": 2}]},
+        "space.types.given.0: unknown activation kind 'maxuot'; did you mean 'maxout'?",
+    ),
+    "unknown key of a given activation": (
+        {"space__types__given": [{"kind": "maxout", "pices": 2}]},
+        "space.types.given.0: unknown field of maxout 'pices'; did you mean 'pieces'?",
+    ),
+    "missing key of a given activation": (
+        {"space__types__given": [{"kind": "maxout"}]},
+        "space.types.given.0: expected an activation of kind 'maxout', got {'kind': 'maxout'}",
+    ),
+    "wrong value in a given activation": (
+        {"space__types__given": [{"kind": "maxout", "pieces": 0}]},
+        "space.types.given.0: expected maxout.pieces to be at least 1, got 0",
+    ),
+    "wrong type in a given activation": (
+        {"space__types__given": [{"kind": "base", "name": 3}]},
+        "space.types.given.0: expected a text for name, got 3",
+    ),
+    "no list in a given hull": (
+        {"space__types__given": [{"kind": "hull", "hull": "convex", "functions": "relu"}]},
+        "space.types.given.0: expected a list of base functions, got 'relu'",
+    ),
+    "unknown function of a given hull": (
+        {"space__types__given": [{"kind": "hull", "hull": "convex", "functions": ["rleu", "tanh"]}]},
+        "space.types.given.0: unknown base function 'rleu'; did you mean 'relu'?",
+    ),
+    "a given activation twice": (
+        {"space__types__given": [{"kind": "prelu"}, {"kind": "prelu", "per": "layer"}]},
+        "space.types.given.1: prelu stands there twice",
+    ),
+    "an activation given and by its kind": (
+        {"space__types__given": [{"kind": "base", "name": "tanh"}]},
+        "space: expected each activation once, got tanh as given and by its kind",
+    ),
+    "absent as a given activation": (
+        {"space__types__given": [{"kind": "base", "name": "absent"}]},
+        "space.types.given.0: 'absent' is no function; space.least_width says",
+    ),
+    "a grid and values": (
+        {"space__learning_rate": {"low": 0.01, "high": 0.1, "values": [0.01]}},
+        "space.learning_rate: expected values or a grid, got both, values and low, high; leave one out",
+    ),
+    "values not in order": (
+        {"space__learning_rate": {"values": [0.1, 0.01]}},
+        "space.learning_rate.values: expected ascending values without repetition, got [0.1, 0.01]",
+    ),
+    "half a grid": (
+        {"space__learning_rate": {"low": 0.01}},
+        "space.learning_rate.high: expected a value, got none",
+    ),
+    "unknown sort of distinct": (
+        {"confirm__distinct": "seed"},
+        "confirm.distinct: expected 'candidate' or 'structure', got 'seed'",
+    ),
     "empty space": (
         {"space__types": {}},
         "space.types: expected at least one of base, hull, subnetwork, ",
@@ -603,13 +671,18 @@ def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
         "probabilistic_maxout": {"sharpness": [1.0, 2.0]},
         "lp_pool": {"pieces": [2, 4]},
         "network_in_network": {"bases": ["relu"]},
+        "given": [
+            {"kind": "hull", "hull": "convex", "functions": ["tanh", "sin"]},
+            {"kind": "tabulated", "curve": "bend", "extrapolation": "constant"},
+        ],
     }
     made = experiment(tiny(space__types=types, space__least_width=0.5))
     (layer,) = made.space.layers
-    assert [family.kind for family in layer.families] == list(KINDS)
-    assert [family.size() for family in layer.families] == [3, 6, 1, 6, 1, 2, 2, 2, 1, 2, 2, 1]
+    assert [family.kind for family in layer.families] == [*KINDS, "given"]
+    assert [family.size() for family in layer.families] == [3, 6, 1, 6, 1, 2, 2, 2, 1, 2, 2, 1, 2]
     assert made.space.most_absent(0) == 4
     assert made.config.space.types.tabulated.curves == [f"bend@{load_curve('bend').digest}"]
+    assert made.config.space.types.given[1]["curve"] == f"bend@{load_curve('bend').digest}"
     again = experiment(yaml.safe_load(made.to_yaml()))
     assert again == made
     assert again.space == made.space
@@ -650,6 +723,12 @@ def test_functions_need_not_be_named_where_none_is_needed(tiny):
     made = experiment(data)
     assert made.space.functions == ()
     assert made.baseline_networks == 0
+
+
+def test_learning_rates_as_a_list(tiny):
+    made = experiment(tiny(space__learning_rate={"values": [1e-4, 3e-4, 1e-3]}))
+    assert made.space.learning_rates == (1e-4, 3e-4, 1e-3)
+    assert experiment(yaml.safe_load(made.to_yaml())) == made
 
 
 def test_arrays_file(tiny, tmp_path):

@@ -1,12 +1,12 @@
 """Any assignment of neurons to types, for a whole pack, as one batched operation.
 
-The pre-activations of a site in a pack are z[..., K, N * P, M]: member, neuron, pieces of a neuron
-(more than one for maxout and its like), and what is left (the batch, or positions with the batch as a
-leading dimension). Base functions and hulls, whose rows are combinations of fixed functions, go
-through `mixture`; types of the other families are evaluated group by group.
+The pre-activations of a site in a pack are z[K, N * P, M]: member, neuron, pieces of a neuron (more
+than one for maxout and its like), and what is left (the batch, with positions for images). Base
+functions and hulls, whose rows are combinations of fixed functions, go through `mixture`; types of
+the other families are evaluated group by group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from evoact.activations.hulls import coefficients
 from evoact.activations.mixture import MixturePlan
+from evoact.activations.sharing import Noise
 
-# Uniform numbers in (0, 1) of the shape of a template [sets, ...], given the member of each set.
-Noise = Callable[[Tensor, tuple[int, ...]], Tensor]
+# Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
+PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,20 @@ class FamilyGroup:
     the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, and the
     pieces P that it takes."""
 
-    evaluate: Callable[[Tensor, Tensor, Callable[[Tensor], Tensor] | None], Tensor]
+    evaluate: Callable[[Tensor, Tensor, Noise | None], Tensor]
     rows: Tensor
     parameters: Tensor
     members: tuple[int, ...]
     pieces: int
 
-    def __call__(self, x: Tensor, flat: Tensor, noise: Noise | None) -> Tensor:
-        """x[outer, R, P, M] to the group's rows of the result, [outer, rows, M]."""
-        outer, _, _, m = x.shape
-        sets = len(self.parameters)
-        mine = x.index_select(1, self.rows)[:, :, : self.pieces]
-        # [outer, set, row, piece, M] -> [set, piece, (row, outer, M)]
-        mine = mine.view(outer, sets, -1, self.pieces, m).permute(1, 3, 2, 0, 4)
+    def __call__(self, x: Tensor, flat: Tensor, noise: PackNoise | None) -> Tensor:
+        """x[R, P, M] to the group's rows of the result, [rows, M]."""
+        sets, m = len(self.parameters), x.shape[-1]
+        mine = x.index_select(0, self.rows)[:, : self.pieces]
+        # [set, row, piece, M] -> [set, piece, (row, M)]
+        mine = mine.view(sets, -1, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
         own_noise = None if noise is None else lambda template: noise(template, self.members)
-        y = self.evaluate(mine.reshape(sets, self.pieces, -1), flat[self.parameters], own_noise)
-        return y.view(sets, -1, outer, m).permute(2, 0, 1, 3).reshape(outer, -1, m)
+        return self.evaluate(mine, flat[self.parameters], own_noise).reshape(-1, m)
 
 
 @dataclass(frozen=True)
@@ -62,24 +61,24 @@ class SitePlan:
     expansion: Tensor
     families: tuple[FamilyGroup, ...]
 
-    def __call__(self, z: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
+    def __call__(self, z: Tensor, parameters: Tensor, noise: PackNoise | None = None) -> Tensor:
         """Apply every row's activation.
 
         Args:
-            z: pre-activations [..., K, N * P, M], a neuron's pieces side by side
+            z: pre-activations [K, N * P, M], a neuron's pieces side by side
             parameters: the site's activation parameters [K, A], padded to the longest member
-            noise: for families that are random while training
+            noise: for families that are random while training; None in evaluation
 
         Returns:
-            activations [..., K, N, M]
+            activations [K, N, M]
         """
-        *leading, k, _, m = z.shape
-        x = z.reshape(-1, k * self.neurons, self.pieces, m)
+        k, _, m = z.shape
+        x = z.reshape(k * self.neurons, self.pieces, m)
         flat = parameters.reshape(-1)
         y = self.mixture(x, self._coefficients(flat))
         for group in self.families:
-            y = y.index_copy(1, group.rows, group(x, flat, noise))
-        return y.reshape(*leading, k, self.neurons, m)
+            y = y.index_copy(0, group.rows, group(x, flat, noise))
+        return y.view(k, self.neurons, m)
 
     def _coefficients(self, flat: Tensor) -> Tensor:
         """All hull rows' coefficients, in the order in which the segments read them."""

@@ -40,8 +40,8 @@ class MixturePlan:
     program: native.Program | None
 
     def __call__(self, x: Tensor, c: Tensor) -> Tensor:
-        """x[outer, rows, pieces, m] and the segments' coefficients c to y[outer, rows, m]; only the
-        first of a row's pieces counts."""
+        """x[rows, pieces, m] and the segments' coefficients c to y[rows, m]; only the first of a row's
+        pieces counts."""
         if self.program is not None and native.accepts(x):
             result: Tensor = NativeMixture.apply(x.contiguous(), c, self)
             return result
@@ -49,14 +49,11 @@ class MixturePlan:
 
     def reference(self, x: Tensor, c: Tensor) -> Tensor:
         """The same in PyTorch."""
-        outer, rows, _, m = x.shape
-        flat = x[:, :, 0].transpose(0, 1).reshape(rows, outer * m)
+        x = x[:, 0]
         if self.order is not None:
-            flat = Permute.apply(flat, self.order, self.inverse)
-        y = Mixture.apply(flat, c, self.segments)
-        if self.order is not None:
-            y = Permute.apply(y, self.inverse, self.order)
-        return y.view(rows, outer, m).transpose(0, 1)
+            x = Permute.apply(x, self.order, self.inverse)
+        y: Tensor = Mixture.apply(x, c, self.segments)
+        return y if self.order is None else Permute.apply(y, self.inverse, self.order)
 
 
 def plan_mixture(segments: Sequence[Segment], order: np.ndarray, device: torch.device | str) -> MixturePlan:

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.base_functions import BASE_FUNCTIONS, BaseFunction
+from evoact.activations.base_functions import BaseFunction, base_function
 from evoact.activations.families import FAMILIES
 from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan
 from evoact.activations.mixture import Segment, plan_mixture
-from evoact.genomes.genome import Activation, Base, Hull, SiteGenome
-from evoact.registry import lookup
+from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, pieces
 
 CoefficientRows = dict[tuple[str, int], list[np.ndarray]]  # by hull kind and size: [sets, n] indices
 
@@ -28,10 +27,10 @@ def functions_of(activation: Base | Hull) -> tuple[BaseFunction, ...]:
     """The base functions of a mixture's row.
 
     Raises:
-        UserError: for a name that is not in the table, naming the nearest.
+        UserError: for a name that is neither in the table nor an expression, naming the nearest.
     """
     names = (activation.name,) if isinstance(activation, Base) else activation.functions
-    return tuple(lookup(BASE_FUNCTIONS, "base function", name) for name in names)
+    return tuple(map(base_function, names))
 
 
 def parameter_count(activation: Activation, neurons: int) -> int:
@@ -95,7 +94,9 @@ def _blocks(members: Sequence[SiteGenome], width: int) -> Iterator[_Block]:
 
 
 def plan_site(
-    members: Sequence[SiteGenome], device: torch.device | str = "cpu", width: int | None = None
+    members: Sequence[SiteGenome],
+    device: torch.device | str = "cpu",
+    width: int | None = None,
 ) -> SitePlan:
     """The plan of one site for a pack of members, all equally wide.
 
@@ -130,7 +131,7 @@ def plan_site(
         row = stop
     return SitePlan(
         neurons=len(members[0].assignment),
-        pieces=1,
+        pieces=max(pieces(t) for m in members for t in m.types),
         mixture=plan_mixture(segments, order, device),
         hulls=tuple(
             HullGroup(kind, torch.as_tensor(np.concatenate(rows), device=device))
@@ -151,14 +152,12 @@ def _family_group(
         rows.append(b.rows)
         parameters.append(b.parameters + np.arange(size).reshape(b.sets, -1))
         members += [b.member] * b.sets
-    evaluate = FAMILIES[activation.kind].evaluate
-    assert evaluate is not None
     return FamilyGroup(
-        evaluate=functools.partial(evaluate, activation),
+        evaluate=functools.partial(FAMILIES[activation.kind].evaluate, activation),
         rows=torch.as_tensor(np.concatenate(rows), device=device),
         parameters=torch.as_tensor(np.concatenate(parameters), device=device),
         members=tuple(members),
-        pieces=1,
+        pieces=pieces(activation),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DEFAULT_STEPS = 500
+DEFAULT_PER_DECADE = 4
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, strict=True)]
@@ -47,6 +48,7 @@ class HullTypes(Section):
 class SubnetworkTypes(Section):
     bases: Names
     hidden: Counts = [8]
+    evaluation: Names = ["spline"]
 
 
 class ScaledTypes(Section):
@@ -96,7 +98,8 @@ class NetworkInNetworkTypes(Section):
 
 
 class Types(Section):
-    """Which activations a neuron type may have: one key for each kind, each of its keys a list of options."""
+    """Which activations a neuron type may have: one key for each kind, each of its keys a list of options,
+    and `given`, a list of activations in the form that genomes have in the leaderboard."""
 
     base: BaseTypes | None = None
     hull: HullTypes | None = None
@@ -110,6 +113,7 @@ class Types(Section):
     probabilistic_maxout: ProbabilisticMaxoutTypes | None = None
     lp_pool: LpPoolTypes | None = None
     network_in_network: NetworkInNetworkTypes | None = None
+    given: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
 
 
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]
@@ -124,11 +128,20 @@ class Layer(Section):
 
 
 class LearningRates(Section):
-    """A logarithmic grid from `low` to `high`."""
+    """A logarithmic grid from `low` to `high`, by default with so many a decade, or the `values` of a list."""
 
-    low: PositiveNumber
-    high: PositiveNumber
-    per_decade: Annotated[int, Field(gt=0, le=100, strict=True)] = 4
+    low: PositiveNumber | None = None
+    high: PositiveNumber | None = None
+    per_decade: Annotated[int, Field(gt=0, le=100, strict=True)] | None = None
+    values: Annotated[list[PositiveNumber], Field(min_length=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_grid(cls, data: Any) -> Any:
+        """The default stands in the resolved config, too."""
+        if isinstance(data, Mapping) and data.get("values") is None and data.get("per_decade") is None:
+            return {**data, "per_decade": DEFAULT_PER_DECADE}
+        return data
 
 
 class Space(Section):
@@ -181,10 +194,15 @@ class Baselines(Section):
 
 
 class Confirm(Section):
-    """The best candidates and the best baseline, trained again on fresh seeds (0: none)."""
+    """The best candidates and the best baseline, trained again on fresh seeds (0: none).
+
+    `distinct: structure` takes the best of each structure only: every set of activations once, at the
+    learning rate that suits it.
+    """
 
     candidates: NotNegative = 5
     seeds: Positive = 5
+    distinct: Literal["candidate", "structure"] = "candidate"
 
 
 class Packs(Section):

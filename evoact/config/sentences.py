@@ -25,6 +25,7 @@ _EXPECTED = {
     "tuple_type": "expected a list, got {input}",
     "too_short": "expected a list of at least {min_length}, got {actual_length}",
     "too_long": "expected a list of at most {max_length}, got {actual_length}",
+    "dict_type": "expected a section of keys and values, got {input}",
     "model_type": "expected a section of keys and values, got {input}",
     "model_attributes_type": "expected a section of keys and values, got {input}",
     "greater_than": "expected more than {gt:g}, got {input}",

@@ -5,10 +5,11 @@ from typing import Any
 
 from evoact.activations.base_functions import base_function
 from evoact.activations.curves import resolve
-from evoact.config.models import HullTypes, Space, TabulatedTypes, Types
+from evoact.config.given import given_activations, given_problems, pinned_entries
+from evoact.config.models import HullTypes, LearningRates, Space, TabulatedTypes, Types
 from evoact.errors import UserError
 from evoact.genomes.expressions import canonical_name
-from evoact.genomes.families import Family, HullChoices, choices, smallest_hull
+from evoact.genomes.families import GIVEN, Family, HullChoices, Listed, choices, smallest_hull
 from evoact.genomes.genome import (
     ABSENT,
     EXTRAPOLATIONS,
@@ -39,7 +40,6 @@ def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
     Raises:
         UserError: if it cannot be met; what `space_problems` finds must have been mended.
     """
-    rates = space.learning_rate
     common = LayerChoices(
         families(space.types, space.functions or ()), space.types_per_layer, space.least_width
     )
@@ -59,11 +59,20 @@ def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
         sites=tuple(sites),
         families=common.families,
         types_per_layer=common.types_per_layer,
-        learning_rates=log_grid(rates.low, rates.high, rates.per_decade),
+        learning_rates=_learning_rates(space.learning_rate),
         neurons_per_block=space.neurons_per_block,
         least_width=common.least_width,
         overrides=tuple(overrides),
     )
+
+
+def _learning_rates(rates: LearningRates) -> tuple[float, ...]:
+    if rates.values is not None:
+        return tuple(rates.values)
+    assert rates.low is not None  # `space_problems` finds what is missing
+    assert rates.high is not None
+    assert rates.per_decade is not None
+    return log_grid(rates.low, rates.high, rates.per_decade)
 
 
 def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
@@ -76,6 +85,9 @@ def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
         if isinstance(section, HullTypes):
             hull, singles = _hulls(section, functions)
             result |= {kind: hull} if hull else {}
+            continue
+        if kind == GIVEN:
+            result[kind] = Listed(given_activations(section))
             continue
         options: dict[str, Sequence[Any]] = {
             FIELD_OF.get(key, key): tuple(functions if value is None else value) for key, value in section
@@ -112,10 +124,15 @@ def pinned(space: Space) -> Space:
 
 
 def _pinned_types(types: Types | None) -> Types | None:
-    if types is None or types.tabulated is None:
+    if types is None:
         return types
-    curves = [resolve(Tabulated(curve)).curve for curve in types.tabulated.curves]
-    return types.model_copy(update={"tabulated": types.tabulated.model_copy(update={"curves": curves})})
+    update: dict[str, Any] = {}
+    if types.tabulated is not None:
+        curves = [resolve(Tabulated(curve)).curve for curve in types.tabulated.curves]
+        update["tabulated"] = types.tabulated.model_copy(update={"curves": curves})
+    if types.given is not None:
+        update["given"] = pinned_entries(types.given)
+    return types.model_copy(update=update)
 
 
 # --- what can be wrong ----------------------------------------------------------------------------
@@ -131,10 +148,21 @@ def space_problems(space: Space) -> list[str]:
             problems += _types_problems(f"space.sites.{site}.types", layer.types, space.functions or [])
         if layer.types_per_layer:
             problems += _range_problems(f"space.sites.{site}.types_per_layer", layer.types_per_layer)
-    rates = space.learning_rate
-    if rates.low > rates.high:
-        problems.append(f"space.learning_rate: expected low <= high, got {rates.low:g} > {rates.high:g}")
-    return problems
+    return problems + list(_rate_problems("space.learning_rate", space.learning_rate))
+
+
+def _rate_problems(path: str, rates: LearningRates) -> Iterator[str]:
+    grid = {"low": rates.low, "high": rates.high, "per_decade": rates.per_decade}
+    if rates.values is not None:
+        both = [key for key, value in grid.items() if value is not None]
+        if both:
+            yield f"{path}: expected values or a grid, got both, values and {', '.join(both)}; leave one out"
+        if rates.values != sorted(set(rates.values)):
+            yield f"{path}.values: expected ascending values without repetition, got {rates.values}"
+        return
+    yield from (f"{path}.{key}: expected a value, got none" for key, value in grid.items() if value is None)
+    if rates.low is not None and rates.high is not None and rates.low > rates.high:
+        yield f"{path}: expected low <= high, got {rates.low:g} > {rates.high:g}"
 
 
 def _range_problems(key: str, types: tuple[int, int]) -> Iterator[str]:
@@ -148,6 +176,9 @@ def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Itera
         yield f"{where}: expected at least one of {kinds}, got a space that contains nothing"
     for kind, section in types:
         if section is None:
+            continue
+        if kind == GIVEN:
+            yield from given_problems(f"{where}.{kind}", section)
             continue
         for key, value in section:
             path = f"{where}.{kind}.{key}"

@@ -12,8 +12,9 @@ from evoact.config import Experiment
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
+from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.packed import Member, Outcome, solo_step_seconds, start_pack, train_pack
+from evoact.training.packed import Outcome, solo_step_seconds, start_pack, train_pack
 
 
 class PackTrainer:

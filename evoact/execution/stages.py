@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Sequence
 
 from evoact.config import Experiment
-from evoact.genomes.genome import Genome
+from evoact.genomes.genome import Genome, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, best_structures
+from evoact.strategies.enumerate import baselines
 from evoact.strategies.strategy import Strategy
 
 
@@ -95,7 +96,7 @@ class Stages:
         options: dict[str, object] = {}
         name, networks = "enumerate", self.planned(phase)
         if phase == "baseline":
-            options = {"seeds": tuple(range(e.config.baselines.replicates))}
+            options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
             name, options = e.config.strategy.name, e.config.strategy.arguments
         else:
@@ -120,13 +121,18 @@ class Stages:
         return strategy
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
-        """The best candidates of the search by denoised score, and the best baseline; none that ever failed."""
+        """The best candidates of the search by denoised score, and the best baseline; none that ever failed.
+
+        Where they are to be of distinct structure, each is there once, at its best learning rate.
+        """
         failed = {r.proposal.fingerprint for r in earlier if r.state != COMPLETED}
+        by_structure = self.experiment.config.confirm.distinct == "structure"
         chosen: dict[str, Genome] = {}
         for phase, number in (("search", self.experiment.config.confirm.candidates), ("baseline", 1)):
             archive = Archive()
             for result in earlier:
                 if result.proposal.phase == phase and result.proposal.fingerprint not in failed:
                     archive.add(result)
-            chosen |= {c.fingerprint: c.genome for c in archive.best(number)}
+            for c in best_structures(archive, number) if by_structure else archive.best(number):
+                chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from evoact.errors import UserError
 from evoact.genomes.activation import KINDS, Activation, Hull, is_absent
-from evoact.genomes.families import Choices, Family, HullChoices
+from evoact.genomes.families import Choices, Family, HullChoices, Listed
 from evoact.genomes.genome import Genome, canonical
 from evoact.genomes.layers import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace
@@ -111,6 +111,9 @@ def _decode_activation(families: Sequence[Family], prefix: str, chooser: Chooser
     prefix = f"{prefix}.{kind}"  # fields of several kinds may have one name, but different options
     if isinstance(family, HullChoices):
         return _decode_hull(family, prefix, chooser)
+    if isinstance(family, Listed):
+        labels = tuple(activation.label for activation in family.activations)
+        return family.activations[labels.index(chooser.category(f"{prefix}.activation", labels))]
     fields = {}
     for name, values in family.options:
         texts = tuple(map(str, values))
@@ -225,6 +228,8 @@ def _encode_activation(layer: LayerChoices, prefix: str, activation: Activation)
     if isinstance(family, Choices):
         chosen = [name for name, options in family.options if len(options) > 1]
         return values | {f"{prefix}.{name}": str(getattr(activation, name)) for name in chosen}
+    if isinstance(family, Listed):
+        return values | {f"{prefix}.activation": activation.label}
     assert isinstance(activation, Hull)
     functions = {f"{prefix}.function{i}": f for i, f in enumerate(activation.functions)}
     size = str(len(activation.functions))

@@ -1,24 +1,48 @@
-"""The activations a type may have, by kind: hulls over subsets of functions, and for any other kind the
-product of the options for each of its fields.
+"""The activations a type may have, by kind: hulls over subsets of functions, for any other kind the
+product of the options for each of its fields, and lists of given activations of any kind.
 
-Each family is a finite set: `size` counts it, `contains` tests it, `sample` draws from it, `first` is
-one of it, `neighbour` makes a small change within it, and `restrict` narrows it (None where nothing is left).
+Each family is a finite set: `size` counts it, `every` lists it, `contains` tests it, `sample` draws from it,
+`first` is one of it, `neighbour` makes a small change within it, and `restrict` narrows it (None where
+nothing is left).
 """
 
 import dataclasses
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import Any, ClassVar
 
 from evoact.errors import UserError
-from evoact.genomes.activation import FIELDS, KINDS, Activation, Hull, canonical_activation, is_absent
+from evoact.genomes.activation import (
+    FIELDS,
+    KINDS,
+    Activation,
+    Hull,
+    canonical_activation,
+    is_absent,
+    pieces,
+    type_key,
+)
 from evoact.genomes.expressions import ABSENT, canonical_name
 from evoact.registry import lookup, unknown
 
 MIXED = "mixed"  # the flavour that narrows nothing
+GIVEN = "given"  # the flavour, and the key in a search space, of listed activations
 BUILDING = ("name", "base")  # the fields that name the function an activation is built of
+_NOT_ABSENT = f"expected base functions, got {ABSENT!r}; least_width says how many neurons may be absent"
+
+
+def functions_of(activation: Activation) -> tuple[str, ...]:
+    """The base functions it is built of; none for a kind that names none.
+
+    >>> functions_of(Hull("convex", ("identity", "relu"))), functions_of(KINDS["maxout"](2))
+    (('identity', 'relu'), ())
+    """
+    if isinstance(activation, Hull):
+        return activation.functions
+    return tuple(getattr(activation, name) for name in FIELDS[activation.kind] if name in BUILDING)
 
 
 def _check_choices(where: str, choices: Sequence[object]) -> None:
@@ -46,8 +70,18 @@ class Choices:
     def flavours(self) -> tuple[str, ...]:
         return (self.kind,)
 
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(dict(self.options).get("pieces", (1,)))
+
     def size(self) -> int:
         return math.prod(len(values) for _, values in self.options)
+
+    def every(self) -> Iterator[Activation]:
+        names = [name for name, _ in self.options]
+        for values in product(*(values for _, values in self.options)):
+            yield KINDS[self.kind](**dict(zip(names, values, strict=True)))
 
     def contains(self, activation: Activation) -> bool:
         return activation.kind == self.kind and all(
@@ -105,9 +139,7 @@ def choices(kind: str, **options: Sequence[Any]) -> Choices:
         ordinary = {other: others[0] for other, others in given.items()}
         made = [canonical_activation(cls(**ordinary | {name: value})) for value in values]
         if any(map(is_absent, made)):
-            raise UserError(
-                f"expected base functions, got {ABSENT!r}; least_width says how many neurons may be absent"
-            )
+            raise UserError(_NOT_ABSENT)
         given[name] = tuple(getattr(activation, name) for activation in made)
         _check_choices(f"{kind}.{name}", given[name])
     return Choices(kind, tuple(given.items()))
@@ -153,6 +185,11 @@ class HullChoices:
     def flavours(self) -> tuple[str, ...]:
         return self.kinds
 
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return 1
+
     def sizes_of(self, hull: str) -> tuple[int, ...]:
         """The sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
         return tuple(size for size in self.sizes if size >= smallest_hull(hull))
@@ -161,6 +198,12 @@ class HullChoices:
         n = len(self.functions)
         subsets = sum(math.comb(n, size) for hull in self.kinds for size in self.sizes_of(hull))
         return len(self.per) * subsets
+
+    def every(self) -> Iterator[Activation]:
+        for hull, per in product(self.kinds, self.per):
+            for size in self.sizes_of(hull):
+                for subset in combinations(self.functions, size):
+                    yield Hull(hull, tuple(sorted(subset)), per)
 
     def contains(self, activation: Activation) -> bool:
         return (
@@ -223,4 +266,61 @@ def smallest_hull(hull: str) -> int:
     return 2 if hull in ("convex", "affine") else 1
 
 
-Family = Choices | HullChoices
+@dataclass(frozen=True)
+class Listed:
+    """The listed activations, of any kinds, and no others.
+
+    >>> from evoact.genomes.activation import Base
+    >>> listed = Listed((Base("relu"), Hull("convex", ("relu", "identity"))))
+    >>> [activation.label for activation in listed.every()], listed.functions
+    (['relu', 'convex(identity,relu)'], ('relu', 'identity'))
+    """
+
+    activations: tuple[Activation, ...]
+
+    kind: ClassVar[str] = GIVEN
+    flavours: ClassVar[tuple[str, ...]] = (GIVEN,)
+
+    def __post_init__(self) -> None:
+        made = tuple(map(canonical_activation, self.activations))
+        if any(map(is_absent, made)):
+            raise UserError(_NOT_ABSENT)
+        _check_choices("the given activations", [type_key(activation) for activation in made])
+        object.__setattr__(self, "activations", made)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The base functions that any of them is built of."""
+        return tuple(dict.fromkeys(name for a in self.activations for name in functions_of(a)))
+
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(pieces(activation) for activation in self.activations)
+
+    def size(self) -> int:
+        return len(self.activations)
+
+    def every(self) -> Iterator[Activation]:
+        return iter(self.activations)
+
+    def contains(self, activation: Activation) -> bool:
+        return activation in self.activations
+
+    def first(self) -> Activation:
+        return self.activations[0]
+
+    def sample(self, random: random.Random) -> Activation:
+        return random.choice(self.activations)
+
+    def neighbour(self, activation: Activation, random: random.Random) -> Activation:
+        """Another of the list; the same activation where there is no other."""
+        others = [other for other in self.activations if other != activation]
+        return random.choice(others) if others else activation
+
+    def restrict(self, functions: Sequence[str], flavour: str) -> "Listed | None":
+        kept = tuple(a for a in self.activations if set(functions_of(a)) <= set(functions))
+        return Listed(kept) if kept and flavour in (GIVEN, MIXED) else None
+
+
+Family = Choices | HullChoices | Listed

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from evoact.errors import UserError
@@ -81,6 +82,8 @@ __all__ = [
     "to_json",
 ]
 
+SHOWN_RUNS = 6  # of different sites, in a label
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -110,6 +113,11 @@ class SiteGenome:
             counts[index] += 1
         return tuple(counts)
 
+    @property
+    def label(self) -> str:
+        """Its types with their counts, such as `60 relu + 40 sin`."""
+        return " + ".join(f"{n} {t.label}" for t, n in zip(self.types, self.counts(), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Genome:
@@ -131,11 +139,21 @@ class Genome:
 
     @property
     def label(self) -> str:
-        """A short description for tables, such as `60 relu + 40 sin | 100 tanh`."""
-        return " | ".join(
-            " + ".join(f"{n} {t.label}" for t, n in zip(site.types, site.counts(), strict=True))
-            for site in self.sites
-        )
+        """A short description for tables, such as `60 relu + 40 sin | 100 tanh`.
+
+        Not an identity: of many different sites in a row only the first and the last are shown.
+
+        >>> homogeneous(Base("relu"), [Site(f"conv{i}", 16) for i in range(55)]).label
+        'relu everywhere (55 sites)'
+        """
+        if len(self.sites) > 1 and len({site.types for site in self.sites}) == 1 == len(self.sites[0].types):
+            return f"{self.sites[0].types[0].label} everywhere ({len(self.sites)} sites)"
+        runs = [(label, len(list(same))) for label, same in groupby(site.label for site in self.sites)]
+        if len(runs) > SHOWN_RUNS:
+            ends = SHOWN_RUNS // 2
+            hidden = sum(n for _, n in runs[ends:-ends])
+            runs = [*runs[:ends], (f"... {hidden} more sites ...", 1), *runs[-ends:]]
+        return " | ".join(label if n == 1 else f"{label} (at {n} sites)" for label, n in runs)
 
 
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:

@@ -2,13 +2,13 @@
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation
-from evoact.genomes.families import Family
+from evoact.genomes.families import Family, Listed
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class LayerChoices:
         (2, 3)
         """
         return max(1, self.least_types, math.ceil(self.least_width * blocks - 1e-9))
+
+    def every(self) -> Iterator[Activation]:
+        """All activations on offer, family by family."""
+        return (activation for family in self.families for activation in family.every())
 
     def offers(self, activation: Activation) -> bool:
         """Whether any of the families contains it."""
@@ -81,6 +85,11 @@ class LayerChoices:
             yield "expected at least one activation, got a space that contains nothing"
         if len(set(kinds)) < len(kinds):
             yield f"expected at most one entry for each kind of activation, got {', '.join(kinds)}"
+        for given in (family for family in self.families if isinstance(family, Listed)):
+            others = [family for family in self.families if family is not given]
+            for activation in given.activations:
+                if any(family.contains(activation) for family in others):
+                    yield f"expected each activation once, got {activation.label} as given and by its kind"
         if not 1 <= least <= most:
             yield f"expected types per layer as (least, most) with 1 <= least <= most, got ({least}, {most})"
         elif 0 < self.activations < least:

@@ -8,18 +8,28 @@ space combines these with sites and a grid of learning rates. Neurons are assign
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.families import MIXED, Family, HullChoices, choices
+from evoact.genomes.families import MIXED, Family, HullChoices, Listed, choices
 from evoact.genomes.genome import ABSENT, Activation, Base, Genome, Site, SiteGenome, canonical, is_absent
 from evoact.genomes.layers import LayerChoices
 from evoact.registry import unknown
 
-__all__ = ["MIXED", "NOBODY", "Family", "HullChoices", "LayerChoices", "SearchSpace", "choices", "log_grid"]
+__all__ = [
+    "MIXED",
+    "NOBODY",
+    "Family",
+    "HullChoices",
+    "LayerChoices",
+    "Listed",
+    "SearchSpace",
+    "choices",
+    "log_grid",
+]
 
 NOBODY = Base(ABSENT)  # what blocks of absent neurons have
 
@@ -70,6 +80,15 @@ class SearchSpace:
             return 0
         blocks = len(self.block_widths(self.sites[site]))
         return max(0, blocks - self.layers[site].least_present(blocks))
+
+    @cached_property
+    def pieces(self) -> dict[str, int]:
+        """The most pre-activations that a neuron can take, by site, where that is more than one."""
+        most = {
+            site.name: max((family.pieces for family in layer.families), default=1)
+            for site, layer in zip(self.sites, self.layers, strict=True)
+        }
+        return {site: number for site, number in most.items() if number > 1}
 
     @cached_property
     def varies_width(self) -> bool:
@@ -173,6 +192,11 @@ class SearchSpace:
         chosen = [own[s.name].families[0].first() if s.name in own else activation for s in self.sites]
         blocks = [[a] * len(self.block_widths(s)) for a, s in zip(chosen, self.sites, strict=True)]
         return self.assemble(blocks, learning_rate)
+
+    def ordinary(self) -> Iterator[Genome]:
+        """All networks with one activation throughout, at each learning rate, activation by activation."""
+        families = LayerChoices(self.families, self.types_per_layer)
+        return (self.homogeneous(a, rate) for a in families.every() for rate in self.learning_rates)
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], learning_rate: float) -> Genome:
         """The canonical genome that gives each block of each site this activation (no check)."""

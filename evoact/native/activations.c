@@ -231,13 +231,13 @@ static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, cons
 /* Where a thread's share of the rows begins. */
 static int64_t share(int64_t rows, int64_t thread, int64_t threads) { return rows * thread / threads; }
 
-/* Rows of x: [outer, rows, pieces, m], of which the first of each row's `pieces` is read; y: [outer, rows, m].
+/* Rows of x: [rows, pieces, m], of which the first of each row's `pieces` is read; y: [rows, m].
  * Terms begin[r] .. begin[r + 1] are row r's; a row without terms is 0. */
 static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
-                         const Term *terms, int64_t rows, int64_t pieces, int64_t m, int64_t b) {
+                         const Term *terms, int64_t pieces, int64_t m) {
     for (int64_t r = start; r < stop;) {
-        const float *xr = x + (b * rows + r) * pieces * m;
-        float *yr = y + (b * rows + r) * m;
+        const float *xr = x + r * pieces * m;
+        float *yr = y + r * m;
         int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
         if (end > r) {
             FUNCTIONS[terms[begin[r]].function].value((int)((end - r) * m), xr, yr);
@@ -251,10 +251,10 @@ static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, 
 }
 
 static void backward_rows(int64_t start, int64_t stop, const float *g, const float *x, const float *y, float *grad_x,
-                          const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t rows,
-                          int64_t pieces, int64_t m, int64_t b) {
+                          const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t pieces,
+                          int64_t m) {
     for (int64_t r = start; r < stop;) {
-        int64_t wide = (b * rows + r) * pieces * m, narrow = (b * rows + r) * m;
+        int64_t wide = r * pieces * m, narrow = r * m;
         int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
         if (end > r)
             FUNCTIONS[terms[begin[r]].function].chain((int)((end - r) * m), x + wide, y + narrow, g + narrow,
@@ -269,21 +269,18 @@ static void backward_rows(int64_t start, int64_t stop, const float *g, const flo
 }
 
 void evoact_mixture_forward(const float *x, float *y, const float *c, const int32_t *begin, const Term *terms,
-                            int64_t outer, int64_t rows, int64_t pieces, int64_t m, int threads) {
+                            int64_t rows, int64_t pieces, int64_t m, int threads) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int t = 0; t < threads; t++)
-        for (int64_t b = 0; b < outer; b++)
-            forward_rows(share(rows, t, threads), share(rows, t + 1, threads), x, y, c, begin, terms, rows, pieces, m,
-                         b);
+        forward_rows(share(rows, t, threads), share(rows, t + 1, threads), x, y, c, begin, terms, pieces, m);
 }
 
 /* grad_x is written whole; grad_c (one entry per coefficient, each of one row) must be 0 on entry. */
 void evoact_mixture_backward(const float *g, const float *x, const float *y, float *grad_x, const float *c,
-                             float *grad_c, const int32_t *begin, const Term *terms, int64_t outer, int64_t rows,
-                             int64_t pieces, int64_t m, int threads) {
+                             float *grad_c, const int32_t *begin, const Term *terms, int64_t rows, int64_t pieces,
+                             int64_t m, int threads) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int t = 0; t < threads; t++)
-        for (int64_t b = 0; b < outer; b++)
-            backward_rows(share(rows, t, threads), share(rows, t + 1, threads), g, x, y, grad_x, c, grad_c, begin,
-                          terms, rows, pieces, m, b);
+        backward_rows(share(rows, t, threads), share(rows, t + 1, threads), g, x, y, grad_x, c, grad_c, begin, terms,
+                      pieces, m);
 }

@@ -35,8 +35,8 @@ _FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
 # Result and arguments of each function in the sources.
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_function_name": (ctypes.c_char_p, [_INT]),
-    "evoact_mixture_forward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),
-    "evoact_mixture_backward": (None, [_POINTER] * 8 + [_SIZE] * 4 + [_INT]),
+    "evoact_mixture_forward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
+    "evoact_mixture_backward": (None, [_POINTER] * 8 + [_SIZE] * 3 + [_INT]),
     "evoact_spline_forward": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_FLOAT] * 2 + [_INT]),
     "evoact_spline_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
     "evoact_spline_curvature": (None, [_POINTER] * 8 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),

@@ -56,18 +56,17 @@ def accepts(x: Tensor) -> bool:
 
 
 def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
-    """y[outer, rows, m] from x[outer, rows, pieces, m] and the coefficients c."""
+    """y[rows, m] from x[rows, pieces, m] and the coefficients c."""
     kernels = library()
     assert kernels is not None
-    outer, rows, pieces, m = x.shape
-    y = x.new_empty(outer, rows, m)
+    rows, pieces, m = x.shape
+    y = x.new_empty(rows, m)
     kernels.evoact_mixture_forward(
         x.data_ptr(),
         y.data_ptr(),
         c.data_ptr(),
         program.begin.ctypes.data,
         program.terms.ctypes.data,
-        outer,
         rows,
         pieces,
         m,
@@ -80,7 +79,7 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
     """The gradients with respect to x and c, where g is that with respect to y."""
     kernels = library()
     assert kernels is not None
-    outer, rows, pieces, m = x.shape
+    rows, pieces, m = x.shape
     grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
     kernels.evoact_mixture_backward(
         g.data_ptr(),
@@ -91,7 +90,6 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
         grad_c.data_ptr(),
         program.begin.ctypes.data,
         program.terms.ctypes.data,
-        outer,
         rows,
         pieces,
         m,

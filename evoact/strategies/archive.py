@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoact.genomes.genome import Genome, dumps, loads
+from evoact.genomes.genome import Genome, dumps, loads, structure
 from evoact.records import Result
 from evoact.strategies.denoise import Posterior, posterior
 
@@ -124,6 +124,19 @@ class Archive:
             )
             for i, row in zip(order.tolist(), rows[order].tolist(), strict=True)
         ]
+
+
+def best_structures(archive: Archive, k: int) -> list[Candidate]:
+    """The best candidate of each structure, at most k of them, best first: one learning rate each."""
+    asked = k
+    while True:
+        best = archive.best(asked)
+        first: dict[str, Candidate] = {}
+        for candidate in best:
+            first.setdefault(structure(candidate.genome), candidate)
+        if len(first) >= k or len(best) < asked:
+            return list(first.values())[:k]
+        asked *= 2
 
 
 def scores_by_context(archive: Archive) -> Mapping[str, Sequence[float]]:

@@ -1,6 +1,7 @@
 """Given genomes on given seeds: baselines, gradient-trained hulls, and confirmation."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, product
 
 from evoact.errors import UserError
@@ -19,9 +20,16 @@ def baselines(space: SearchSpace) -> tuple[Genome, ...]:
 
 @dataclass(frozen=True)
 class Enumerate:
-    """Each of `genomes` (the space's baselines where none is given) on each of `seeds`, seed by seed.
+    """Each of `genomes` (where none is given, each of the space's activations as an ordinary network, at
+    each learning rate) on each of `seeds`, seed by seed.
 
-    The genomes need not be in the space: a baseline is not, where layers must mix.
+    The genomes need not be in the space: an ordinary network is not, where layers must mix.
+
+    >>> from evoact.genomes.space import Site, choices
+    >>> units = (choices("base", name=("relu", "sin")), choices("prelu"))
+    >>> space = SearchSpace("s", (Site("h", 5),), units, (1, 1), (0.01, 0.1))
+    >>> len(baselines(space)), len(Enumerate(space)), len(Enumerate(space, seeds=(0, 1, 2)))
+    (4, 6, 18)
     """
 
     space: SearchSpace
@@ -39,12 +47,13 @@ class Enumerate:
 
     def __len__(self) -> int:
         """How many networks that is, duplicates included."""
-        return len(self._genomes()) * len(self.seeds)
+        return len(self._all) * len(self.seeds)
 
-    def _genomes(self) -> tuple[Genome, ...]:
-        return self.genomes or baselines(self.space)
+    @cached_property
+    def _all(self) -> tuple[Genome, ...]:
+        return self.genomes or tuple(self.space.ordinary())
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         start = generation * self.batch
-        pairs = islice(product(self.seeds, self._genomes()), start, start + self.batch)
+        pairs = islice(product(self.seeds, self._all), start, start + self.batch)
         return [Draft(genome, seed=seed) for seed, genome in pairs]

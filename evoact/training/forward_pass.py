@@ -14,9 +14,9 @@ from evoact.seeding import derive
 
 
 @dataclass(frozen=True)
-class DropoutSource:
-    """Where the members' dropout masks of one step come from: (run seed, member name, step) alone, so
-    that no generator's state has to travel with a member."""
+class Chance:
+    """Where the members' dropout masks and noise of one step come from: (run seed, member name, step) alone,
+    so that no generator's state has to travel with a member."""
 
     run_seed: int
     names: Sequence[str]
@@ -31,25 +31,36 @@ class DropoutSource:
             for name in self.names
         ]
 
+    def noise(self, template: Tensor, members: Sequence[int]) -> Tensor:
+        """Uniform numbers in (0, 1) of the template's shape [sets, E], each set from its member's generator."""
+        drawn = [
+            torch.rand(
+                template.shape[1:], generator=self.generators[k], dtype=template.dtype, device=template.device
+            )
+            for k in members
+        ]
+        return torch.stack(drawn).clamp(min=torch.finfo(template.dtype).tiny)
+
 
 @dataclass(frozen=True)
 class PackPass:
     """A `networks.network.ForwardPass` of a pack; plans, parameters and statistics are those of `Pack`.
 
-    In training, dropout acts and batch norm takes the batch's statistics, which move the running ones.
+    In training, dropout and noise act, and batch norm takes the batch's statistics, which move the running ones.
     """
 
     plans: Mapping[str, SitePlan]
     parameters: Mapping[str, Tensor]
     statistics: Mapping[str, Tensor]
-    masks: DropoutSource
+    chance: Chance
     training: bool
 
     def activate(self, site: str, z: Tensor) -> Tensor:
-        return self.plans[site](z, self.parameters[f"{site}.activation"])
+        noise = self.chance.noise if self.training else None
+        return self.plans[site](z, self.parameters[f"{site}.activation"], noise)
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
-        return layers.dropout(h, rate, self.masks.generators) if self.training else h
+        return layers.dropout(h, rate, self.chance.generators) if self.training else h
 
     def batch_norm(self, name: str, h: Tensor) -> Tensor:
         p, running = self.parameters, self.statistics

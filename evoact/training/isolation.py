@@ -9,7 +9,8 @@ from types import FrameType
 import torch
 
 from evoact.errors import UserError
-from evoact.training.packed import Member, Outcome
+from evoact.training.members import Member
+from evoact.training.packed import Outcome
 
 
 class TimeLimit(BaseException):

@@ -16,16 +16,20 @@ import torch
 from torch import Tensor
 
 from evoact.activations.heterogeneous import SitePlan
-from evoact.activations.plan import initial_parameters, plan_site, site_parameter_count
-from evoact.genomes.genome import Genome
-from evoact.networks.initial import INITIAL
-from evoact.networks.network import Network, parameter_count
+from evoact.activations.plan import plan_site, site_parameter_count
+from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
-from evoact.seeding import derive
 from evoact.tasks.task import Task, metric_values, to_device
 from evoact.training.batches import Batches, evaluation_parts
-from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
+from evoact.training.forward_pass import Chance, PackPass, initial_statistics
+from evoact.training.members import (
+    Member,
+    by_layout,
+    initial_member,
+    parameter_count,
+    with_pieces_of,
+)
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 
@@ -34,16 +38,6 @@ from evoact.training.schedules import SCHEDULES, Schedule
 EVALUATION_EXAMPLES = 1000
 EVALUATION_NUMBERS = 2**19
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches."""
-
-    genome: Genome
-    name: str
-    seed: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -101,8 +95,8 @@ class Pack:
 
     def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The network's outputs [K, B, n_outputs]; in training with dropout, moving running statistics."""
-        masks = DropoutSource(self.batches.run_seed, self.names, self.step, inputs.device)
-        layers = PackPass(self.plans, self.parameters, self.statistics, masks, training)
+        chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
+        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training)
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -118,8 +112,12 @@ def start_pack(
     run_seed: int,
     device: torch.device,
 ) -> Pack:
-    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet."""
+    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet.
+
+    The members must fit together as `members.by_layout` says.
+    """
     dtype: torch.dtype = getattr(torch, settings.dtype)
+    network = with_pieces_of(network, members[0].genome)
     drawn = [initial_member(m, network, run_seed) for m in members]
     parameters = {
         name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
@@ -148,16 +146,6 @@ def start_pack(
         step=0,
         recent_losses=[],
     )
-
-
-def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
-    """A member's initial parameters in float64, so that precisions start from the same numbers."""
-    weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
-    result = {p.name: INITIAL[p.initial](p.shape, p.fan_in, weights) for p in network.parameters}
-    learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
-    for site in member.genome.sites:
-        result[f"{site.site}.activation"] = initial_parameters(site, learned)
-    return result
 
 
 def plan_sites(
@@ -224,8 +212,26 @@ def train_pack(
         One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
         the outputs are no longer finite.
     """
+    outcomes: dict[int, Outcome] = {}
+    for group in by_layout(members):
+        chosen = [members[i] for i in group]
+        trained = _train(chosen, network, task, settings, run_seed, torch.device(device), evaluate, keep)
+        outcomes |= dict(zip(group, trained, strict=True))
+    return [outcomes[i] for i in range(len(members))]
+
+
+def _train(
+    members: Sequence[Member],
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int,
+    device: torch.device,
+    evaluate: Sequence[str],
+    keep: str,
+) -> list[Outcome]:
+    """`train_pack` for members that fit together."""
     started = time.perf_counter()
-    device = torch.device(device)
     pack = start_pack(members, network, task, settings, run_seed, device)
     outcomes: dict[str, Outcome] = {}
     for stop in sorted({m.steps for m in members}):
@@ -275,8 +281,7 @@ def _outcome(
     pack: Pack, i: int, finite: bool, loss: Tensor | None, metrics: Mapping[str, Tensor], keep: str
 ) -> Outcome:
     genome = pack.members[i].genome
-    counts = {f"{s.site}.activation": site_parameter_count(s) for s in genome.sites}
-    n_parameters = parameter_count(pack.network) + sum(counts.values())
+    n_parameters = parameter_count(genome, pack.network)
     if not finite:
         return Outcome(
             "diverged", n_parameters=n_parameters, steps_run=pack.step, error="not finite at the last step"
@@ -287,12 +292,18 @@ def _outcome(
         train_loss=None if loss is None else float(loss[i]),
         n_parameters=n_parameters,
         steps_run=pack.step,
-        learned={
-            name: p[i, : counts.get(name, p.shape[1])].cpu().numpy().copy()
-            for name, p in (pack.parameters | pack.statistics).items()
-            if (keep == "all" or name in counts) and counts.get(name, 1)
-        },
+        learned=_learned(pack, i, keep),
     )
+
+
+def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
+    """What a member learned, without padding; nothing that holds no number."""
+    own = {f"{s.site}.activation": site_parameter_count(s) for s in pack.members[i].genome.sites}
+    return {
+        name: p[i].detach()[: own.get(name)].cpu().numpy().copy()
+        for name, p in (pack.parameters | pack.statistics).items()
+        if (keep == "all" or name in own) and own.get(name, 1)
+    }
 
 
 def solo_step_seconds(

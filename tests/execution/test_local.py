@@ -122,6 +122,31 @@ def test_the_size_of_packs_changes_no_result(tiny, tmp_path, rows_of):
     assert a == b
 
 
+def test_a_confirmation_of_distinct_structures(run):
+    given = [{"kind": "base", "name": "relu"}, {"kind": "prelu"}, {"kind": "scaled", "base": "tanh"}]
+    finished, rows = run(
+        space__types={"given": given},
+        space__learning_rate={"values": [0.003, 0.01, 0.1]},
+        strategy={"name": "enumerate"},
+        budget__networks=99,
+        baselines={"replicates": 1},
+        confirm={"candidates": 3, "seeds": 2, "distinct": "structure"},
+    )
+    searched = [r for r in rows if r["phase"] == "search"]
+    confirmed = [r for r in rows if r["phase"] == "confirm"]
+    # The 2 base functions are baselines at 3 rates each; the search goes on with what they leave.
+    assert Counter(r["phase"] for r in rows) == {"baseline": 6, "search": 6, "confirm": 6}
+    best = {}
+    for row in (r for r in rows if r["phase"] != "confirm"):
+        best.setdefault(row["structure"], []).append(
+            (row["val_metric"], -row["proposal"], row["fingerprint"])
+        )
+    assert {r["fingerprint"] for r in confirmed} <= {max(options)[2] for options in best.values()}
+    assert {r["structure"] for r in searched} < {r["structure"] for r in confirmed}
+    assert max(Counter(r["structure"] for r in confirmed).values()) == 2
+    assert finished.summary.best_baseline is not None
+
+
 # --- failures -----------------------------------------------------------------------------------
 
 

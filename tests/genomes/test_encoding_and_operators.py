@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from evoact.errors import UserError
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
-from evoact.genomes.genome import Base, Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
+from evoact.genomes.genome import (
+    Base,
+    Genome,
+    Hull,
+    PReLU,
+    Site,
+    canonical,
+    dumps,
+    fingerprint,
+    homogeneous,
+    loads,
+)
 from evoact.genomes.operators import (
     MUTATIONS,
     WIDTH_MUTATIONS,
@@ -21,7 +32,7 @@ from evoact.genomes.operators import (
     mutations,
     step_learning_rate,
 )
-from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, SearchSpace, choices
+from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices
 
 FAMILIES = (
     choices("base", name=("relu", "sin", "tanh")),
@@ -29,6 +40,7 @@ FAMILIES = (
     choices("subnetwork", base=("relu", "sin"), hidden=(3, 5)),
     choices("rational", per=("layer", "neuron"), initial=("tanh", "2*sin(3*x)")),
     choices("maxout", pieces=(2, 3)),
+    Listed((Base("gelu"), Hull("affine", ("relu", "sin")), PReLU("neuron"), PReLU("layer"))),
 )
 SITES = {
     "free": (Site("h", 7), Site("g", 10)),

@@ -18,7 +18,7 @@ from evoact.genomes.genome import (
     canonical,
     homogeneous,
 )
-from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, SearchSpace, choices, log_grid
+from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices, log_grid
 
 ABC = choices("base", name=("relu", "sin", "tanh"))
 HULLS = HullChoices(("convex", "linear"), ("relu", "sin", "tanh"), (2, 3), ("layer", "neuron"))
@@ -243,9 +243,10 @@ def test_restrict_to_functions():
 
 
 SINGLE = HullChoices(("convex", "conic"), ("relu", "sin"), (1, 2))
+LISTED = Listed((Base("sin"), Hull("convex", ("tanh", "relu")), Hull("affine", ("relu", "tanh"))))
 
 
-@pytest.mark.parametrize("family", [ABC, HULLS, NETS, UNITS, SINGLE], ids=lambda f: f.kind)
+@pytest.mark.parametrize("family", [ABC, HULLS, NETS, UNITS, SINGLE, LISTED], ids=lambda f: f.kind)
 def test_families_keep_to_themselves(family):
     draw = random.Random(0)
     seen = set()
@@ -257,6 +258,29 @@ def test_families_keep_to_themselves(family):
         assert near != activation
         seen |= {activation, near}
     assert len(seen) == family.size()
+    every = list(family.every())
+    assert set(every) == seen
+    assert len(every) == family.size()
+    assert family.contains(family.first())
+
+
+def test_listed_activations():
+    assert LISTED.functions == ("sin", "relu", "tanh")
+    narrow = LISTED.restrict(("relu", "tanh"), "given")
+    assert [a.label for a in narrow.every()] == ["convex(relu,tanh)", "affine(relu,tanh)"]
+    assert LISTED.restrict(("relu",), "mixed") is None
+    assert LISTED.restrict(("relu", "tanh"), "convex") is None
+    both = space(Site("h", 4), families=(choices("prelu"), LISTED), types=(1, 1))
+    assert both.size() == 4 * 2
+    assert both.flavours == ("prelu", "given", "mixed")
+    assert [g.label for g in both.ordinary()][::2] == [
+        "4 prelu",
+        "4 sin",
+        "4 convex(relu,tanh)",
+        "4 affine(relu,tanh)",
+    ]
+    only = Listed((Base("sin"),))
+    assert only.neighbour(Base("sin"), random.Random(0)) == Base("sin")
 
 
 def test_a_family_of_one_has_no_neighbour():
@@ -282,6 +306,7 @@ def test_a_family_of_one_has_no_neighbour():
         ({"rates": (0.1, math.nan)}, "learning rates above 0"),
         ({"rates": (0.1, 0.01)}, "ascending"),
         ({"block": 0}, "neurons_per_block"),
+        ({"families": (ABC, LISTED)}, "each activation once, got sin as given and by its kind"),
         ({"width": 0.0}, "least_width above 0"),
         ({"width": 1.5}, "least_width above 0 and at most 1, got 1.5"),
         ({"own": (("out", OUTPUT),)}, "unknown site 'out'"),
@@ -326,6 +351,9 @@ def test_all_problems_are_reported_at_once():
         (lambda: choices("subnetwork", base=("relu",)), "options for subnetwork.hidden, got none"),
         (lambda: choices("prelu", par=("layer",)), "unknown field of prelu 'par'; did you mean 'per'"),
         (lambda: choices("prelu", per=("layers",)), "did you mean 'layer'"),
+        (lambda: Listed(()), "at least one"),
+        (lambda: Listed((Base("sin"), Hull("convex", ("1*sin(x)",)))), "no repeated"),
+        (lambda: Listed((Base("absent"),)), "got 'absent'; least_width"),
         (lambda: choices("preluu"), "unknown activation kind 'preluu'; did you mean 'prelu'"),
         (lambda: choices("base", name=("relu", "1*relu(x)")), "no repeated"),
         (lambda: choices("base", name=("relu", "absent")), "got 'absent'; least_width"),

@@ -75,11 +75,11 @@ def test_an_element_does_not_depend_on_its_place(name):
             assert torch.equal(g[:, -1], expected[:, 0, 1000 - length :])
 
 
-def both(site_list, m, leading=()):
+def both(site_list, m):
     """Outputs and gradients of kernels and reference on the same numbers."""
     z, p = pack(site_list, m)
-    z = z.detach().float().expand(*leading, *z.shape).clone().requires_grad_()
-    p = p.detach().float().requires_grad_()
+    z = z.detach().float()
+    p = p.detach().float()
     plan = plan_site(site_list)
     found = []
     for dtype in (torch.float32, torch.float64):  # only single precision goes through the kernels
@@ -93,9 +93,9 @@ def both(site_list, m, leading=()):
 
 @needs_kernels
 @pytest.mark.parametrize("chosen", [[i] for i in range(len(SITES))] + [list(range(len(SITES)))])
-@pytest.mark.parametrize(("m", "leading"), [(7, ()), (700, ()), (5, (3,))])
-def test_assignments_and_hulls(chosen, m, leading):
-    ours, exact = both([SITES[i] for i in chosen], m, leading)
+@pytest.mark.parametrize("m", [7, 700])
+def test_assignments_and_hulls(chosen, m):
+    ours, exact = both([SITES[i] for i in chosen], m)
     for a, b in zip(ours, exact, strict=True):
         assert torch.allclose(a.double(), b, rtol=1e-4, atol=2e-5)
 

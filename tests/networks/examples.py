@@ -6,8 +6,9 @@ import torch
 
 from evoact.genomes.genome import Base, Genome, SiteGenome
 from evoact.networks import NETWORKS
-from evoact.training.forward_pass import DropoutSource, PackPass, initial_statistics
-from evoact.training.packed import Member, initial_member, plan_sites
+from evoact.training.forward_pass import Chance, PackPass, initial_statistics
+from evoact.training.members import Member, initial_member
+from evoact.training.packed import plan_sites
 
 SMALL = {
     "mlp": ((7,), 3, {"hidden": [6, 5]}),
@@ -55,6 +56,6 @@ def run(net, members, parameters, statistics, x, training=False):
     """Outputs; activations whose parameters are not given have none."""
     none = x.new_empty(len(members), 0)
     parameters = {f"{s.name}.activation": none for s in net.sites} | parameters
-    masks = DropoutSource(0, [m.name for m in members], 0, x.device)
+    masks = Chance(0, [m.name for m in members], 0, x.device)
     plans = plan_sites(members, net, x.device)
     return net.forward(parameters, PackPass(plans, parameters, statistics, masks, training), x)

@@ -6,7 +6,8 @@ import torch
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, Hull
 from evoact.networks import NETWORKS
-from evoact.training.packed import TrainingSettings, initial_member, start_pack, train_pack
+from evoact.training.members import initial_member
+from evoact.training.packed import TrainingSettings, start_pack, train_pack
 from tests.networks.examples import inputs, random_member, run, small, tensors
 from tests.training.examples import task
 

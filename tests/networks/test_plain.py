@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from evoact.genomes.genome import Base, homogeneous
-from evoact.training.packed import Member, TrainingSettings, start_pack, train_pack
+from evoact.training.members import Member
+from evoact.training.packed import TrainingSettings, start_pack, train_pack
 from tests.networks import plain
 from tests.networks.examples import SMALL, inputs, run, small, tensors
 from tests.training.examples import image_task

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from evoact.genomes.genome import Base, Genome, Hull, Site
-from evoact.genomes.space import HullChoices, LayerChoices, SearchSpace, choices
+from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import generator
 
@@ -26,6 +26,7 @@ def rich_space() -> SearchSpace:
         choices("prelu", per=("layer", "neuron")),
         choices("rational", numerator=(3, 5), per=("layer", "neuron")),
         choices("lp_pool", pieces=(2, 3)),
+        Listed((Base("sin(2*x)"), Hull("convex", ("relu", "sin")), Hull("linear", ("abs",), "neuron"))),
     )
     output = LayerChoices((HullChoices(("linear",), ("identity", "cos"), (1, 2)),), (1, 1))
     sites = (Site("h", 9), Site("g", 5, "stream:a"), Site("k", 5, "stream:a"), Site("output", 3, "none"))

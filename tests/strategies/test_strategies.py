@@ -8,9 +8,10 @@ import pytest
 
 from evoact.errors import UserError
 from evoact.genomes.encoding import Given
-from evoact.genomes.genome import Base, homogeneous
+from evoact.genomes.genome import Base, homogeneous, structure
 from evoact.records import FIRST_CONFIRMATION_SEED
 from evoact.strategies import create, proposer
+from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.enumerate import Enumerate, baselines
 from evoact.strategies.evolution import contained
 from evoact.strategies.hybrid import sub_space
@@ -55,12 +56,42 @@ def test_an_exhausted_space_ends_the_search(space, landscape):
 
 
 def test_baselines_are_each_function_at_each_learning_rate(space, landscape):
-    given = Enumerate(space)
+    given = Enumerate(space, genomes=baselines(space))
     assert len(given) == len(baselines(space)) == 4 * 3
-    results = run(create("enumerate", space, seed=0, networks=99, steps=1, phase="baseline"), landscape())
+    options = {"genomes": baselines(space)}
+    strategy = create("enumerate", space, seed=0, networks=99, steps=1, phase="baseline", options=options)
+    results = run(strategy, landscape())
     assert len(results) == 12
     assert {r.proposal.phase for r in results} == {"baseline"}
     assert not any(r.proposal.genome.heterogeneous for r in results)
+
+
+def test_every_activation_is_enumerated_at_each_learning_rate(space, landscape):
+    assert len(Enumerate(space, seeds=(0, 1))) == (4 + 6) * 3 * 2
+    strategy = create("enumerate", space, seed=0, networks=999, steps=1, options={"seeds": (0, 1)})
+    proposals = [r.proposal for r in run(strategy, landscape())]
+    assert len(proposals) == 60
+    assert all(space.contains(p.genome) and not p.genome.heterogeneous for p in proposals)
+    assert len({p.structure for p in proposals}) == 10
+    assert len({(p.fingerprint, p.seed) for p in proposals}) == 60
+    assert [p.seed for p in proposals] == [0] * 30 + [1] * 30
+
+
+def test_the_best_structures_are_there_once_at_their_best_rate(space, landscape):
+    search = create("enumerate", space, seed=0, networks=999, steps=1)
+    archive = Archive()
+    results = run(search, landscape(noise=0.0))
+    for result in results:
+        archive.add(result)
+    for k in (1, 3, 10, 99):
+        best = best_structures(archive, k)
+        assert len({structure(c.genome) for c in best}) == len(best) == min(k, 10)
+        assert all(c.genome.hyperparameter("learning_rate") == 0.03 for c in best)
+    scores = sorted(
+        (max(r.score for r in results if r.proposal.structure == s), s)
+        for s in {r.proposal.structure for r in results}
+    )
+    assert structure(best_structures(archive, 1)[0].genome) == scores[-1][1]
 
 
 def test_confirmation_keeps_candidates_and_takes_fresh_seeds(space, landscape):

@@ -9,15 +9,9 @@ import torch
 from evoact.genomes.genome import Base, Hull, Subnetwork, homogeneous
 from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers
-from evoact.training.forward_pass import DropoutSource
-from evoact.training.packed import (
-    Member,
-    TrainingSettings,
-    keep_members,
-    start_pack,
-    train_pack,
-    train_step,
-)
+from evoact.training.forward_pass import Chance
+from evoact.training.members import Member
+from evoact.training.packed import TrainingSettings, keep_members, start_pack, train_pack, train_step
 from tests.networks.examples import SMALL, random_member, small
 from tests.training.examples import image_task, task
 
@@ -90,7 +84,7 @@ def test_how_adam_rounds_does_not_depend_on_the_neighbours_activation_parameters
 
 
 def masks(names, step=0, run_seed=0):
-    return DropoutSource(run_seed, names, step, CPU)
+    return Chance(run_seed, names, step, CPU)
 
 
 def dropped(source, rate=0.25, shape=(7, 40)):

@@ -7,8 +7,9 @@ import torch
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, homogeneous
+from evoact.training.members import Member
 from evoact.training.optimizers import OPTIMIZERS
-from evoact.training.packed import Member, TrainingSettings, start_pack, train_step
+from evoact.training.packed import TrainingSettings, start_pack, train_step
 from evoact.training.schedules import SCHEDULES
 from tests.training.examples import network, task
 

@@ -1,0 +1,87 @@
+"""The activations that a search space lists under `given`, and what can be wrong with them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evoact.activations.base_functions import base_function
+from evoact.activations.curves import resolve
+from evoact.errors import UserError
+from evoact.genomes.activation import FIELDS, KINDS, NAMING, Activation, Tabulated, canonical_activation
+from evoact.genomes.activation import from_json as activation_from_json
+from evoact.genomes.activation import to_json as activation_to_json
+from evoact.genomes.expressions import ABSENT
+from evoact.registry import unknown
+
+_TEXTS = (*NAMING, "hull", "per", "curve", "interpolation", "extrapolation")
+
+
+def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation, ...]:
+    """The canonical activations, in their order.
+
+    Raises:
+        UserError: for a wrong entry; what `given_problems` finds must have been mended.
+    """
+    return tuple(canonical_activation(activation_from_json(entry)) for entry in entries)
+
+
+def pinned_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The entries with each curve as `name@digest`."""
+    made = given_activations(entries)
+    return [activation_to_json(resolve(a) if isinstance(a, Tabulated) else a) for a in made]
+
+
+def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Unknown kinds, keys and functions, values of the wrong type or out of range, and repetitions."""
+    seen: set[Activation] = set()
+    for i, entry in enumerate(entries):
+        found = list(_entry_problems(entry))
+        if not found:
+            activation = given_activations([entry])[0]
+            found = [f"{activation.label} stands there twice"] if activation in seen else []
+            seen.add(activation)
+        yield from (f"{path}.{i}: {problem}" for problem in found)
+
+
+def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    kind = entry.get("kind")
+    if kind is None:
+        yield f"expected a kind, such as base, got {dict(entry)}"
+        return
+    if kind not in KINDS:
+        yield unknown("activation kind", str(kind), KINDS)
+        return
+    wrong = [
+        unknown(f"field of {kind}", str(k), FIELDS[kind]) for k in entry if k not in (*FIELDS[kind], "kind")
+    ]
+    wrong += [
+        f"expected a text for {k}, got {entry[k]!r}"
+        for k in _TEXTS
+        if k in FIELDS[kind] and k in entry and not isinstance(entry[k], str)
+    ]
+    if "functions" in entry and not _is_texts(entry["functions"]):
+        wrong.append(f"expected a list of base functions, got {entry['functions']!r}")
+    if wrong:
+        yield from wrong
+        return
+    try:
+        _checked(canonical_activation(activation_from_json(entry)))
+    except UserError as error:
+        yield str(error)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _checked(activation: Activation) -> None:
+    """Raises UserError for an unknown function, one that makes no activation, or a curve that is not there."""
+    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
+    names = [*fields.get("functions", ()), *(fields[name] for name in NAMING if name in fields)]
+    for name in names:
+        if name == ABSENT:
+            raise UserError(
+                f"{ABSENT!r} is no function; space.least_width says how many neurons may be absent"
+            )
+        base_function(name)
+    if isinstance(activation, Tabulated):
+        resolve(activation)

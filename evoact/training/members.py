@@ -1,0 +1,119 @@
+"""The members of a pack: which of them fit together, what they start from, what their parameters are.
+
+Members share the network's shape, but a genome may leave neurons out (`absent`) or give them several
+pre-activations (`pieces`). Members with different numbers of pieces at a site are trained in packs of
+their own: a layer with more rows than a member needs would round that member's products differently.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from evoact.activations.plan import initial_parameters, site_parameter_count
+from evoact.genomes.genome import Genome, SiteGenome, is_absent, pieces
+from evoact.networks.initial import INITIAL
+from evoact.networks.network import Network, Parameter
+from evoact.seeding import derive
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches."""
+
+    genome: Genome
+    name: str
+    seed: int
+    steps: int
+
+
+def most_pieces(genome: Genome) -> dict[str, int]:
+    """The most pre-activations that any neuron takes, by site, where that is more than one."""
+    most = {site.site: max(map(pieces, site.types)) for site in genome.sites}
+    return {site: number for site, number in most.items() if number > 1}
+
+
+def by_layout(members: Sequence[Member]) -> list[list[int]]:
+    """The indices of the members that can be trained as one pack, in order of their first."""
+    groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+    for i, member in enumerate(members):
+        groups.setdefault(tuple(most_pieces(member.genome).items()), []).append(i)
+    return list(groups.values())
+
+
+def with_pieces_of(network: Network, genome: Genome) -> Network:
+    """The network with as many pre-activations per neuron as this genome needs.
+
+    Raises:
+        UserError: where a site of this network cannot have several.
+    """
+    return network.with_pieces(most_pieces(genome))
+
+
+def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
+    """A member's initial parameters in float64, so that precisions start from the same numbers.
+    What no neuron uses is 0, and absent neurons do not count for the fan-in of the weights behind them."""
+    weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
+    learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
+    uses = {site.site: _Use.of(site) for site in member.genome.sites}
+    result = {}
+    for p in with_pieces_of(network, member.genome).parameters:
+        p = replace(p, fan_in=_fan_in(p, uses))
+        drawn = INITIAL[p.initial](p.shape, p.fan_in, weights)
+        rows, columns = _used(p, uses)
+        if rows is not None:
+            drawn[~rows] = 0
+        if columns is not None:
+            drawn[:, ~columns] = 0
+        result[p.name] = drawn
+    for site in member.genome.sites:
+        result[f"{site.site}.activation"] = initial_parameters(site, learned)
+    return result
+
+
+def parameter_count(genome: Genome, network: Network) -> int:
+    """Trainable parameters of a member: weights and biases of the neurons that are there, and their
+    activations' own. Weights behind a flattening or in grouped convolutions count for absent neurons, too."""
+    uses = {site.site: _Use.of(site) for site in genome.sites}
+    total = sum(map(site_parameter_count, genome.sites))
+    for p in with_pieces_of(network, genome).parameters:
+        size = math.prod(p.shape)
+        for axis, used in enumerate(_used(p, uses)):
+            if used is not None:
+                size = size // p.shape[axis] * int(used.sum())
+        total += size
+    return total
+
+
+@dataclass(frozen=True)
+class _Use:
+    """Which of a site's neurons are there, and which of its rows are used."""
+
+    present: Tensor
+    rows: Tensor
+
+    @staticmethod
+    def of(site: SiteGenome) -> "_Use":
+        room = max(pieces(t) for t in site.types)
+        taken = [0 if is_absent(t) else pieces(t) for t in site.types]
+        counts = torch.tensor([taken[i] for i in site.assignment])
+        return _Use(counts > 0, (torch.arange(room)[None, :] < counts[:, None]).flatten())
+
+
+def _used(p: Parameter, uses: dict[str, "_Use"]) -> tuple[Tensor | None, Tensor | None]:
+    """Which entries of the first two axes of a parameter are used; None where all are."""
+    rows = uses[p.site].rows if p.site else None
+    columns = uses[p.source].present if p.source else None
+    return (
+        rows if rows is not None and not bool(rows.all()) else None,
+        columns if columns is not None and not bool(columns.all()) else None,
+    )
+
+
+def _fan_in(p: Parameter, uses: dict[str, "_Use"]) -> int:
+    if not p.source:
+        return p.fan_in
+    present = uses[p.source].present
+    return max(1, p.fan_in * int(present.sum()) // len(present))
