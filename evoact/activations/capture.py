@@ -1,6 +1,7 @@
 """Learned activations as curves: evaluated on a grid, to be saved and used as `tabulated` by name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from evoact.activations.curves import Curve
 from evoact.activations.families import FAMILIES
 from evoact.errors import UserError
 from evoact.genomes.activation import to_json
-from evoact.genomes.genome import Activation, Base, pieces
+from evoact.genomes.genome import Activation, Base, Subnetwork, pieces
 
 
 def capture(
@@ -44,6 +45,8 @@ def capture(
             f"got {len(parameters)}"
         )
     row = torch.as_tensor(parameters, dtype=torch.float64)[None]
+    if isinstance(activation, Subnetwork):
+        activation = replace(activation, evaluation="exact")
     y = family.evaluate(activation, x[None, None], row, None)[0]
     origin = {"activation": str(to_json(activation)), "label": activation.label}
     return Curve(x.numpy(), y.numpy(), origin | dict(metadata or {}))

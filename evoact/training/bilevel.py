@@ -84,7 +84,7 @@ def meta_train(
     outer_rate: float = 0.4,
     outer_momentum: float = 0.8,
     clamp: float = 0.1,
-    grid: Grid | None = GRID,
+    grid: Grid = GRID,
     seed: int = 0,
     dtype: str = "float32",
     device: torch.device | str = "cpu",
@@ -103,7 +103,7 @@ def meta_train(
         learn_rate: whether the inner learning rate is learned too, on a logarithmic scale (not `first_order`)
         outer_rate, outer_momentum, clamp: gradient descent on the outer variables; each number of the gradient is
             clamped to +-`clamp` before it enters the momentum
-        grid: where sub-networks are evaluated as splines; None evaluates them exactly at every neuron
+        grid: of the splines as which sub-networks are evaluated, unless they ask to be exact
 
     Raises:
         UserError: for what cannot be meta-trained, before anything is trained.

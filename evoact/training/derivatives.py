@@ -16,7 +16,7 @@ from evoact.activations.spline import Grid
 from evoact.networks.network import Network
 from evoact.tasks.task import Task
 from evoact.training.batches import Batches
-from evoact.training.forward_pass import DropoutSource, initial_statistics
+from evoact.training.forward_pass import Chance, initial_statistics
 from evoact.training.neuron_types import TypedPass, TypedSite
 
 KEPT_BYTES = 2**28  # what is kept rather than made again
@@ -33,7 +33,7 @@ class TrainingLoss:
     network: Network
     task: Task
     sites: Mapping[str, TypedSite]
-    grid: Grid | None
+    grid: Grid
     batches: Batches
     replicate: int
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class TrainingLoss:
         inputs, targets = self.batch(step)
         named = unflatten(weights, self.network)
         names = self.names(len(weights))
-        masks = DropoutSource(self.batches.run_seed, names, step, weights.device)
+        chance = Chance(self.batches.run_seed, names, step, weights.device)
         # Running statistics of a recomputed step may move as they like: nothing reads them in training.
         running = initial_statistics(self.network, len(weights), weights.detach())
-        layers = TypedPass(self.sites, prepared, self.grid, named, running, masks, beyond)
+        layers = TypedPass(self.sites, prepared, self.grid, named, running, chance, beyond)
         return self.task.losses(self.network.forward(named, layers, inputs), targets, names)
 
 

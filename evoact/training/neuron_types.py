@@ -18,7 +18,7 @@ from evoact.activations.spline import Grid
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Base, Site, Subnetwork, pieces
 from evoact.networks import layers
-from evoact.training.forward_pass import DropoutSource
+from evoact.training.forward_pass import Chance
 
 # What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2].
 Prepared = dict[str, Tensor]
@@ -40,7 +40,7 @@ class TypeBlock:
 
     @property
     def splined(self) -> bool:
-        return isinstance(self.activation, Subnetwork)
+        return isinstance(self.activation, Subnetwork) and self.activation.evaluation == "spline"
 
     @property
     def added(self) -> str:
@@ -110,28 +110,26 @@ def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:
     return torch.cat(parts)
 
 
-def prepare(site: TypedSite, parameters: Tensor, grid: Grid | None) -> Prepared:
-    """What `activate` reads for parameters [K, A]; differentiable. Without a grid nothing is splined."""
-    splined = [b for b in site.blocks if b.splined] if grid is not None else []
+def prepare(site: TypedSite, parameters: Tensor, grid: Grid) -> Prepared:
+    """What `activate` reads for parameters [K, A]; differentiable."""
+    splined = [b for b in site.blocks if b.splined]
     result = {}
     if len(splined) < len(site.blocks):
         result[f"{site.name}.parameters"] = parameters
-    if grid is not None and splined:
+    if splined:
         points = grid.points(parameters).expand(len(parameters), 1, -1)
         values = []
         for b in splined:
             assert isinstance(b.activation, Subnetwork)
-            learned = replace(b.activation, base="zero") if b.added else b.activation
-            values.append(_exact(learned, points, parameters[:, b.first : b.last]))
+            base = "zero" if b.added else b.activation.base
+            learned = replace(b.activation, base=base, evaluation="exact")
+            values.append(_family(learned, points, parameters[:, b.first : b.last]))
         result[f"{site.name}.splines"] = spline.coefficients(torch.stack(values, dim=1).flatten(0, 1))
     return result
 
 
-def activate(site: TypedSite, z: Tensor, prepared: Mapping[str, Tensor], grid: Grid | None) -> Tensor:
+def activate(site: TypedSite, z: Tensor, prepared: Mapping[str, Tensor], grid: Grid) -> Tensor:
     """Every neuron's activation: z [K, N, M] -> [K, N, M]."""
-    if grid is None:
-        parts = [_block(b, z, prepared[f"{site.name}.parameters"]) for b in site.blocks]
-        return torch.cat(parts, dim=1)
     if site.splines_alone:
         c = prepared[f"{site.name}.splines"]
         return spline.evaluate(z.reshape(len(c), -1), c, grid).view(z.shape)
@@ -157,10 +155,10 @@ def _block(block: TypeBlock, z: Tensor, parameters: Tensor) -> Tensor:
     mine = parameters[:, block.first : block.last]
     sets = (block.stop - block.start) if getattr(block.activation, "per", "layer") == "neuron" else 1
     mine = mine.reshape(len(z) * sets, -1)
-    return _exact(block.activation, rows.reshape(len(mine), 1, -1), mine).view(rows.shape)
+    return _family(block.activation, rows.reshape(len(mine), 1, -1), mine).view(rows.shape)
 
 
-def _exact(activation: Activation, x: Tensor, parameters: Tensor) -> Tensor:
+def _family(activation: Activation, x: Tensor, parameters: Tensor) -> Tensor:
     """The family's own evaluation, x [sets, 1, E] -> [sets, E]."""
     return FAMILIES[activation.kind].evaluate(activation, x, parameters, None)
 
@@ -174,10 +172,10 @@ class TypedPass:
 
     sites: Mapping[str, TypedSite]
     prepared: Mapping[str, Tensor]
-    grid: Grid | None
+    grid: Grid
     parameters: Mapping[str, Tensor]
     statistics: Mapping[str, Tensor]
-    masks: DropoutSource
+    chance: Chance
     beyond: list[Tensor] | None = None
 
     @property
@@ -186,14 +184,14 @@ class TypedPass:
 
     def activate(self, site: str, z: Tensor) -> Tensor:
         typed = self.sites[site]
-        if self.beyond is not None and self.grid is not None:
+        if self.beyond is not None:
             for b in typed.blocks:
                 if b.splined:
                     self.beyond.append(spline.beyond(z.detach()[:, b.start : b.stop], self.grid))
         return activate(typed, z, self.prepared, self.grid)
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
-        return layers.dropout(h, rate, self.masks.generators)
+        return layers.dropout(h, rate, self.chance.generators)
 
     def batch_norm(self, name: str, h: Tensor) -> Tensor:
         p, running = self.parameters, self.statistics

@@ -31,7 +31,7 @@ class OuterProblem:
     network: Network
     task: Task
     sites: tuple[TypedSite, ...]
-    grid: Grid | None
+    grid: Grid
     optimizer: InnerOptimizer
     learning_rate: float | None
     inputs: Tensor | OnDemand
@@ -64,7 +64,7 @@ class OuterProblem:
             ),
             replicate=outer_step,
         )
-        if isinstance(self.network, MLP) and self.grid and all(site.splines_alone for site in self.sites):
+        if isinstance(self.network, MLP) and all(site.splines_alone for site in self.sites):
             return MLPDerivatives(loss, self.network, self.grid)
         return ByAutograd(loss)
 

@@ -1,0 +1,168 @@
+"""What one outer step of meta-training costs, against the straightforward way.
+
+    python benchmarks/bilevel.py [--quick] [--json FILE]
+
+MNIST-1D, a network 40-100-10, two neuron types 1-50-1 on top of sin, 100 inner steps of batch 200, the
+exact gradient through all of them. `straightforward` is what one writes in plain PyTorch and what the published
+code does (Choudhary et al. 2022): every neuron runs its sub-network, and autograd keeps the whole
+inner loop. Each contender has a process of its own; their outer steps take turns, so that the
+machine's drift hits both alike. Each runs with the number of threads that suits it best: all
+processors for the straightforward one, one for ours, whose operations are too small to share out.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from reporting import Row, arguments, report
+
+HIDDEN, UNITS, STEPS, BATCH, RATE = 100, 50, 100, 200, 0.01
+SMOOTHING, SCALE = 0.8, 0.2
+
+
+def straightforward() -> Callable[[int], None]:
+    """One outer step, from a fresh network to the gradients of both sub-networks."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    from evoact.tasks.mnist1d import mnist1d
+
+    split = mnist1d().splits()["train"]
+    inputs, targets = torch.as_tensor(split.inputs), torch.as_tensor(split.targets)
+    types = [nn.Sequential(nn.Linear(1, UNITS), nn.Tanh(), nn.Linear(UNITS, 1)) for _ in range(2)]
+    learned = [p for t in types for p in t.parameters()]
+
+    def activate(z: torch.Tensor) -> torch.Tensor:
+        parts = z.split(HIDDEN // 2, dim=1)
+        return torch.cat(
+            [x.sin() + SCALE * t(x[..., None])[..., 0] for x, t in zip(parts, types, strict=True)], 1
+        )
+
+    def outer_step(number: int) -> None:
+        torch.manual_seed(number)
+        first, second = nn.Linear(inputs.shape[1], HIDDEN), nn.Linear(HIDDEN, 10)
+        weights = [*first.parameters(), *second.parameters()]
+        squares = [torch.ones_like(w) for w in weights]
+        losses = []
+        order = torch.cat([torch.randperm(len(inputs)) for _ in range(1 + STEPS * BATCH // len(inputs))])
+        for rows in order[: STEPS * BATCH].split(BATCH):
+            w1, b1, w2, b2 = weights
+            outputs = F.linear(activate(F.linear(inputs[rows], w1, b1)), w2, b2)
+            losses.append(F.cross_entropy(outputs, targets[rows]))
+            gradients = torch.autograd.grad(losses[-1], weights, create_graph=True)
+            squares = [SMOOTHING * s + (1 - SMOOTHING) * g * g for s, g in zip(squares, gradients, strict=True)]
+            weights = [
+                w - RATE * g / (s.sqrt() + 1e-8)
+                for w, g, s in zip(weights, gradients, squares, strict=True)
+            ]
+        torch.autograd.grad(torch.stack(losses).mean(), learned)
+
+    return outer_step
+
+
+def ours() -> Callable[[int], None]:
+    """One outer step of `meta_train`, its update and its bookkeeping included."""
+    from evoact.genomes.genome import Subnetwork
+    from evoact.networks.mlp import mlp
+    from evoact.tasks.mnist1d import mnist1d
+    from evoact.training.bilevel import meta_train
+
+    task = mnist1d()
+    network = mlp(task.input_shape, task.n_outputs, hidden=[HIDDEN])
+    types = [Subnetwork("sin", UNITS)] * 2
+
+    def outer_step(number: int) -> None:
+        found = meta_train(
+            types, network, task, outer_steps=1, inner_steps=STEPS, batch_size=BATCH, learning_rate=RATE, seed=number
+        )
+        assert found.skipped == 0
+
+    return outer_step
+
+
+CONTENDERS = {"straightforward": straightforward, "ours": ours}
+THREADS = {"straightforward": os.cpu_count() or 1, "ours": 1}
+
+
+def serve(name: str) -> None:
+    """A contender's process: one outer step for each line read, answered by its times and the peak memory."""
+    import torch
+
+    torch.set_num_threads(THREADS[name])
+    outer_step = CONTENDERS[name]()
+    for number, _ in enumerate(sys.stdin):
+        wall, cpu = time.perf_counter(), time.process_time()
+        outer_step(number)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        print(json.dumps({"seconds": wall, "cpu_seconds": cpu, "peak_gb": peak / 1e9}), flush=True)
+
+
+class Contender:
+    """The process of a contender, which does an outer step when told."""
+
+    def __init__(self, name: str):
+        environment = os.environ | {"OMP_NUM_THREADS": str(THREADS[name])}
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.answers: list[dict[str, float]] = []
+
+    def step(self) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        self.answers.append(json.loads(self.process.stdout.readline()))
+
+    def stop(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+    def median(self, figure: str) -> float:
+        return statistics.median(answer[figure] for answer in self.answers[1:])  # the first warms up
+
+    @property
+    def peak_gb(self) -> float:
+        return max(answer["peak_gb"] for answer in self.answers)
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    contenders = {name: Contender(name) for name in CONTENDERS}
+    for number in range(3 if options.quick else 6):
+        for name, contender in contenders.items():
+            for _ in range(1 if name == "straightforward" or number == 0 else 5):
+                contender.step()
+    for contender in contenders.values():
+        contender.stop()
+    plain, mine = contenders["straightforward"], contenders["ours"]
+    report(
+        options,
+        [
+            Row("straightforward_seconds", plain.median("seconds"), "s an outer step"),
+            Row("straightforward_cpu_seconds", plain.median("cpu_seconds"), "s an outer step"),
+            Row("straightforward_peak_gb", plain.peak_gb, "GB"),
+            Row("cpu_seconds_per_outer_step", mine.median("cpu_seconds"), "s"),
+            Row("speedup_vs_exact", plain.median("seconds") / mine.median("seconds"), "x", 8.0),
+            Row("seconds_per_outer_step", mine.median("seconds"), "s", 0.3, "lower"),
+            Row("peak_gb", mine.peak_gb, "GB", 0.9, "lower"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2])
+    else:
+        main()
