@@ -56,10 +56,11 @@ def straightforward() -> Callable[[int], None]:
             outputs = F.linear(activate(F.linear(inputs[rows], w1, b1)), w2, b2)
             losses.append(F.cross_entropy(outputs, targets[rows]))
             gradients = torch.autograd.grad(losses[-1], weights, create_graph=True)
-            squares = [SMOOTHING * s + (1 - SMOOTHING) * g * g for s, g in zip(squares, gradients, strict=True)]
+            squares = [
+                SMOOTHING * s + (1 - SMOOTHING) * g * g for s, g in zip(squares, gradients, strict=True)
+            ]
             weights = [
-                w - RATE * g / (s.sqrt() + 1e-8)
-                for w, g, s in zip(weights, gradients, squares, strict=True)
+                w - RATE * g / (s.sqrt() + 1e-8) for w, g, s in zip(weights, gradients, squares, strict=True)
             ]
         torch.autograd.grad(torch.stack(losses).mean(), learned)
 
@@ -79,7 +80,14 @@ def ours() -> Callable[[int], None]:
 
     def outer_step(number: int) -> None:
         found = meta_train(
-            types, network, task, outer_steps=1, inner_steps=STEPS, batch_size=BATCH, learning_rate=RATE, seed=number
+            types,
+            network,
+            task,
+            outer_steps=1,
+            inner_steps=STEPS,
+            batch_size=BATCH,
+            learning_rate=RATE,
+            seed=number,
         )
         assert found.skipped == 0
 
