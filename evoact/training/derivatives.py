@@ -7,6 +7,7 @@ every network, or by hand where that is faster (`mlp_derivatives`).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -130,6 +131,13 @@ class ByAutograd:
 
 def unflatten(weights: Tensor, network: Network) -> dict[str, Tensor]:
     """Named parameters [K, *shape] as views of weights [K, P]."""
-    sizes = [math.prod(p.shape) for p in network.parameters]
+    names, shapes, sizes = _layout(network)
     parts = weights.split(sizes, dim=1)
-    return {p.name: part.view(-1, *p.shape) for p, part in zip(network.parameters, parts, strict=True)}
+    return {name: part.view(-1, *shape) for name, shape, part in zip(names, shapes, parts, strict=True)}
+
+
+@lru_cache(maxsize=16)
+def _layout(network: Network) -> tuple[list[str], list[tuple[int, ...]], list[int]]:
+    """Names, shapes and sizes of a network's parameters; asked for at every step."""
+    p = network.parameters
+    return [q.name for q in p], [q.shape for q in p], [math.prod(q.shape) for q in p]

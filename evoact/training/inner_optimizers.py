@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
+Adjoints = tuple[Tensor, State, Tensor, Tensor]  # of parameters, state, gradient and learning rates
 
 # Below this a second moment counts as zero: the slope of the square root there would be endless.
 LEAST_SQUARE = 1e-30
@@ -27,6 +28,12 @@ class InnerOptimizer(Protocol):
 
     def update(self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int) -> tuple[Tensor, State]:
         """The parameters and the state after the gradient g; `step` counts from 0."""
+        ...
+
+    def pull_back(
+        self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
+    ) -> Adjoints:
+        """The adjoints of p, state, g and rate before an update, given those of p and state after it."""
         ...
 
 
@@ -49,6 +56,16 @@ class SGD:
             return p - rate * g, ()
         u = self.momentum * state[0] + g
         return p - rate * u, (u,)
+
+    def pull_back(
+        self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
+    ) -> Adjoints:
+        a = adjoints[0]
+        if not state:
+            return a, (), -rate * a, _by_rate(a, g)
+        u = self.momentum * state[0] + g
+        to_u = adjoints[1] - rate * a
+        return a, (self.momentum * to_u,), to_u, _by_rate(a, u)
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,26 @@ class RMSprop:
         u = self.momentum * state[1] + change
         return p - rate * u, (v, u)
 
+    def pull_back(
+        self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
+    ) -> Adjoints:
+        a = adjoints[0]
+        v = torch.addcmul(self.smoothing * state[0], g, g, value=1 - self.smoothing)
+        root = v.clamp(min=LEAST_SQUARE).sqrt_()
+        below = root + self.eps
+        change = g / below
+        if self.momentum:
+            u = torch.add(change, state[1], alpha=self.momentum)
+            to_change = adjoints[2] - rate * a
+            rest: State = (self.momentum * to_change,)
+        else:
+            u, to_change, rest = change, -rate * a, ()
+        by_change = to_change / below
+        through_root = (by_change * change / root).masked_fill_(v < LEAST_SQUARE, 0)
+        to_v = torch.sub(adjoints[1], through_root, alpha=0.5)
+        to_g = torch.addcmul(by_change, g, to_v, value=2 * (1 - self.smoothing))
+        return a, (self.smoothing * to_v, *rest), to_g, _by_rate(a, u)
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -95,8 +132,13 @@ class Adam:
         root = v.clamp(min=LEAST_SQUARE).sqrt() + self.eps * correction
         return p - rate * size * m / root, (m, v)
 
+    def pull_back(
+        self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
+    ) -> Adjoints:
+        return pull_back_by_autograd(self, p, state, g, rate, step, adjoints)
 
-def pull_back(
+
+def pull_back_by_autograd(
     optimizer: InnerOptimizer,
     p: Tensor,
     state: State,
@@ -104,11 +146,11 @@ def pull_back(
     rate: Tensor,
     step: int,
     adjoints: Sequence[Tensor],
-) -> tuple[Tensor, State, Tensor, Tensor]:
-    """The adjoints of p, state, g and rate before an update, given those of p and state after it.
+) -> Adjoints:
+    """`InnerOptimizer.pull_back` from `update`, for rules that are not worth writing out.
 
     >>> one = torch.ones(1, 1)
-    >>> p, _, g, rate = pull_back(SGD(), one, (), 3 * one, 0.1 * one, 0, [one])
+    >>> p, _, g, rate = pull_back_by_autograd(SGD(), one, (), 3 * one, 0.1 * one, 0, [one])
     >>> p.item(), round(g.item(), 3), rate.item()
     (1.0, -0.1, -3.0)
     """
@@ -117,6 +159,11 @@ def pull_back(
         after, states = optimizer.update(inputs[0], tuple(inputs[1:-2]), inputs[-2], inputs[-1], step)
         found = torch.autograd.grad((after, *states), inputs, tuple(adjoints), materialize_grads=True)
     return found[0], tuple(found[1:-2]), found[-2], found[-1]
+
+
+def _by_rate(a: Tensor, u: Tensor) -> Tensor:
+    """The adjoint [K, 1] of the rate in p - rate u."""
+    return -(a * u).sum(dim=1, keepdim=True)
 
 
 INNER_OPTIMIZERS: Mapping[str, Callable[..., InnerOptimizer]] = {

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from evoact.training.derivatives import KEPT_BYTES, Derivatives
-from evoact.training.inner_optimizers import InnerOptimizer, State, pull_back
+from evoact.training.inner_optimizers import InnerOptimizer, State
 from evoact.training.neuron_types import Prepared
 
 
@@ -138,8 +138,8 @@ def unrolled(
     for t, moment in _in_reverse(loop, prepared, rate, kept, segment):
         v = None
         if adjoints is not None:
-            through, before, v, by_rate = pull_back(
-                loop.optimizer, moment.weights, moment.state, moment.gradient, rate, t, adjoints
+            through, before, v, by_rate = loop.optimizer.pull_back(
+                moment.weights, moment.state, moment.gradient, rate, t, adjoints
             )
             rate_total += by_rate
         own, others = loop.derivatives.product(moment.weights, prepared, t, v, 1 / loop.steps)
