@@ -155,7 +155,7 @@ class Contender:
 def main() -> None:
     options = arguments(__doc__)
     contenders = {name: Contender(name) for name in CONTENDERS}
-    for number in range(3 if options.quick else 6):
+    for number in range(2 if options.quick else 6):
         for name, contender in contenders.items():
             for _ in range(5 if name == "ours" and number else 1):
                 contender.step()

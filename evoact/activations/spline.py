@@ -106,8 +106,8 @@ def tangent_gradient(
         of sum(r y) + sum(g tx y')
     """
     if native.accepts(x):
-        flat = (t.contiguous() for t in (g, r, x, tx, c))
-        return native.tangent(*flat, grid.low, grid.per_step)
+        rows = [t.contiguous() for t in (g, r, x, tx, c)]
+        return native.tangent(rows[0], rows[1], rows[2], rows[3], rows[4], grid.low, grid.per_step)
     leaf, k = x.detach().requires_grad_(), c.detach().requires_grad_()
     with torch.enable_grad():
         y = reference(leaf, k, grid)

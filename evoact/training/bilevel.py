@@ -110,12 +110,13 @@ def meta_train(
 
     >>> from evoact.genomes.genome import Subnetwork
     >>> from evoact.networks.mlp import mlp
-    >>> from evoact.tasks.faulty import faulty
-    >>> task = faulty()
+    >>> from evoact.tasks.digits import digits
+    >>> task = digits()
     >>> net = mlp(task.input_shape, task.n_outputs, hidden=[10])
     >>> two = [Subnetwork("sin", 8)] * 2
-    >>> found = meta_train(two, net, task, outer_steps=30, inner_steps=10, batch_size=50, learning_rate=0.05)
-    >>> bool(found.losses[-10:].mean() < found.losses[:10].mean()), found.skipped
+    >>> inner = {"inner_steps": 20, "batch_size": 50, "optimizer": "sgd", "learning_rate": 0.3}
+    >>> found = meta_train(two, net, task, outer_steps=12, clamp=1.0, **inner)
+    >>> bool(found.losses[-3:].mean() < found.losses[:3].mean()), found.skipped
     (True, 0)
     >>> [len(parameters) for parameters in found.parameters["hidden0"]]
     [25, 25]

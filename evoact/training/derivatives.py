@@ -7,7 +7,7 @@ every network, or by hand where that is faster (`mlp_derivatives`).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -48,6 +48,18 @@ class TrainingLoss:
             self.kept[step] = batch
         return batch
 
+    @cached_property
+    def layout(self) -> tuple[list[str], list[tuple[int, ...]], list[int]]:
+        """Names, shapes and sizes of the network's parameters."""
+        p = self.network.parameters
+        return [q.name for q in p], [q.shape for q in p], [math.prod(q.shape) for q in p]
+
+    def named(self, weights: Tensor) -> dict[str, Tensor]:
+        """Parameters [K, *shape] by name, views of weights [K, P]."""
+        names, shapes, sizes = self.layout
+        parts = weights.split(sizes, dim=1)
+        return {name: part.view(-1, *shape) for name, shape, part in zip(names, shapes, parts, strict=True)}
+
     def names(self, members: int) -> list[str]:
         """What the task and dropout call the members: all the same."""
         return [str(self.replicate)] * members
@@ -57,7 +69,7 @@ class TrainingLoss:
     ) -> Tensor:
         """The losses [K] of weights [K, P]; counts of inputs beyond the grid are added to `beyond`."""
         inputs, targets = self.batch(step)
-        named = unflatten(weights, self.network)
+        named = self.named(weights)
         names = self.names(len(weights))
         chance = Chance(self.batches.run_seed, names, step, weights.device)
         # Running statistics of a recomputed step may move as they like: nothing reads them in training.
@@ -127,17 +139,3 @@ class ByAutograd:
             )
             own, *others = torch.autograd.grad(seeds, (leaf, *phi.values()), incoming, materialize_grads=True)
         return own, tuple(others)
-
-
-def unflatten(weights: Tensor, network: Network) -> dict[str, Tensor]:
-    """Named parameters [K, *shape] as views of weights [K, P]."""
-    names, shapes, sizes = _layout(network)
-    parts = weights.split(sizes, dim=1)
-    return {name: part.view(-1, *shape) for name, shape, part in zip(names, shapes, parts, strict=True)}
-
-
-@lru_cache(maxsize=16)
-def _layout(network: Network) -> tuple[list[str], list[tuple[int, ...]], list[int]]:
-    """Names, shapes and sizes of a network's parameters; asked for at every step."""
-    p = network.parameters
-    return [q.name for q in p], [q.shape for q in p], [math.prod(q.shape) for q in p]

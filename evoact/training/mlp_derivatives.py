@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from evoact.activations.spline import Grid, tangent_gradient, value_and_slope
 from evoact.networks.mlp import MLP
-from evoact.training.derivatives import TrainingLoss, unflatten
+from evoact.tasks.task import ArrayTask
+from evoact.training.derivatives import TrainingLoss
 
 # Weight [K, rows, inputs], bias [K, rows, 1] or None, and the name of the coefficients or None.
 Layer = tuple[Tensor, Tensor | None, str | None]
@@ -49,9 +51,9 @@ class MLPDerivatives:
         for i in reversed(range(len(layers))):
             (weight, bias, _), (h, slope) = layers[i], passed[i]
             g = g if slope is None else g * slope
-            parts[:0] = _flat(g @ h.mT, g, bias)
+            parts[:0] = _flat(torch.bmm(g, h.mT), g, bias)
             if i:
-                g = weight.mT @ g
+                g = torch.bmm(weight.mT, g)
         return losses, torch.cat(parts, dim=1)
 
     def product(
@@ -89,19 +91,19 @@ class MLPDerivatives:
             (weight, bias, name), (t_weight, _, _), (h, th, z, tz, slope) = layers[i], along[i], passed[i]
             if name is not None and slope is not None:
                 c = prepared[name]
-                flat = (t.reshape(len(c), -1) for t in (g, tg, z, tz))
-                back, by_name[name] = tangent_gradient(*flat, c, self.grid)
+                rows = [t.reshape(len(c), -1) for t in (g, tg, z, tz)]
+                back, by_name[name] = tangent_gradient(rows[0], rows[1], rows[2], rows[3], c, self.grid)
                 tg = back.view(z.shape)
                 g = g * slope if i else g  # below the first layer nothing reads it
-            t_own = tg @ h.mT
+            t_own = torch.bmm(tg, h.mT)
             parts[:0] = _flat(t_own if th is None else t_own.baddbmm_(g, th.mT), tg, bias)
             if i:
                 tg = torch.bmm(weight.mT, tg).baddbmm_(t_weight.mT, g)
-                g = weight.mT @ g
+                g = torch.bmm(weight.mT, g)
         return torch.cat(parts, dim=1), tuple(by_name[name] for name in prepared)
 
     def _layers(self, weights: Tensor) -> list[Layer]:
-        named = unflatten(weights, self.network)
+        named = self.loss.named(weights)
         return [
             (named[f"weight{i}"], named.get(f"bias{i}"), f"{site}.splines" if site else None)
             for i, site in enumerate(self.network.layers)
@@ -109,6 +111,8 @@ class MLPDerivatives:
 
     def _output(self, h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The losses of outputs h [K, D, B], their gradients, and the derivative of these along th."""
+        if isinstance(self.loss.task, ArrayTask) and self.loss.task.classification:
+            return _cross_entropy(h, targets, th)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             losses = self.loss.task.losses(leaf.transpose(1, 2), targets, self.loss.names(len(h)))
@@ -119,6 +123,21 @@ class MLPDerivatives:
             return losses.detach(), g, torch.zeros_like(g)
         (tg,) = torch.autograd.grad(g, leaf, th)
         return losses.detach(), g.detach(), tg
+
+
+def _cross_entropy(h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`tasks.task.cross_entropy` in the same way: with p the softmax, its gradient is (p - one-hot) / B, and
+    that changes by p (th - <p, th>) / B."""
+    examples = h.shape[2]
+    log_p = F.log_softmax(h, dim=1)
+    chosen = targets.expand(len(h), -1).unsqueeze(1)
+    losses = -log_p.gather(1, chosen).squeeze(1).mean(dim=1)
+    p = log_p.exp().div_(examples)
+    g = p.scatter_add(1, chosen, p.new_full((1, 1, 1), -1 / examples).expand(chosen.shape))
+    if th is None:
+        return losses, g, None
+    mean = (p * th).sum(dim=1, keepdim=True).mul_(examples)
+    return losses, g, p * (th - mean)
 
 
 def _rows(inputs: Tensor, members: int) -> Tensor:
