@@ -219,3 +219,16 @@ void evoact_spline_tangent(const float *g, const float *r, const float *x, const
         }
     }
 }
+
+/* The gradients [sets, nodes + 2] of the coefficients from `sums` with so many copies of [nodes, 4] for each set. */
+void evoact_spline_fold(const float *sums, float *gc, int64_t sets, int64_t copies, int64_t nodes) {
+    for (int64_t set = 0; set < sets; set++) {
+        float *out = gc + set * (nodes + 2);
+        memset(out, 0, (size_t)(nodes + 2) * sizeof(float));
+        for (int64_t k = 0; k < copies; k++) {
+            const float *sum = sums + (set * copies + k) * nodes * 4;
+            for (int64_t i = 0; i < nodes - 1; i++) /* the last node begins no interval */
+                *(Four *)(out + i) += *(const Four *)(sum + 4 * i);
+        }
+    }
+}
