@@ -93,7 +93,7 @@ def test_failed_seeds_are_counted_and_left_out_on_both_sides():
     assert difference(hull, relu).gain == pytest.approx(np.mean([0.6, 0.5, 0.1]))
     nothing = [row | {"state": "failed", "val_metric": None, "test_metric": None} for row in made[4:]]
     assert [arm.label for arm in arms(made[:4] + nothing)] == ["affine(identity,tanh)"]
-    with pytest.raises(UserError, match="at least 3 seeds .* in common, got 2"):
+    with pytest.raises(UserError, match=r"at least 3 seeds .* in common, got 2"):
         difference(hull, Arm("other", (), 0.1, (1, 1000, 1002), (0,) * 3, (0,) * 3, 0))
 
 
