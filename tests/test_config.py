@@ -1,5 +1,8 @@
 """Configs: what is right is read exactly, and everything that is wrong is said, all at once."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -723,8 +726,7 @@ def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
         "space.types.tabulated.curves: expected at least 4 points for cubic interpolation, got 3"
     ]
     save_curve(tmp_path / "bend", Curve([0, 1], [0, 1]))
-    with pytest.raises(ConfigError, match="it was overwritten since"):
-        experiment(yaml.safe_load(made.to_yaml()))
+    assert experiment(yaml.safe_load(made.to_yaml())) == made  # it brings what the curve was
 
 
 def test_a_site_of_its_own(tiny):
@@ -767,3 +769,29 @@ def test_arrays_file(tiny, tmp_path):
     np.savez(path, x=np.zeros((10, 3)), y=np.arange(10) % 2)
     made = experiment(tiny(task={"name": "arrays", "path": str(path)}))
     assert made.task.input_shape == (3,)
+
+
+def test_a_resolved_config_brings_its_curves(tiny, tmp_path, monkeypatch):
+    """It is read again without their files, as a worker on another machine does."""
+    folder = tmp_path / "somewhere"
+    monkeypatch.setenv("EVOACT_CURVES", str(folder))
+    save_curve(folder / "wave", Curve([0, 1, 2, 3], [0, 1, 0, 0.1]))
+    made = experiment(tiny(space__types={"tabulated": {"curves": ["wave"]}}))
+    script = (
+        "import sys, yaml\n"
+        "from evoact.config import experiment\n"
+        "from evoact.activations.curves import load_curve\n"
+        "made = experiment(yaml.safe_load(sys.stdin))\n"
+        "(name,) = made.config.space.types.tabulated.curves\n"
+        "print(load_curve(name).values.tolist())\n"
+    )
+    variables = {k: v for k, v in os.environ.items() if k != "EVOACT_CURVES"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=made.to_yaml(), env=variables, capture_output=True, text=True
+    )
+    assert done.stdout == "[0.0, 1.0, 0.0, 0.1]\n", done.stderr
+    name = made.config.space.types.tabulated.curves[0]
+    data = yaml.safe_load(made.to_yaml())
+    data["curves"][name]["values"][0] = 5.0
+    with pytest.raises(ConfigError, match=rf"curves\.{name}: expected the name"):
+        experiment(data)

@@ -97,22 +97,18 @@ def plan_site(
     members: Sequence[SiteGenome],
     device: torch.device | str = "cpu",
     width: int | None = None,
-    room: int | None = None,
 ) -> SitePlan:
     """The plan of one site for a pack of members, all equally wide.
 
     Args:
         members: the site's genome in each member
         width: to how many activation parameters members are padded; the longest's number by default
-        room: pre-activations per neuron that the layer makes; as many as any type takes by default
 
     Raises:
         UserError: for an unknown base function.
     """
     if width is None:
         width = max(site_parameter_count(m) for m in members)
-    if room is None:
-        room = max(pieces(t) for m in members for t in m.types)
     blocks = sorted(_blocks(members, width), key=lambda b: b.sort_key)
     order = np.concatenate([b.rows for b in blocks])
     segments: list[Segment] = []
@@ -135,7 +131,7 @@ def plan_site(
         row = stop
     return SitePlan(
         neurons=len(members[0].assignment),
-        pieces=room,
+        pieces=max(pieces(t) for m in members for t in m.types),
         mixture=plan_mixture(segments, order, device),
         hulls=tuple(
             HullGroup(kind, torch.as_tensor(np.concatenate(rows), device=device))

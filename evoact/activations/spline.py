@@ -77,6 +77,50 @@ def reference(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
     return value + slope * (s - end)
 
 
+def value_and_slope(x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+    """`evaluate` and its derivative, [sets, n] each, and a tensor of counts whose sum says how many of x
+    lie outside the grid; nothing is differentiable."""
+    if native.accepts(x):
+        return native.value_slope(x.contiguous(), c.contiguous(), grid.low, grid.per_step)
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        y = reference(leaf, c.detach(), grid)
+        (slope,) = torch.autograd.grad(y.sum(), leaf)
+    return y.detach(), slope, beyond(x, grid)
+
+
+def tangent_gradient(
+    g: Tensor, r: Tensor, x: Tensor, tx: Tensor, c: Tensor, grid: Grid
+) -> tuple[Tensor, Tensor]:
+    """The derivative of a gradient along a direction, one layer of Pearlmutter's (1994) R-operator.
+
+    Args:
+        g: the incoming gradient, [sets, n]
+        r: its derivative along the direction
+        x: inputs
+        tx: their derivatives along the direction
+        c: [sets, nodes + 2]
+
+    Returns:
+        the derivatives along the direction of the gradients by x and by c, which are the gradients
+        of sum(r y) + sum(g tx y')
+    """
+    if native.accepts(x):
+        flat = (t.contiguous() for t in (g, r, x, tx, c))
+        return native.tangent(*flat, grid.low, grid.per_step)
+    leaf, k = x.detach().requires_grad_(), c.detach().requires_grad_()
+    with torch.enable_grad():
+        y = reference(leaf, k, grid)
+        (slope,) = torch.autograd.grad(y.sum(), leaf, create_graph=True)
+        found: tuple[Tensor, ...] = torch.autograd.grad((r * y).sum() + (g * tx * slope).sum(), (leaf, k))
+    return found[0], found[1]
+
+
+def beyond(x: Tensor, grid: Grid) -> Tensor:
+    """How many of x lie outside the grid, or are NaN."""
+    return (x.clamp(grid.low, grid.high) != x).count_nonzero()
+
+
 class NativeSpline(torch.autograd.Function):
     """`reference` by the kernels."""
 
@@ -87,11 +131,40 @@ class NativeSpline(torch.autograd.Function):
         return native.forward(x, c, grid.low, grid.per_step)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor | None, None]:
         x, c = ctx.saved_tensors
-        grid = ctx.grid
+        g, grid = grads[0].contiguous(), ctx.grid
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
-            y = reference(x, c, grid)
-            grad_x, grad_c = torch.autograd.grad(y, (x, c), grads[0], create_graph=True)
-            return grad_x, grad_c, None
-        return *native.backward(grads[0].contiguous(), x, c, grid.low, grid.per_step), None
+            return *NativeGradient.apply(g, x, c, grid), None
+        return *native.backward(g, x, c, grid.low, grid.per_step, ctx.needs_input_grad[1]), None
+
+
+class NativeGradient(torch.autograd.Function):
+    """The gradients of `NativeSpline` as a function of the incoming gradient, x and c."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Tensor, x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor | None]:
+        ctx.grid = grid
+        ctx.save_for_backward(g, x, c)
+        return native.backward(g, x, c, grid.low, grid.per_step, ctx.needs_input_grad[2])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        g, x, c = ctx.saved_tensors
+        grid, hx = ctx.grid, grads[0].contiguous()
+        hc = torch.zeros_like(c) if grads[1] is None else grads[1].contiguous()
+        if torch.is_grad_enabled():  # third derivatives, as Hamiltonian networks need them: by PyTorch
+            return *_third(g, x, c, hx, hc, grid), None
+        return *native.curvature(g, x, c, hx, hc, grid.low, grid.per_step), None
+
+
+def _third(
+    g: Tensor, x: Tensor, c: Tensor, hx: Tensor, hc: Tensor, grid: Grid
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """`native.curvature` as operations that autograd can follow again."""
+    s = x.detach().requires_grad_() if not x.requires_grad else x
+    k = c.detach().requires_grad_() if not c.requires_grad else c
+    incoming = g.detach().requires_grad_() if not g.requires_grad else g
+    first = torch.autograd.grad(reference(s, k, grid), (s, k), incoming, create_graph=True)
+    found: tuple[Tensor, ...] = torch.autograd.grad(first, (incoming, s, k), (hx, hc), create_graph=True)
+    return found[0], found[1], found[2]

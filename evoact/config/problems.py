@@ -68,6 +68,7 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
         ("task", lambda: made.task),
         ("network", lambda: made.network),
         ("space", lambda: made.space),
+        ("space", lambda: made.network.with_pieces(made.space.pieces)),
         ("strategy", lambda: proposer(strategy.name, made.space, made.seed, strategy.arguments)),
     ):
         needed.add(key)

@@ -12,7 +12,7 @@ from evoact.config import UNLIMITED, Experiment
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
-from evoact.training.members import Member
+from evoact.training.members import Member, by_layout
 from evoact.training.packed import start_pack, train_step
 
 WARM_UP, MEASURED = 2, 5
@@ -61,18 +61,22 @@ def estimate(made: Experiment) -> Estimate:
 
 
 def _step_seconds(e: Experiment, size: int) -> float:
+    """One step of so many sampled networks, those that do not fit together one after the other."""
     torch.set_num_threads(e.config.packs.threads)
     genomes = [e.space.sample(random.Random(i)) for i in range(size)]
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
     gpu = torch.cuda.is_available() and e.config.execution.gpus_per_pack != 0
     device = torch.device("cuda" if gpu else "cpu")
-    pack = start_pack(members, e.network, e.task, e.training, e.seed, device)
-    for _ in range(WARM_UP):
-        train_step(pack)
-    started = time.perf_counter()
-    for _ in range(MEASURED):
-        train_step(pack)
-    return (time.perf_counter() - started) / MEASURED
+    seconds = 0.0
+    for group in by_layout(members):
+        pack = start_pack([members[i] for i in group], e.network, e.task, e.training, e.seed, device)
+        for _ in range(WARM_UP):
+            train_step(pack)
+        started = time.perf_counter()
+        for _ in range(MEASURED):
+            train_step(pack)
+        seconds += (time.perf_counter() - started) / MEASURED
+    return seconds
 
 
 def _megabytes(e: Experiment, size: int) -> float:

@@ -17,6 +17,7 @@ from evoact.registry import lookup, unknown
 
 HULLS = ("convex", "affine", "conic", "linear")
 SHARING = ("layer", "neuron")
+EVALUATIONS = ("spline", "exact")
 INTERPOLATIONS = ("linear", "cubic")
 EXTRAPOLATIONS = ("linear", "constant")
 
@@ -62,19 +63,23 @@ class Subnetwork:
     """A learned function f(x) + s N(x): a base function f plus a small network N of shape 1-h-1.
 
     The neurons of the type share it (Choudhary et al. 2022); s and N's form are in
-    `evoact.activations.subnetwork`.
+    `evoact.activations.subnetwork`. N is evaluated on a grid and interpolated (`spline`), which costs next
+    to nothing, or at every pre-activation (`exact`).
     """
 
     base: str
     hidden: int
+    evaluation: str = "spline"
     kind: ClassVar[str] = "subnetwork"
 
     def __post_init__(self) -> None:
         _at_least(1, self, "hidden")
+        _one_of(EVALUATIONS, self, "evaluation")
 
     @property
     def label(self) -> str:
-        return f"subnetwork({self.base},{self.hidden})"
+        exact = ",exact" if self.evaluation == "exact" else ""
+        return f"subnetwork({self.base},{self.hidden}{exact})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from evoact.genomes.activation import (
     Hull,
     canonical_activation,
     is_absent,
+    pieces,
     type_key,
 )
 from evoact.genomes.expressions import ABSENT, canonical_name
@@ -68,6 +69,11 @@ class Choices:
     @property
     def flavours(self) -> tuple[str, ...]:
         return (self.kind,)
+
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(dict(self.options).get("pieces", (1,)))
 
     def size(self) -> int:
         return math.prod(len(values) for _, values in self.options)
@@ -179,6 +185,11 @@ class HullChoices:
     def flavours(self) -> tuple[str, ...]:
         return self.kinds
 
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return 1
+
     def sizes_of(self, hull: str) -> tuple[int, ...]:
         """The sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
         return tuple(size for size in self.sizes if size >= smallest_hull(hull))
@@ -281,6 +292,11 @@ class Listed:
     def functions(self) -> tuple[str, ...]:
         """The base functions that any of them is built of."""
         return tuple(dict.fromkeys(name for a in self.activations for name in functions_of(a)))
+
+    @property
+    def pieces(self) -> int:
+        """The most pre-activations that any of them takes."""
+        return max(pieces(activation) for activation in self.activations)
 
     def size(self) -> int:
         return len(self.activations)

@@ -82,6 +82,15 @@ class SearchSpace:
         return max(0, blocks - self.layers[site].least_present(blocks))
 
     @cached_property
+    def pieces(self) -> dict[str, int]:
+        """The most pre-activations that a neuron can take, by site, where that is more than one."""
+        most = {
+            site.name: max((family.pieces for family in layer.families), default=1)
+            for site, layer in zip(self.sites, self.layers, strict=True)
+        }
+        return {site: number for site, number in most.items() if number > 1}
+
+    @cached_property
     def varies_width(self) -> bool:
         """Whether neurons may be absent anywhere."""
         return any(self.most_absent(i) for i in range(len(self.sites)))

@@ -54,6 +54,15 @@ static void value(int n, const float *x, float *restrict y, const float *restric
 
 /* `sums` holds [COPIES, nodes, 4]: for each node the gradients of the four coefficients that begin there, so that
  * additions never overlap in part; neighbouring elements have copies of their own, so that they need not wait. */
+static void add_up(int n, const int32_t *restrict node, const float (*restrict w)[4], float *restrict sums,
+                   int64_t nodes) {
+    for (int i = 0; i < n; i++) {
+        Four *sum = (Four *)sums + (i % COPIES) * nodes + node[i];
+        *sum += *(const Four *)w[i];
+    }
+}
+
+/* `sums` may be NULL where the coefficients' gradients are not wanted. */
 static void gradient(int n, const float *restrict g, const float *restrict x, float *restrict gx,
                      const float *restrict c, float *restrict sums, int64_t nodes, float low, float per_step) {
     int32_t node[PIECE];
@@ -68,10 +77,79 @@ static void gradient(int n, const float *restrict g, const float *restrict x, fl
         w[i][0] = g[i] * FMA(o, d0, b0), w[i][1] = g[i] * FMA(o, d1, b1);
         w[i][2] = g[i] * FMA(o, d2, b2), w[i][3] = g[i] * FMA(o, d3, b3);
     }
+    if (sums)
+        add_up(n, node, w, sums, nodes);
+}
+
+/* The gradients of sum(hx gx) + sum(hc gc) with respect to g, x and c, where gx and gc are what `gradient` makes of
+ * g, x and c. With S the spline of c and H that of hc, both straight outside:
+ *   gg = hx S' + H,  gx = g (hx S'' + H'),  and hx g times the derivatives of the basis for c. */
+static void curvature(int n, const float *restrict g, const float *restrict x, const float *restrict hx,
+                      const float *restrict c, const float *restrict hc, float *restrict gg, float *restrict gx,
+                      float *restrict sums, int64_t nodes, float low, float per_step) {
+    int32_t node[PIECE];
+    float fraction[PIECE], outside[PIECE], w[PIECE][4];
+    locate(n, x, nodes, low, per_step, node, fraction, outside);
     for (int i = 0; i < n; i++) {
-        Four *sum = (Four *)sums + (i % COPIES) * nodes + node[i];
-        *sum += *(const Four *)w[i];
+        float t = fraction[i], o = outside[i], h = hx[i] * per_step, e = g[i] * h;
+        int32_t j = node[i];
+        float k0 = c[j], k1 = c[j + 1], k2 = c[j + 2], k3 = c[j + 3];
+        float h0 = hc[j], h1 = hc[j + 1], h2 = hc[j + 2], h3 = hc[j + 3];
+        BASIS(t)
+        float slope = FMA(d0, k0, FMA(d1, k1, FMA(d2, k2, d3 * k3)));
+        float bend = FMA(u_t, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u_t, -2.0f), k2, t * k3)));
+        float h_value = FMA(b0, h0, FMA(b1, h1, FMA(b2, h2, b3 * h3)));
+        float h_slope = FMA(d0, h0, FMA(d1, h1, FMA(d2, h2, d3 * h3)));
+        bend = o == 0.0f ? bend : 0.0f * o; /* NaN stays */
+        gg[i] = FMA(h, slope, FMA(o, h_slope, h_value));
+        gx[i] = g[i] * per_step * FMA(h, bend, h_slope);
+        w[i][0] = e * d0, w[i][1] = e * d1, w[i][2] = e * d2, w[i][3] = e * d3;
     }
+    add_up(n, node, w, sums, nodes);
+}
+
+/* Value and slope; returns how many inputs lie outside. */
+static int32_t value_slope(int n, const float *x, float *restrict y, float *restrict slope, const float *restrict c,
+                           int64_t nodes, float low, float per_step) {
+    int32_t node[PIECE];
+    float fraction[PIECE], outside[PIECE];
+    locate(n, x, nodes, low, per_step, node, fraction, outside);
+    int32_t beyond = 0;
+    for (int i = 0; i < n; i++) {
+        float t = fraction[i], o = outside[i];
+        int32_t j = node[i];
+        float k0 = c[j], k1 = c[j + 1], k2 = c[j + 2], k3 = c[j + 3];
+        BASIS(t)
+        float d = FMA(d0, k0, FMA(d1, k1, FMA(d2, k2, d3 * k3)));
+        y[i] = FMA(o, d, FMA(b0, k0, FMA(b1, k1, FMA(b2, k2, b3 * k3))));
+        slope[i] = d * per_step;
+        beyond += o != 0.0f;
+    }
+    return beyond;
+}
+
+/* The gradients with respect to x and c of sum(r y) + sum(g tx S'(x)): what flows back where y is perturbed along
+ * tx and the incoming gradient g along r. */
+static void tangent(int n, const float *restrict g, const float *restrict r, const float *restrict x,
+                    const float *restrict tx, const float *restrict c, float *restrict gx, float *restrict sums,
+                    int64_t nodes, float low, float per_step) {
+    int32_t node[PIECE];
+    float fraction[PIECE], outside[PIECE], w[PIECE][4];
+    locate(n, x, nodes, low, per_step, node, fraction, outside);
+    for (int i = 0; i < n; i++) {
+        float t = fraction[i], o = outside[i], e = g[i] * tx[i] * per_step;
+        int32_t j = node[i];
+        float k0 = c[j], k1 = c[j + 1], k2 = c[j + 2], k3 = c[j + 3];
+        BASIS(t)
+        float slope = FMA(d0, k0, FMA(d1, k1, FMA(d2, k2, d3 * k3)));
+        float bend = FMA(u_t, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u_t, -2.0f), k2, t * k3)));
+        bend = o == 0.0f ? bend : 0.0f * o; /* NaN stays */
+        gx[i] = per_step * FMA(r[i], slope, e * bend);
+        float a = FMA(r[i], o, e);
+        w[i][0] = FMA(r[i], b0, a * d0), w[i][1] = FMA(r[i], b1, a * d1);
+        w[i][2] = FMA(r[i], b2, a * d2), w[i][3] = FMA(r[i], b3, a * d3);
+    }
+    add_up(n, node, w, sums, nodes);
 }
 
 /* x, y: [sets, n]; c: [sets, nodes + 2]. */
@@ -86,7 +164,7 @@ void evoact_spline_forward(const float *x, float *y, const float *c, int64_t set
     }
 }
 
-/* gx: [sets, n], written whole; sums: [sets, blocks, COPIES, nodes, 4], which must be 0 on entry: the elements of a set
+/* gx: [sets, n], written whole; sums: NULL, or [sets, blocks, COPIES, nodes, 4], which must be 0 on entry: the elements of a set
  * are shared out into blocks, each with sums of its own, which then do not depend on the number of threads. */
 void evoact_spline_backward(const float *g, const float *x, float *gx, const float *c, float *sums, int64_t sets,
                             int64_t blocks, int64_t n, int64_t nodes, float low, float per_step, int threads) {
@@ -95,6 +173,49 @@ void evoact_spline_backward(const float *g, const float *x, float *gx, const flo
         int64_t set = q / blocks, start = n * (q % blocks) / blocks, stop = n * (q % blocks + 1) / blocks;
         for (int64_t i = start; i < stop; i += PIECE)
             gradient((int)(stop - i < PIECE ? stop - i : PIECE), g + set * n + i, x + set * n + i, gx + set * n + i,
-                     c + set * (nodes + 2), sums + q * COPIES * nodes * 4, nodes, low, per_step);
+                     c + set * (nodes + 2), sums ? sums + q * COPIES * nodes * 4 : NULL, nodes, low, per_step);
+    }
+}
+
+/* gg, gx: [sets, n], written whole; hc as c; sums as above. */
+void evoact_spline_curvature(const float *g, const float *x, const float *hx, const float *c, const float *hc, float *gg,
+                             float *gx, float *sums, int64_t sets, int64_t blocks, int64_t n, int64_t nodes, float low,
+                             float per_step, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t q = 0; q < sets * blocks; q++) {
+        int64_t set = q / blocks, start = n * (q % blocks) / blocks, stop = n * (q % blocks + 1) / blocks;
+        const float *cs = c + set * (nodes + 2), *hs = hc + set * (nodes + 2);
+        for (int64_t i = start; i < stop; i += PIECE) {
+            int64_t at = set * n + i;
+            curvature((int)(stop - i < PIECE ? stop - i : PIECE), g + at, x + at, hx + at, cs, hs, gg + at, gx + at,
+                      sums + q * COPIES * nodes * 4, nodes, low, per_step);
+        }
+    }
+}
+
+/* y, slope: [sets, n], written whole; beyond: [sets, pieces of PIECE], how many inputs lie outside. */
+void evoact_spline_value_slope(const float *x, float *y, float *slope, const float *c, int32_t *beyond, int64_t sets,
+                               int64_t n, int64_t nodes, float low, float per_step, int threads) {
+    int64_t pieces = (n + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t q = 0; q < sets * pieces; q++) {
+        int64_t set = q / pieces, i = q % pieces * PIECE, at = set * n + i;
+        beyond[q] = value_slope((int)(n - i < PIECE ? n - i : PIECE), x + at, y + at, slope + at,
+                                         c + set * (nodes + 2), nodes, low, per_step);
+    }
+}
+
+/* gx: [sets, n], written whole; sums as above. */
+void evoact_spline_tangent(const float *g, const float *r, const float *x, const float *tx, const float *c, float *gx,
+                           float *sums, int64_t sets, int64_t blocks, int64_t n, int64_t nodes, float low,
+                           float per_step, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t q = 0; q < sets * blocks; q++) {
+        int64_t set = q / blocks, start = n * (q % blocks) / blocks, stop = n * (q % blocks + 1) / blocks;
+        for (int64_t i = start; i < stop; i += PIECE) {
+            int64_t at = set * n + i;
+            tangent((int)(stop - i < PIECE ? stop - i : PIECE), g + at, r + at, x + at, tx + at, c + set * (nodes + 2),
+                    gx + at, sums + q * COPIES * nodes * 4, nodes, low, per_step);
+        }
     }
 }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.heterogeneous import SitePlan
-from evoact.activations.plan import plan_site
+from evoact.activations.plan import plan_site, site_parameter_count
 from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
@@ -25,12 +25,10 @@ from evoact.training.batches import Batches, evaluation_parts
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import (
     Member,
-    in_own_layout,
+    by_layout,
     initial_member,
     parameter_count,
-    room_for_pieces,
-    stacked,
-    with_room_for,
+    with_pieces_of,
 )
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
@@ -114,12 +112,18 @@ def start_pack(
     run_seed: int,
     device: torch.device,
 ) -> Pack:
-    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet."""
+    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet.
+
+    The members must fit together as `members.by_layout` says.
+    """
     dtype: torch.dtype = getattr(torch, settings.dtype)
+    network = with_pieces_of(network, members[0].genome)
     drawn = [initial_member(m, network, run_seed) for m in members]
-    network = with_room_for(network, [m.genome for m in members])
     parameters = {
-        name: value.to(device, dtype).requires_grad_() for name, value in stacked(drawn, network).items()
+        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
+        .to(device, dtype)
+        .requires_grad_()
+        for name in drawn[0]
     }
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
@@ -152,13 +156,11 @@ def plan_sites(
 ) -> dict[str, SitePlan]:
     """How each site's activations are evaluated for these members, whose activation parameters are
     `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
-    room = room_for_pieces(network)
     return {
         site.name: plan_site(
             [m.genome.sites[i] for m in members],
             device,
             None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
-            room.get(site.name, 1),
         )
         for i, site in enumerate(network.sites)
     }
@@ -210,8 +212,26 @@ def train_pack(
         One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
         the outputs are no longer finite.
     """
+    outcomes: dict[int, Outcome] = {}
+    for group in by_layout(members):
+        chosen = [members[i] for i in group]
+        trained = _train(chosen, network, task, settings, run_seed, torch.device(device), evaluate, keep)
+        outcomes |= dict(zip(group, trained, strict=True))
+    return [outcomes[i] for i in range(len(members))]
+
+
+def _train(
+    members: Sequence[Member],
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int,
+    device: torch.device,
+    evaluate: Sequence[str],
+    keep: str,
+) -> list[Outcome]:
+    """`train_pack` for members that fit together."""
     started = time.perf_counter()
-    device = torch.device(device)
     pack = start_pack(members, network, task, settings, run_seed, device)
     outcomes: dict[str, Outcome] = {}
     for stop in sorted({m.steps for m in members}):
@@ -277,13 +297,13 @@ def _outcome(
 
 
 def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
-    """What a member learned, in its own layout; nothing that holds no number."""
-    found = {
-        name: in_own_layout(name, p[i].detach(), pack.members[i].genome, pack.network)
+    """What a member learned, without padding; nothing that holds no number."""
+    own = {f"{s.site}.activation": site_parameter_count(s) for s in pack.members[i].genome.sites}
+    return {
+        name: p[i].detach()[: own.get(name)].cpu().numpy().copy()
         for name, p in (pack.parameters | pack.statistics).items()
-        if keep == "all" or name.endswith(".activation")
+        if (keep == "all" or name in own) and own.get(name, 1)
     }
-    return {name: value.cpu().numpy().copy() for name, value in found.items() if value.numel()}
 
 
 def solo_step_seconds(

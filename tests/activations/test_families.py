@@ -29,6 +29,7 @@ EXAMPLES = [
     Hull("conic", ("sigmoid", "tanh")),
     Hull("linear", ("cos", "gaussian")),
     Subnetwork("sin", 5),
+    Subnetwork("sin", 5, "exact"),
     Scaled("tanh"),
     Scaled("normalised(gelu)", "neuron"),
     PReLU(),

@@ -26,8 +26,10 @@ SITES = [
         ),
         (0, 1, 2, 0, 1, 2),
     ),
-    SiteGenome("s", (Subnetwork("sin", 4), Hull("linear", ("mish", "tanh"), "neuron")), (0, 1, 0, 0, 1, 0)),
-    SiteGenome("s", (Subnetwork("swish", 4), Subnetwork("zero", 3)), (0, 0, 1, 0, 0, 1)),
+    SiteGenome(
+        "s", (Subnetwork("sin", 4, "exact"), Hull("linear", ("mish", "tanh"), "neuron")), (0, 1, 0, 0, 1, 0)
+    ),
+    SiteGenome("s", (Subnetwork("swish", 4, "exact"), Subnetwork("zero", 3, "exact")), (0, 0, 1, 0, 0, 1)),
     SiteGenome("s", (Base("elu"),), (0,) * 6),
     SiteGenome("s", (Hull("convex", ("cos", "gelu", "selu")), Base("softplus")), (1, 0, 1, 1, 0, 1)),
 ]

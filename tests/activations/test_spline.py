@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from evoact.activations import spline
+from evoact.activations.plan import initial_parameters, plan_site
 from evoact.activations.spline import Grid
+from evoact.genomes.genome import SiteGenome, Subnetwork
 
 GRID = Grid(-3.0, 3.0, 61)
 
@@ -64,3 +66,19 @@ def test_not_finite_inputs_are_not_hidden():
     for dtype in (torch.float32, torch.float64):
         y = spline.evaluate(x.to(dtype), torch.ones(1, GRID.nodes + 2, dtype=dtype), GRID)
         assert y[0].isfinite().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-6)])
+def test_subnetworks_by_splines_are_those_evaluated_exactly(dtype, tolerance):
+    found = []
+    for evaluation in ("spline", "exact"):
+        site = SiteGenome(
+            "s", (Subnetwork("sin", 50, evaluation), Subnetwork("relu", 50, evaluation)), (0, 1, 0)
+        )
+        start = initial_parameters(site, torch.Generator().manual_seed(0)).to(dtype)
+        p = start[None].requires_grad_()
+        z = torch.linspace(-9, 9, 3 * 70, dtype=dtype).view(1, 3, 70).requires_grad_()
+        y = plan_site([site])(z, p)
+        found.append((y, *torch.autograd.grad((y * y).mean(), (z, p))))
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a, b, atol=tolerance * max(1, float(b.detach().abs().max())))

@@ -27,8 +27,8 @@ ACTIVATIONS = [
     Hull("convex", ("identity", "relu")),
     Hull("affine", ("relu", "sin", "tanh"), "neuron"),
     Hull("linear", ("cos", "swish"), "neuron"),
-    Subnetwork("sin", 4),
-    Subnetwork("identity", 3),
+    Subnetwork("sin", 4, "exact"),
+    Subnetwork("identity", 3, "exact"),
 ]
 # Without kinks: what rounding does to these stays small over many steps.
 SMOOTH = [a for a in ACTIVATIONS if a != Base("relu") and "relu" not in getattr(a, "functions", ())]

@@ -1,0 +1,247 @@
+"""Meta-training: activations that make networks learn fast (Choudhary et al. 2022, algorithm 1).
+
+The inner loop trains a fresh network's weights; the outer loop moves what all these networks share, the
+parameters of the neuron types and, if asked, the learning rate, down the gradient of the inner loop's
+mean loss. Defaults are those of the paper's published code for MNIST-1D.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.activations.spline import Grid
+from evoact.errors import UserError
+from evoact.genomes.genome import Activation
+from evoact.networks.network import Network
+from evoact.registry import lookup
+from evoact.seeding import derive
+from evoact.tasks.task import Task, to_device
+from evoact.training.inner_optimizers import INNER_OPTIMIZERS, InnerOptimizer
+from evoact.training.neuron_types import TypedSite, initial_types, typed_site
+from evoact.training.outer_gradient import (
+    OuterGradient,
+    OuterProblem,
+    by_evolution,
+    by_first_order,
+    by_unrolling,
+)
+
+GRID = Grid(-10.0, 10.0, 513)  # close enough for the second derivatives of sub-networks
+MODES = ("unrolled", "truncated", "first_order", "evolution")
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class MetaResult:
+    """What meta-training found.
+
+    Attributes:
+        types: each site's activations
+        parameters: each site's parameters of each type, at the end
+        trajectory: each site's parameters, type after type: [outer steps + 1, A], the start first
+        learning_rate: the inner learning rate at the end
+        losses: [outer steps], the outer loss before each update; not finite where one was skipped
+        skipped: outer steps without an update, because the inner run or its gradient was not finite
+        beyond_grid: inputs of splined sub-networks outside the grid, where splines go on straight
+        gradient_examples: examples through forward and backward, an unrolled step counting three times
+        seconds: wall time
+    """
+
+    types: Mapping[str, tuple[Activation, ...]]
+    parameters: Mapping[str, tuple[np.ndarray, ...]]
+    trajectory: Mapping[str, np.ndarray]
+    learning_rate: float
+    losses: np.ndarray
+    skipped: int
+    beyond_grid: int
+    gradient_examples: int
+    seconds: float
+
+
+def meta_train(
+    types: Sequence[Activation],
+    network: Network,
+    task: Task,
+    *,
+    outer_steps: int = 300,
+    inner_steps: int = 100,
+    batch_size: int = 200,
+    mode: str = "unrolled",
+    window: int = 20,
+    segment: int | None = None,
+    pairs: int = 16,
+    spread: float = 0.02,
+    optimizer: str = "rmsprop",
+    optimizer_arguments: Mapping[str, float] | None = None,
+    learning_rate: float = 0.01,
+    learn_rate: bool = False,
+    outer_rate: float = 0.4,
+    outer_momentum: float = 0.8,
+    clamp: float = 0.1,
+    grid: Grid | None = GRID,
+    seed: int = 0,
+    dtype: str = "float32",
+    device: torch.device | str = "cpu",
+) -> MetaResult:
+    """Learn the parameters of neuron types, so that fresh networks made of them train well.
+
+    Args:
+        types: the activations of every site, whose neurons they share out as evenly as possible in contiguous
+            blocks; each site learns parameters of its own
+        mode: `unrolled` (the exact gradient through all inner steps), `truncated` (through at most `window`),
+            `first_order` (as if weights did not depend on the types) or `evolution` (from 2 * `pairs` inner runs
+            with parameters moved by N(0, `spread`^2))
+        segment: of `unrolled` and `truncated`: steps between the states that are kept in memory, the
+            others being computed again; None keeps all that are small and else every sqrt(inner_steps)-th
+        optimizer: the inner one, a name in `inner_optimizers.INNER_OPTIMIZERS`, with its arguments
+        learn_rate: whether the inner learning rate is learned too, on a logarithmic scale (not `first_order`)
+        outer_rate, outer_momentum, clamp: gradient descent on the outer variables; each number of the gradient is
+            clamped to +-`clamp` before it enters the momentum
+        grid: where sub-networks are evaluated as splines; None evaluates them exactly at every neuron
+
+    Raises:
+        UserError: for what cannot be meta-trained, before anything is trained.
+
+    >>> from evoact.genomes.genome import Subnetwork
+    >>> from evoact.networks.mlp import mlp
+    >>> from evoact.tasks.faulty import faulty
+    >>> task = faulty()
+    >>> net = mlp(task.input_shape, task.n_outputs, hidden=[10])
+    >>> two = [Subnetwork("sin", 8)] * 2
+    >>> found = meta_train(two, net, task, outer_steps=20, inner_steps=10, batch_size=50)
+    >>> bool(found.losses[-5:].mean() < found.losses[:5].mean()), found.skipped
+    (True, 0)
+    >>> [len(parameters) for parameters in found.parameters["hidden0"]]
+    [25, 25]
+    """
+    started = time.perf_counter()
+    lookup(DTYPES, "precision", dtype)
+    _check_numbers(
+        outer_steps=(outer_steps, 0),
+        inner_steps=(inner_steps, 1),
+        batch_size=(batch_size, 1),
+        window=(window, 1),
+        segment=(1 if segment is None else segment, 1),
+        pairs=(pairs, 1),
+    )
+    _check_positive(learning_rate=learning_rate, outer_rate=outer_rate, clamp=clamp, spread=spread)
+    gradient = _gradient(mode, window, segment, pairs, spread, learn_rate)
+    sites = tuple(typed_site(site, types) for site in network.sites)
+    inputs, targets = to_device(task.splits()["train"], torch.device(device), DTYPES[dtype])
+    problem = OuterProblem(
+        network=network,
+        task=task,
+        sites=sites,
+        grid=grid,
+        optimizer=_inner_optimizer(optimizer, optimizer_arguments or {}),
+        learning_rate=None if learn_rate else learning_rate,
+        inputs=inputs,
+        targets=targets,
+        batch_size=batch_size,
+        steps=inner_steps,
+        seed=seed,
+        dtype=DTYPES[dtype],
+    )
+    outer = _start(sites, learning_rate if learn_rate else None, seed).to(targets.device, problem.dtype)
+    velocity = torch.zeros_like(outer)
+    trajectory, found = [outer], list[OuterGradient]()
+    for outer_step in range(outer_steps):
+        found.append(gradient(problem, outer, outer_step))
+        if found[-1].finite:
+            velocity = outer_momentum * velocity + found[-1].gradient.clamp(-clamp, clamp)
+            outer = outer - outer_rate * velocity
+        trajectory.append(outer)
+    path = torch.stack(trajectory).double().cpu().numpy()
+    return _result(sites, path, found, None if learn_rate else learning_rate, time.perf_counter() - started)
+
+
+def _gradient(
+    mode: str, window: int, segment: int | None, pairs: int, spread: float, learn_rate: bool
+) -> Callable[[OuterProblem, Tensor, int], OuterGradient]:
+    """The mode's way to the gradient."""
+    lookup({name: name for name in MODES}, "mode of meta-training", mode)
+    if mode == "first_order":
+        if learn_rate:
+            raise UserError(
+                "expected learn_rate only with the modes unrolled, truncated and evolution, got first_order, which "
+                "ignores what the learning rate does; choose another mode"
+            )
+        return by_first_order
+    if mode == "evolution":
+        return functools.partial(by_evolution, pairs=pairs, spread=spread)
+    return functools.partial(by_unrolling, window=window if mode == "truncated" else None, segment=segment)
+
+
+def _inner_optimizer(name: str, arguments: Mapping[str, float]) -> InnerOptimizer:
+    made = lookup(INNER_OPTIMIZERS, "inner optimizer", name)
+    known = {f.name: f for f in fields(made)}  # type: ignore[arg-type]
+    for argument in arguments:
+        lookup(known, f"argument of the inner optimizer {name!r}", argument)
+    return made(**arguments)
+
+
+def _start(sites: Sequence[TypedSite], learning_rate: float | None, seed: int) -> Tensor:
+    """The outer variables before the first step: [V], float64.
+
+    Raises:
+        UserError: if there is nothing to learn.
+    """
+    parts = []
+    for site in sites:
+        draw = torch.Generator().manual_seed(derive(seed, "activations", site.name) >> 1)
+        parts.append(initial_types(site, draw))
+    if learning_rate is not None:
+        parts.append(torch.tensor([math.log(learning_rate)], dtype=torch.float64))
+    start = torch.cat(parts)
+    if not len(start):
+        names = ", ".join(b.activation.label for b in sites[0].blocks)
+        raise UserError(
+            f"expected a neuron type with parameters to learn, such as a sub-network, got {names}"
+        )
+    return start
+
+
+def _result(
+    sites: Sequence[TypedSite],
+    path: np.ndarray,
+    found: Sequence[OuterGradient],
+    learning_rate: float | None,
+    seconds: float,
+) -> MetaResult:
+    """The result of outer variables `path` [outer steps + 1, V]."""
+    trajectory, first = {}, 0
+    for site in sites:
+        trajectory[site.name] = path[:, first : first + site.parameters]
+        first += site.parameters
+    return MetaResult(
+        types={site.name: tuple(b.activation for b in site.blocks) for site in sites},
+        parameters={
+            site.name: tuple(trajectory[site.name][-1, b.first : b.last] for b in site.blocks)
+            for site in sites
+        },
+        trajectory=trajectory,
+        learning_rate=math.exp(path[-1, -1]) if learning_rate is None else learning_rate,
+        losses=np.array([g.loss for g in found]),
+        skipped=sum(not g.finite for g in found),
+        beyond_grid=sum(g.beyond for g in found),
+        gradient_examples=sum(g.examples for g in found),
+        seconds=seconds,
+    )
+
+
+def _check_numbers(**given: tuple[int, int]) -> None:
+    for name, (value, least) in given.items():
+        if value < least:
+            raise UserError(f"expected {name} of at least {least} for meta-training, got {value}")
+
+
+def _check_positive(**given: float) -> None:
+    for name, value in given.items():
+        if not 0 < value < math.inf:
+            raise UserError(f"expected {name} above 0 and finite for meta-training, got {value:g}")

@@ -1,0 +1,207 @@
+"""Sites whose neurons are split evenly among a few types, with the types' parameters as outer variables.
+
+Meta-training asks for derivatives of a loss by the parameters of the types. Sub-networks are dear at every
+neuron but are functions of one number, so they may go through splines: their coefficients are made of
+the parameters once (`prepare`), and all steps that follow read them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from evoact.activations import spline
+from evoact.activations.base_functions import apply, base_function
+from evoact.activations.families import FAMILIES
+from evoact.activations.spline import Grid
+from evoact.errors import UserError
+from evoact.genomes.genome import Activation, Base, Site, Subnetwork, pieces
+from evoact.networks import layers
+from evoact.training.forward_pass import DropoutSource
+
+# What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2].
+Prepared = dict[str, Tensor]
+
+# Base functions so smooth that a spline may stand for them too; the others, which bend on a smaller scale than
+# a grid's step, are evaluated as they are and added.
+SMOOTH = frozenset({"identity", "zero", "square", "sin", "cos", "tanh", "sigmoid", "gaussian", "softplus"})
+
+
+@dataclass(frozen=True)
+class TypeBlock:
+    """Neurons start..stop of a site share an activation, whose parameters are first..last of the site's."""
+
+    activation: Activation
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def splined(self) -> bool:
+        return isinstance(self.activation, Subnetwork)
+
+    @property
+    def added(self) -> str:
+        """The base function that comes on top of the spline, empty for none."""
+        base = self.activation.base if isinstance(self.activation, Subnetwork) else ""
+        return "" if base in SMOOTH else base
+
+
+@dataclass(frozen=True)
+class TypedSite:
+    """A site of that many neurons in contiguous blocks, one for each type."""
+
+    name: str
+    neurons: int
+    blocks: tuple[TypeBlock, ...]
+
+    @property
+    def parameters(self) -> int:
+        return self.blocks[-1].last
+
+    @property
+    def splines_alone(self) -> bool:
+        """Whether all types are splines of equally many neurons and nothing else: one operation."""
+        widths = {b.stop - b.start for b in self.blocks}
+        return len(widths) == 1 and all(b.splined and not b.added for b in self.blocks)
+
+
+def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
+    """The site's neurons in blocks as even as possible, none left out.
+
+    Raises:
+        UserError: for no types, more types than neurons, or a type of several pieces.
+
+    >>> blocks = typed_site(Site("hidden0", 10), [Subnetwork("sin", 5)] * 3).blocks
+    >>> [b.stop - b.start for b in blocks]
+    [3, 3, 4]
+    """
+    if not 1 <= len(types) <= site.neurons:
+        raise UserError(
+            f"expected from 1 to {site.neurons} neuron types at site {site.name!r}, a neuron for each, got {len(types)}"
+        )
+    blocks, first = [], 0
+    for i, activation in enumerate(types):
+        if pieces(activation) > 1:
+            raise UserError(
+                f"expected activations of one pre-activation to be meta-trained, got {activation.label}, which "
+                f"takes {pieces(activation)}"
+            )
+        start, stop = (site.neurons * j // len(types) for j in (i, i + 1))
+        size = (
+            0
+            if isinstance(activation, Base)
+            else FAMILIES[activation.kind].parameter_count(activation, stop - start)
+        )
+        blocks.append(TypeBlock(activation, start, stop, first, first + size))
+        first += size
+    return TypedSite(site.name, site.neurons, tuple(blocks))
+
+
+def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:
+    """The flat float64 parameters [A] of a site's types, one after another: equal types are drawn apart."""
+    parts = [torch.empty(0, dtype=torch.float64)]
+    for b in site.blocks:
+        if b.last > b.first:
+            family = FAMILIES[b.activation.kind]
+            parts.append(family.initial_parameters(b.activation, b.stop - b.start, generator))
+    return torch.cat(parts)
+
+
+def prepare(site: TypedSite, parameters: Tensor, grid: Grid | None) -> Prepared:
+    """What `activate` reads for parameters [K, A]; differentiable. Without a grid nothing is splined."""
+    splined = [b for b in site.blocks if b.splined] if grid is not None else []
+    result = {}
+    if len(splined) < len(site.blocks):
+        result[f"{site.name}.parameters"] = parameters
+    if grid is not None and splined:
+        points = grid.points(parameters).expand(len(parameters), 1, -1)
+        values = []
+        for b in splined:
+            assert isinstance(b.activation, Subnetwork)
+            learned = replace(b.activation, base="zero") if b.added else b.activation
+            values.append(_exact(learned, points, parameters[:, b.first : b.last]))
+        result[f"{site.name}.splines"] = spline.coefficients(torch.stack(values, dim=1).flatten(0, 1))
+    return result
+
+
+def activate(site: TypedSite, z: Tensor, prepared: Mapping[str, Tensor], grid: Grid | None) -> Tensor:
+    """Every neuron's activation: z [K, N, M] -> [K, N, M]."""
+    if grid is None:
+        parts = [_block(b, z, prepared[f"{site.name}.parameters"]) for b in site.blocks]
+        return torch.cat(parts, dim=1)
+    if site.splines_alone:
+        c = prepared[f"{site.name}.splines"]
+        return spline.evaluate(z.reshape(len(c), -1), c, grid).view(z.shape)
+    parts, number = [], 0
+    splines = sum(b.splined for b in site.blocks)
+    for b in site.blocks:
+        if not b.splined:
+            parts.append(_block(b, z, prepared[f"{site.name}.parameters"]))
+            continue
+        x = z[:, b.start : b.stop].reshape(len(z), -1)
+        y = spline.evaluate(x, prepared[f"{site.name}.splines"][number::splines], grid)
+        y = y + apply(base_function(b.added), x) if b.added else y
+        parts.append(y.view(len(z), b.stop - b.start, -1))
+        number += 1
+    return torch.cat(parts, dim=1)
+
+
+def _block(block: TypeBlock, z: Tensor, parameters: Tensor) -> Tensor:
+    """The rows of one type, z [K, N, M] and all parameters [K, A] of the site."""
+    rows = z[:, block.start : block.stop]
+    if isinstance(block.activation, Base):
+        return apply(base_function(block.activation.name), rows)
+    mine = parameters[:, block.first : block.last]
+    sets = (block.stop - block.start) if getattr(block.activation, "per", "layer") == "neuron" else 1
+    mine = mine.reshape(len(z) * sets, -1)
+    return _exact(block.activation, rows.reshape(len(mine), 1, -1), mine).view(rows.shape)
+
+
+def _exact(activation: Activation, x: Tensor, parameters: Tensor) -> Tensor:
+    """The family's own evaluation, x [sets, 1, E] -> [sets, E]."""
+    return FAMILIES[activation.kind].evaluate(activation, x, parameters, None)
+
+
+@dataclass(frozen=True)
+class TypedPass:
+    """A `networks.network.ForwardPass` in training whose sites are typed.
+
+    `beyond` collects how many inputs of splines lay outside the grid, None where nobody asks.
+    """
+
+    sites: Mapping[str, TypedSite]
+    prepared: Mapping[str, Tensor]
+    grid: Grid | None
+    parameters: Mapping[str, Tensor]
+    statistics: Mapping[str, Tensor]
+    masks: DropoutSource
+    beyond: list[Tensor] | None = None
+
+    @property
+    def training(self) -> bool:
+        return True
+
+    def activate(self, site: str, z: Tensor) -> Tensor:
+        typed = self.sites[site]
+        if self.beyond is not None and self.grid is not None:
+            for b in typed.blocks:
+                if b.splined:
+                    self.beyond.append(spline.beyond(z.detach()[:, b.start : b.stop], self.grid))
+        return activate(typed, z, self.prepared, self.grid)
+
+    def dropout(self, h: Tensor, rate: float) -> Tensor:
+        return layers.dropout(h, rate, self.masks.generators)
+
+    def batch_norm(self, name: str, h: Tensor) -> Tensor:
+        p, running = self.parameters, self.statistics
+        return layers.batch_norm(
+            h,
+            p[f"{name}.scale"],
+            p[f"{name}.shift"],
+            running[f"{name}.mean"],
+            running[f"{name}.variance"],
+            True,
+        )
