@@ -13,6 +13,8 @@ from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import experiment, load, load_space
 from evoact.errors import ConfigError, UserError
 from evoact.genomes.genome import KINDS, Base, Hull
+from evoact.networks.network import parameter_count
+from evoact.strategies import proposer
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -561,7 +563,36 @@ def test_all_wrong_overrides_at_once(config_file):
 def test_the_configs_of_the_repository(path):
     made = load(path)
     assert experiment(yaml.safe_load(made.to_yaml())) == made
-    assert path.read_text().startswith("# evoact "), "the first line is the command that runs it"
+    command, *options = path.read_text().splitlines()[0].split(f" configs/{path.name}")
+    assert command == "# evoact search", "the first line is the command that runs it"
+    assert options in ([""], [" --address auto"])
+    if made.config.strategy.name == "enumerate":  # neither cut short nor announced as more than it is
+        strategy = proposer("enumerate", made.space, made.seed, made.config.strategy.arguments)
+        assert made.config.budget.networks == len(strategy)
+        structures = len(strategy) // len(made.space.learning_rates)
+        assert made.config.confirm.candidates <= structures
+
+
+GENERAL = {"cluster_gpu", "digits_hulls", "mnist1d_evolution", "quickstart"}  # of no paper
+
+
+def test_each_experiment_of_a_paper_has_a_small_version():
+    stems = {path.stem.removesuffix("_reduced") for path in FILES} - GENERAL
+    small = {stem for stem in stems if stem.endswith("_small")}
+    assert len(small) >= 15
+    assert stems - small == {stem.removesuffix("_small") for stem in small}
+    for stem in sorted(small):
+        few, full = (load(ROOT / "configs" / f"{s}.yaml") for s in (stem, stem.removesuffix("_small")))
+        assert few.config.strategy.name == full.config.strategy.name
+        assert few.config.space.types == full.config.space.types
+        assert few.task.metric == full.task.metric
+        assert parameter_count(few.network) < parameter_count(full.network)
+
+
+def test_large_experiments_say_what_they_cost():
+    for path in FILES:
+        if load(path).config.execution.gpus_per_pack:
+            assert path.stem in GENERAL or "GPU hours, by arithmetic" in path.read_text()
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda p: p.stem)
