@@ -1,5 +1,8 @@
 """Configs: what is right is read exactly, and everything that is wrong is said, all at once."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import experiment, load, load_space
 from evoact.errors import ConfigError, UserError
 from evoact.genomes.genome import KINDS, Base, Hull
+from evoact.networks.network import parameter_count
+from evoact.strategies import proposer
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -558,7 +563,36 @@ def test_all_wrong_overrides_at_once(config_file):
 def test_the_configs_of_the_repository(path):
     made = load(path)
     assert experiment(yaml.safe_load(made.to_yaml())) == made
-    assert path.read_text().startswith("# evoact "), "the first line is the command that runs it"
+    command, *options = path.read_text().splitlines()[0].split(f" configs/{path.name}")
+    assert command == "# evoact search", "the first line is the command that runs it"
+    assert options in ([""], [" --address auto"])
+    if made.config.strategy.name == "enumerate":  # neither cut short nor announced as more than it is
+        strategy = proposer("enumerate", made.space, made.seed, made.config.strategy.arguments)
+        assert made.config.budget.networks == len(strategy)
+        structures = len(strategy) // len(made.space.learning_rates)
+        assert made.config.confirm.candidates <= structures
+
+
+GENERAL = {"cluster_gpu", "digits_hulls", "mnist1d_evolution", "quickstart"}  # of no paper
+
+
+def test_each_experiment_of_a_paper_has_a_small_version():
+    stems = {path.stem.removesuffix("_reduced") for path in FILES} - GENERAL
+    small = {stem for stem in stems if stem.endswith("_small")}
+    assert len(small) >= 15
+    assert stems - small == {stem.removesuffix("_small") for stem in small}
+    for stem in sorted(small):
+        few, full = (load(ROOT / "configs" / f"{s}.yaml") for s in (stem, stem.removesuffix("_small")))
+        assert few.config.strategy.name == full.config.strategy.name
+        assert few.config.space.types == full.config.space.types
+        assert few.task.metric == full.task.metric
+        assert parameter_count(few.network) < parameter_count(full.network)
+
+
+def test_large_experiments_say_what_they_cost():
+    for path in FILES:
+        if load(path).config.execution.gpus_per_pack:
+            assert path.stem in GENERAL or "GPU hours, by arithmetic" in path.read_text()
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda p: p.stem)
@@ -692,8 +726,7 @@ def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
         "space.types.tabulated.curves: expected at least 4 points for cubic interpolation, got 3"
     ]
     save_curve(tmp_path / "bend", Curve([0, 1], [0, 1]))
-    with pytest.raises(ConfigError, match="it was overwritten since"):
-        experiment(yaml.safe_load(made.to_yaml()))
+    assert experiment(yaml.safe_load(made.to_yaml())) == made  # it brings what the curve was
 
 
 def test_a_site_of_its_own(tiny):
@@ -736,3 +769,29 @@ def test_arrays_file(tiny, tmp_path):
     np.savez(path, x=np.zeros((10, 3)), y=np.arange(10) % 2)
     made = experiment(tiny(task={"name": "arrays", "path": str(path)}))
     assert made.task.input_shape == (3,)
+
+
+def test_a_resolved_config_brings_its_curves(tiny, tmp_path, monkeypatch):
+    """It is read again without their files, as a worker on another machine does."""
+    folder = tmp_path / "somewhere"
+    monkeypatch.setenv("EVOACT_CURVES", str(folder))
+    save_curve(folder / "wave", Curve([0, 1, 2, 3], [0, 1, 0, 0.1]))
+    made = experiment(tiny(space__types={"tabulated": {"curves": ["wave"]}}))
+    script = (
+        "import sys, yaml\n"
+        "from evoact.config import experiment\n"
+        "from evoact.activations.curves import load_curve\n"
+        "made = experiment(yaml.safe_load(sys.stdin))\n"
+        "(name,) = made.config.space.types.tabulated.curves\n"
+        "print(load_curve(name).values.tolist())\n"
+    )
+    variables = {k: v for k, v in os.environ.items() if k != "EVOACT_CURVES"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=made.to_yaml(), env=variables, capture_output=True, text=True
+    )
+    assert done.stdout == "[0.0, 1.0, 0.0, 0.1]\n", done.stderr
+    name = made.config.space.types.tabulated.curves[0]
+    data = yaml.safe_load(made.to_yaml())
+    data["curves"][name]["values"][0] = 5.0
+    with pytest.raises(ConfigError, match=rf"curves\.{name}: expected the name"):
+        experiment(data)

@@ -2,8 +2,8 @@
 
 The pre-activations of a site in a pack are z[K, N * P, M]: member, neuron, pieces of a neuron (more
 than one for maxout and its like), and what is left (the batch, with positions for images). Base
-functions and hulls, whose rows are combinations of fixed functions, go through `mixture`; types of
-the other families are evaluated group by group.
+functions, hulls and sub-networks, whose rows are combinations of fixed functions and splines, go
+through `mixture`; types of the other families are evaluated group by group.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from torch import Tensor
 from evoact.activations.hulls import coefficients
 from evoact.activations.mixture import MixturePlan
 from evoact.activations.sharing import Noise
+from evoact.activations.subnetwork import spline_coefficients
 
 # Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
 PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
@@ -25,6 +26,13 @@ class HullGroup:
     """Hulls of one kind and size: where each type's free parameters lie, as [types, n] indices."""
 
     hull: str
+    parameters: Tensor
+
+
+@dataclass(frozen=True)
+class SubnetworkGroup:
+    """Sub-networks of one width that are evaluated as splines: their parameters' indices [types, 3h + 1]."""
+
     parameters: Tensor
 
 
@@ -59,6 +67,7 @@ class SitePlan:
     mixture: MixturePlan
     hulls: tuple[HullGroup, ...]
     expansion: Tensor
+    subnetworks: tuple[SubnetworkGroup, ...]
     families: tuple[FamilyGroup, ...]
 
     def __call__(self, z: Tensor, parameters: Tensor, noise: PackNoise | None = None) -> Tensor:
@@ -75,7 +84,7 @@ class SitePlan:
         k, _, m = z.shape
         x = z.reshape(k * self.neurons, self.pieces, m)
         flat = parameters.reshape(-1)
-        y = self.mixture(x, self._coefficients(flat))
+        y = self.mixture(x, self._coefficients(flat), self._splines(flat))
         for group in self.families:
             y = y.index_copy(0, group.rows, group(x, flat, noise))
         return y.view(k, self.neurons, m)
@@ -86,3 +95,9 @@ class SitePlan:
             return flat.new_empty(0)
         groups = [coefficients(g.hull, flat[g.parameters]).flatten() for g in self.hulls]
         return torch.cat(groups).index_select(0, self.expansion)
+
+    def _splines(self, flat: Tensor) -> Tensor:
+        """The coefficients of all sub-networks' splines, in the order in which the rows name them."""
+        if not self.subnetworks:
+            return flat.new_empty(0)
+        return torch.cat([spline_coefficients(flat[g.parameters]) for g in self.subnetworks])

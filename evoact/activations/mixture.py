@@ -1,4 +1,5 @@
-"""Rows of base functions and of hulls: y_r = sum_i c_ri f_i(x_r) for every row r, in one operation.
+"""Rows of base functions, hulls and splines: y_r = sum_i c_ri f_i(x_r) + s_r(x_r) for every row r, in one
+operation.
 
 Two backends compute the same. The kernels of `evoact.native` take rows as they lie, on the CPU in
 single precision. PyTorch everywhere else: rows are sorted so that equal activations lie together,
@@ -13,50 +14,86 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evoact.activations import spline
 from evoact.activations.base_functions import BaseFunction
+from evoact.activations.spline import Grid
 from evoact.native import mixture as native
+from evoact.native import spline as native_spline
 
 
 @dataclass(frozen=True)
 class Segment:
     """Sorted rows start..stop share these base functions; `offset` is where their coefficients begin
-    in the flat coefficient vector (row by row), or None where the one coefficient is 1."""
+    in the flat coefficient vector (row by row), or None where the one coefficient is 1. `splined` rows
+    have a spline besides."""
 
     functions: tuple[BaseFunction, ...]
     start: int
     stop: int
     offset: int | None
+    splined: bool = False
+
+
+@dataclass(frozen=True)
+class SplineRows:
+    """The rows that have a spline, ascending by the number of theirs: `rows` and `numbers` for PyTorch,
+    `native` for the kernels."""
+
+    rows: Tensor
+    numbers: Tensor
+    native: native_spline.Rows
+
+    @staticmethod
+    def of(rows: np.ndarray, numbers: np.ndarray, device: torch.device | str) -> "SplineRows":
+        return SplineRows(
+            torch.as_tensor(rows, device=device),
+            torch.as_tensor(numbers, device=device),
+            native_spline.Rows.of(rows, numbers),
+        )
 
 
 @dataclass(frozen=True)
 class MixturePlan:
     """Which rows hold what: row `order[i]` stands at place i of the sorted rows, where None means that
     they are sorted; rows beyond the last segment are 0. `program` is the same for the kernels, None
-    where they cannot be used."""
+    where they cannot be used. `splined` rows have a spline on `grid` besides."""
 
     segments: tuple[Segment, ...]
     order: Tensor | None
     inverse: Tensor | None
     program: native.Program | None
+    splined: SplineRows | None
+    grid: Grid
 
-    def __call__(self, x: Tensor, c: Tensor) -> Tensor:
-        """x[rows, pieces, m] and the segments' coefficients c to y[rows, m]; only the first of a row's
-        pieces counts."""
+    def __call__(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
+        """x[rows, pieces, m], the segments' coefficients c and the splines' [splines, nodes + 2] to
+        y[rows, m]; only the first of a row's pieces counts."""
         if self.program is not None and native.accepts(x):
-            result: Tensor = NativeMixture.apply(x.contiguous(), c, self)
+            result: Tensor = NativeMixture.apply(x.contiguous(), c, splines, self)
             return result
-        return self.reference(x, c)
+        return self.reference(x, c, splines)
 
-    def reference(self, x: Tensor, c: Tensor) -> Tensor:
+    def reference(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
         """The same in PyTorch."""
         x = x[:, 0]
+        in_order = x if self.order is None else Permute.apply(x, self.order, self.inverse)
+        y: Tensor = Mixture.apply(in_order, c, self.segments)
         if self.order is not None:
-            x = Permute.apply(x, self.order, self.inverse)
-        y: Tensor = Mixture.apply(x, c, self.segments)
-        return y if self.order is None else Permute.apply(y, self.inverse, self.order)
+            y = Permute.apply(y, self.inverse, self.order)
+        if self.splined is None:
+            return y
+        rows, numbers = self.splined.rows, self.splined.numbers
+        added = spline.reference(x.index_select(0, rows), splines.index_select(0, numbers), self.grid)
+        return y.index_add(0, rows, added)
 
 
-def plan_mixture(segments: Sequence[Segment], order: np.ndarray, device: torch.device | str) -> MixturePlan:
+def plan_mixture(
+    segments: Sequence[Segment],
+    order: np.ndarray,
+    splined: SplineRows | None,
+    grid: Grid,
+    device: torch.device | str,
+) -> MixturePlan:
     """The plan of these segments of the rows in this order."""
     identity = bool((order == np.arange(len(order))).all())
     return MixturePlan(
@@ -64,6 +101,8 @@ def plan_mixture(segments: Sequence[Segment], order: np.ndarray, device: torch.d
         order=None if identity else torch.as_tensor(order, device=device),
         inverse=None if identity else torch.as_tensor(np.argsort(order), device=device),
         program=_program(segments, order),
+        splined=splined,
+        grid=grid,
     )
 
 
@@ -77,7 +116,10 @@ def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program |
                 return None
             terms = np.zeros(s.stop - s.start, native.TERM)
             terms["function"] = codes[f.core or f.name]
-            terms["coefficient"] = -1 if s.offset is None else s.offset + i + n * np.arange(len(terms))
+            if s.offset is None:
+                terms["coefficient"] = native.NOT_ALONE if s.splined else native.ALONE
+            else:
+                terms["coefficient"] = s.offset + i + n * np.arange(len(terms))
             terms["input_scale"], terms["output_scale"] = f.input_scale, f.output_scale
             terms["shift"] = f.shift
             parts.append(terms)
@@ -89,24 +131,33 @@ class NativeMixture(torch.autograd.Function):
     """`MixturePlan.reference` by the kernels."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, c: Tensor, plan: MixturePlan) -> Tensor:
+    def forward(ctx: Any, x: Tensor, c: Tensor, splines: Tensor, plan: MixturePlan) -> Tensor:
         assert plan.program is not None
-        c = c.contiguous()
+        c, splines = c.contiguous(), splines.contiguous()
         y = native.forward(x, c, plan.program)
+        if plan.splined is not None:
+            where, grid = plan.splined.native, plan.grid
+            native_spline.add_to_rows(y, x, splines, where, grid.low, grid.per_step)
         ctx.plan = plan
-        ctx.save_for_backward(x, c, y)
+        ctx.save_for_backward(x, c, splines, y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor | None, None]:
-        x, c, y = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, c, splines, y = ctx.saved_tensors
+        plan, g = ctx.plan, grads[0].contiguous()
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
-            wanted = (x, c) if c.numel() else (x,)
-            again = ctx.plan.reference(x, c)
-            found = torch.autograd.grad(again, wanted, grads[0], create_graph=True, allow_unused=True)
-            grad_x = torch.zeros_like(x) if found[0] is None else found[0]
-            return grad_x, found[1] if c.numel() else None, None
-        return *native.backward(grads[0].contiguous(), x, c, y, ctx.plan.program), None
+            again = plan.reference(x, c, splines)
+            wanted = [t for t in (x, c, splines) if t.requires_grad]
+            found = torch.autograd.grad(again, wanted, g, create_graph=True, materialize_grads=True)
+            by_input = iter(found)
+            return *(next(by_input) if t.requires_grad else None for t in (x, c, splines)), None
+        grad_x, grad_c = native.backward(g, x, c, y, plan.program)
+        if plan.splined is None:
+            return grad_x, grad_c, None, None
+        where, grid = plan.splined.native, plan.grid
+        grad_splines = native_spline.add_rows_gradient(grad_x, g, x, splines, where, grid.low, grid.per_step)
+        return grad_x, grad_c, grad_splines, None
 
 
 class Mixture(torch.autograd.Function):

@@ -1,14 +1,16 @@
 """From the genomes of a pack to the `SitePlan` that evaluates one of its sites.
 
 Rows are sorted so that each segment is one slice: first the plain base functions, then the hulls
-(grouped by kind and function set), then the other families. Within a segment rows keep the order of
-member, type and neuron, so that sums over the neurons of a type do not depend on the rest of the pack.
+(grouped by kind and function set), then sub-networks that are splines, then the other families.
+Within a segment rows keep the order of member, type and neuron, so that sums over the neurons of a
+type do not depend on the rest of the pack.
 """
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -16,9 +18,10 @@ from torch import Tensor
 
 from evoact.activations.base_functions import BaseFunction, base_function
 from evoact.activations.families import FAMILIES
-from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan
-from evoact.activations.mixture import Segment, plan_mixture
-from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, pieces
+from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan, SubnetworkGroup
+from evoact.activations.mixture import Segment, SplineRows, plan_mixture
+from evoact.activations.subnetwork import GRID
+from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, Subnetwork, pieces
 
 CoefficientRows = dict[tuple[str, int], list[np.ndarray]]  # by hull kind and size: [sets, n] indices
 
@@ -76,7 +79,9 @@ class _Block:
             return 0, a.name
         if isinstance(a, Hull):
             return 1, f"{a.hull} {len(a.functions)} {a.functions}"
-        return 2, f"{a!r} {len(self.rows) // self.sets}"
+        if is_splined(a):
+            return 2, f"{a.hidden} {a.base}"
+        return 3, f"{a!r} {len(self.rows) // self.sets}"
 
 
 def _blocks(members: Sequence[SiteGenome], width: int) -> Iterator[_Block]:
@@ -115,6 +120,8 @@ def plan_site(
     families: list[FamilyGroup] = []
     coefficient_rows: CoefficientRows = {}
     uses: list[tuple[tuple[str, int], np.ndarray]] = []
+    subnetworks: dict[int, list[np.ndarray]] = {}  # by hidden width: their parameters' indices
+    splined: list[np.ndarray] = []  # the rows of each, in that order
     row = offset = 0
     for _, group in groupby(blocks, key=lambda b: b.sort_key):
         same = list(group)
@@ -126,20 +133,41 @@ def plan_site(
             segments.append(Segment(functions_of(first), row, stop, offset))
             uses += [_hull_rows(b, coefficient_rows) for b in same]
             offset += (stop - row) * len(first.functions)
+        elif is_splined(first):
+            segments.append(Segment((base_function(first.base),), row, stop, None, splined=True))
+            splined += [b.rows for b in same]
+            index = [b.parameters + np.arange(parameter_count(first, len(b.rows))) for b in same]
+            subnetworks.setdefault(first.hidden, []).extend(index)
         else:
             families.append(_family_group(first, same, device))
         row = stop
     return SitePlan(
         neurons=len(members[0].assignment),
         pieces=max(pieces(t) for m in members for t in m.types),
-        mixture=plan_mixture(segments, order, device),
+        mixture=plan_mixture(segments, order, _spline_rows(splined, device), GRID, device),
         hulls=tuple(
             HullGroup(kind, torch.as_tensor(np.concatenate(rows), device=device))
             for (kind, _), rows in coefficient_rows.items()
         ),
         expansion=torch.as_tensor(_expansion(coefficient_rows, uses), device=device),
+        subnetworks=tuple(
+            SubnetworkGroup(torch.as_tensor(np.stack(index), device=device)) for index in subnetworks.values()
+        ),
         families=tuple(families),
     )
+
+
+def is_splined(activation: Activation) -> TypeGuard[Subnetwork]:
+    """Whether this is a sub-network that is evaluated as a spline."""
+    return isinstance(activation, Subnetwork) and activation.evaluation == "spline"
+
+
+def _spline_rows(rows: Sequence[np.ndarray], device: torch.device | str) -> SplineRows | None:
+    """The rows of each spline, all together."""
+    if not rows:
+        return None
+    numbers = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    return SplineRows.of(np.concatenate(rows), numbers, device)
 
 
 def _family_group(

@@ -40,12 +40,16 @@ def initial_parameters(activation: Subnetwork, neurons: int, generator: torch.Ge
 def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """f(x) + s N(x); shapes as `families.Family` has them."""
     z = x[:, 0]
+    base = apply(base_function(activation.base), z)
     if activation.evaluation == "exact":
-        learned = network(z, parameters)
-    else:
-        nodes = GRID.points(z).expand(len(parameters), -1)
-        learned = spline.evaluate(z, spline.coefficients(network(nodes, parameters)), GRID)
-    return apply(base_function(activation.base), z) + SCALE * learned
+        return base + SCALE * network(z, parameters)
+    return base + spline.evaluate(z, spline_coefficients(parameters), GRID)
+
+
+def spline_coefficients(parameters: Tensor) -> Tensor:
+    """s N as splines on GRID: coefficients [sets, nodes + 2] from parameters [sets, 3h + 1]."""
+    nodes = GRID.points(parameters).expand(len(parameters), -1)
+    return spline.coefficients(SCALE * network(nodes, parameters))
 
 
 def network(x: Tensor, parameters: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ def list_names(
 NOTES = {
     Kind.functions: "Any of them scaled or normalised is a name, too: sin(3*x), 2*tanh(0.5*x), "
     "normalised(relu), which has mean 0 and second moment 1 under a standard normal input.",
-    Kind.activations: "In a search space each kind is a key of `types`; see docs/search_spaces.md.",
+    Kind.activations: "In a search space each kind is a key of `types`, and `given` lists single ones; "
+    "see docs/search_spaces.md.",
 }
 
 

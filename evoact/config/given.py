@@ -1,5 +1,6 @@
 """The activations that a search space lists under `given`, and what can be wrong with them."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,6 @@ from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.activation import to_json as activation_to_json
 from evoact.genomes.expressions import ABSENT
 from evoact.registry import unknown
-
-_TEXTS = (*NAMING, "hull", "per", "curve", "interpolation", "extrapolation")
 
 
 def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation, ...]:
@@ -54,9 +53,9 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         unknown(f"field of {kind}", str(k), FIELDS[kind]) for k in entry if k not in (*FIELDS[kind], "kind")
     ]
     wrong += [
-        f"expected a text for {k}, got {entry[k]!r}"
-        for k in _TEXTS
-        if k in FIELDS[kind] and k in entry and not isinstance(entry[k], str)
+        f"expected a text for {field.name}, got {entry[field.name]!r}"
+        for field in dataclasses.fields(KINDS[kind])
+        if field.type is str and field.name in entry and not isinstance(entry[field.name], str)
     ]
     if "functions" in entry and not _is_texts(entry["functions"]):
         wrong.append(f"expected a list of base functions, got {entry['functions']!r}")

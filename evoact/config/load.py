@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evoact.config.curves import curves_of, remember_curves
 from evoact.config.experiment import Experiment
 from evoact.config.models import Config, Space
 from evoact.config.problems import problems_of
@@ -58,10 +59,12 @@ def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> E
         found += sentences(error, Config)
         config = mended(data, error)
     if config is not None:
+        found += remember_curves(config.curves)
         found += problems_of(config, found)
     if config is None or found:
         raise ConfigError(source, found)
-    return Experiment(config.model_copy(update={"space": pinned(config.space)}))
+    space = pinned(config.space)
+    return Experiment(config.model_copy(update={"space": space, "curves": curves_of(space)}))
 
 
 def _inline_space(data: dict[str, Any], beside: Path) -> list[str]:

@@ -222,7 +222,17 @@ class Execution(Section):
     max_failures: NotNegative = 2
 
 
+class CurveData(Section):
+    """A captured curve: its values at the points of its grid."""
+
+    grid: list[float]
+    values: list[float]
+
+
 class Config(Section):
+    """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
+    it repeats the run without their files and on any machine."""
+
     name: str = ""
     description: str = ""
     seed: NotNegative = 0
@@ -237,3 +247,4 @@ class Config(Section):
     confirm: Confirm = Confirm()
     packs: Packs = Packs()
     execution: Execution = Execution()
+    curves: dict[str, CurveData] = {}

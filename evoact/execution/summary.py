@@ -13,7 +13,7 @@ from evoact.records import COMPLETED, PHASES, Result
 class Confirmed:
     """A candidate's means over its fresh seeds; `test_by_seed` holds the single values.
 
-    `searched` if the search proposed it, `baseline` if it is one; a homogeneous network can be both.
+    `searched` if the search proposed it, `baseline` if it has one base function everywhere; it can be both.
     """
 
     candidate: int
@@ -104,7 +104,7 @@ def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
                     label=genome.label,
                     heterogeneous=genome.heterogeneous,
                     searched=candidate in candidates["search"],
-                    baseline=candidate in candidates["baseline"],
+                    baseline=candidate in candidates["baseline"] or genome.ordinary,
                     learning_rate=genome.hyperparameter("learning_rate"),
                     validation=float(np.mean([r.val_metric for r in rows])),
                     test=float(np.mean(tests)),

@@ -138,6 +138,12 @@ class Genome:
         )
 
     @property
+    def ordinary(self) -> bool:
+        """Whether all neurons of all sites have the same base function, as in most networks."""
+        types = {t for site in self.sites for t in site.types}
+        return len(types) == 1 and all(isinstance(t, Base) for t in types)
+
+    @property
     def label(self) -> str:
         """A short description for tables, such as `60 relu + 40 sin | 100 tanh`.
 

@@ -10,7 +10,10 @@
 
 #define PIECE 512
 
-/* A term oa * f(ia * x) + shift of a row, and where its coefficient stands (-1: it is 1). */
+/* A term oa * f(ia * x) + shift of a row, and where its coefficient stands; below 0 that is 1. ALONE: the row's
+ * result is that of the function; NOT_ALONE: something else is added to it (`spline.c`), so that the way back must
+ * compute the function's value again. */
+enum { ALONE = -1, NOT_ALONE = -2 };
 typedef struct {
     int32_t function, coefficient;
     float input_scale, output_scale, shift;
@@ -161,7 +164,7 @@ const char *evoact_function_name(int i) {
 }
 
 static int is_plain(const Term *t) {
-    return t->coefficient < 0 && t->input_scale == 1.0f && t->output_scale == 1.0f && t->shift == 0.0f;
+    return t->coefficient == ALONE && t->input_scale == 1.0f && t->output_scale == 1.0f && t->shift == 0.0f;
 }
 
 /* oa * f(ia * x) + shift, in two steps: `scaled` is ia * x and `core` is f of it. */

@@ -19,6 +19,7 @@ TERM = np.dtype(
         ("shift", np.float32),
     ]
 )
+ALONE, NOT_ALONE = -1, -2  # as in activations.c
 SERIAL = 32_768  # elements below which threads cost more than they bring
 
 

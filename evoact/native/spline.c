@@ -232,3 +232,39 @@ void evoact_spline_fold(const float *sums, float *gc, int64_t sets, int64_t copi
         }
     }
 }
+
+/* Splines on rows that lie among others: row rows[q] of x [rows, stride], of which the first m numbers count, and of
+ * y [rows, m], has the spline with the coefficients c[sets[q]]; y grows by its value. */
+void evoact_spline_rows_forward(const float *x, float *y, const float *c, const int64_t *rows, const int32_t *sets,
+                                int64_t count, int64_t stride, int64_t m, int64_t nodes, float low, float per_step,
+                                int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t q = 0; q < count; q++) {
+        float v[PIECE];
+        for (int64_t i = 0; i < m; i += PIECE) {
+            int n = (int)(m - i < PIECE ? m - i : PIECE);
+            float *out = y + rows[q] * m + i;
+            value(n, x + rows[q] * stride + i, v, c + sets[q] * (nodes + 2), nodes, low, per_step);
+            for (int k = 0; k < n; k++) out[k] += v[k];
+        }
+    }
+}
+
+/* gx grows by the gradient; sums: [blocks, COPIES, nodes, 4], 0 on entry: the rows are shared out into blocks, the
+ * rows begin[b] .. begin[b + 1] of one spline each, so that sums depend neither on threads nor on other splines. */
+void evoact_spline_rows_backward(const float *g, const float *x, float *gx, const float *c, float *sums,
+                                 const int64_t *rows, const int32_t *sets, const int32_t *begin, int64_t blocks,
+                                 int64_t stride, int64_t m, int64_t nodes, float low, float per_step, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        float d[PIECE];
+        for (int64_t q = begin[b]; q < begin[b + 1]; q++)
+            for (int64_t i = 0; i < m; i += PIECE) {
+                int n = (int)(m - i < PIECE ? m - i : PIECE);
+                float *out = gx + rows[q] * stride + i;
+                gradient(n, g + rows[q] * m + i, x + rows[q] * stride + i, d, c + sets[q] * (nodes + 2),
+                         sums + b * COPIES * nodes * 4, nodes, low, per_step);
+                for (int k = 0; k < n; k++) out[k] += d[k];
+            }
+    }
+}

@@ -1,5 +1,9 @@
 """The spline kernels of `spline.c` on tensors: single precision, CPU, contiguous."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -8,6 +12,7 @@ from evoact.native.library import library
 SERIAL = 16_384  # elements below which threads cost more than they bring
 COPIES, PIECE = 4, 256  # as in spline.c
 BLOCK = 65_536  # elements that share one gradient of the coefficients
+ROWS_PER_BLOCK = 64  # the same for rows
 
 
 def accepts(x: Tensor) -> bool:
@@ -133,19 +138,110 @@ def tangent(
     return grad_x, _by_coefficient(sums, c)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a larger tensor that have splines: row `rows[q]` that of number `sets[q]`, ascending.
+
+    `begin` shares them out into blocks of rows of one spline; `rounds` are (splines, blocks) such that
+    the first has every spline's first block, the second their second, and so on.
+    """
+
+    rows: np.ndarray
+    sets: np.ndarray
+    begin: np.ndarray
+    rounds: tuple[tuple[Tensor, Tensor], ...]
+
+    @staticmethod
+    def of(rows: np.ndarray, sets: np.ndarray) -> "Rows":
+        """
+        Args:
+            rows: [count]
+            sets: the spline of each, ascending from 0 without a gap
+        """
+        begin: list[int] = []
+        rounds: list[tuple[list[int], list[int]]] = []
+        borders = np.searchsorted(sets, np.arange(int(sets[-1]) + 2))
+        for number, (start, stop) in enumerate(pairwise(borders)):
+            for turn, at in enumerate(range(start, stop, ROWS_PER_BLOCK)):
+                if turn == len(rounds):
+                    rounds.append(([], []))
+                rounds[turn][0].append(number)
+                rounds[turn][1].append(len(begin))
+                begin.append(at)
+        return Rows(
+            rows.astype(np.int64),
+            sets.astype(np.int32),
+            np.array([*begin, len(rows)], np.int32),
+            tuple((torch.tensor(numbers), torch.tensor(blocks)) for numbers, blocks in rounds),
+        )
+
+
+def add_to_rows(y: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float) -> None:
+    """Adds to the rows of y[R, m] their splines at the first piece of x[R, P, m], in place."""
+    kernels = library()
+    assert kernels is not None
+    _, p, m = x.shape
+    kernels.evoact_spline_rows_forward(
+        x.data_ptr(),
+        y.data_ptr(),
+        c.data_ptr(),
+        where.rows.ctypes.data,
+        where.sets.ctypes.data,
+        len(where.rows),
+        p * m,
+        m,
+        c.shape[1] - 2,
+        low,
+        per_step,
+        _threads(y),
+    )
+
+
+def add_rows_gradient(
+    grad_x: Tensor, g: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float
+) -> Tensor:
+    """Adds the gradient for x to grad_x [R, P, m], in place; returns that for c."""
+    kernels = library()
+    assert kernels is not None
+    _, p, m = x.shape
+    nodes, blocks = c.shape[1] - 2, len(where.begin) - 1
+    sums = c.new_zeros(blocks, COPIES, nodes, 4)
+    kernels.evoact_spline_rows_backward(
+        g.data_ptr(),
+        x.data_ptr(),
+        grad_x.data_ptr(),
+        c.data_ptr(),
+        sums.data_ptr(),
+        where.rows.ctypes.data,
+        where.sets.ctypes.data,
+        where.begin.ctypes.data,
+        blocks,
+        p * m,
+        m,
+        nodes,
+        low,
+        per_step,
+        _threads(g),
+    )
+    by_block = (sums[:, 0] + sums[:, 1]) + (sums[:, 2] + sums[:, 3])
+    by_node = by_block.new_zeros(len(c), nodes, 4)
+    for numbers, of_block in where.rounds:
+        by_node[numbers] += by_block[of_block]
+    return _by_coefficient(by_node, c)
+
+
 def _sums(c: Tensor, blocks: int) -> Tensor:
     """Where a kernel adds up the coefficients' gradients, node by node."""
     return c.new_zeros(len(c), blocks, COPIES, c.shape[1] - 2, 4)
 
 
 def _by_coefficient(sums: Tensor, c: Tensor) -> Tensor:
-    """Those sums as a gradient in the shape of c."""
+    """Sums [sets, ..., nodes, 4] as a gradient in the shape of c."""
     kernels = library()
     assert kernels is not None
-    grad_c = torch.empty_like(c)
-    kernels.evoact_spline_fold(
-        sums.data_ptr(), grad_c.data_ptr(), len(c), sums.shape[1] * COPIES, c.shape[1] - 2
-    )
+    nodes, grad_c = c.shape[1] - 2, torch.empty_like(c)
+    copies = sums.numel() // (len(c) * nodes * 4)
+    kernels.evoact_spline_fold(sums.data_ptr(), grad_c.data_ptr(), len(c), copies, nodes)
     return grad_c
 
 

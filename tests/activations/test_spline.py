@@ -82,3 +82,28 @@ def test_subnetworks_by_splines_are_those_evaluated_exactly(dtype, tolerance):
         found.append((y, *torch.autograd.grad((y * y).mean(), (z, p))))
     for a, b in zip(*found, strict=True):
         assert torch.allclose(a, b, atol=tolerance * max(1, float(b.detach().abs().max())))
+
+
+@pytest.mark.parametrize("n", [7, 3000])
+def test_second_derivatives_of_both_backends(n):
+    """Inside and outside the grid: by autograd twice, and as the tangent of a gradient."""
+    g = torch.Generator().manual_seed(n)
+    x, weights, along, r = (torch.randn(3, n, generator=g) * 2 for _ in range(4))
+    nodes = GRID.points(torch.zeros(1))
+    c = spline.coefficients(torch.stack([nodes.sin(), nodes.cos(), nodes**2]))
+    c_along = spline.coefficients(torch.stack([nodes.cos(), nodes, nodes.sin()]))
+    found = []
+    for dtype in (torch.float32, torch.float64):  # only single precision goes through the kernels
+        xx, cc, ww = (t.to(dtype).requires_grad_() for t in (x, c, weights))
+        y = spline.evaluate(xx, cc, GRID)
+        by_x, by_c = torch.autograd.grad((ww * y).sum(), (xx, cc), create_graph=True)
+        total = (by_x * along.to(dtype)).sum() + (by_c * c_along.to(dtype)).sum()
+        twice = torch.autograd.grad(total, (xx, cc, ww))
+        plain = [t.to(dtype) for t in (weights, r, x, along, c)]
+        value, slope, beyond = spline.value_and_slope(plain[2], plain[4], GRID)
+        assert torch.allclose(value, y.detach(), atol=1e-6)
+        assert int(beyond.sum()) == int((x.abs() > 3).sum())
+        found.append((*twice, slope, *spline.tangent_gradient(*plain, GRID)))
+    for a, b in zip(*found, strict=True):
+        # Second derivatives jump in their slope at the nodes, where rounding may fall on either side.
+        assert torch.allclose(a.double(), b, rtol=1e-3, atol=1e-3 * max(1, n**0.5 / 20))

@@ -147,6 +147,16 @@ def test_a_confirmation_of_distinct_structures(run):
     assert finished.summary.best_baseline is not None
 
 
+def test_base_functions_among_the_enumerated_are_baselines(run):
+    finished, _ = run(
+        space__types={"given": [{"kind": "base", "name": "relu"}, {"kind": "prelu"}]},
+        strategy={"name": "enumerate"},
+        baselines={"replicates": 0},
+        confirm={"candidates": 2, "seeds": 2, "distinct": "structure"},
+    )
+    assert {c.label: c.baseline for c in finished.summary.confirmed} == {"8 relu": True, "8 prelu": False}
+
+
 # --- failures -----------------------------------------------------------------------------------
 
 

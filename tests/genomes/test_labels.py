@@ -2,7 +2,7 @@
 
 import random
 
-from evoact.genomes.genome import Base, Genome, Site, SiteGenome, homogeneous
+from evoact.genomes.genome import Base, Genome, PReLU, Site, SiteGenome, homogeneous
 from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS
 
@@ -23,6 +23,14 @@ def test_one_activation_everywhere():
     assert homogeneous(Base("tanh"), sites).label == f"tanh everywhere ({len(sites)} sites)"
     mixed = Genome((site("a", ("relu", 2), ("sin", 2)), site("b", ("relu", 2), ("sin", 2))))
     assert mixed.label == "2 relu + 2 sin (at 2 sites)"
+
+
+def test_ordinary_networks():
+    relu = (site("a", ("relu", 4)), site("b", ("relu", 3)))
+    assert Genome(relu).ordinary
+    assert not Genome((*relu, site("c", ("sin", 3)))).ordinary  # neither this nor the next one
+    assert not Genome((*relu, site("c", ("relu", 2), ("absent", 1)))).ordinary
+    assert not homogeneous(PReLU(), [Site("a", 4)]).ordinary
 
 
 def test_equal_neighbours_stand_together():

@@ -10,7 +10,7 @@ import torch
 
 from evoact.activations.base_functions import BASE_FUNCTIONS
 from evoact.activations.plan import plan_site
-from evoact.genomes.genome import Base, Hull, SiteGenome
+from evoact.genomes.genome import Base, Hull, Maxout, SiteGenome, Subnetwork
 from evoact.native import optimizers
 from evoact.native.library import library
 from evoact.native.mixture import accepts, function_codes
@@ -75,10 +75,18 @@ def test_an_element_does_not_depend_on_its_place(name):
             assert torch.equal(g[:, -1], expected[:, 0, 1000 - length :])
 
 
-def both(site_list, m):
+SPLINES = SiteGenome(
+    "s",
+    (Subnetwork("tanh", 5), Base("sin"), Subnetwork("relu", 3), Maxout(2), Subnetwork("tanh", 5, "exact")),
+    (0, 1, 2, 0, 3, 4),
+)
+
+
+def both(site_list, m, pieces=1):
     """Outputs and gradients of kernels and reference on the same numbers."""
     z, p = pack(site_list, m)
-    z = z.detach().float()
+    z = torch.cat([z.detach().float() * (0.7**i) for i in range(pieces)], dim=2)
+    z = z.view(len(z), -1, pieces, m).reshape(len(z), -1, m)
     p = p.detach().float()
     plan = plan_site(site_list)
     found = []
@@ -101,9 +109,26 @@ def test_assignments_and_hulls(chosen, m):
 
 
 @needs_kernels
-def test_second_derivatives():
+@pytest.mark.parametrize("m", [3, 300])
+def test_splines_among_other_rows(m):
+    """Several pieces per neuron, many rows of one spline, and rows of other families between."""
+    many = SiteGenome("s", (Subnetwork("sin", 4), Base("cos")), (0,) * 150 + (1,) * 10)
+    for sites, pieces in (([SPLINES, SPLINES], 2), ([many], 1)):
+        ours, exact = both(sites, m, pieces)
+        for a, b in zip(ours, exact, strict=True):
+            assert torch.allclose(a.double(), b, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "site",
+    [
+        SiteGenome("s", (Base("tanh"), Hull("affine", ("sin", "gaussian"), "neuron")), (0, 1, 0, 1)),
+        SiteGenome("s", (Base("tanh"), Subnetwork("sin", 4)), (0, 1, 0, 1)),
+    ],
+)
+def test_second_derivatives(site):
     """Where the kernels made the first derivative, PyTorch makes the second."""
-    site = SiteGenome("s", (Base("tanh"), Hull("affine", ("sin", "gaussian"), "neuron")), (0, 1, 0, 1))
     plan = plan_site([site])
     results = []
     for dtype in (torch.float32, torch.float64):

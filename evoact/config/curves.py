@@ -1,0 +1,37 @@
+"""The captured curves that a resolved config brings along, so that a worker or another machine needs no files."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from evoact.activations.curves import Curve, load_curve, remember
+from evoact.config.models import CurveData, Space, Types
+from evoact.errors import UserError
+
+
+def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:
+    """Makes a config's curves known in this process; returns what is wrong with them."""
+    problems = []
+    for name, data in curves.items():
+        try:
+            remember(name, Curve(np.array(data.grid), np.array(data.values)))
+        except UserError as error:
+            problems.append(f"curves.{name}: {error}")
+    return problems
+
+
+def curves_of(space: Space) -> dict[str, CurveData]:
+    """The content of every curve that a space names; its names must be pinned."""
+    layers = [space.types, *(layer.types for layer in space.sites.values())]
+    names = sorted({name for types in layers if types is not None for name in _names(types)})
+    found = {name: load_curve(name) for name in names}
+    return {
+        name: CurveData(grid=curve.grid.tolist(), values=curve.values.tolist())
+        for name, curve in found.items()
+    }
+
+
+def _names(types: Types) -> Iterator[str]:
+    if types.tabulated is not None:
+        yield from types.tabulated.curves
+    yield from (entry["curve"] for entry in types.given or () if entry["kind"] == "tabulated")
