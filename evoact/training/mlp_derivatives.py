@@ -5,7 +5,7 @@ With so small a network autograd's own work costs more than the arithmetic; by h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,42 +14,39 @@ from torch.nn import functional as F
 from evoact.activations.spline import Grid, tangent_gradient, value_and_slope
 from evoact.networks.mlp import MLP
 from evoact.tasks.task import ArrayTask
-from evoact.training.derivatives import TrainingLoss
+from evoact.training.derivatives import KEPT_BYTES, TrainingLoss
 
 # Weight [K, rows, inputs], bias [K, rows, 1] or None, and the name of the coefficients or None.
 Layer = tuple[Tensor, Tensor | None, str | None]
+# A layer's inputs and pre-activations, and the slopes of its activations or None.
+Passed = tuple[Tensor, Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
 class MLPDerivatives:
-    """`derivatives.Derivatives` where every site is one spline for each type and nothing else."""
+    """`derivatives.Derivatives` where every site is one spline for each type and nothing else.
+
+    What layers passed in `gradient` is kept for the `product` of the same weights, while it takes little memory.
+    """
 
     loss: TrainingLoss
     network: MLP
     grid: Grid
+    kept: dict[int, tuple[Tensor, list[Passed], Tensor]] = field(default_factory=dict)
 
     def gradient(
         self, weights: Tensor, prepared: Mapping[str, Tensor], step: int, beyond: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         layers = self._layers(weights)
-        inputs, targets = self.loss.batch(step)
-        h = _rows(inputs, len(weights))
-        passed: list[tuple[Tensor, Tensor | None]] = []  # each layer's input and its outputs' slopes
-        for weight, bias, name in layers:
-            z, slope = _affine(weight, bias, h), None
-            if name is None:
-                passed.append((h, None))
-                h = z
-                continue
-            c = prepared[name]
-            y, slope, counts = value_and_slope(z.view(len(c), -1), c, self.grid)
-            beyond.append(counts)
-            passed.append((h, slope.view(z.shape)))
-            h = y.view(z.shape)
+        passed, h = self._forward(layers, prepared, step, beyond)
+        size = sum(t.numel() * t.element_size() for _, z, s in passed for t in (z, s) if t is not None)
+        if (len(self.kept) + 1) * size <= KEPT_BYTES:
+            self.kept[step] = weights, passed, h
+        _, targets = self.loss.batch(step)
         losses, g, _ = self._output(h, targets, None)
         parts: list[Tensor] = []
         for i in reversed(range(len(layers))):
-            (weight, bias, _), (h, slope) = layers[i], passed[i]
+            (weight, bias, _), (h, _, slope) = layers[i], passed[i]
             g = g if slope is None else g * slope
             parts[:0] = _flat(torch.bmm(g, h.mT), g, bias)
             if i:
@@ -66,21 +63,19 @@ class MLPDerivatives:
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         layers = self._layers(weights)
         along = self._layers(torch.zeros_like(weights) if direction is None else direction)
-        inputs, targets = self.loss.batch(step)
-        h = _rows(inputs, len(weights))
+        _, targets = self.loss.batch(step)
+        of, forward, h = self.kept.pop(step, (None, [], weights))
+        if of is not weights:
+            forward, h = self._forward(layers, prepared, step, [])
         th: Tensor | None = None  # t...: derivatives along the direction; inputs have none
-        passed: list[tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor | None]] = []
-        for (weight, bias, name), (t_weight, t_bias, _) in zip(layers, along, strict=True):
-            z, tz = _affine(weight, bias, h), _affine(t_weight, t_bias, h)
+        passed: list[tuple[Tensor | None, Tensor]] = []
+        for (weight, _, _), (t_weight, t_bias, _), (source, _, slope) in zip(
+            layers, along, forward, strict=True
+        ):
+            tz = _affine(t_weight, t_bias, source)
             tz = tz if th is None else tz.baddbmm_(weight, th)
-            y, ty, slope = z, tz, None
-            if name is not None:
-                c = prepared[name]
-                flat, slope, _ = value_and_slope(z.view(len(c), -1), c, self.grid)
-                y, slope = flat.view(z.shape), slope.view(z.shape)
-                ty = slope * tz
-            passed.append((h, th, z, tz, slope))
-            h, th = y, ty
+            passed.append((th, tz))
+            th = tz if slope is None else slope * tz
         assert th is not None
         _, g, tg = self._output(h, targets, th)
         assert tg is not None
@@ -88,7 +83,8 @@ class MLPDerivatives:
         parts: list[Tensor] = []
         by_name: dict[str, Tensor] = {}
         for i in reversed(range(len(layers))):
-            (weight, bias, name), (t_weight, _, _), (h, th, z, tz, slope) = layers[i], along[i], passed[i]
+            (weight, bias, name), (t_weight, _, _) = layers[i], along[i]
+            (h, z, slope), (th, tz) = forward[i], passed[i]
             if name is not None and slope is not None:
                 c = prepared[name]
                 rows = [t.reshape(len(c), -1) for t in (g, tg, z, tz)]
@@ -101,6 +97,26 @@ class MLPDerivatives:
                 tg = torch.bmm(weight.mT, tg).baddbmm_(t_weight.mT, g)
                 g = torch.bmm(weight.mT, g)
         return torch.cat(parts, dim=1), tuple(by_name[name] for name in prepared)
+
+    def _forward(
+        self, layers: list[Layer], prepared: Mapping[str, Tensor], step: int, beyond: list[Tensor]
+    ) -> tuple[list[Passed], Tensor]:
+        """What each layer passed, and the outputs [K, D, B]."""
+        inputs, _ = self.loss.batch(step)
+        h = _rows(inputs, len(layers[0][0]))
+        passed: list[Passed] = []
+        for weight, bias, name in layers:
+            z = _affine(weight, bias, h)
+            if name is None:
+                passed.append((h, z, None))
+                h = z
+                continue
+            c = prepared[name]
+            y, slope, counts = value_and_slope(z.view(len(c), -1), c, self.grid)
+            beyond.append(counts)
+            passed.append((h, z, slope.view(z.shape)))
+            h = y.view(z.shape)
+        return passed, h
 
     def _layers(self, weights: Tensor) -> list[Layer]:
         named = self.loss.named(weights)
