@@ -150,8 +150,8 @@ class NativeMixture(torch.autograd.Function):
             again = plan.reference(x, c, splines)
             wanted = [t for t in (x, c, splines) if t.requires_grad]
             found = torch.autograd.grad(again, wanted, g, create_graph=True, materialize_grads=True)
-            by_input = iter(found)
-            return *(next(by_input) if t.requires_grad else None for t in (x, c, splines)), None
+            by_input = dict(zip(map(id, wanted), found, strict=True))
+            return by_input.get(id(x)), by_input.get(id(c)), by_input.get(id(splines)), None
         grad_x, grad_c = native.backward(g, x, c, y, plan.program)
         if plan.splined is None:
             return grad_x, grad_c, None, None
