@@ -13,7 +13,6 @@ from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
-WIDE = 120
 
 # The ranking's columns that are shown even if all lines agree, and shorter headings.
 ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
@@ -55,10 +54,13 @@ def leaderboard(
     board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
-        names, lines = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
+        names, columns = (
+            rows.column_names,
+            [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns],
+        )
         if sql is None:
-            names, lines = _shown(names, lines)
-        _print_table(names, list(zip(*lines, strict=True)), output)
+            names, columns = _shown(names, columns)
+        _print_table(names, columns, output, ranking=sql is None)
         if len(rows) > MOST_LINES:
             typer.echo(
                 f"and {len(rows) - MOST_LINES:,} more rows: use --format csv for all of them", err=True
@@ -70,22 +72,38 @@ def leaderboard(
 
 def _shown(names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[list[str], list[list[Any]]]:
     """The columns of the ranking that say something here: what is the same in all lines does not."""
-    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
     kept = [
         (SHORT.get(name, name), column)
         for name, column in zip(names, columns, strict=True)
-        if name in ALWAYS or ((wide or name != "structure") and len(set(column)) > 1)
+        if name in ALWAYS or len(set(column)) > 1
     ]
     return [name for name, _ in kept], [column for _, column in kept]
 
 
-def _print_table(names: Sequence[str], lines: Sequence[Sequence[Any]], output: Path | None) -> None:
-    cells = [[_cell(value) for value in line] for line in lines]
-    right = [all(isinstance(line[i], int | float | None) for line in lines) for i in range(len(names))]
-    if output is None and sys.stdout.isatty():
-        _print_for_people(names, cells, right)
+def _print_table(
+    names: Sequence[str], columns: Sequence[list[Any]], output: Path | None, ranking: bool
+) -> None:
+    right = [all(isinstance(value, int | float | None) for value in column) for column in columns]
+    texts = [[_cell(value) for value in column] for column in columns]
+    if output is not None or not sys.stdout.isatty():
+        _write(_aligned(names, list(zip(*texts, strict=True)), right).encode(), output)
+        return
+    if ranking:
+        _print_ranking(dict(zip(names, texts, strict=True)), dict(zip(names, right, strict=True)))
     else:
-        _write(_aligned(names, cells, right).encode(), output)
+        _print_for_people(names, list(zip(*texts, strict=True)), right)
+
+
+def _print_ranking(columns: dict[str, list[str]], right: dict[str, bool]) -> None:
+    from rich.console import Console
+
+    from evoact.cli.fitting import fitted
+
+    kept, gone = fitted(columns, shutil.get_terminal_size().columns)
+    _print_for_people(list(kept), list(zip(*kept.values(), strict=True)), [right[name] for name in kept])
+    if gone:
+        what = f"Left out: {', '.join(gone)}; a wider terminal or --format csv shows them."
+        Console(highlight=False, markup=False).print(what, style="dim")
 
 
 def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -100,3 +101,36 @@ def test_an_empty_run(tmp_path):
     (tmp_path / "config.yaml").touch()
     assert run(tmp_path).stdout.split()[:2] == ["rank", "candidate"]
     assert run(tmp_path, "--format", "json").stdout == "[]\n"
+
+
+def on_a_terminal(columns, *arguments):
+    """The lines that the command prints on a terminal of so many columns."""
+    code = "import typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
+    master, slave = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=slave,
+        check=True,
+        env=os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1"},
+    )
+    os.close(slave)
+    text = os.read(master, 100_000).decode()
+    os.close(master)
+    return [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", text).split("\r\n")]
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_labels_are_readable_on_a_terminal(tmp_path, make_result, make_genome, write, columns):
+    """Of runs whose columns all say something, the confirmed with test metrics."""
+    tests = {"phase": "confirm", "test_metric": 0.8765, "test_large_metric": 0.8712}
+    made = [
+        make_result(i, val=i / 100, genome=make_genome(i, 10**-i), **(tests if i > 2 else {}))
+        for i in range(1, 5)
+    ]
+    lines = on_a_terminal(columns, write(tmp_path / "run", *made, run="quickstart-20261122-040207"))
+    assert max(map(len, lines)) <= columns
+    assert any("4 relu + 6 sin" in line for line in lines)
+    assert any("1 relu + 9 sin" in line for line in lines)
+    left_out = [line for line in lines if line.startswith("Left out: ")]
+    assert len(left_out) == (columns < 100)
+    assert all("structure" in line for line in left_out)
