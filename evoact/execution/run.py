@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pyarrow import fs
 
 from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
@@ -31,7 +32,7 @@ from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.write import PARTS, lock, write_part
+from evoact.leaderboard.write import LOCK, PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
 
@@ -138,6 +139,7 @@ def search(
     _check_address(made, address)
     _check_batch(made)
     _make(home)
+    _check_empty(home)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
@@ -205,7 +207,7 @@ def is_finished(run_dir: str | Path) -> bool:
     """
     home = Location.of(run_dir)
     _config_of(home)
-    return bool(json.loads(home.child(RECORD).read())["finished_at"])
+    return bool(_record_of(home)["finished_at"])
 
 
 def _config_of(home: Location) -> dict[str, Any]:
@@ -213,8 +215,38 @@ def _config_of(home: Location) -> dict[str, Any]:
         raise UserError(
             f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
         )
-    data: dict[str, Any] = yaml.safe_load(home.child(CONFIG).read())
-    return data
+    return _mapping(home.child(CONFIG), yaml.safe_load, "the config that the search wrote")
+
+
+def _record_of(home: Location) -> dict[str, Any]:
+    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
+    if "finished_at" not in record:
+        raise UserError(
+            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
+            "restore the file or search again in a new run directory"
+        )
+    return record
+
+
+def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
+    """What one of a run's own files says.
+
+    Raises:
+        UserError: if the file is damaged or not there.
+    """
+    try:
+        data = parse(file.read())
+    except FileNotFoundError:
+        wrong = "nothing there"
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
+    else:
+        if isinstance(data, dict):
+            return data
+        wrong = "a damaged or foreign file"
+    raise UserError(
+        f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
+    )
 
 
 def _make(home: Location) -> None:
@@ -225,6 +257,17 @@ def _make(home: Location) -> None:
         raise UserError(
             f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
         ) from None
+
+
+def _check_empty(home: Location) -> None:
+    """What is no run's must not become part of one; a search that ended before its config may be repeated."""
+    infos = home.filesystem.get_file_info(fs.FileSelector(home.path))
+    foreign = sorted({info.base_name for info in infos} - {RECORD, LOCK, f".{RECORD}", f".{CONFIG}"})
+    if foreign:
+        raise UserError(
+            f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is no "
+            "run; choose another with -o"
+        )
 
 
 def _check_batch(made: Experiment) -> None:
@@ -273,7 +316,7 @@ def _carry_out(
         pass
     complete = run.finished
     if complete:
-        record = json.loads(home.child(RECORD).read())
+        record = _record_of(home)
         record |= {"finished_at": _now(), "networks": len(stages.results)}
         compact(home)
         home.child(RECORD).write(json.dumps(record, indent=2).encode())

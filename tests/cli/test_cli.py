@@ -282,6 +282,57 @@ def test_resume_of_a_finished_run_says_so(run, tiny, tmp_path):
     assert out == "run has finished already; see `evoact leaderboard run`.\n"
 
 
+def test_resume_of_a_finished_run_names_what_is_damaged(run, tiny, tmp_path):
+    search(experiment(tiny(training__steps=1)), tmp_path / "run")
+    (tmp_path / "run" / "leaderboard" / "part-torn.parquet").write_bytes(b"PAR1")
+    code, out, err = run("resume", "run")
+    assert code == 0
+    assert "has finished already" in out
+    assert len(err.splitlines()) == 1
+    assert "part-torn.parquet: expected a Parquet file" in err
+    for part in (tmp_path / "run" / "leaderboard").iterdir():
+        part.write_bytes(b"PAR1")
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert "run: expected at least one readable part, got none" in err
+    for part in (tmp_path / "run" / "leaderboard").iterdir():
+        part.unlink()
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert "run: expected the rows of a finished run, got none" in err
+
+
+@pytest.mark.parametrize("content", [b"task: [unclosed", b"\xff\xfe", b"", b"a text", b"{}"])
+@pytest.mark.parametrize("name", ["config.yaml", "run.json"])
+def test_resume_says_which_file_of_the_run_is_damaged(name, content, run, tiny, tmp_path):
+    home = tmp_path / "run"
+    home.mkdir()
+    (home / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    (home / "run.json").write_text('{"finished_at": null}')
+    (home / name).write_bytes(content)
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert all(line.startswith(f"run/{name}: ") for line in err.splitlines())
+    assert content == b"{}" or len(err.splitlines()) == 1
+
+
+def test_resume_without_a_record(run, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    code, _, err = run("resume", "run")
+    assert code == 2
+    assert err.startswith("run/run.json: expected the record that the search wrote, got nothing there;")
+
+
+def test_a_directory_of_something_else_is_not_searched_into(run, config_file, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    code, out, err = run("search", config_file(), "-o", "mine")
+    assert (code, out) == (2, "")
+    assert err.startswith("expected a new or empty run directory, got 'mine', which holds 'thesis.tex'")
+    assert [f.name for f in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
 def test_resume_names_a_torn_part_in_one_sentence(run, tiny, tmp_path):
     search(experiment(tiny(training__steps=1)), tmp_path / "run")
     record = tmp_path / "run" / "run.json"
