@@ -261,6 +261,8 @@ def _make(home: Location) -> None:
 
 def _check_empty(home: Location) -> None:
     """What is no run's must not become part of one; a search that ended before its config may be repeated."""
+    if home.child(CONFIG).exists():  # a run: refused under the lock
+        return
     infos = home.filesystem.get_file_info(fs.FileSelector(home.path))
     foreign = sorted({info.base_name for info in infos} - {RECORD, LOCK, f".{RECORD}", f".{CONFIG}"})
     if foreign:
