@@ -11,8 +11,8 @@ LEAST = {"label": 24, "run": 16}  # characters; the longest word of a label may 
 BETWEEN = 2  # characters beside each column
 # Where the terminal is too narrow they go in this order.
 LEAST_INTEREST = (
-    *("structure", "heterogeneous", "phase", "repeat", "arm", "direction", "metric", "network"),
-    *("test (large)", "rate", "test", "seeds", "task"),
+    *("structure", "heterogeneous", "phase", "repeat", "arm"),
+    *("test (large)", "rate", "test", "seeds"),
 )
 UNBROKEN = "\N{NO-BREAK SPACE}"
 BREAK = "\f"  # whitespace to textwrap, and in no label

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoact.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
@@ -37,7 +40,7 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
-    """Show the best candidates of one or more runs, or ask every network ever trained with SQL.
+    """Show the best candidates of each task in one or more runs, or ask every network ever trained with SQL.
 
     Candidates stand by their mean validation metric: first the confirmed (on fresh seeds, with test
     metrics), then the others, with the number of seeds that the mean is over.
@@ -54,56 +57,76 @@ def leaderboard(
     board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
-        names, columns = (
-            rows.column_names,
-            [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns],
-        )
         if sql is None:
-            names, columns = _shown(names, columns)
-        _print_table(names, columns, output, ranking=sql is None)
-        if len(rows) > MOST_LINES:
-            typer.echo(
-                f"and {len(rows) - MOST_LINES:,} more rows: use --format csv for all of them", err=True
-            )
+            _print_rankings(rows, output, several_runs=len(run_dirs) > 1)
+        else:
+            _print_answer(rows, output)
         return
     encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
     _write(encode[format](rows), output)
 
 
-def _shown(names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[list[str], list[list[Any]]]:
-    """The columns of the ranking that say something here: what is the same in all lines does not."""
-    kept = [
-        (SHORT.get(name, name), column)
-        for name, column in zip(names, columns, strict=True)
-        if name in ALWAYS or len(set(column)) > 1
-    ]
-    return [name for name, _ in kept], [column for _, column in kept]
-
-
-def _print_table(
-    names: Sequence[str], columns: Sequence[list[Any]], output: Path | None, ranking: bool
-) -> None:
-    right = [all(isinstance(value, int | float | None) for value in column) for column in columns]
-    texts = [[_cell(value) for value in column] for column in columns]
-    if output is not None or not sys.stdout.isatty():
-        _write(_aligned(names, list(zip(*texts, strict=True)), right).encode(), output)
-        return
-    if ranking:
-        _print_ranking(dict(zip(names, texts, strict=True)), dict(zip(names, right, strict=True)))
+def _print_answer(rows: "pa.Table", output: Path | None) -> None:
+    names, columns = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
+    right, lines = _numeric(columns), _lines(columns)
+    if output is None and sys.stdout.isatty():
+        _print_for_people(names, lines, right)
     else:
-        _print_for_people(names, list(zip(*texts, strict=True)), right)
+        _write(_aligned(names, lines, right).encode(), output)
+    _say_if_cut(len(rows))
 
 
-def _print_ranking(columns: dict[str, list[str]], right: dict[str, bool]) -> None:
+def _print_rankings(rows: "pa.Table", output: Path | None, several_runs: bool) -> None:
+    """One table a task, because metrics of different tasks do not compare."""
+    columns = rows.slice(0, MOST_LINES).to_pydict()
+    tasks = list(zip(columns["task"], columns["metric"], strict=True))
+    always = ALWAYS | ({"run"} if several_runs else set())
+    text = ""
+    for number, task in enumerate(dict.fromkeys(tasks) or [None]):
+        heading = f"{task[0]}, {task[1]}:" if task and len(set(tasks)) > 1 else ""
+        heading = f"\n{heading}" if number else heading
+        own = {name: [v for v, t in zip(c, tasks, strict=True) if t == task] for name, c in columns.items()}
+        shown = {SHORT.get(n, n): c for n, c in own.items() if n in always or len(set(c)) > 1}
+        right = _numeric(list(shown.values()))
+        if output is None and sys.stdout.isatty():
+            _print_ranking(heading, shown, right)
+        else:
+            text += (
+                heading + "\n" * bool(heading) + _aligned(list(shown), _lines(list(shown.values())), right)
+            )
+    if text:
+        _write(text.encode(), output)
+    _say_if_cut(len(rows))
+
+
+def _print_ranking(heading: str, shown: dict[str, list[Any]], right: Sequence[bool]) -> None:
     from rich.console import Console
 
     from evoact.cli.fitting import fitted
 
-    kept, gone = fitted(columns, shutil.get_terminal_size().columns)
-    _print_for_people(list(kept), list(zip(*kept.values(), strict=True)), [right[name] for name in kept])
+    texts = {name: [_cell(value) for value in column] for name, column in shown.items()}
+    kept, gone = fitted(texts, shutil.get_terminal_size().columns)
+    console = Console(highlight=False, markup=False)
+    if heading:
+        console.print(heading)
+    numeric = [is_right for name, is_right in zip(shown, right, strict=True) if name in kept]
+    _print_for_people(list(kept), list(zip(*kept.values(), strict=True)), numeric)
     if gone:
         what = f"Left out: {', '.join(gone)}; a wider terminal or --format csv shows them."
-        Console(highlight=False, markup=False).print(what, style="dim")
+        console.print(what, style="dim")
+
+
+def _numeric(columns: Sequence[list[Any]]) -> list[bool]:
+    return [all(isinstance(value, int | float | None) for value in column) for column in columns]
+
+
+def _lines(columns: Sequence[list[Any]]) -> list[tuple[str, ...]]:
+    return list(zip(*([_cell(value) for value in column] for column in columns), strict=True))
+
+
+def _say_if_cut(rows: int) -> None:
+    if rows > MOST_LINES:
+        typer.echo(f"and {rows - MOST_LINES:,} more rows: use --format csv for all of them", err=True)
 
 
 def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from evoact.cli.leaderboard import leaderboard
 from evoact.errors import UserError
+from evoact.leaderboard.write import write_part
 
 app = typer.Typer()
 app.command()(leaderboard)
@@ -134,3 +135,30 @@ def test_labels_are_readable_on_a_terminal(tmp_path, make_result, make_genome, w
     left_out = [line for line in lines if line.startswith("Left out: ")]
     assert len(left_out) == (columns < 100)
     assert all("structure" in line for line in left_out)
+
+
+def test_runs_of_different_tasks_are_ranked_one_by_one(tmp_path, make_result):
+    """Accuracies would beat any error, and a run with a minimised metric ranks the other way round."""
+    write_part(
+        tmp_path / "a", [make_result(i, val=i / 10) for i in range(3)], run="a", task="digits", network="mlp"
+    )
+    errors = [make_result(i, val=i, metric="mse", direction="minimize") for i in range(1, 4)]
+    write_part(tmp_path / "b", errors, run="b", task="van_der_pol", network="mlp")
+    both = (tmp_path / "a", tmp_path / "b", "--top", 2)
+    first, second = run(*both).stdout.split("\n\n")
+    assert first.splitlines()[0] == "digits, accuracy:"
+    assert [line.split()[:3] for line in first.splitlines()[2:]] == [["1", "a", "2"], ["2", "a", "1"]]
+    assert second.splitlines()[0] == "van_der_pol, mse:"
+    assert [line.split()[:3] for line in second.splitlines()[2:]] == [["1", "b", "1"], ["2", "b", "2"]]
+    rows = json.loads(run(*both, "--format", "json").stdout)
+    assert [(r["rank"], r["task"], r["metric"], r["run"], r["candidate"]) for r in rows] == [
+        (1, "digits", "accuracy", "a", 2),
+        (2, "digits", "accuracy", "a", 1),
+        (1, "van_der_pol", "mse", "b", 1),
+        (2, "van_der_pol", "mse", "b", 2),
+    ]
+    lines = on_a_terminal(80, *both)
+    assert "digits, accuracy:" in lines
+    assert "van_der_pol, mse:" in lines
+    alone = run(tmp_path / "a", "--top", 2).stdout.splitlines()
+    assert "run" not in alone[0].split()
