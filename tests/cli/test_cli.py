@@ -173,7 +173,25 @@ def test_list_as_table(kind, run, monkeypatch):
     lines = out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     for name in names:  # whole, at the start of a line
-        assert any(line.startswith(f"{name} ") for line in lines), name
+        assert any(f"{line} ".startswith(f"{name} ") for line in lines), name
+
+
+def test_listings_on_narrow_and_wide_terminals(run, monkeypatch):
+    """Headings and words whole, sentences to their end, defaults as YAML has them."""
+    monkeypatch.setenv("COLUMNS", "80")
+    functions = run("list", "functions")[1].splitlines()
+    assert functions[0].split() == ["name", "monotone", "f(0)", "f'(0)", "near", "identity", "E[f]", "E[f^2]"]
+    assert "formula: max(0, x)" in [line.strip() for line in functions]
+    assert "source: Maas et al. 2013" in [line.strip() for line in functions]
+    networks = run("list", "networks")[1]
+    assert "hidden: [100, 100]" in networks
+    tasks = run("list", "tasks")[1]
+    assert "data: null, download: false, verify: true" in tasks
+    assert "a test aid" in tasks.partition("faulty")[2].partition("henon_heiles")[0]
+    monkeypatch.setenv("COLUMNS", "400")
+    strategies = run("list", "strategies")[1].splitlines()
+    assert len(strategies) == 1 + len(STRATEGIES)
+    assert all(line.endswith(".") for line in strategies[1:])
 
 
 def test_parameter_counts_are_right(run):
