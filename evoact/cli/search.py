@@ -28,7 +28,12 @@ def search(
     ] = None,
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides the config; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY.PATH=VALUE",
+            help="Overrides the config; may be repeated. A section can be replaced whole: "
+            "--set 'network={name: lenet5}'.",
+        ),
     ] = None,
     address: Address = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
