@@ -473,7 +473,7 @@ def test_not_a_file(tmp_path):
     with pytest.raises(UserError, match=r"expected a YAML file, got '.*', which is a directory"):
         load(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which cannot be read"):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which is no text in UTF-8"):
         load(tmp_path / "binary")
 
 

@@ -25,6 +25,7 @@ from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
+from evoact.execution.estimate import gpu_here
 from evoact.execution.packs import PackTrainer
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -137,6 +138,7 @@ def search(
     """
     home = Location.of(run_dir)
     _check_address(made, address)
+    _check_gpu(made)
     _check_batch(made)
     _make(home)
     _check_empty(home)
@@ -282,6 +284,16 @@ def _check_batch(made: Experiment) -> None:
         raise UserError(
             f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
             f"got {made.config.budget.gradient_examples}"
+        )
+
+
+def _check_gpu(made: Experiment) -> None:
+    """On Ray the cluster says what it has."""
+    execution = made.config.execution
+    if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
+        raise UserError(
+            f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got a machine without one; "
+            "add --set execution.gpus_per_pack=0 or search on Ray, on a cluster with GPUs"
         )
 
 

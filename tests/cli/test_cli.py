@@ -246,6 +246,28 @@ def test_dry_run_says_what_it_would_cost_and_makes_nothing(run, config_file, tmp
     assert sorted(tmp_path.iterdir()) == [config]
 
 
+def test_dry_run_counts_the_largest_network_of_the_space(run, config_file):
+    config = config_file(space__types={"base": {}, "maxout": {"pieces": [2, 3]}})
+    code, out, _ = run("search", config, "--dry-run")
+    assert code == 0
+    weights = 3 * (2 * 8 + 8) + 8 * 2 + 2
+    assert f"parameters          at most {weights} weights and biases a network" in out
+
+
+def test_gpus_that_are_not_there(run, config_file, monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = config_file(execution={"backend": "local", "gpus_per_pack": 1})
+    code, out, err = run("search", config, "--dry-run")
+    assert code == 0
+    assert "minutes" in out
+    assert err.startswith("execution.gpus_per_pack is 1 and this machine has no GPU")
+    code, out, err = run("search", config, "-o", "run")
+    assert (code, out) == (2, "")
+    assert err.startswith("expected a GPU for execution.gpus_per_pack 1, got a machine without one;")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_dry_run_of_a_search_limited_by_time(run, config_file):
     code, out, _ = run("search", config_file(budget={"minutes": 3}), "--dry-run")
     assert code == 0
