@@ -81,25 +81,22 @@ def _print_rankings(rows: "pa.Table", output: Path | None, several_runs: bool) -
     columns = rows.slice(0, MOST_LINES).to_pydict()
     tasks = list(zip(columns["task"], columns["metric"], strict=True))
     always = ALWAYS | ({"run"} if several_runs else set())
-    text = ""
-    for number, task in enumerate(dict.fromkeys(tasks) or [None]):
-        heading = f"{task[0]}, {task[1]}:" if task and len(set(tasks)) > 1 else ""
-        heading = f"\n{heading}" if number else heading
+    texts = []
+    for task in dict.fromkeys(tasks) or [()]:
         own = {name: [v for v, t in zip(c, tasks, strict=True) if t == task] for name, c in columns.items()}
         shown = {SHORT.get(n, n): c for n, c in own.items() if n in always or len(set(c)) > 1}
-        right = _numeric(list(shown.values()))
+        heading = f"{', '.join(part or '?' for part in task)}:\n" if len(set(tasks)) > 1 else ""
         if output is None and sys.stdout.isatty():
-            _print_ranking(heading, shown, right)
+            _print_ranking(heading, shown)
         else:
-            text += (
-                heading + "\n" * bool(heading) + _aligned(list(shown), _lines(list(shown.values())), right)
-            )
-    if text:
-        _write(text.encode(), output)
+            cells = list(shown.values())
+            texts.append(heading + _aligned(list(shown), _lines(cells), _numeric(cells)))
+    if texts:
+        _write("\n".join(texts).encode(), output)
     _say_if_cut(len(rows))
 
 
-def _print_ranking(heading: str, shown: dict[str, list[Any]], right: Sequence[bool]) -> None:
+def _print_ranking(heading: str, shown: dict[str, list[Any]]) -> None:
     from rich.console import Console
 
     from evoact.cli.fitting import fitted
@@ -107,13 +104,15 @@ def _print_ranking(heading: str, shown: dict[str, list[Any]], right: Sequence[bo
     texts = {name: [_cell(value) for value in column] for name, column in shown.items()}
     kept, gone = fitted(texts, shutil.get_terminal_size().columns)
     console = Console(highlight=False, markup=False)
-    if heading:
-        console.print(heading)
-    numeric = [is_right for name, is_right in zip(shown, right, strict=True) if name in kept]
-    _print_for_people(list(kept), list(zip(*kept.values(), strict=True)), numeric)
+    console.print(heading, end="")
+    _print_for_people(
+        list(kept), list(zip(*kept.values(), strict=True)), _numeric([shown[name] for name in kept])
+    )
     if gone:
         what = f"Left out: {', '.join(gone)}; a wider terminal or --format csv shows them."
         console.print(what, style="dim")
+    if heading:
+        console.print()
 
 
 def _numeric(columns: Sequence[list[Any]]) -> list[bool]:

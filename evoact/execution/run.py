@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pyarrow import fs
 
 from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
@@ -33,7 +32,7 @@ from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.write import LOCK, PARTS, lock, write_part
+from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
 
@@ -265,8 +264,7 @@ def _check_empty(home: Location) -> None:
     """What is no run's must not become part of one; a search that ended before its config may be repeated."""
     if home.child(CONFIG).exists():  # a run: refused under the lock
         return
-    infos = home.filesystem.get_file_info(fs.FileSelector(home.path))
-    foreign = sorted({info.base_name for info in infos} - {RECORD, LOCK, f".{RECORD}", f".{CONFIG}"})
+    foreign = [name for name in home.entries() if name != RECORD]
     if foreign:
         raise UserError(
             f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is no "
