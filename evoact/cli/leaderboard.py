@@ -5,14 +5,11 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from evoact.errors import UserError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
@@ -66,7 +63,7 @@ def leaderboard(
     _write(encode[format](rows), output)
 
 
-def _print_answer(rows: "pa.Table", output: Path | None) -> None:
+def _print_answer(rows: Any, output: Path | None) -> None:
     names, columns = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
     right, lines = _numeric(columns), _lines(columns)
     if output is None and sys.stdout.isatty():
@@ -76,7 +73,7 @@ def _print_answer(rows: "pa.Table", output: Path | None) -> None:
     _say_if_cut(len(rows))
 
 
-def _print_rankings(rows: "pa.Table", output: Path | None, several_runs: bool) -> None:
+def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
     """One table a task, because metrics of different tasks do not compare."""
     columns = rows.slice(0, MOST_LINES).to_pydict()
     tasks = list(zip(columns["task"], columns["metric"], strict=True))
