@@ -19,9 +19,11 @@ BREAK = "\f"  # whitespace to textwrap, and in no label
 PIECES = {"label": r"[ ]|(?<=,)", "run": r"(?<=-)"}  # what can stand on a line of its own
 
 
-def fitted(columns: Columns, width: int) -> tuple[Columns, list[str]]:
+def fitted(
+    columns: Columns, width: int, least_interest: Sequence[str] = LEAST_INTEREST
+) -> tuple[Columns, list[str]]:
     """The columns that fit into so many characters, with line breaks in their cells, and the names of
-    those that are left out.
+    those that are left out, the first of `least_interest` first.
 
     >>> columns = {"label": ["60 relu + 40 convex(identity, tanh)"], "val": ["0.93"], "phase": ["confirm"]}
     >>> fitted(columns, 34)
@@ -29,7 +31,7 @@ def fitted(columns: Columns, width: int) -> tuple[Columns, list[str]]:
     """
     kept = dict(columns)
     gone = []
-    for name in LEAST_INTEREST:
+    for name in least_interest:
         if _least(kept) <= width:
             break
         if kept.pop(name, None) is not None:

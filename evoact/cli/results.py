@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evoact.analysis.welch import FEWEST, welch_interval
+from evoact.cli.fitting import fitted
 from evoact.execution.run import Finished
 from evoact.execution.summary import Confirmed, Summary
 
@@ -33,7 +34,7 @@ def print_finished(finished: Finished) -> None:
     if summary.confirmed:
         seeds = summary.confirmed[0].seeds
         console.print(f"\nConfirmed on {counted(seeds, 'fresh seed')}, best validation first:")
-        console.print(_confirmed_table(summary))
+        _print_confirmed(summary, console)
     if summary.set_aside:
         console.print(f"Set aside, having failed on a seed: {counted(summary.set_aside, 'candidate')}.")
     if summary.baselines:
@@ -63,33 +64,42 @@ def _shown(summary: Summary, value: float, error: float | None = None) -> str:
     return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
-def _confirmed_table(summary: Summary) -> Table:
-    confirmed = summary.confirmed
-    sizes_differ = len({c.n_parameters for c in confirmed}) > 1
-    large = confirmed[0].test_large is not None
+def _print_confirmed(summary: Summary, console: Console) -> None:
+    kept, gone = fitted(_confirmed_columns(summary), console.width, ("rate", "test", "size"))
     table = _table()
-    table.add_column("candidate", justify="right")
-    table.add_column("activations", overflow="fold")
-    for heading, there in (
-        ("rate", True),
-        ("parameters", sizes_differ),
-        ("validation", True),
-        ("test", True),
-        ("test (large)", large),
-    ):
-        if there:
-            table.add_column(heading, justify="right")
-    for c in confirmed:
-        cells = [str(c.candidate), c.label + (" (baseline)" if c.baseline else ""), f"{c.learning_rate:g}"]
-        if sizes_differ:
-            cells.append(f"{c.n_parameters:,}")
-        cells += [_shown(summary, c.validation), _shown(summary, c.test, c.test_error)]
-        if c.test_large is not None:
-            cells.append(_shown(summary, c.test_large, c.test_large_error))
-        table.add_row(*cells)
-    if any(c.test_error is not None for c in confirmed):
-        table.caption, table.caption_justify = "± is the standard error over the seeds", "left"
-    return table
+    for name in kept:
+        left = name == "label"
+        table.add_column("activations" if left else name, justify="left" if left else "right", no_wrap=True)
+    for line in zip(*kept.values(), strict=True):
+        table.add_row(*line)
+    console.print(table)
+    notes = {
+        "size counts trained parameters": "size" in kept,
+        "± is the standard error over the seeds": summary.confirmed[0].test_error is not None,
+        f"left out for want of room: {', '.join(gone)}": bool(gone),
+    }
+    said = "; ".join(note for note, holds in notes.items() if holds)
+    if said:
+        console.print(f"{said[0].upper()}{said[1:]}.", style="dim")
+
+
+def _confirmed_columns(summary: Summary) -> dict[str, list[str]]:
+    confirmed = summary.confirmed
+    columns = {
+        "candidate": [str(c.candidate) for c in confirmed],
+        "label": [c.label + (" (baseline)" if c.baseline else "") for c in confirmed],
+        "rate": [f"{c.learning_rate:.4g}" for c in confirmed],
+    }
+    if len({c.n_parameters for c in confirmed}) > 1:
+        columns["size"] = [f"{c.n_parameters:,}" for c in confirmed]
+    columns["val"] = [_shown(summary, c.validation) for c in confirmed]
+    columns["test"] = [_shown(summary, c.test, c.test_error) for c in confirmed]
+    if confirmed[0].test_large is not None:
+        columns["test (large)"] = [
+            "" if c.test_large is None else _shown(summary, c.test_large, c.test_large_error)
+            for c in confirmed
+        ]
+    return columns
 
 
 def _baseline_table(summary: Summary) -> Table:

@@ -43,10 +43,10 @@ def with_tests(confirmed, *tests, **fields):
     return dataclasses.replace(confirmed, seeds=len(tests), test_by_seed=tests, **fields)
 
 
-def printed(found, monkeypatch, capsys):
+def printed(found, monkeypatch, capsys, width=200):
     """What is printed of a run, to read without line breaks."""
     out = io.StringIO()
-    monkeypatch.setattr(results, "Console", lambda **_: Console(file=out, width=200))
+    monkeypatch.setattr(results, "Console", lambda **_: Console(file=out, width=width))
     results.print_finished(Finished("run", True, found))
     return out.getvalue() + capsys.readouterr().out
 
@@ -115,11 +115,24 @@ def test_numbers_and_nouns_agree(monkeypatch, capsys):
 
 def test_sizes_and_errors_stand_beside_the_confirmed(monkeypatch, capsys):
     text = printed(SUMMARY, monkeypatch, capsys)
-    assert "parameters" in text
     assert "130" in text
     assert "85.0 ± 1.0 %" in text
+    assert "Size counts trained parameters; ± is the standard error over the seeds." in text
     same = summary(baseline=dataclasses.replace(RELU, n_parameters=MIX.n_parameters))
     assert "parameters" not in printed(same, monkeypatch, capsys)
+
+
+def test_labels_of_the_confirmed_are_readable_on_80_columns(monkeypatch, capsys):
+    label = "40 affine(abs,elu,identity) + 24 affine(elu,swish) | 64 affine(elu,identity)"
+    fields = {"label": label, "learning_rate": 0.0316228, "test_large": 0.8, "test_large_error": 0.01}
+    wide = summary(
+        dataclasses.replace(MIX, n_parameters=115_210, **fields), dataclasses.replace(RELU, **fields)
+    )
+    text = printed(wide, monkeypatch, capsys, width=80)
+    lines = text.partition("Next:")[0].splitlines()
+    assert max(map(len, lines)) <= 81  # a sentence's last space
+    assert any("24 affine(elu,swish) |" in line for line in lines)
+    assert "left out for want of room: rate, test." in " ".join(text.split())
 
 
 def test_the_next_steps_name_a_command_that_is_there(monkeypatch, tmp_path):
