@@ -452,7 +452,7 @@ def test_nonsense(data):
         ("!!python/object:os.system {}", "expected YAML, got something else at line 1"),
         ("[a, b]", "expected keys and values, got ['a', 'b']"),
         ("relu", "expected keys and values, got 'relu'"),
-        ("", "expected keys and values, got None"),
+        ("", "expected keys and values, got an empty file"),
         ("seed: 1\nseed: 2", "the key 'seed' stands there twice"),
         ("task: {name: faulty, name: digits}", "the key 'name' stands there twice"),
     ],
