@@ -14,11 +14,13 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
     >>> unknown("function", "rellu", ["relu", "tanh"])
     "unknown function 'rellu'; did you mean 'relu'? Known: relu, tanh"
+    >>> unknown("function", "x", ["relu", "tanh"])
+    "unknown function 'x'; known: relu, tanh"
     """
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"unknown {what} {name!r}{hint} Known: {', '.join(names)}"
+    hint = f"did you mean {near[0]!r}? Known" if near else "known"
+    return f"unknown {what} {name!r}; {hint}: {', '.join(names)}"
 
 
 def lookup(table: Mapping[str, T], what: str, name: str) -> T:

@@ -417,6 +417,24 @@ def test_a_mended_part_makes_no_further_mistakes(tiny):
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"space__learning_rate": {"values": [-0.1]}},
+            "space.learning_rate.values.0: expected more than 0, got -0.1",
+        ),
+        ({"space__types": {"maxuot": {}}}, "space.types.maxuot: unknown key; did you mean 'maxout'?"),
+        (
+            {"space__sites": {"hidden0": {"types": {"maxuot": {}}}}},
+            "space.sites.hidden0.types.maxuot: unknown key; did you mean 'maxout'?",
+        ),
+    ],
+)
+def test_one_mistake_makes_one_sentence(tiny, changes, problem):
+    assert problems_of(tiny(**changes)) == [problem]
+
+
 @pytest.mark.parametrize("data", [{}, {1: 2}, {"task": {1: 2}}, {"space": []}, {"budget": [1]}])
 def test_nonsense(data):
     assert problems_of(data)
@@ -434,7 +452,7 @@ def test_nonsense(data):
         ("!!python/object:os.system {}", "expected YAML, got something else at line 1"),
         ("[a, b]", "expected keys and values, got ['a', 'b']"),
         ("relu", "expected keys and values, got 'relu'"),
-        ("", "expected keys and values, got None"),
+        ("", "expected keys and values, got an empty file"),
         ("seed: 1\nseed: 2", "the key 'seed' stands there twice"),
         ("task: {name: faulty, name: digits}", "the key 'name' stands there twice"),
     ],
@@ -452,10 +470,10 @@ def test_not_a_config(text, sentence, tmp_path):
 def test_not_a_file(tmp_path):
     with pytest.raises(UserError, match=r"expected a YAML file, got '.*no.yaml', which is not there"):
         load(tmp_path / "no.yaml")
-    with pytest.raises(UserError, match=r"expected a YAML file, got '.*', which cannot be read"):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*', which is a directory"):
         load(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which cannot be read"):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which is no text in UTF-8"):
         load(tmp_path / "binary")
 
 
@@ -598,6 +616,38 @@ def test_large_experiments_say_what_they_cost():
 @pytest.mark.parametrize("path", SPACES, ids=lambda p: p.stem)
 def test_the_search_spaces_of_the_repository(path):
     assert load_space(path).types
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "x.yaml: expected keys and values, got an empty file"),
+        (b"\xff\xfe\x00", "x.yaml', which is no text in UTF-8"),
+        (None, "x.yaml', which is a directory"),
+        (
+            b"types: {base: {}}\nfunctions: [relu]\nlearning_rate: {values: [0.1]}\n",
+            "x.yaml: expected an experiment, got a search space; give the file of an experiment",
+        ),
+    ],
+)
+def test_files_that_are_no_experiment(tmp_path, content, sentence):
+    path = tmp_path / "x.yaml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+    assert "Errno" not in str(caught.value)
+
+
+def test_another_name_with_keys_left_over_says_how_to_replace_the_section(config_file):
+    config = config_file()
+    with pytest.raises(ConfigError) as caught:
+        load(config, ["network.name=lenet5"])
+    assert "network: unknown key 'hidden'" in caught.value.problems[0]
+    assert caught.value.problems[0].endswith("use --set 'network={name: lenet5}'")
+    with pytest.raises(ConfigError) as caught:
+        load(config, ["network.hiden=[3]"])
+    assert "--set" not in str(caught.value)
 
 
 def test_wrong_search_space_file(tmp_path):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from evoact.analysis.welch import FEWEST
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation, Base, Scaled, is_absent
 from evoact.genomes.families import functions_of
@@ -27,7 +28,6 @@ from evoact.genomes.genome import loads
 from evoact.records import COMPLETED
 
 RESAMPLES = 9999
-FEWEST = 3  # seeds: an interval over fewer says nothing
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 import typer
 
 from evoact.config import UNLIMITED, Experiment
-from evoact.execution.estimate import estimate
+from evoact.execution.estimate import estimate, gpu_here
 
 
 def print_estimate(made: Experiment) -> None:
@@ -18,9 +18,17 @@ def print_estimate(made: Experiment) -> None:
     if limited:
         typer.echo(f"gradient-examples   {found.gradient_examples:.4g}")
     typer.echo(f"genomes in space    {found.genomes:.3g}")
-    typer.echo(f"parameters          {found.parameters} weights and biases a network")
+    most = "at most " if made.space.pieces else ""
+    typer.echo(f"parameters          {most}{found.parameters} weights and biases a network")
     if found.minutes is not None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
         minutes = f"about {found.minutes:.0f}" if found.minutes >= 1 else "less than one"
         typer.echo(f"minutes             {minutes} on this machine ({os.cpu_count()} processors, {at_once})")
     typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")
+    gpus = made.config.execution.gpus_per_pack
+    if gpus and not gpu_here():
+        typer.echo(
+            f"execution.gpus_per_pack is {gpus:g} and this machine has no GPU: minutes and memory are those of "
+            "its processors",
+            err=True,
+        )

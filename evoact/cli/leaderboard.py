@@ -13,7 +13,6 @@ from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
-WIDE = 120
 
 # The ranking's columns that are shown even if all lines agree, and shorter headings.
 ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
@@ -38,7 +37,7 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
-    """Show the best candidates of one or more runs, or ask every network ever trained with SQL.
+    """Show the best candidates of each task in one or more runs, or ask every network ever trained with SQL.
 
     Candidates stand by their mean validation metric: first the confirmed (on fresh seeds, with test
     metrics), then the others, with the number of seeds that the mean is over.
@@ -55,37 +54,75 @@ def leaderboard(
     board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
-        names, lines = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
         if sql is None:
-            names, lines = _shown(names, lines)
-        _print_table(names, list(zip(*lines, strict=True)), output)
-        if len(rows) > MOST_LINES:
-            typer.echo(
-                f"and {len(rows) - MOST_LINES:,} more rows: use --format csv for all of them", err=True
-            )
+            _print_rankings(rows, output, several_runs=len(run_dirs) > 1)
+        else:
+            _print_answer(rows, output)
         return
     encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
     _write(encode[format](rows), output)
 
 
-def _shown(names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[list[str], list[list[Any]]]:
-    """The columns of the ranking that say something here: what is the same in all lines does not."""
-    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
-    kept = [
-        (SHORT.get(name, name), column)
-        for name, column in zip(names, columns, strict=True)
-        if name in ALWAYS or ((wide or name != "structure") and len(set(column)) > 1)
-    ]
-    return [name for name, _ in kept], [column for _, column in kept]
-
-
-def _print_table(names: Sequence[str], lines: Sequence[Sequence[Any]], output: Path | None) -> None:
-    cells = [[_cell(value) for value in line] for line in lines]
-    right = [all(isinstance(line[i], int | float | None) for line in lines) for i in range(len(names))]
+def _print_answer(rows: Any, output: Path | None) -> None:
+    names, columns = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
+    right, lines = _numeric(columns), _lines(columns)
     if output is None and sys.stdout.isatty():
-        _print_for_people(names, cells, right)
+        _print_for_people(names, lines, right)
     else:
-        _write(_aligned(names, cells, right).encode(), output)
+        _write(_aligned(names, lines, right).encode(), output)
+    _say_if_cut(len(rows))
+
+
+def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
+    """One table a task, because metrics of different tasks do not compare."""
+    columns = rows.slice(0, MOST_LINES).to_pydict()
+    tasks = list(zip(columns["task"], columns["metric"], strict=True))
+    always = ALWAYS | ({"run"} if several_runs else set())
+    texts = []
+    for task in dict.fromkeys(tasks) or [()]:
+        own = {name: [v for v, t in zip(c, tasks, strict=True) if t == task] for name, c in columns.items()}
+        shown = {SHORT.get(n, n): c for n, c in own.items() if n in always or len(set(c)) > 1}
+        heading = f"{', '.join(part or '?' for part in task)}:\n" if len(set(tasks)) > 1 else ""
+        if output is None and sys.stdout.isatty():
+            _print_ranking(heading, shown)
+        else:
+            cells = list(shown.values())
+            texts.append(heading + _aligned(list(shown), _lines(cells), _numeric(cells)))
+    if texts:
+        _write("\n".join(texts).encode(), output)
+    _say_if_cut(len(rows))
+
+
+def _print_ranking(heading: str, shown: dict[str, list[Any]]) -> None:
+    from rich.console import Console
+
+    from evoact.cli.fitting import fitted
+
+    texts = {name: [_cell(value) for value in column] for name, column in shown.items()}
+    kept, gone = fitted(texts, shutil.get_terminal_size().columns)
+    console = Console(highlight=False, markup=False)
+    console.print(heading, end="")
+    _print_for_people(
+        list(kept), list(zip(*kept.values(), strict=True)), _numeric([shown[name] for name in kept])
+    )
+    if gone:
+        what = f"Left out: {', '.join(gone)}; a wider terminal or --format csv shows them."
+        console.print(what, style="dim")
+    if heading:
+        console.print()
+
+
+def _numeric(columns: Sequence[list[Any]]) -> list[bool]:
+    return [all(isinstance(value, int | float | None) for value in column) for column in columns]
+
+
+def _lines(columns: Sequence[list[Any]]) -> list[tuple[str, ...]]:
+    return list(zip(*([_cell(value) for value in column] for column in columns), strict=True))
+
+
+def _say_if_cut(rows: int) -> None:
+    if rows > MOST_LINES:
+        typer.echo(f"and {rows - MOST_LINES:,} more rows: use --format csv for all of them", err=True)
 
 
 def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import re
+import textwrap
 from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
@@ -38,23 +40,69 @@ def list_names(
     if format is Format.json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     if not rows:
         typer.echo(f"No {kind.value} are known here.")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in rows[0]:
-        # Names and numbers stay whole; what room is left goes to the texts, over several lines.
-        whole = column in ("name", "kind") or all(isinstance(row[column], float) for row in rows)
-        table.add_column(column.replace("_", " "), no_wrap=whole, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+    from rich.console import Console
+
     console = Console(highlight=False, markup=False)
-    console.print(table)
+    heading, *lines = _laid_out([{k: _cell(v) for k, v in row.items()} for row in rows], console.width)
+    console.print(heading, style="bold")
+    console.print("\n".join(lines))
     if kind in NOTES:
         console.print(f"\n{NOTES[kind]}")
+
+
+# Columns that go below a line that is too narrow for all; these need no name there.
+TEXTS = (
+    "formula",
+    "source",
+    "data",
+    "arguments",
+    "fields",
+    "parameters",
+    "functions",
+    "meaning",
+    "description",
+)
+SPEAK_FOR_THEMSELVES = ("meaning", "description", "data")
+BETWEEN = 2
+
+
+def _laid_out(rows: list[dict[str, str]], width: int) -> list[str]:
+    """A heading and lines: a table where it fits, else one of the short columns with the texts below."""
+    names = list(rows[0])
+    widths = {name: max(len(_heading(name)), *(len(row[name]) for row in rows)) + BETWEEN for name in names}
+    if sum(widths.values()) - BETWEEN <= width:
+        return [
+            _line({name: _heading(name) for name in names}, widths),
+            *(_line(row, widths) for row in rows),
+        ]
+    short = {name: widths[name] for name in names if name not in TEXTS}
+    indent = next(iter(short.values()))
+    result = [_line({name: _heading(name) for name in short}, short)]
+    for row in rows:
+        texts = [
+            row[name] if name in SPEAK_FOR_THEMSELVES else f"{name}: {row[name]}"
+            for name in names
+            if name in TEXTS and row[name].strip("-")
+        ]
+        below = [
+            line for text in texts for line in textwrap.wrap(text, width - indent, break_on_hyphens=False)
+        ]
+        first = _line(row, short)
+        if len(short) == 1 and below:  # there is room beside the name
+            first += " " * (indent - len(first)) + below.pop(0)
+        result += [first, *(" " * indent + line for line in below)]
+    return result
+
+
+def _line(cells: dict[str, str], widths: dict[str, int]) -> str:
+    return "".join(cells[name].ljust(width) for name, width in widths.items()).rstrip()
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", " ")
 
 
 NOTES = {
@@ -85,7 +133,7 @@ def _activations() -> list[dict[str, Any]]:
                 field.name: "required" if field.default is dataclasses.MISSING else field.default
                 for field in dataclasses.fields(cls)
             },
-            "meaning": (cls.__doc__ or "").strip().splitlines()[0],
+            "meaning": _first_sentence(cls.__doc__),
         }
         for kind, cls in KINDS.items()
     ]
@@ -120,9 +168,12 @@ def _strategies() -> list[dict[str, Any]]:
     rows = []
     for name, (module, attribute) in STRATEGIES.items():
         cls = getattr(import_module(f"evoact.strategies.{module}"), attribute)
-        doc = (cls.__doc__ or "").strip().splitlines()[0]
         rows.append(
-            {"name": name, "arguments": _arguments(cls, ("space", "seed", "genomes")), "meaning": doc}
+            {
+                "name": name,
+                "arguments": _arguments(cls, ("space", "seed", "genomes")),
+                "meaning": _first_sentence(cls.__doc__),
+            }
         )
     return rows
 
@@ -141,6 +192,17 @@ def _spaces() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _first_sentence(doc: str | None) -> str:
+    """Of a docstring, on one line.
+
+    >>> _first_sentence("A rectifier (He et\\n    al. 2015), trained. Its slope is free.\\n\\n    More.")
+    'A rectifier (He et al. 2015), trained.'
+    """
+    paragraph = " ".join((doc or "").strip().partition("\n\n")[0].split())
+    end = re.search(r"\.(?= [A-Z`])", paragraph)
+    return paragraph[: end.end()] if end else paragraph
 
 
 def _arguments(build: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -168,10 +230,21 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {_cell(v) or 'none'}" for k, v in value.items())
+        return ", ".join(f"{k}: {_written(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         between = " x " if all(isinstance(v, int) for v in value) else ", "
         return between.join(map(str, value))
     if isinstance(value, float):
         return f"{value or 0.0:.4g}"  # not -0
     return str(value)
+
+
+def _written(value: Any) -> str:
+    """A default as one may write it in a config.
+
+    >>> _written((100, 100)), _written(None), _written("edge"), _written(True)
+    ('[100, 100]', 'null', 'edge', 'true')
+    """
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)

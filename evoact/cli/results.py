@@ -1,13 +1,18 @@
 """What a user sees when a search ends: the leaderboard's top, the winner beside the baselines, next steps."""
 
-import math
+import os
 import shlex
+import shutil
 import statistics
+import sys
+from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from evoact.analysis.welch import FEWEST, welch_interval
+from evoact.cli.fitting import fitted
 from evoact.execution.run import Finished
 from evoact.execution.summary import Confirmed, Summary
 
@@ -18,19 +23,20 @@ def print_finished(finished: Finished) -> None:
     summary = finished.summary
     if not finished.complete:
         console.print(f"Stopped after {summary.networks} networks; nothing is lost.")
-        console.print(f"  evoact resume {shlex.quote(finished.run_dir)}", soft_wrap=True)
+        console.print(f"  {this_command()} resume {shlex.quote(finished.run_dir)}", soft_wrap=True)
         return
     console.print(
-        f"\n{summary.networks} networks trained; the search tried {summary.structures} distinct structures, "
-        f"{summary.heterogeneous} networks of it heterogeneous."
+        f"\n{counted(summary.networks, 'network')} trained; the search tried "
+        f"{counted(summary.structures, 'distinct structure')}, {summary.heterogeneous} of them heterogeneous."
     )
     for state, number in summary.failures:
         console.print(f"{number} {state}.")
     if summary.confirmed:
-        console.print(f"\nConfirmed on {summary.confirmed[0].seeds} fresh seeds, best validation first:")
-        console.print(_confirmed_table(summary))
+        seeds = summary.confirmed[0].seeds
+        console.print(f"\nConfirmed on {counted(seeds, 'fresh seed')}, best validation first:")
+        _print_confirmed(summary, console)
     if summary.set_aside:
-        console.print(f"Set aside, having failed on a seed: {summary.set_aside} candidates.")
+        console.print(f"Set aside, having failed on a seed: {counted(summary.set_aside, 'candidate')}.")
     if summary.baselines:
         console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))
@@ -38,36 +44,62 @@ def print_finished(finished: Finished) -> None:
     _next_steps(finished.run_dir)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "fresh seed"), counted(3, "network")
+    ('1 fresh seed', '3 networks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _table() -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
 
 
-def _percent(summary: Summary, value: float) -> str:
-    return f"{100 * value:.1f} %" if summary.metric == "accuracy" else f"{value:.4g}"
+def _shown(summary: Summary, value: float, error: float | None = None) -> str:
+    """A metric, and its standard error if there is one."""
+    if summary.metric == "accuracy":
+        return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
+    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
-def _confirmed_table(summary: Summary) -> Table:
+def _print_confirmed(summary: Summary, console: Console) -> None:
+    kept, gone = fitted(_confirmed_columns(summary), console.width, ("rate", "test", "size"))
     table = _table()
-    table.add_column("candidate", justify="right")
-    table.add_column("activations", overflow="fold")
-    table.add_column("rate", justify="right")
-    table.add_column("validation", justify="right")
-    table.add_column("test", justify="right")
-    large = summary.confirmed[0].test_large is not None
-    if large:
-        table.add_column("test (large)", justify="right")
-    for c in summary.confirmed:
-        cells = [
-            str(c.candidate),
-            c.label + (" (baseline)" if c.baseline else ""),
-            f"{c.learning_rate:g}",
-            _percent(summary, c.validation),
-            _percent(summary, c.test),
+    for name in kept:
+        left = name == "label"
+        table.add_column("activations" if left else name, justify="left" if left else "right", no_wrap=True)
+    for line in zip(*kept.values(), strict=True):
+        table.add_row(*line)
+    console.print(table)
+    notes = {
+        "size counts trained parameters": "size" in kept,
+        "± is the standard error over the seeds": summary.confirmed[0].test_error is not None,
+        f"left out for want of room: {', '.join(gone)}": bool(gone),
+    }
+    said = "; ".join(note for note, holds in notes.items() if holds)
+    if said:
+        console.print(f"{said[0].upper()}{said[1:]}.", style="dim")
+
+
+def _confirmed_columns(summary: Summary) -> dict[str, list[str]]:
+    confirmed = summary.confirmed
+    columns = {
+        "candidate": [str(c.candidate) for c in confirmed],
+        "label": [c.label + (" (baseline)" if c.baseline else "") for c in confirmed],
+        "rate": [f"{c.learning_rate:.4g}" for c in confirmed],
+    }
+    if len({c.n_parameters for c in confirmed}) > 1:
+        columns["size"] = [f"{c.n_parameters:,}" for c in confirmed]
+    columns["val"] = [_shown(summary, c.validation) for c in confirmed]
+    columns["test"] = [_shown(summary, c.test, c.test_error) for c in confirmed]
+    if confirmed[0].test_large is not None:
+        columns["test (large)"] = [
+            "" if c.test_large is None else _shown(summary, c.test_large, c.test_large_error)
+            for c in confirmed
         ]
-        if c.test_large is not None:
-            cells.append(_percent(summary, c.test_large))
-        table.add_row(*cells)
-    return table
+    return columns
 
 
 def _baseline_table(summary: Summary) -> Table:
@@ -75,41 +107,50 @@ def _baseline_table(summary: Summary) -> Table:
     for heading in ("function", "rate", "validation"):
         table.add_column(heading, justify="left" if heading == "function" else "right")
     for b in summary.baselines:
-        table.add_row(b.label, f"{b.learning_rate:g}", _percent(summary, b.validation))
+        table.add_row(b.label, f"{b.learning_rate:g}", _shown(summary, b.validation))
     return table
 
 
 def verdict(summary: Summary) -> str:
-    """The winner's test metric beside the best baseline's, with the standard error of the difference."""
+    """The winner's test metric beside the best baseline's, with the 95 % interval of the difference."""
     winner, baseline = summary.winner, summary.best_baseline
     if winner is None:
         return "No candidate of the search was confirmed."
-    text = f"Winner: candidate {winner.candidate}, test {_percent(summary, winner.test)}"
+    text = f"Winner: candidate {winner.candidate}, test {_shown(summary, winner.test)}"
     if baseline is None:
         return text + "; no baseline was confirmed beside it."
     if baseline is winner:
-        return f"{text}; it is the best homogeneous baseline itself ({winner.label}): no mix was better."
-    text += f"; best homogeneous baseline ({baseline.label}) {_percent(summary, baseline.test)}."
-    gain, error = _difference(winner, baseline)
-    if summary.direction == "minimize":
-        gain = -gain
-    if error is None:
-        return text + " One seed each: no conclusion."
-    unit, scale = ("points", 100) if summary.metric == "accuracy" else (summary.metric, 1)
-    what = "a gain" if gain > 2 * error else "a loss" if gain < -2 * error else "no difference shown"
-    return (
-        f"{text}\nOn the larger test split where there is one: {scale * gain:+.3g} {unit}, standard error "
-        f"{scale * error:.2g} over {winner.seeds} seeds: {what}."
-    )
+        return f"{text}; it is the best homogeneous baseline itself ({winner.label}): {_tried(summary)}."
+    text += f"; best homogeneous baseline ({baseline.label}) {_shown(summary, baseline.test)}."
+    return f"{text}\n{_difference(summary, winner, baseline)}"
 
 
-def _difference(winner: Confirmed, baseline: Confirmed) -> tuple[float, float | None]:
-    """Mean difference of the test metric and its standard error, the seeds being independent."""
+def _tried(summary: Summary) -> str:
+    """What the search had to set against the best baseline."""
+    confirmed = sum(c.heterogeneous and c.searched for c in summary.confirmed)
+    if not summary.heterogeneous:
+        return (
+            f"no mix of activations within a layer was tried, only {counted(summary.structures, 'structure')} "
+            "with one in each layer"
+        )
+    of = f"of {counted(summary.heterogeneous, 'heterogeneous structure')} tried"
+    return f"{of}, none was confirmed" if not confirmed else f"{of}, {confirmed} confirmed, none was better"
+
+
+def _difference(summary: Summary, winner: Confirmed, baseline: Confirmed) -> str:
+    """Winner minus baseline on the larger test split where there is one, the seeds being independent."""
     a, b = winner.test_by_seed, baseline.test_by_seed
-    gain = statistics.fmean(a) - statistics.fmean(b)
-    if min(len(a), len(b)) < 2:
-        return gain, None
-    return gain, math.sqrt(statistics.variance(a) / len(a) + statistics.variance(b) / len(b))
+    split = "larger test split" if winner.test_large is not None else "test split"
+    unit, scale = ("points", 100) if summary.metric == "accuracy" else (summary.metric, 1)
+    gain = scale * (statistics.fmean(a) - statistics.fmean(b))
+    text = f"On the {split}, winner minus baseline: {gain:+.3g} {unit}"
+    seeds = min(len(a), len(b))
+    if seeds < FEWEST:
+        return f"{text} over {counted(seeds, 'seed')}: so few show nothing; set confirm.seeds to {FEWEST} or more."
+    low, high = (scale * end for end in welch_interval(a, b))
+    better, worse = ("a gain", "a loss") if summary.direction == "maximize" else ("a loss", "a gain")
+    what = better if low > 0 else worse if high < 0 else "no difference shown"
+    return f"{text}, 95 % interval {low:+.3g} to {high:+.3g}, over {seeds} seeds: {what}."
 
 
 def _next_steps(run_dir: str) -> None:
@@ -118,7 +159,21 @@ def _next_steps(run_dir: str) -> None:
         "FROM leaderboard WHERE phase = 'search' GROUP BY ALL ORDER BY ALL"
     )
     place = shlex.quote(run_dir.rstrip("/"))
+    command = this_command()
     typer.echo("\nNext:")
-    typer.echo(f"  evoact leaderboard {place} --top 20")
-    typer.echo(f'  evoact leaderboard {place} --sql "{query}"')
-    typer.echo(f"  evoact search {place}/config.yaml --set seed=1 --set budget.networks=1000")
+    typer.echo(f"  {command} leaderboard {place} --top 20")
+    typer.echo(f'  {command} leaderboard {place} --sql "{query}"')
+    typer.echo(f"  {command} search {place}/config.yaml --set seed=1 --set budget.networks=1000")
+
+
+def this_command() -> str:
+    """How a shell calls the evoact that is running: by its path where `evoact` alone would not find one."""
+    if shutil.which("evoact"):
+        return "evoact"
+    called = Path(sys.argv[0])
+    if called.name != "evoact" or not called.is_file():  # as a module, or from another program
+        called = Path(sys.executable).with_name("evoact")
+    if not called.is_file():
+        return "evoact"
+    relative = os.path.relpath(called)
+    return shlex.quote(os.path.abspath(called) if relative.startswith("..") else relative)

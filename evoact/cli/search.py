@@ -28,7 +28,12 @@ def search(
     ] = None,
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides the config; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY.PATH=VALUE",
+            help="Overrides the config; may be repeated. A section can be replaced whole: "
+            "--set 'network={name: lenet5}'.",
+        ),
     ] = None,
     address: Address = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
@@ -67,6 +72,7 @@ def resume(
     from evoact.execution.run import experiment_of, is_finished
 
     if is_finished(run_dir):
+        _name_damage(run_dir)
         typer.echo(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
         return
     from evoact.cli.progress import Display
@@ -75,6 +81,23 @@ def resume(
     with Display(experiment_of(run_dir), run_dir) as display:
         finished = carry_out(run_dir, address, display.update, lambda problem: typer.echo(problem, err=True))
     _end(finished)
+
+
+def _name_damage(run_dir: str) -> None:
+    """Of a finished run: a sentence about each part that cannot be read.
+
+    Raises:
+        UserError: if none can be read, or there is none.
+    """
+    from evoact.errors import UserError
+    from evoact.leaderboard.query import Leaderboard
+
+    board = Leaderboard(run_dir, report=lambda problem: typer.echo(problem, err=True))
+    if not board.to_arrow().num_rows:
+        raise UserError(
+            f"{run_dir}: expected the rows of a finished run, got none; restore its folder leaderboard "
+            "or search again in a new run directory"
+        )
 
 
 def _end(finished: "Finished") -> None:

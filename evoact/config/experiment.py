@@ -48,6 +48,11 @@ class Experiment:
         return search_space(self.config.space, self.config.name, self.network.sites)
 
     @property
+    def largest_network(self) -> Network:
+        """The network with as many pre-activations everywhere as any genome of the space has there."""
+        return self.network.with_pieces(self.space.pieces)
+
+    @property
     def training(self) -> TrainingSettings:
         t = self.config.training
         return TrainingSettings(
@@ -106,7 +111,7 @@ class Experiment:
             **networks,
             "networks": total,
             "gradient_examples": total * self.steps * self.training.batch_size,
-            "parameters": parameter_count(self.network),
+            "parameters": parameter_count(self.largest_network),
         }
 
     def to_yaml(self) -> str:

@@ -28,6 +28,13 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         ConfigError: naming every mistake in it.
     """
     data = read_yaml(path)
+    if "types" in data and not {"task", "network", "space"} & data.keys():
+        raise ConfigError(
+            str(path),
+            [
+                "expected an experiment, got a search space; give the file of an experiment whose key `space` names it"
+            ],
+        )
     beside = Path(path).parent
     problems = []
     for text in overrides:
@@ -37,7 +44,21 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     problems += _inline_space(data, beside)
     if not data.get("name"):
         data["name"] = Path(path).stem
-    return _checked(data, str(path), problems)
+    try:
+        return _checked(data, str(path), problems)
+    except ConfigError as error:
+        raise ConfigError(str(path), [_with_hint(p, overrides) for p in error.problems]) from None
+
+
+def _with_hint(problem: str, overrides: Sequence[str]) -> str:
+    """Where another name was set, the old one's arguments are still there: how to be rid of them."""
+    for text in overrides:
+        path, _, name = text.partition("=")
+        section, _, last = path.strip().rpartition(".")
+        left_over = problem.startswith((f"{section}: unknown key", f"{section}: expected a name alone"))
+        if last == "name" and left_over:
+            return f"{problem}; to leave the config's own keys out, use --set '{section}={{name: {name}}}'"
+    return problem
 
 
 def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:

@@ -66,6 +66,7 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     return list(model.model_fields)
 
 
+ANY_TYPES: Mapping[str, Any] = {"base": {"functions": ["relu"]}}
 # What stands in for a missing or broken part of a config, so that the rest of it can be looked at, too.
 STAND_INS: Mapping[str, Any] = {
     "task": {"name": "faulty"},
@@ -75,13 +76,13 @@ STAND_INS: Mapping[str, Any] = {
     "training.schedule": {"name": "constant"},
     "space": {
         "functions": ["relu"],
-        "types": {"base": {}},
+        "types": {"base": {"functions": ["relu"]}},
         "types_per_layer": [1, 1],
         "learning_rate": {"low": 1.0, "high": 1.0},
     },
     "space.functions": list(BASE_FUNCTIONS),
-    "space.types": {"base": {}},
-    "space.types.base": {},
+    "space.types": ANY_TYPES,
+    "space.types.base": ANY_TYPES["base"],
     "space.types.hull": {},
     "space.types.subnetwork": {"bases": ["relu"]},
     "space.types.subnetwork.bases": ["relu"],
@@ -89,6 +90,7 @@ STAND_INS: Mapping[str, Any] = {
     "space.learning_rate": {"low": 1.0, "high": 1.0},
     "space.learning_rate.low": 1e-9,
     "space.learning_rate.high": 1e9,
+    "space.learning_rate.values": [1.0],
     "budget": {"networks": 1},
     "budget.networks": 1,
     "budget.gradient_examples": 2**62,
@@ -126,4 +128,6 @@ def _mend(data: dict[str, Any], location: Sequence[int | str]) -> None:
             return
         if key in parent:
             del parent[key]
+            if not parent and sections[-1:] == ["types"]:  # a space of nothing would be another mistake
+                parent.update(copy.deepcopy(ANY_TYPES))
             return

@@ -21,8 +21,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"expected a YAML file, got {str(path)!r}, which is not there") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"expected a YAML file, got {str(path)!r}, which cannot be read: {error}") from None
+    except IsADirectoryError:
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which is a directory") from None
+    except UnicodeDecodeError:
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which is no text in UTF-8") from None
+    except OSError as error:
+        raise UserError(
+            f"expected a YAML file, got {str(path)!r}, which cannot be read: {error.strerror}"
+        ) from None
     try:
         data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -30,6 +36,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = getattr(error, "problem", None) or "it cannot be parsed"
         raise ConfigError(str(path), [f"expected YAML, got something else{where}: {what}"]) from None
+    if data is None:
+        raise ConfigError(str(path), ["expected keys and values, got an empty file"])
     if not isinstance(data, dict):
         raise ConfigError(str(path), [f"expected keys and values, got {short(data)}"])
     return data

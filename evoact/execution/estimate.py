@@ -20,7 +20,8 @@ WARM_UP, MEASURED = 2, 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """`minutes` is None where only time limits the search; `megabytes` is a pack's peak, roughly."""
+    """`minutes` is None where only time limits the search; `megabytes` is a pack's peak, roughly; `parameters`
+    counts the weights and biases of the largest network of the space."""
 
     by_phase: Mapping[str, int]
     networks: int
@@ -53,11 +54,16 @@ def estimate(made: Experiment) -> Estimate:
         networks=networks,
         gradient_examples=networks * e.steps * e.training.batch_size,
         genomes=e.space.size(),
-        parameters=parameter_count(e.network),
+        parameters=parameter_count(e.largest_network),
         packs_at_once=at_once,
         minutes=minutes,
         megabytes=_megabytes(e, size),
     )
+
+
+def gpu_here() -> bool:
+    """Whether this machine has a GPU that PyTorch can use."""
+    return torch.cuda.is_available()
 
 
 def _step_seconds(e: Experiment, size: int) -> float:
@@ -65,7 +71,7 @@ def _step_seconds(e: Experiment, size: int) -> float:
     torch.set_num_threads(e.config.packs.threads)
     genomes = [e.space.sample(random.Random(i)) for i in range(size)]
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
-    gpu = torch.cuda.is_available() and e.config.execution.gpus_per_pack != 0
+    gpu = gpu_here() and e.config.execution.gpus_per_pack != 0
     device = torch.device("cuda" if gpu else "cpu")
     seconds = 0.0
     for group in by_layout(members):
@@ -82,7 +88,7 @@ def _step_seconds(e: Experiment, size: int) -> float:
 def _megabytes(e: Experiment, size: int) -> float:
     """Parameters, gradient, two optimizer moments and a work buffer; about six copies of every
     activation in a step; the data; and a process with PyTorch in it."""
-    weights = 5 * parameter_count(e.network)
+    weights = 5 * parameter_count(e.largest_network)
     activations = 6 * activation_count(e.network, e.task.input_shape) * e.training.batch_size
     data = sum(split.inputs.nbytes for split in e.task.splits().values())
     return (4 * size * (weights + activations) + 2 * data) / 1e6 + 350

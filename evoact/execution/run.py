@@ -24,6 +24,7 @@ from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
+from evoact.execution.estimate import gpu_here
 from evoact.execution.packs import PackTrainer
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -136,8 +137,10 @@ def search(
     """
     home = Location.of(run_dir)
     _check_address(made, address)
+    _check_gpu(made)
     _check_batch(made)
     _make(home)
+    _check_empty(home)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
@@ -205,7 +208,7 @@ def is_finished(run_dir: str | Path) -> bool:
     """
     home = Location.of(run_dir)
     _config_of(home)
-    return bool(json.loads(home.child(RECORD).read())["finished_at"])
+    return bool(_record_of(home)["finished_at"])
 
 
 def _config_of(home: Location) -> dict[str, Any]:
@@ -213,8 +216,38 @@ def _config_of(home: Location) -> dict[str, Any]:
         raise UserError(
             f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
         )
-    data: dict[str, Any] = yaml.safe_load(home.child(CONFIG).read())
-    return data
+    return _mapping(home.child(CONFIG), yaml.safe_load, "the config that the search wrote")
+
+
+def _record_of(home: Location) -> dict[str, Any]:
+    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
+    if "finished_at" not in record:
+        raise UserError(
+            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
+            "restore the file or search again in a new run directory"
+        )
+    return record
+
+
+def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
+    """What one of a run's own files says.
+
+    Raises:
+        UserError: if the file is damaged or not there.
+    """
+    try:
+        data = parse(file.read())
+    except FileNotFoundError:
+        wrong = "nothing there"
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
+    else:
+        if isinstance(data, dict):
+            return data
+        wrong = "a damaged or foreign file"
+    raise UserError(
+        f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
+    )
 
 
 def _make(home: Location) -> None:
@@ -227,6 +260,18 @@ def _make(home: Location) -> None:
         ) from None
 
 
+def _check_empty(home: Location) -> None:
+    """What is no run's must not become part of one; a search that ended before its config may be repeated."""
+    if home.child(CONFIG).exists():  # a run: refused under the lock
+        return
+    foreign = [name for name in home.entries() if name != RECORD]
+    if foreign:
+        raise UserError(
+            f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is no "
+            "run; choose another with -o"
+        )
+
+
 def _check_batch(made: Experiment) -> None:
     examples, size = len(made.task.splits()["train"]), made.training.batch_size
     if size > examples:
@@ -237,6 +282,16 @@ def _check_batch(made: Experiment) -> None:
         raise UserError(
             f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
             f"got {made.config.budget.gradient_examples}"
+        )
+
+
+def _check_gpu(made: Experiment) -> None:
+    """On Ray the cluster says what it has."""
+    execution = made.config.execution
+    if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
+        raise UserError(
+            f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got a machine without one; "
+            "add --set execution.gpus_per_pack=0 or search on Ray, on a cluster with GPUs"
         )
 
 
@@ -273,7 +328,7 @@ def _carry_out(
         pass
     complete = run.finished
     if complete:
-        record = json.loads(home.child(RECORD).read())
+        record = _record_of(home)
         record |= {"finished_at": _now(), "networks": len(stages.results)}
         compact(home)
         home.child(RECORD).write(json.dumps(record, indent=2).encode())

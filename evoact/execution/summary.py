@@ -1,5 +1,6 @@
 """What a run found: the confirmed candidates beside the homogeneous baselines."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from evoact.records import COMPLETED, PHASES, Result
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A candidate's means over its fresh seeds; `test_by_seed` holds the single values.
+    """A candidate's means over its fresh seeds, with their standard errors where there are several.
 
-    `searched` if the search proposed it, `baseline` if it has one base function everywhere; it can be both.
+    `test_by_seed` holds the single values of the larger test split where there is one, else of the test split.
+    `n_parameters` counts the activations' own, too. `searched` if the search proposed it, `baseline` if it has
+    one base function everywhere; it can be both.
     """
 
     candidate: int
@@ -22,9 +25,12 @@ class Confirmed:
     searched: bool
     baseline: bool
     learning_rate: float
+    n_parameters: int
     validation: float
     test: float
+    test_error: float | None
     test_large: float | None
+    test_large_error: float | None
     seeds: int
     test_by_seed: tuple[float, ...]
 
@@ -41,8 +47,10 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Summary:
-    """`confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are
-    not among them because they failed on a seed."""
+    """`networks` counts all that were trained; `structures` the distinct ones that the search tried, and
+    `heterogeneous` those of them that mix several activations in a layer. `confirmed` holds the best by mean
+    validation first; `set_aside` counts the candidates that are not among them because they failed on a seed.
+    """
 
     metric: str
     direction: str
@@ -76,7 +84,7 @@ def summarise(results: Iterable[Result]) -> Summary:
         direction=rows[0].direction if rows else "",
         networks=len(rows),
         structures=len({r.proposal.structure for r in searched}),
-        heterogeneous=sum(r.proposal.genome.heterogeneous for r in searched),
+        heterogeneous=len({r.proposal.structure for r in searched if r.proposal.genome.heterogeneous}),
         failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),
         confirmed=tuple(confirmed),
         set_aside=len(tried) - len(confirmed),
@@ -106,15 +114,22 @@ def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
                     searched=candidate in candidates["search"],
                     baseline=candidate in candidates["baseline"] or genome.ordinary,
                     learning_rate=genome.hyperparameter("learning_rate"),
+                    n_parameters=rows[0].n_parameters,
                     validation=float(np.mean([r.val_metric for r in rows])),
                     test=float(np.mean(tests)),
+                    test_error=_standard_error(tests),
                     test_large=float(np.mean(large)) if large else None,
+                    test_large_error=_standard_error(large),
                     seeds=len(rows),
                     test_by_seed=tuple(large or tests),
                 )
             )
     sign = -1 if done and done[0].direction == "maximize" else 1
     return sorted(result, key=lambda c: (sign * c.validation, c.candidate))
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def _baselines(done: Sequence[Result]) -> list[Baseline]:

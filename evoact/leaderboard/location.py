@@ -85,6 +85,11 @@ class Location:
             and not info.base_name.startswith(".")
         )
 
+    def entries(self) -> list[str]:
+        """All that is directly in this directory, sorted, but hidden files; nothing if there is no directory."""
+        infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return sorted(info.base_name for info in infos if not info.base_name.startswith("."))
+
     def read(self) -> bytes:
         """The whole content of this file."""
         with self.filesystem.open_input_stream(self.path) as stream:

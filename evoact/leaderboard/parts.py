@@ -12,7 +12,7 @@ from evoact.leaderboard.constant import constant_column
 from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION, VERSION_KEY
 
 # Few distinct values: read as dictionaries, so that the ranking compares numbers instead of texts.
-DICTIONARIES = ("run", "arm", "phase", "state", "direction")
+DICTIONARIES = ("run", "arm", "phase", "state", "task", "metric", "direction")
 
 # With fewer rows it is faster to read all columns, and one after another.
 _MANY = 20_000

@@ -17,13 +17,13 @@ from evoact.leaderboard.contenders import contenders
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.opening import open_parts
 from evoact.leaderboard.parts import Part, Unreadable, read
-from evoact.leaderboard.ranking import COLUMNS, Ranking, rank
+from evoact.leaderboard.ranking import COLUMNS, TASK, Ranking, by_task, rank
 from evoact.leaderboard.schema import SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KEYS = ("run", "arm", "repeat", "candidate", "phase")
+_KEYS = ("task", "metric", "run", "arm", "repeat", "candidate", "phase")
 # What is shown of a candidate but not needed to rank it: read for the few rows that are shown.
 _DETAILS = ("genome", "learning_rate", "heterogeneous", "structure")
 
@@ -64,21 +64,28 @@ class Leaderboard:
         return sum(part.rows for part in self._parts)
 
     def top(self, n: int = 10) -> pa.Table:
-        """The best `n` candidates, one row each; `.to_pandas()` or `.to_pylist()` for other forms.
+        """The best `n` candidates of each task, one row each; `.to_pandas()` or `.to_pylist()` for other forms.
 
+        Metrics of different tasks do not compare, so that each task has its own ranks, from 1.
         A candidate stands by its mean validation metric on the seeds of its confirmation, or, below all
         of these, by the mean on those of the search. `seeds` says how many that are: a mean over one is
         mostly luck. The test columns are null without a confirmation.
         """
         if n < 1:
             raise UserError(f"expected at least 1 candidate to show, got {n}")
-        rows = self._read(COLUMNS)
+        rows = self._read((*COLUMNS, *TASK))
         source = np.repeat(self._sources, [part.rows for part in self._parts])
+        return pa.concat_tables([self._best(rows, source, of_task, n) for of_task in by_task(rows)])
+
+    def _best(self, rows: pa.Table, source: np.ndarray, of_task: np.ndarray, n: int) -> pa.Table:
+        """The best candidates among the rows at some positions, those of one task."""
+        if len(of_task) < len(rows):
+            rows, source = pc.take(rows, from_numpy(of_task)), source[of_task]
         kept = contenders(rows, source, n)
         rows = pc.take(rows, from_numpy(kept))
         ranking = rank(rows, source[kept], n)
         keys = pc.take(rows.select(_KEYS), from_numpy(ranking.first))
-        return _shown(ranking, keys, self._rows(kept[ranking.first], _DETAILS))
+        return _shown(ranking, keys, self._rows(of_task[kept[ranking.first]], _DETAILS))
 
     def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
         """The answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
@@ -159,7 +166,7 @@ def _shown(ranking: Ranking, keys: pa.Table, details: pa.Table) -> pa.Table:
     keys = keys.cast(pa.schema([SCHEMA.field(name) for name in _KEYS]))
     columns = {
         "rank": from_numpy(np.arange(1, len(keys) + 1)),
-        **{name: keys[name] for name in ("run", "arm", "repeat", "candidate")},
+        **{name: keys[name] for name in _KEYS[:-1]},
         "label": from_texts([_label(text) for text in details["genome"].to_pylist()]),
         "val_mean": from_numpy(ranking.val),
         "seeds": from_numpy(ranking.seeds),

@@ -13,6 +13,8 @@ COLUMNS = (
     *("run", "arm", "repeat", "candidate", "phase", "rung", "state", "direction"),
     *("val_metric", "test_metric", "test_large_metric"),
 )
+# Metrics compare within these alone.
+TASK = ("task", "metric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,19 @@ class Ranking:
     seeds: np.ndarray
     test: np.ndarray
     test_large: np.ndarray
+
+
+def by_task(rows: pa.Table) -> list[np.ndarray]:
+    """The positions of the rows of each task and metric, in the order in which these come first.
+
+    Args:
+        rows: a table with the columns `TASK` and `direction`, dictionary-encoded.
+    """
+    group, _ = _groups([codes(rows[name]).codes for name in (*TASK, "direction")])
+    if not len(group) or group.min() == group.max():
+        return [np.arange(len(group))]
+    numbers, first = np.unique(group, return_index=True)
+    return [np.flatnonzero(group == number) for number in numbers[np.argsort(first)]]
 
 
 def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:

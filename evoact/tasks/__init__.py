@@ -41,7 +41,7 @@ ORIGINS: Mapping[str, Callable[[], str]] = {
     "cifar10": lambda: "present" if has_cifar10() else DOWNLOADABLE,
     "digits": lambda: "comes with scikit-learn",
     "fashion_mnist": lambda: "present" if has_fashion_mnist() else DOWNLOADABLE,
-    "faulty": lambda: "computed",
+    "faulty": lambda: "a test aid, computed: candidates fail at given rates",
     "henon_heiles": lambda: "generated on first use",
     "imagenet_folder": lambda: "present" if has_imagenet_folder() else "your own folder",
     "mnist1d": lambda: "present" if is_cached("mnist1d_large") else "generated on first use",

@@ -173,7 +173,25 @@ def test_list_as_table(kind, run, monkeypatch):
     lines = out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     for name in names:  # whole, at the start of a line
-        assert any(line.startswith(f"{name} ") for line in lines), name
+        assert any(f"{line} ".startswith(f"{name} ") for line in lines), name
+
+
+def test_listings_on_narrow_and_wide_terminals(run, monkeypatch):
+    """Headings and words whole, sentences to their end, defaults as YAML has them."""
+    monkeypatch.setenv("COLUMNS", "80")
+    functions = run("list", "functions")[1].splitlines()
+    assert functions[0].split() == ["name", "monotone", "f(0)", "f'(0)", "near", "identity", "E[f]", "E[f^2]"]
+    assert "formula: max(0, x)" in [line.strip() for line in functions]
+    assert "source: Maas et al. 2013" in [line.strip() for line in functions]
+    networks = run("list", "networks")[1]
+    assert "hidden: [100, 100]" in networks
+    tasks = run("list", "tasks")[1]
+    assert "data: null, download: false, verify: true" in tasks
+    assert "a test aid" in tasks.partition("faulty")[2].partition("henon_heiles")[0]
+    monkeypatch.setenv("COLUMNS", "400")
+    strategies = run("list", "strategies")[1].splitlines()
+    assert len(strategies) == 1 + len(STRATEGIES)
+    assert all(line.endswith(".") for line in strategies[1:])
 
 
 def test_parameter_counts_are_right(run):
@@ -228,6 +246,28 @@ def test_dry_run_says_what_it_would_cost_and_makes_nothing(run, config_file, tmp
     assert sorted(tmp_path.iterdir()) == [config]
 
 
+def test_dry_run_counts_the_largest_network_of_the_space(run, config_file):
+    config = config_file(space__types={"base": {}, "maxout": {"pieces": [2, 3]}})
+    code, out, _ = run("search", config, "--dry-run")
+    assert code == 0
+    weights = 3 * (2 * 8 + 8) + 8 * 2 + 2
+    assert f"parameters          at most {weights} weights and biases a network" in out
+
+
+def test_gpus_that_are_not_there(run, config_file, monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = config_file(execution={"backend": "local", "gpus_per_pack": 1})
+    code, out, err = run("search", config, "--dry-run")
+    assert code == 0
+    assert "minutes" in out
+    assert err.startswith("execution.gpus_per_pack is 1 and this machine has no GPU")
+    code, out, err = run("search", config, "-o", "run")
+    assert (code, out) == (2, "")
+    assert err.startswith("expected a GPU for execution.gpus_per_pack 1, got a machine without one;")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_dry_run_of_a_search_limited_by_time(run, config_file):
     code, out, _ = run("search", config_file(budget={"minutes": 3}), "--dry-run")
     assert code == 0
@@ -252,7 +292,7 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
     assert "\r" not in err + out
     assert "Winner: candidate" in out
     for step in ("leaderboard run --top 20", 'leaderboard run --sql "SELECT', "search run/config.yaml --set"):
-        assert f"  evoact {step}" in out
+        assert f"evoact {step}" in out
 
 
 def test_the_next_steps_work(run, config_file):
@@ -261,7 +301,7 @@ def test_the_next_steps_work(run, config_file):
     assert len(steps) == 3
     for step in steps:
         name, *arguments = shlex.split(step)
-        assert name == "evoact"
+        assert Path(name).name == "evoact"
         code, out, err = run(*arguments, *(["--dry-run"] if arguments[0] == "search" else []))
         assert (code, err) == (0, "")
         assert out
@@ -280,6 +320,57 @@ def test_resume_of_a_finished_run_says_so(run, tiny, tmp_path):
     code, out, err = run("resume", "run")
     assert (code, err) == (0, "")
     assert out == "run has finished already; see `evoact leaderboard run`.\n"
+
+
+def test_resume_of_a_finished_run_names_what_is_damaged(run, tiny, tmp_path):
+    search(experiment(tiny(training__steps=1)), tmp_path / "run")
+    (tmp_path / "run" / "leaderboard" / "part-torn.parquet").write_bytes(b"PAR1")
+    code, out, err = run("resume", "run")
+    assert code == 0
+    assert "has finished already" in out
+    assert len(err.splitlines()) == 1
+    assert "part-torn.parquet: expected a Parquet file" in err
+    for part in (tmp_path / "run" / "leaderboard").iterdir():
+        part.write_bytes(b"PAR1")
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert "run: expected at least one readable part, got none" in err
+    for part in (tmp_path / "run" / "leaderboard").iterdir():
+        part.unlink()
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert "run: expected the rows of a finished run, got none" in err
+
+
+@pytest.mark.parametrize("content", [b"task: [unclosed", b"\xff\xfe", b"", b"a text", b"{}"])
+@pytest.mark.parametrize("name", ["config.yaml", "run.json"])
+def test_resume_says_which_file_of_the_run_is_damaged(name, content, run, tiny, tmp_path):
+    home = tmp_path / "run"
+    home.mkdir()
+    (home / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    (home / "run.json").write_text('{"finished_at": null}')
+    (home / name).write_bytes(content)
+    code, out, err = run("resume", "run")
+    assert (code, out) == (2, "")
+    assert all(line.startswith(f"run/{name}: ") for line in err.splitlines())
+    assert content == b"{}" or len(err.splitlines()) == 1
+
+
+def test_resume_without_a_record(run, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    code, _, err = run("resume", "run")
+    assert code == 2
+    assert err.startswith("run/run.json: expected the record that the search wrote, got nothing there;")
+
+
+def test_a_directory_of_something_else_is_not_searched_into(run, config_file, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    code, out, err = run("search", config_file(), "-o", "mine")
+    assert (code, out) == (2, "")
+    assert err.startswith("expected a new or empty run directory, got 'mine', which holds 'thesis.tex'")
+    assert [f.name for f in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
 def test_resume_names_a_torn_part_in_one_sentence(run, tiny, tmp_path):

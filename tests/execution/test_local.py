@@ -105,6 +105,14 @@ def test_the_winner_is_the_best_on_fresh_validation(run):
     assert finished.summary.best_baseline.baseline
 
 
+def test_structures_are_counted_once(run):
+    """The heterogeneous ones among them, too, however many networks of each were trained."""
+    finished, rows = run(budget__networks=40)
+    tried = {row["structure"]: row["heterogeneous"] for row in rows if row["phase"] == "search"}
+    assert (finished.summary.structures, finished.summary.heterogeneous) == (len(tried), sum(tried.values()))
+    assert 0 < sum(tried.values()) < sum(row["heterogeneous"] for row in rows)
+
+
 def test_same_seed_same_rows_other_seed_other_rows(tiny, tmp_path, rows_of):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         search(experiment(tiny(seed=seed, confirm__candidates=0)), tmp_path / name)

@@ -343,7 +343,7 @@ def test_all_problems_are_reported_at_once():
     [
         (lambda: choices("base", name=()), "at least one"),
         (lambda: choices("base", name=("relu", "relu")), "no repeated"),
-        (lambda: HullChoices(("round",), ("relu", "sin"), (2,)), "Known: affine, conic, convex, linear"),
+        (lambda: HullChoices(("round",), ("relu", "sin"), (2,)), "[Kk]nown: affine, conic, convex, linear"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (1, 2)), "sizes from 2 to 2"),
         (lambda: HullChoices(("convex",), ("relu", "sin"), (3,)), "sizes from 2 to 2"),
         (lambda: HullChoices(("convex", "conic"), ("relu", "sin"), (1,)), "size of at least 2 for convex"),

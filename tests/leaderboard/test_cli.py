@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from evoact.cli.leaderboard import leaderboard
 from evoact.errors import UserError
+from evoact.leaderboard.write import write_part
 
 app = typer.Typer()
 app.command()(leaderboard)
@@ -100,3 +102,63 @@ def test_an_empty_run(tmp_path):
     (tmp_path / "config.yaml").touch()
     assert run(tmp_path).stdout.split()[:2] == ["rank", "candidate"]
     assert run(tmp_path, "--format", "json").stdout == "[]\n"
+
+
+def on_a_terminal(columns, *arguments):
+    """The lines that the command prints on a terminal of so many columns."""
+    code = "import typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
+    master, slave = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=slave,
+        check=True,
+        env=os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1"},
+    )
+    os.close(slave)
+    text = os.read(master, 100_000).decode()
+    os.close(master)
+    return [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", text).split("\r\n")]
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_labels_are_readable_on_a_terminal(tmp_path, make_result, make_genome, write, columns):
+    """Of runs whose columns all say something, the confirmed with test metrics."""
+    tests = {"phase": "confirm", "test_metric": 0.8765, "test_large_metric": 0.8712}
+    made = [
+        make_result(i, val=i / 100, genome=make_genome(i, 10**-i), **(tests if i > 2 else {}))
+        for i in range(1, 5)
+    ]
+    lines = on_a_terminal(columns, write(tmp_path / "run", *made, run="quickstart-20261122-040207"))
+    assert max(map(len, lines)) <= columns
+    assert any("4 relu + 6 sin" in line for line in lines)
+    assert any("1 relu + 9 sin" in line for line in lines)
+    left_out = [line for line in lines if line.startswith("Left out: ")]
+    assert len(left_out) == (columns < 100)
+    assert all("structure" in line for line in left_out)
+
+
+def test_runs_of_different_tasks_are_ranked_one_by_one(tmp_path, make_result):
+    """Accuracies would beat any error, and a run with a minimised metric ranks the other way round."""
+    write_part(
+        tmp_path / "a", [make_result(i, val=i / 10) for i in range(3)], run="a", task="digits", network="mlp"
+    )
+    errors = [make_result(i, val=i, metric="mse", direction="minimize") for i in range(1, 4)]
+    write_part(tmp_path / "b", errors, run="b", task="van_der_pol", network="mlp")
+    both = (tmp_path / "a", tmp_path / "b", "--top", 2)
+    first, second = run(*both).stdout.split("\n\n")
+    assert first.splitlines()[0] == "digits, accuracy:"
+    assert [line.split()[:3] for line in first.splitlines()[2:]] == [["1", "a", "2"], ["2", "a", "1"]]
+    assert second.splitlines()[0] == "van_der_pol, mse:"
+    assert [line.split()[:3] for line in second.splitlines()[2:]] == [["1", "b", "1"], ["2", "b", "2"]]
+    rows = json.loads(run(*both, "--format", "json").stdout)
+    assert [(r["rank"], r["task"], r["metric"], r["run"], r["candidate"]) for r in rows] == [
+        (1, "digits", "accuracy", "a", 2),
+        (2, "digits", "accuracy", "a", 1),
+        (1, "van_der_pol", "mse", "b", 1),
+        (2, "van_der_pol", "mse", "b", 2),
+    ]
+    lines = on_a_terminal(80, *both)
+    assert "digits, accuracy:" in lines
+    assert "van_der_pol, mse:" in lines
+    alone = run(tmp_path / "a", "--top", 2).stdout.splitlines()
+    assert "run" not in alone[0].split()

@@ -1,6 +1,8 @@
 import dataclasses
 import math
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -108,3 +110,17 @@ def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
 def test_every_file_says_its_version():
     assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"1"}
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
+
+
+def test_the_documentation_has_every_column():
+    text = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\S.*?) \| (.+) \|$", text, re.MULTILINE)
+    described = {name: kind for name, kind, _ in rows}
+    assert len(described) == len(rows)
+    assert described == {name: _written(kind) for name, kind in schema.COLUMNS.items()}
+    assert list(described) == list(schema.COLUMNS)
+    assert all(f"`{state}`" in text for state in (*STATES, *PHASES))
+
+
+def _written(kind):
+    return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
