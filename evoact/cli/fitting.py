@@ -16,7 +16,7 @@ LEAST_INTEREST = (
 )
 UNBROKEN = "\N{NO-BREAK SPACE}"
 BREAK = "\f"  # whitespace to textwrap, and in no label
-PIECES = {"label": r"[ ]|(?<=,)", "run": r"(?<=-)"}  # what can stand on a line of its own
+PIECES = {"label": r"[ ]|(?<=,)", "run": r"(?<=[-_])"}  # what can stand on a line of its own
 
 
 def fitted(
@@ -42,13 +42,13 @@ def fitted(
             narrow = _least_width(name, kept[name], least)
             wide = min(_widest([name, *kept[name]]), narrow + max(0, room))
             room -= wide - narrow
-            kept[name] = ["\n".join(broken(cell, wide, hyphens=name == "run")) for cell in kept[name]]
+            kept[name] = ["\n".join(_wrapped(name, cell, wide)) for cell in kept[name]]
     return kept, gone
 
 
-def broken(label: str, width: int, hyphens: bool = False) -> list[str]:
+def broken(label: str, width: int) -> list[str]:
     """A label's lines: broken after commas and around ` + ` and ` | `, elsewhere only where nothing else
-    serves, and inside words never (but a run's name after `hyphens`).
+    serves, and inside words never.
 
     >>> broken("60 relu + 40 convex(identity, tanh)", 26)
     ['60 relu +', '40 convex(identity, tanh)']
@@ -61,17 +61,24 @@ def broken(label: str, width: int, hyphens: bool = False) -> list[str]:
         free = before.endswith(",") or before in "+|" or word in "+|"
         glued += (" " if free else UNBROKEN) + word
     lines = []
-    for line in textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=hyphens):
+    for line in textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=False):
         text = line.replace(UNBROKEN, " ")
         lines += [text] if len(text) <= width else _broken_further(text, width)
     return lines
 
 
-def _broken_further(text: str, width: int) -> list[str]:
-    """At any space, and after commas without one."""
-    text = text.replace(",", f",{BREAK}")
+def _wrapped(name: str, cell: str, width: int) -> list[str]:
+    return _broken_further(cell, width, "[-_]") if name == "run" else broken(cell, width)
+
+
+def _broken_further(text: str, width: int, after: str = ",") -> list[str]:
+    """At any space, and after commas (or other characters) without one."""
     lines = textwrap.wrap(
-        text, width, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+        re.sub(f"(?<={after})", BREAK, text),
+        width,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     return [line.replace(BREAK, "") for line in lines]
 
