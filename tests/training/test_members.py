@@ -21,7 +21,7 @@ from evoact.genomes.genome import (
 )
 from evoact.networks import NETWORKS
 from evoact.training.members import Member, by_layout, initial_member, parameter_count, with_pieces_of
-from evoact.training.packed import TrainingSettings, start_pack, train_pack
+from evoact.training.packed import TrainingSettings, start_pack, train_pack, train_step
 from tests.training.examples import image_task, network, task
 
 ABSENT = Base("absent")
@@ -129,8 +129,6 @@ def test_a_network_with_absent_neurons_is_the_smaller_network():
             if p.numel():
                 p.copy_(packs[0].parameters[name][tuple(slice(0, n) for n in p.shape)])
     x = torch.randn(1, 7, 6, dtype=torch.float64)
-    from evoact.training.packed import train_step
-
     for _ in range(30):
         losses = [train_step(pack) for pack in packs]
         assert torch.allclose(*losses, atol=1e-12)
