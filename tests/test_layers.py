@@ -32,7 +32,7 @@ HOMES = {
     "optuna": ["strategies/optuna_search.py"],
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],
-    "torch": ["native/", "activations/", "networks/", "tasks/", "training/", "execution/"],
+    "torch": ["native/", "activations/", "analysis/", "networks/", "tasks/", "training/", "execution/"],
     "typer": ["cli/"],
     "rich": ["cli/"],
     "pydantic": ["config/"],
