@@ -108,6 +108,8 @@ def plan_mixture(
 
 def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program | None:
     codes = native.function_codes()
+    if not codes:
+        return None
     parts, rows = [np.zeros(0, native.TERM)], [np.zeros(0, int)]
     for s in segments:
         n = len(s.functions)

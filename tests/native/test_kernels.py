@@ -192,13 +192,15 @@ def test_without_kernels_pytorch_computes_the_same(environment, tmp_path):
         "import torch\n"
         "from evoact.native.library import library\n"
         "from tests.training.examples import member, network, task\n"
+        "from tests.training.test_members import members_of\n"
         "from evoact.training.packed import TrainingSettings, train_pack\n"
         "assert library() is None\n"
         "net = network()\n"
-        "print(train_pack([member(i, net, 5) for i in range(3)], net, task(), TrainingSettings(32)))\n"
+        "members = [member(i, net, 5) for i in range(3)] + members_of(net)\n"
+        "print(train_pack(members, net, task(), TrainingSettings(32)))\n"
     )
     variables = {**os.environ, "EVOACT_CACHE": str(tmp_path), **environment}
     done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout.count("completed") == 3
+    assert done.stdout.count("completed") == 9
