@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
-    {"errors", "seeding"},
+    {"errors", "seeding", "cache_directory"},
     {"registry", "native"},
     {"genomes"},
     {"records"},

@@ -30,13 +30,6 @@ class HullGroup:
 
 
 @dataclass(frozen=True)
-class SubnetworkGroup:
-    """Sub-networks of one width that are evaluated as splines: their parameters' indices [types, 3h + 1]."""
-
-    parameters: Tensor
-
-
-@dataclass(frozen=True)
 class FamilyGroup:
     """Types of one family with equally many rows: `evaluate(x[sets, P, E], parameters[sets, p], noise)`,
     the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, and the
@@ -60,14 +53,15 @@ class FamilyGroup:
 
 @dataclass(frozen=True)
 class SitePlan:
-    """How one site of one pack is evaluated; made once per pack by `plan.plan_site`."""
+    """How one site of one pack is evaluated; made once per pack by `plan.plan_site`. `subnetworks` are, for
+    each width h of those that are evaluated as splines, their parameters' indices [types, 3h + 1]."""
 
     neurons: int
     pieces: int
     mixture: MixturePlan
     hulls: tuple[HullGroup, ...]
     expansion: Tensor
-    subnetworks: tuple[SubnetworkGroup, ...]
+    subnetworks: tuple[Tensor, ...]
     families: tuple[FamilyGroup, ...]
 
     def __call__(self, z: Tensor, parameters: Tensor, noise: PackNoise | None = None) -> Tensor:
@@ -100,4 +94,4 @@ class SitePlan:
         """The coefficients of all sub-networks' splines, in the order in which the rows name them."""
         if not self.subnetworks:
             return flat.new_empty(0)
-        return torch.cat([spline_coefficients(flat[g.parameters]) for g in self.subnetworks])
+        return torch.cat([spline_coefficients(flat[index]) for index in self.subnetworks])

@@ -19,6 +19,7 @@ from evoact.activations.base_functions import BaseFunction
 from evoact.activations.spline import Grid
 from evoact.native import mixture as native
 from evoact.native import spline as native_spline
+from evoact.native.tensors import accepts
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class MixturePlan:
     def __call__(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
         """x[rows, pieces, m], the segments' coefficients c and the splines' [splines, nodes + 2] to
         y[rows, m]; only the first of a row's pieces counts."""
-        if self.program is not None and native.accepts(x):
+        if self.program is not None and accepts(x):
             result: Tensor = NativeMixture.apply(x.contiguous(), c, splines, self)
             return result
         return self.reference(x, c, splines)
@@ -114,10 +115,10 @@ def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program |
     for s in segments:
         n = len(s.functions)
         for i, f in enumerate(s.functions):
-            if (f.core or f.name) not in codes:
+            if f.core not in codes:
                 return None
             terms = np.zeros(s.stop - s.start, native.TERM)
-            terms["function"] = codes[f.core or f.name]
+            terms["function"] = codes[f.core]
             if s.offset is None:
                 terms["coefficient"] = native.NOT_ALONE if s.splined else native.ALONE
             else:

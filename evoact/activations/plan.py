@@ -18,7 +18,7 @@ from torch import Tensor
 
 from evoact.activations.base_functions import BaseFunction, base_function
 from evoact.activations.families import FAMILIES
-from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan, SubnetworkGroup
+from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan
 from evoact.activations.mixture import Segment, SplineRows, plan_mixture
 from evoact.activations.subnetwork import GRID
 from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, Subnetwork, pieces
@@ -150,9 +150,7 @@ def plan_site(
             for (kind, _), rows in coefficient_rows.items()
         ),
         expansion=torch.as_tensor(_expansion(coefficient_rows, uses), device=device),
-        subnetworks=tuple(
-            SubnetworkGroup(torch.as_tensor(np.stack(index), device=device)) for index in subnetworks.values()
-        ),
+        subnetworks=tuple(torch.as_tensor(np.stack(index), device=device) for index in subnetworks.values()),
         families=tuple(families),
     )
 

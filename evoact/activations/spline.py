@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from evoact.native import spline as native
+from evoact.native.tensors import accepts
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def evaluate(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
         [sets, n], differentiable to any order with respect to both (the third derivative in x jumps at
         the nodes)
     """
-    if native.accepts(x):
+    if accepts(x):
         result: Tensor = NativeSpline.apply(x.contiguous(), c.contiguous(), grid)
         return result
     return reference(x, c, grid)
@@ -80,7 +81,7 @@ def reference(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
 def value_and_slope(x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     """`evaluate` and its derivative, [sets, n] each, and a tensor of counts whose sum says how many of x
     lie outside the grid; nothing is differentiable."""
-    if native.accepts(x):
+    if accepts(x):
         return native.value_slope(x.contiguous(), c.contiguous(), grid.low, grid.per_step)
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
@@ -105,7 +106,7 @@ def tangent_gradient(
         the derivatives along the direction of the gradients by x and by c, which are the gradients
         of sum(r y) + sum(g tx y')
     """
-    if native.accepts(x):
+    if accepts(x):
         rows = [t.contiguous() for t in (g, r, x, tx, c)]
         return native.tangent(rows[0], rows[1], rows[2], rows[3], rows[4], grid.low, grid.per_step)
     leaf, k = x.detach().requires_grad_(), c.detach().requires_grad_()

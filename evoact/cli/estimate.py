@@ -5,7 +5,8 @@ import os
 import typer
 
 from evoact.config import UNLIMITED, Experiment
-from evoact.execution.estimate import estimate, gpu_here
+from evoact.execution.estimate import estimate
+from evoact.execution.packs import gpu_here
 
 
 def print_estimate(made: Experiment) -> None:

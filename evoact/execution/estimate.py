@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from evoact.config import UNLIMITED, Experiment
+from evoact.execution.packs import device_for
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
@@ -61,18 +62,12 @@ def estimate(made: Experiment) -> Estimate:
     )
 
 
-def gpu_here() -> bool:
-    """Whether this machine has a GPU that PyTorch can use."""
-    return torch.cuda.is_available()
-
-
 def _step_seconds(e: Experiment, size: int) -> float:
     """One step of so many sampled networks, those that do not fit together one after the other."""
     torch.set_num_threads(e.config.packs.threads)
     genomes = [e.space.sample(random.Random(i)) for i in range(size)]
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
-    gpu = gpu_here() and e.config.execution.gpus_per_pack != 0
-    device = torch.device("cuda" if gpu else "cpu")
+    device = device_for(e.config.execution.gpus_per_pack != 0)
     seconds = 0.0
     for group in by_layout(members):
         pack = start_pack([members[i] for i in group], e.network, e.task, e.training, e.seed, device)

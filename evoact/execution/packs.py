@@ -25,7 +25,7 @@ class PackTrainer:
         torch.set_num_threads(experiment.config.packs.threads)
         keep_freed_memory()
         self.experiment = experiment
-        self.device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
+        self.device = device_for(gpu)
         if experiment.config.packs.timeout_seconds is not None:
             self._warm_up()
 
@@ -89,9 +89,8 @@ class PackTrainer:
         member = Member(baselines(e.space)[0], "warm-up", 0, 1)
         pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
         inputs, _ = pack.batches([0], 0)
-        trained = [p for p in pack.parameters.values() if p.numel()]
         with suppress(RuntimeError):
-            gradients = torch.autograd.grad(pack.outputs(inputs).sum(), trained)
+            gradients = torch.autograd.grad(pack.outputs(inputs).sum(), pack.trained)
             with torch.no_grad():
                 pack.optimizer.step(gradients)
 
@@ -112,6 +111,16 @@ def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     from safetensors.numpy import save
 
     return {"learned.safetensors": save({name: np.ascontiguousarray(a) for name, a in learned.items()})}
+
+
+def gpu_here() -> bool:
+    """Whether this machine has a GPU that PyTorch can use."""
+    return torch.cuda.is_available()
+
+
+def device_for(gpu: bool) -> torch.device:
+    """Where packs are trained here; `gpu` says whether a GPU may be used where there is one."""
+    return torch.device("cuda" if gpu and gpu_here() else "cpu")
 
 
 def device_name(device: torch.device) -> str:

@@ -24,8 +24,7 @@ from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
-from evoact.execution.estimate import gpu_here
-from evoact.execution.packs import PackTrainer
+from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
 from evoact.leaderboard.compact import compact, finish_swap

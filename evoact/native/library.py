@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from evoact.cache_directory import cache_directory
+
 SOURCES = Path(__file__).parent
 FLAGS = [
     "-O3",
@@ -58,13 +60,20 @@ def library() -> ctypes.CDLL | None:
     if compiler is None:
         return None
     try:
-        kernels = ctypes.CDLL(str(_built(compiler)))
+        loaded = ctypes.CDLL(str(_built(compiler)))
     except (OSError, subprocess.SubprocessError):
         return None
     for name, (result, arguments) in SIGNATURES.items():
-        function = getattr(kernels, name)  # attribute access keeps the function, indexing does not
+        function = getattr(loaded, name)  # attribute access keeps the function, indexing does not
         function.restype, function.argtypes = result, arguments
-    return kernels
+    return loaded
+
+
+def kernels() -> ctypes.CDLL:
+    """The kernels, where the caller knows that there are some."""
+    found = library()
+    assert found is not None
+    return found
 
 
 def _compiler() -> list[str] | None:
@@ -74,7 +83,7 @@ def _compiler() -> list[str] | None:
 
 def _built(compiler: list[str]) -> Path:
     """The shared library of these sources, this compiler and this processor; built if it is not there."""
-    target = _cache() / f"kernels-{_digest(compiler)}.so"
+    target = cache_directory() / "native" / f"kernels-{_digest(compiler)}.so"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,11 +101,6 @@ def _built(compiler: list[str]) -> Path:
             made.replace(target)  # at once and whole: other processes may be building the same
             return target
     raise error or subprocess.SubprocessError("no variant was tried")
-
-
-def _cache() -> Path:
-    base = os.environ.get("EVOACT_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "evoact" / "native"
 
 
 def _digest(compiler: list[str]) -> str:

@@ -1,14 +1,14 @@
 """The mixture kernels of `activations.c` on tensors: single precision, CPU, contiguous."""
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.native.library import library
+from evoact.native.library import kernels, library
+from evoact.native.tensors import threads
 
 TERM = np.dtype(
     [
@@ -20,17 +20,16 @@ TERM = np.dtype(
     ]
 )
 ALONE, NOT_ALONE = -1, -2  # as in activations.c
-SERIAL = 32_768  # elements below which threads cost more than they bring
+SERIAL = 32_768  # elements
 
 
 @functools.lru_cache(maxsize=1)
 def function_codes() -> dict[str, int]:
     """The base functions that the kernels know, by name; none where there are no kernels."""
-    kernels = library()
-    if kernels is None:
+    if library() is None:
         return {}
     codes: dict[str, int] = {}
-    while (found := kernels.evoact_function_name(len(codes))) is not None:
+    while (found := kernels().evoact_function_name(len(codes))) is not None:
         codes[found.decode()] = len(codes)
     return codes
 
@@ -43,26 +42,19 @@ class Program:
     terms: np.ndarray
 
     @staticmethod
-    def of(rows: int, row_of_term: Sequence[int] | np.ndarray, terms: np.ndarray) -> "Program":
+    def of(rows: int, row_of_term: np.ndarray, terms: np.ndarray) -> "Program":
         """From terms in any order and the row of each; a row's terms keep their order."""
         place = np.argsort(row_of_term, kind="stable")
-        counts = np.bincount(np.asarray(row_of_term, int), minlength=rows)
+        counts = np.bincount(row_of_term, minlength=rows)
         begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         return Program(begin, np.ascontiguousarray(terms[place]))
 
 
-def accepts(x: Tensor) -> bool:
-    """Whether the kernels can take this tensor."""
-    return x.dtype == torch.float32 and x.device.type == "cpu"
-
-
 def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
     """y[rows, m] from x[rows, pieces, m] and the coefficients c."""
-    kernels = library()
-    assert kernels is not None
     rows, pieces, m = x.shape
     y = x.new_empty(rows, m)
-    kernels.evoact_mixture_forward(
+    kernels().evoact_mixture_forward(
         x.data_ptr(),
         y.data_ptr(),
         c.data_ptr(),
@@ -71,18 +63,16 @@ def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
         rows,
         pieces,
         m,
-        _threads(y),
+        threads(y, SERIAL),
     )
     return y
 
 
 def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tuple[Tensor, Tensor]:
     """The gradients with respect to x and c, where g is that with respect to y."""
-    kernels = library()
-    assert kernels is not None
     rows, pieces, m = x.shape
     grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
-    kernels.evoact_mixture_backward(
+    kernels().evoact_mixture_backward(
         g.data_ptr(),
         x.data_ptr(),
         y.data_ptr(),
@@ -94,10 +84,6 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
         rows,
         pieces,
         m,
-        _threads(y),
+        threads(y, SERIAL),
     )
     return grad_x, grad_c
-
-
-def _threads(y: Tensor) -> int:
-    return torch.get_num_threads() if y.numel() > SERIAL else 1

@@ -7,27 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.native.library import library
+from evoact.native.library import kernels
+from evoact.native.tensors import threads
 
-SERIAL = 16_384  # elements below which threads cost more than they bring
+SERIAL = 16_384  # elements
 COPIES, PIECE = 4, 256  # as in spline.c
 BLOCK = 65_536  # elements that share one gradient of the coefficients
 ROWS_PER_BLOCK = 64  # the same for rows
 
 
-def accepts(x: Tensor) -> bool:
-    """Whether the kernels can take this tensor."""
-    return x.dtype == torch.float32 and x.device.type == "cpu" and library() is not None
-
-
 def forward(x: Tensor, c: Tensor, low: float, per_step: float) -> Tensor:
     """Splines with coefficients c[sets, nodes + 2] at x[sets, n]."""
-    kernels = library()
-    assert kernels is not None
     sets, n = x.shape
     y = torch.empty_like(x)
-    kernels.evoact_spline_forward(
-        x.data_ptr(), y.data_ptr(), c.data_ptr(), sets, n, c.shape[1] - 2, low, per_step, _threads(x)
+    kernels().evoact_spline_forward(
+        x.data_ptr(), y.data_ptr(), c.data_ptr(), sets, n, c.shape[1] - 2, low, per_step, threads(x, SERIAL)
     )
     return y
 
@@ -36,12 +30,10 @@ def backward(
     g: Tensor, x: Tensor, c: Tensor, low: float, per_step: float, with_c: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """The gradients with respect to x and, if wanted, c."""
-    kernels = library()
-    assert kernels is not None
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks) if with_c else None
-    kernels.evoact_spline_backward(
+    kernels().evoact_spline_backward(
         g.data_ptr(),
         x.data_ptr(),
         grad_x.data_ptr(),
@@ -53,7 +45,7 @@ def backward(
         nodes,
         low,
         per_step,
-        _threads(x),
+        threads(x, SERIAL),
     )
     return grad_x, None if sums is None else _by_coefficient(sums, c)
 
@@ -62,12 +54,10 @@ def curvature(
     g: Tensor, x: Tensor, c: Tensor, hx: Tensor, hc: Tensor, low: float, per_step: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of hx . grad_x + hc . grad_c, both of `backward`, with respect to g, x and c."""
-    kernels = library()
-    assert kernels is not None
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_g, grad_x, sums = torch.empty_like(x), torch.empty_like(x), _sums(c, blocks)
-    kernels.evoact_spline_curvature(
+    kernels().evoact_spline_curvature(
         g.data_ptr(),
         x.data_ptr(),
         hx.data_ptr(),
@@ -82,19 +72,17 @@ def curvature(
         nodes,
         low,
         per_step,
-        _threads(x),
+        threads(x, SERIAL),
     )
     return grad_g, grad_x, _by_coefficient(sums, c)
 
 
 def value_slope(x: Tensor, c: Tensor, low: float, per_step: float) -> tuple[Tensor, Tensor, Tensor]:
     """Splines, their slopes, and how many of x lie outside, in parts."""
-    kernels = library()
-    assert kernels is not None
     sets, n = x.shape
     y, slope = torch.empty_like(x), torch.empty_like(x)
     beyond = torch.empty(sets * -(-n // PIECE), dtype=torch.int32)
-    kernels.evoact_spline_value_slope(
+    kernels().evoact_spline_value_slope(
         x.data_ptr(),
         y.data_ptr(),
         slope.data_ptr(),
@@ -105,7 +93,7 @@ def value_slope(x: Tensor, c: Tensor, low: float, per_step: float) -> tuple[Tens
         c.shape[1] - 2,
         low,
         per_step,
-        _threads(x),
+        threads(x, SERIAL),
     )
     return y, slope, beyond
 
@@ -114,12 +102,10 @@ def tangent(
     g: Tensor, r: Tensor, x: Tensor, tx: Tensor, c: Tensor, low: float, per_step: float
 ) -> tuple[Tensor, Tensor]:
     """The gradients of sum(r y) + sum(g tx slope) with respect to x and c."""
-    kernels = library()
-    assert kernels is not None
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks)
-    kernels.evoact_spline_tangent(
+    kernels().evoact_spline_tangent(
         g.data_ptr(),
         r.data_ptr(),
         x.data_ptr(),
@@ -133,7 +119,7 @@ def tangent(
         nodes,
         low,
         per_step,
-        _threads(x),
+        threads(x, SERIAL),
     )
     return grad_x, _by_coefficient(sums, c)
 
@@ -178,10 +164,8 @@ class Rows:
 
 def add_to_rows(y: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float) -> None:
     """Adds to the rows of y[R, m] their splines at the first piece of x[R, P, m], in place."""
-    kernels = library()
-    assert kernels is not None
     _, p, m = x.shape
-    kernels.evoact_spline_rows_forward(
+    kernels().evoact_spline_rows_forward(
         x.data_ptr(),
         y.data_ptr(),
         c.data_ptr(),
@@ -193,7 +177,7 @@ def add_to_rows(y: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_st
         c.shape[1] - 2,
         low,
         per_step,
-        _threads(y),
+        threads(y, SERIAL),
     )
 
 
@@ -201,12 +185,10 @@ def add_rows_gradient(
     grad_x: Tensor, g: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float
 ) -> Tensor:
     """Adds the gradient for x to grad_x [R, P, m], in place; returns that for c."""
-    kernels = library()
-    assert kernels is not None
     _, p, m = x.shape
     nodes, blocks = c.shape[1] - 2, len(where.begin) - 1
     sums = c.new_zeros(blocks, COPIES, nodes, 4)
-    kernels.evoact_spline_rows_backward(
+    kernels().evoact_spline_rows_backward(
         g.data_ptr(),
         x.data_ptr(),
         grad_x.data_ptr(),
@@ -221,7 +203,7 @@ def add_rows_gradient(
         nodes,
         low,
         per_step,
-        _threads(g),
+        threads(g, SERIAL),
     )
     by_block = (sums[:, 0] + sums[:, 1]) + (sums[:, 2] + sums[:, 3])
     by_node = by_block.new_zeros(len(c), nodes, 4)
@@ -237,13 +219,7 @@ def _sums(c: Tensor, blocks: int) -> Tensor:
 
 def _by_coefficient(sums: Tensor, c: Tensor) -> Tensor:
     """Sums [sets, ..., nodes, 4] as a gradient in the shape of c."""
-    kernels = library()
-    assert kernels is not None
     nodes, grad_c = c.shape[1] - 2, torch.empty_like(c)
     copies = sums.numel() // (len(c) * nodes * 4)
-    kernels.evoact_spline_fold(sums.data_ptr(), grad_c.data_ptr(), len(c), copies, nodes)
+    kernels().evoact_spline_fold(sums.data_ptr(), grad_c.data_ptr(), len(c), copies, nodes)
     return grad_c
-
-
-def _threads(x: Tensor) -> int:
-    return torch.get_num_threads() if x.numel() > SERIAL else 1

@@ -9,13 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from evoact.cache_directory import cache_directory
 from evoact.errors import UserError
-
-
-def cache_directory() -> Path:
-    """Where generated data is kept."""
-    configured = os.environ.get("EVOACT_CACHE")
-    return Path(configured) if configured else Path.home() / ".cache" / "evoact"
 
 
 def is_cached(name: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from evoact.errors import UserError
 from evoact.tasks.files import DataFile, find, require
-from evoact.tasks.images import ImageTask, check_arguments, check_labels, scaling, train_and_validation
+from evoact.tasks.images import ImageTask, check_arguments, check_labels, published_splits, scaling
 from evoact.tasks.plain_pickle import load_plain
 from evoact.tasks.task import Split
 
@@ -101,12 +101,7 @@ def _splits(
     }
     test = stored.pop("test_batch")
     x, y = (np.concatenate([batch[i] for batch in stored.values()]) for i in (0, 1))
-    train, validation = train_and_validation(y, (NAME, "validation"), train_examples, validation_examples)
-    return {
-        "train": Split(x[train], y[train]),
-        "validation": Split(x[validation], y[validation]),
-        "test": Split(*test),
-    }
+    return published_splits(NAME, (x, y), test, train_examples, validation_examples)
 
 
 def _from_folder(place: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from evoact.tasks.files import DataFile, find, require
 from evoact.tasks.idx import read_idx
-from evoact.tasks.images import ImageTask, check_arguments, check_labels, scaling, train_and_validation
+from evoact.tasks.images import ImageTask, check_arguments, check_labels, published_splits, scaling
 from evoact.tasks.task import Split
 
 NAME = "fashion_mnist"
@@ -90,13 +90,7 @@ def _splits(
     validation_examples: int | None,
 ) -> Mapping[str, Split]:
     stored = {name: _read(name, data, download, verify) for name in FILES}
-    x, y = stored["train"]
-    train, validation = train_and_validation(y, (NAME, "validation"), train_examples, validation_examples)
-    return {
-        "train": Split(x[train], y[train]),
-        "validation": Split(x[validation], y[validation]),
-        "test": Split(*stored["test"]),
-    }
+    return published_splits(NAME, stored["train"], stored["test"], train_examples, validation_examples)
 
 
 def _read(name: str, data: str | None, download: bool, verify: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from evoact.cache_directory import cache_directory
 from evoact.errors import UserError
-from evoact.tasks.cache import appearing, cache_directory
+from evoact.tasks.cache import appearing
 
 TIMEOUT_SECONDS = 60
 CHUNK = 1 << 20

@@ -109,6 +109,24 @@ def train_and_validation(
     return parts[0], parts[1]
 
 
+def published_splits(
+    name: str,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    train_examples: int | None,
+    validation_examples: int | None,
+) -> dict[str, Split]:
+    """The splits of a task whose files are images and labels to train on and for the test: validation is
+    taken of the former by `train_and_validation`."""
+    x, y = train
+    own, validation = train_and_validation(y, (name, "validation"), train_examples, validation_examples)
+    return {
+        "train": Split(x[own], y[own]),
+        "validation": Split(x[validation], y[validation]),
+        "test": Split(*test),
+    }
+
+
 def check_labels(name: str, labels: np.ndarray, n_examples: int, n_classes: int) -> None:
     """As many labels as images, each a class.
 

@@ -63,15 +63,22 @@ class PackPass:
         return layers.dropout(h, rate, self.chance.generators) if self.training else h
 
     def batch_norm(self, name: str, h: Tensor) -> Tensor:
-        p, running = self.parameters, self.statistics
-        return layers.batch_norm(
-            h,
-            p[f"{name}.scale"],
-            p[f"{name}.shift"],
-            running[f"{name}.mean"],
-            running[f"{name}.variance"],
-            self.training,
-        )
+        return named_batch_norm(name, h, self.parameters, self.statistics, self.training)
+
+
+def named_batch_norm(
+    name: str, h: Tensor, parameters: Mapping[str, Tensor], statistics: Mapping[str, Tensor], training: bool
+) -> Tensor:
+    """`layers.batch_norm` with the parameters `NAME.scale` and `NAME.shift` and the running `NAME.mean` and
+    `NAME.variance`."""
+    return layers.batch_norm(
+        h,
+        parameters[f"{name}.scale"],
+        parameters[f"{name}.shift"],
+        statistics[f"{name}.mean"],
+        statistics[f"{name}.variance"],
+        training,
+    )
 
 
 def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from evoact.activations.spline import Grid
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Base, Site, Subnetwork, pieces
 from evoact.networks import layers
-from evoact.training.forward_pass import Chance
+from evoact.training.forward_pass import Chance, named_batch_norm
 
 # What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2].
 Prepared = dict[str, Tensor]
@@ -194,12 +194,4 @@ class TypedPass:
         return layers.dropout(h, rate, self.chance.generators)
 
     def batch_norm(self, name: str, h: Tensor) -> Tensor:
-        p, running = self.parameters, self.statistics
-        return layers.batch_norm(
-            h,
-            p[f"{name}.scale"],
-            p[f"{name}.shift"],
-            running[f"{name}.mean"],
-            running[f"{name}.variance"],
-            True,
-        )
+        return named_batch_norm(name, h, self.parameters, self.statistics, self.training)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from evoact.native import optimizers as native
+from evoact.native.tensors import accepts
 
 
 class Optimizer(Protocol):
@@ -92,7 +93,7 @@ class Adam:
         eps = self.eps * correction
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             m, v = self.m[i], self.v[i]
-            if native.accepts(p):
+            if accepts(p) and p.is_contiguous():
                 rates = self.learning_rates * size
                 native.adam(p, g, m, v, rates, self.beta1, self.beta2, eps, self.weight_decay)
                 continue

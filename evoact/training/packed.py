@@ -214,26 +214,18 @@ def train_pack(
     """
     outcomes: dict[int, Outcome] = {}
     for group in by_layout(members):
+        started = time.perf_counter()
         chosen = [members[i] for i in group]
-        trained = _train(chosen, network, task, settings, run_seed, torch.device(device), evaluate, keep)
-        outcomes |= dict(zip(group, trained, strict=True))
+        pack = start_pack(chosen, network, task, settings, run_seed, torch.device(device))
+        trained = _train(pack, evaluate, keep)
+        seconds = (time.perf_counter() - started) / len(group)
+        outcomes |= {i: replace(outcome, seconds=seconds) for i, outcome in zip(group, trained, strict=True)}
     return [outcomes[i] for i in range(len(members))]
 
 
-def _train(
-    members: Sequence[Member],
-    network: Network,
-    task: Task,
-    settings: TrainingSettings,
-    run_seed: int,
-    device: torch.device,
-    evaluate: Sequence[str],
-    keep: str,
-) -> list[Outcome]:
-    """`train_pack` for members that fit together."""
-    started = time.perf_counter()
-    pack = start_pack(members, network, task, settings, run_seed, device)
-    outcomes: dict[str, Outcome] = {}
+def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
+    """Train the members of a pack to their number of steps; outcomes as `train_pack` gives them, in order."""
+    members, outcomes = list(pack.members), dict[str, Outcome]()
     for stop in sorted({m.steps for m in members}):
         while pack.step < stop:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
@@ -242,8 +234,7 @@ def _train(
         outcomes |= {pack.members[i].name: results[i] for i in ended}
         if len(outcomes) < len(members):
             keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
-    seconds = (time.perf_counter() - started) / len(members)
-    return [replace(outcomes[m.name], seconds=seconds) for m in members]
+    return [outcomes[m.name] for m in members]
 
 
 @torch.no_grad()

@@ -28,12 +28,7 @@ ABSENT = Base("absent")
 RATE = (("learning_rate", 0.01),)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def genome(net, *sites):

@@ -19,12 +19,7 @@ TYPES = (Base("tanh"), Hull("affine", ("identity", "relu")), Hull("convex", ("si
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def task_for(name):
