@@ -758,12 +758,14 @@ def test_every_kind_of_types(tiny, tmp_path, monkeypatch):
         "given": [
             {"kind": "hull", "hull": "convex", "functions": ["tanh", "sin"]},
             {"kind": "tabulated", "curve": "bend", "extrapolation": "constant"},
+            {"kind": "captured", "curve": "learned", "low": -1.0, "high": 1.0, "values": [0.0, 0.5, 0.0]},
         ],
     }
     made = experiment(tiny(space__types=types, space__least_width=0.5))
     (layer,) = made.space.layers
-    assert [family.kind for family in layer.families] == [*KINDS, "given"]
-    assert [family.size() for family in layer.families] == [3, 6, 1, 6, 1, 2, 2, 2, 1, 2, 2, 1, 2]
+    # A captured curve carries its values: it is given or not at all.
+    assert [family.kind for family in layer.families] == [*(k for k in KINDS if k != "captured"), "given"]
+    assert [family.size() for family in layer.families] == [3, 6, 1, 6, 1, 2, 2, 2, 1, 2, 2, 1, 3]
     assert made.space.most_absent(0) == 4
     assert made.config.space.types.tabulated.curves == [f"bend@{load_curve('bend').digest}"]
     assert made.config.space.types.given[1]["curve"] == f"bend@{load_curve('bend').digest}"

@@ -19,7 +19,8 @@ LAYERS = [
     {"training"},
     {"strategies", "leaderboard"},
     {"config"},
-    {"execution", "analysis"},
+    {"analysis"},
+    {"execution"},
     {"report"},
     {"cli"},
 ]

@@ -48,12 +48,14 @@ def estimate(made: Experiment) -> Estimate:
     size = min(config.packs.size, networks)
     step = _step_seconds(e, size)
     minutes = (
-        networks / size * e.steps * step / at_once / 60 if networks < UNLIMITED else config.budget.minutes
+        (networks + e.meta_networks) / size * e.steps * step / at_once / 60
+        if networks < UNLIMITED
+        else config.budget.minutes
     )
     return Estimate(
         by_phase=by_phase,
         networks=networks,
-        gradient_examples=networks * e.steps * e.training.batch_size,
+        gradient_examples=(networks + e.meta_networks) * e.steps * e.training.batch_size,
         genomes=e.space.size(),
         parameters=parameter_count(e.largest_network),
         packs_at_once=at_once,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from evoact.analysis.trained import Trained, participation
 from evoact.config import Experiment
 from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
@@ -56,8 +57,9 @@ class PackTrainer:
         finished = time.time()
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
-            solo = None
+            solo = ratio = None
             if confirming and outcome.state == COMPLETED:
+                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
             results.append(
                 Result(
@@ -74,6 +76,7 @@ class PackTrainer:
                     gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
+                    participation_ratio=ratio,
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),

@@ -94,7 +94,7 @@ class Stages:
         e, phase = self.experiment, self._stages[self._position]
         earlier = [r for r in self.results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
         options: dict[str, object] = {}
-        name, networks = "enumerate", self.planned(phase)
+        name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
             options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
