@@ -18,6 +18,7 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes import activation as activations
 from evoact.genomes.activation import (
+    EVALUATIONS,
     EXTRAPOLATIONS,
     FIELDS,
     HULLS,
@@ -48,6 +49,7 @@ from evoact.genomes.expressions import ABSENT
 
 __all__ = [
     "ABSENT",
+    "EVALUATIONS",
     "EXTRAPOLATIONS",
     "FIELDS",
     "HULLS",
