@@ -70,9 +70,12 @@ def polynomials(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarra
 def _tensors(
     activation: Tabulated | Captured, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Borders, filled up with infinity as the kernel wants them, and rows [5, intervals]."""
     borders, rows = polynomials(activation)
+    more = 2 ** len(borders).bit_length() - 1 - len(borders)
+    filled = np.concatenate([borders, np.full(more, np.inf)])
     return (
-        torch.as_tensor(borders.copy(), dtype=dtype, device=device),
+        torch.as_tensor(filled, dtype=dtype, device=device),
         torch.as_tensor(rows.T.copy(), dtype=dtype, device=device),
     )
 
@@ -94,7 +97,7 @@ def evaluate(
 
 def pieces_at(z: Tensor, borders: Tensor, rows: Tensor, derivative: int) -> Tensor:
     """The polynomials at z of any shape, or their slopes (`derivative` 1); as `polynomials` gives them."""
-    interval = torch.bucketize(z.detach().contiguous(), borders, right=True)
+    interval = torch.bucketize(z.detach().contiguous(), borders, right=True).clamp_(max=rows.shape[1] - 1)
     origin, c0, c1, c2, c3 = (row[interval] for row in rows)
     d = z - origin
     if derivative:
