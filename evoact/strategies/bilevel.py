@@ -157,7 +157,12 @@ def _is_learned(genome: Genome) -> bool:
 
 def found_types(result: Result) -> TypesBySite:
     """The activations that a completed meta-training found, by site."""
-    found = json.loads(result.learned_types)
+    return types_in(result.learned_types)
+
+
+def types_in(text: str) -> TypesBySite:
+    """What stands in the leaderboard's column `learned_types`."""
+    found = json.loads(text)
     return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
 
 
