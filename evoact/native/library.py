@@ -45,8 +45,9 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_spline_value_slope": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_FLOAT] * 2 + [_INT]),
     "evoact_spline_fold": (None, [_POINTER] * 2 + [_SIZE] * 3),
     "evoact_spline_tangent": (None, [_POINTER] * 7 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
-    "evoact_spline_rows_forward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
-    "evoact_spline_rows_backward": (None, [_POINTER] * 8 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
+    "evoact_polynomials_fold": (None, [_POINTER] * 2 + [_SIZE] * 2),
+    "evoact_splined_rows_forward": (None, [_POINTER] * 9 + [_SIZE] * 5 + [_FLOAT] * 2 + [_INT]),
+    "evoact_splined_rows_backward": (None, [_POINTER] * 7 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
     "evoact_adam": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_DOUBLE] * 2 + [_FLOAT] * 2 + [_INT]),
 }
 
