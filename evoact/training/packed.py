@@ -118,13 +118,7 @@ def start_pack(
     """
     dtype: torch.dtype = getattr(torch, settings.dtype)
     network = with_pieces_of(network, members[0].genome)
-    drawn = [initial_member(m, network, run_seed) for m in members]
-    parameters = {
-        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
-        .to(device, dtype)
-        .requires_grad_()
-        for name in drawn[0]
-    }
+    parameters = initial_parameters(members, network, run_seed, device, dtype)
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
     )
@@ -146,6 +140,23 @@ def start_pack(
         step=0,
         recent_losses=[],
     )
+
+
+def initial_parameters(
+    members: Sequence[Member], network: Network, run_seed: int, device: torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
+    sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
+    shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
+    for name, i in sites.items():
+        shapes[name] = (max(site_parameter_count(m.genome.sites[i]) for m in members),)
+    parameters = {
+        name: torch.zeros(len(members), *shape, device=device, dtype=dtype) for name, shape in shapes.items()
+    }
+    for k, member in enumerate(members):  # one after the other: in float64 they would take twice the room
+        for name, drawn in initial_member(member, network, run_seed).items():
+            parameters[name][k, : len(drawn)] = drawn
+    return {name: p.requires_grad_() for name, p in parameters.items()}
 
 
 def plan_sites(
