@@ -76,6 +76,14 @@ class Experiment:
         return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
+    def pack_size(self) -> int:
+        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        size = self.config.packs.size
+        if size == "auto":
+            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
+        return size
+
+    @property
     def networks(self) -> int:
         """How many networks the search phase may train; UNLIMITED where only time is limited."""
         b = self.config.budget

@@ -206,7 +206,9 @@ class Confirm(Section):
 
 
 class Packs(Section):
-    size: Positive = 32
+    """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement."""
+
+    size: Positive | Literal["auto"] = "auto"
     threads: Positive = 1
     timeout_seconds: PositiveNumber | None = None
 

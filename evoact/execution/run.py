@@ -25,6 +25,7 @@ from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
+from evoact.execution.pack_size import with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -80,7 +81,7 @@ class Run:
         return self.stages.finished
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.stages.experiment.config.packs.size)
+        proposals = self.stages.ask(self.stages.experiment.pack_size)
         name = f"{proposals[0].phase}-{proposals[0].index:07d}" if proposals else ""
         return name, proposals
 
@@ -141,6 +142,7 @@ def search(
     _check_batch(made)
     _make(home)
     _check_empty(home)
+    made = with_pack_size(made)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
