@@ -41,12 +41,12 @@ def estimate(made: Experiment) -> Estimate:
     networks = sum(by_phase.values())
     settings = config.execution
     at_once = max(1, int((os.cpu_count() or 1) // settings.cpus_per_pack))
-    if settings.backend == "local":
+    if settings.backend != "ray_tune":
         at_once = 1
     elif settings.workers is not None:
         at_once = min(at_once, settings.workers)
     size = min(config.packs.size, networks)
-    step = _step_seconds(e, size)
+    step = 0.0 if settings.backend == "table" else _step_seconds(e, size)
     minutes = (
         networks / size * e.steps * step / at_once / 60 if networks < UNLIMITED else config.budget.minutes
     )

@@ -32,6 +32,7 @@ class PackTrainer:
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         """Results in the order of the proposals, all of one phase."""
         e, confirming = self.experiment, proposals[0].phase == "confirm"
+        testing = confirming or e.config.test_splits == "all"
         started = time.time()
 
         def train(part: Sequence[Member]) -> list[Outcome]:
@@ -42,8 +43,8 @@ class PackTrainer:
                 e.training,
                 run_seed=e.seed,
                 device=self.device,
-                # Test splits are read for confirmed candidates alone.
-                evaluate=("validation", "test", "test_large") if confirming else ("validation",),
+                # In a search test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if testing else ("validation",),
                 keep="all" if confirming else "activations",
             )
 
