@@ -7,7 +7,7 @@ from itertools import islice, product
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, Genome
 from evoact.genomes.space import SearchSpace
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft
 
 
@@ -58,3 +58,6 @@ class Enumerate:
         start = generation * self.batch
         pairs = islice(product(self.seeds, self._all), start, start + self.batch)
         return [Draft(genome, seed=seed) for seed, genome in pairs]
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)

@@ -15,8 +15,8 @@ from evoact.strategies import STRATEGIES, create
 NETWORKS = 40
 OPTIONS = {
     "enumerate": {"seeds": (0, 1, 2, 3)},
-    "evolution": {"population": 12, "parents": 6, "elites": 3},
-    "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
+    "evolution": {"population": 12, "parents": 6, "elites": 3, "offspring": 30, "startup": 12},
+    "hybrid": {"batch": 8, "evaluations": 2, "elites": 2, "offspring": 30, "startup": 8},
     "optuna": {"batch": 8, "elites": 2, "startup": 8},
     "random": {"batch": 16},
 }
