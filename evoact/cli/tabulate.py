@@ -14,7 +14,10 @@ def tabulate(
     output: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
         typer.Option(
-            "-o", "--output", metavar="RUN_DIR", help="New, or that of a stopped tabulation; default runs/NAME-table."
+            "-o",
+            "--output",
+            metavar="RUN_DIR",
+            help="New, or that of a stopped tabulation; default runs/NAME-table.",
         ),
     ] = None,
     table: Annotated[
@@ -48,6 +51,8 @@ def tabulate(
         done = carry_out(
             made, run_dir, file, seeds, address, display.update, lambda problem: typer.echo(problem, err=True)
         )
-    typer.echo(f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}.")
+    typer.echo(
+        f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}."
+    )
     if not done.complete:
         raise typer.Exit(STOPPED)

@@ -43,9 +43,9 @@ def check_table(made: Experiment, table: Tabular) -> None:
             raise UserError(
                 f"{table.place}: expected a table of the search's {key} {config[key]}, got {theirs[key]}"
             )
-    limits = (("replicates", made.config.replicates, table.search_seeds),)
+    limits = [("replicates", made.config.replicates, table.search_seeds)]
     if made.config.confirm.candidates:
-        limits += (("confirm.seeds", made.config.confirm.seeds, table.truth_seeds),)
+        limits.append(("confirm.seeds", made.config.confirm.seeds, table.truth_seeds))
     for key, wanted, there in limits:
         if wanted > len(there):
             raise UserError(

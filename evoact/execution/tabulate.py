@@ -39,7 +39,9 @@ def split_seeds(seeds: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ((0, 1, 2), (3, 4, 5))
     """
     if seeds < 2 or seeds % 2:
-        raise UserError(f"expected an even number of seeds, half for searches and half for the truth, got {seeds}")
+        raise UserError(
+            f"expected an even number of seeds, half for searches and half for the truth, got {seeds}"
+        )
     return tuple(range(seeds // 2)), tuple(range(seeds // 2, seeds))
 
 

@@ -126,21 +126,25 @@ class Tabular:
                 f"{self.place}: expected a table with {proposal.genome.label} on seed {seed}, got one without it"
             )
         column = self.seeds.index(seed)
-        found = {name: float(values[row, column]) for name, values in self.metrics.items()}
-        metrics = {name: None if np.isnan(value) else value for name, value in found.items()}
-        if not confirming:
-            metrics |= {"test_metric": None, "test_large_metric": None}
+        found = {name: _or_none(values[row, column]) for name, values in self.metrics.items()}
         state = STATES[self.state[row, column]]
         return Result(
             proposal=proposal,
             state=state,
             metric=self.about["metric"],
             direction=self.about["direction"],
+            val_metric=found["val_metric"],
+            test_metric=found["test_metric"] if confirming else None,
+            test_large_metric=found["test_large_metric"] if confirming else None,
+            train_loss=found["train_loss"],
             n_parameters=int(self.n_parameters[row]),
             device="table",
             error="" if state == COMPLETED else f"{state} when the table was made",
-            **metrics,
         )
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def read_table(place: str | Path) -> Tabular:

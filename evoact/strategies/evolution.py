@@ -177,7 +177,7 @@ class Evolution:
     elites: int = 8
     tournament: int = 3
     crossover: float = 0.5
-    offspring: int = 192
+    offspring: int = 96
     startup: int = 24
     surrogate: bool = True
 

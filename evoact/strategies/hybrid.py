@@ -53,7 +53,7 @@ class Hybrid:
     parents: int = 16
     tournament: int = 3
     crossover: float = 0.5
-    offspring: int = 192
+    offspring: int = 96
     startup: int = 24
 
     name = "hybrid"

@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
-FITTED_ON = 160  # candidates that the hyperparameters are fitted on
-ITERATIONS = 20  # of their optimizer, L-BFGS
+FITTED_ON = 112  # candidates that the hyperparameters are fitted on
+ITERATIONS = 12  # of their optimizer, L-BFGS
 JITTER = 1e-8
 # Where the hyperparameters start, and within which bounds they are fitted; scores have variance 1.
 HYPERPARAMETERS = {

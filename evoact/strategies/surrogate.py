@@ -88,7 +88,9 @@ def surrogate(archive: Archive) -> Surrogate | None:
         return None
     means, counts = archive.scores(rows)
     middle, upper = np.quantile(means, [0.5, 0.84])
-    means = np.maximum(means, middle - FENCE * (upper - middle))  # broken networks are bad, how bad does not matter
+    means = np.maximum(
+        means, middle - FENCE * (upper - middle)
+    )  # broken networks are bad, how bad does not matter
     centre, scale = float(means.mean()), float(means.std())
     if scale <= 1e-12 * max(1.0, abs(centre)):
         return None
