@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from evoact.config import Experiment
+from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
@@ -34,6 +36,8 @@ class PackTrainer:
         e, confirming = self.experiment, proposals[0].phase == "confirm"
         testing = confirming or e.config.test_splits == "all"
         started = time.time()
+        if proposals[0].meta_training is not None:
+            return [self._meta_trained(pack, proposals[0], started)]
 
         def train(part: Sequence[Member]) -> list[Outcome]:
             return train_pack(
@@ -68,6 +72,7 @@ class PackTrainer:
                     train_loss=outcome.train_loss,
                     n_parameters=outcome.n_parameters,
                     steps_run=outcome.steps_run,
+                    gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
                     pack=pack,
@@ -80,6 +85,20 @@ class PackTrainer:
                 )
             )
         return results
+
+    def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
+        """The result of a meta-training, which is a pack of its own."""
+        e = self.experiment
+        result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
+        finished = time.time()
+        return replace(
+            result,
+            pack=pack,
+            device=device_name(self.device),
+            train_seconds=finished - started,
+            started_at=started,
+            finished_at=finished,
+        )
 
     def _warm_up(self) -> None:
         """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.
