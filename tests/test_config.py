@@ -62,7 +62,7 @@ ONE_MISTAKE = {
     "nothing for a section": ({"space": None}, "space: expected a section of keys and values, got None"),
     "unknown backend": (
         {"execution__backend": "slurm"},
-        "execution.backend: expected 'local' or 'ray_tune', got 'slurm'",
+        "execution.backend: expected 'local', 'ray_tune' or 'table', got 'slurm'",
     ),
     "unknown task": (
         {"task": {"name": "mnist_1d"}},

@@ -10,6 +10,7 @@ import evoact
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
 from evoact.cli.search import STOPPED, resume, search
+from evoact.cli.tabulate import tabulate
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command("search")(search)
 app.command("resume")(resume)
+app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("list")(list_names)
 app.command("validate")(validate)

@@ -13,6 +13,7 @@ from evoact.execution.run import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns
+WHERE = {"local": "in this process", "ray_tune": "on Ray", "table": "in a table"}
 
 
 class Display:
@@ -32,7 +33,7 @@ class Display:
 
     def _start(self) -> None:
         e = self.made
-        where = "in this process" if e.config.execution.backend == "local" else "on Ray"
+        where = WHERE[e.config.execution.backend]
         self.console.print(
             f"Searching {e.config.task.name} with {e.config.strategy.name} {where}: "
             f"{e.space.size():.3g} genomes, run directory {self.run_dir}",

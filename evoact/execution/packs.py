@@ -35,6 +35,7 @@ class PackTrainer:
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         """Results in the order of the proposals, all of one phase."""
         e, confirming = self.experiment, proposals[0].phase == "confirm"
+        testing = confirming or e.config.test_splits == "all"
         started = time.time()
         if proposals[0].meta_training is not None:
             return [self._meta_trained(pack, proposals[0], started)]
@@ -47,8 +48,8 @@ class PackTrainer:
                 e.training,
                 run_seed=e.seed,
                 device=self.device,
-                # Test splits are read for confirmed candidates alone.
-                evaluate=("validation", "test", "test_large") if confirming else ("validation",),
+                # In a search test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if testing else ("validation",),
                 keep="all" if confirming else "activations",
             )
 

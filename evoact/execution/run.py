@@ -25,6 +25,7 @@ from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
+from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
@@ -33,6 +34,7 @@ from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
+from evoact.leaderboard.tabular import read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
@@ -139,7 +141,10 @@ def search(
     home = Location.of(run_dir)
     _check_address(made, address)
     _check_gpu(made)
-    _check_batch(made)
+    if made.config.execution.table is None:
+        _check_batch(made)
+    else:
+        check_table(made, read_table(made.config.execution.table))
     _make(home)
     _check_empty(home)
     made = with_pack_size(made)
@@ -323,6 +328,8 @@ def _carry_out(
     try:
         if made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0))
+        elif made.config.execution.table is not None:
+            local.execute(run, looked_up(read_table(made.config.execution.table)))
         else:
             from evoact.execution import ray_tune
 
