@@ -69,7 +69,7 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.execution.run import experiment_of, is_finished
+    from evoact.execution.run import plan_of, is_finished
 
     if is_finished(run_dir):
         _name_damage(run_dir)
@@ -78,7 +78,7 @@ def resume(
     from evoact.cli.progress import Display
     from evoact.execution.run import resume as carry_out
 
-    with Display(experiment_of(run_dir), run_dir) as display:
+    with Display(plan_of(run_dir), run_dir) as display:
         finished = carry_out(run_dir, address, display.update, lambda problem: typer.echo(problem, err=True))
     _end(finished)
 
