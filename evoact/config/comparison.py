@@ -23,7 +23,8 @@ class Comparison:
     """Valid arms by name, in order, as experiments that differ in strategy, space and perhaps training.
 
     `reference` is the arm that the others are compared with; `scaled` the one that tells gain from shape, empty without
-    one; `controls` gives for each width-matched control the arms it was made for.
+    one; `controls` gives for each width-matched control the arms it was made for; `groups` the group of each arm
+    that is in one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Comparison:
     equivalence: float
     arms: Mapping[str, Experiment]
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> Config:
@@ -92,7 +94,10 @@ class Comparison:
         arms = {}
         for name, experiment in self.arms.items():
             arm = experiment.plain()
-            arms[name] = {key: arm[key] for key in OWN} | {"control_of": list(self.controls.get(name, ()))}
+            arms[name] = {key: arm[key] for key in OWN} | {
+                "group": self.groups.get(name, ""),
+                "control_of": list(self.controls.get(name, ())),
+            }
         curves = {name: curve for e in self.arms.values() for name, curve in e.plain()["curves"].items()}
         return {
             "name": self.name,

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
         equivalence=own.equivalence,
         arms=arms,
         controls=controls,
+        groups={name: arm.group for name, arm in own.arms.items() if arm.group},
     )
     return _with_controls(made, own, common)
 
@@ -135,7 +137,7 @@ def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any]) -> Co
         wide = reference.model_copy(update={"network": matched(made.arms[made.reference], most)})
         arms[name] = experiment(_arm(common, own, name, wide))
         controls[name] = names
-    return Comparison(**{**made.__dict__, "arms": arms, "controls": controls})
+    return replace(made, arms=arms, controls=controls)
 
 
 def _key_problems(data: Mapping[str, Any]) -> list[str]:

@@ -253,11 +253,13 @@ class Config(Section):
 class Arm(Section):
     """What an arm of a comparison has of its own; what it leaves out is as in the common part.
 
-    Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. `control_of` names the
-    arms for whose number of parameters this one was made wider.
+    Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. The best arms of
+    two `group`s, such as gradient and evolved, are compared with each other, too. `control_of` names the arms for
+    whose number of parameters this one was made wider.
     """
 
     description: str = ""
+    group: str = ""
     space: Any = None
     strategy: Any = None
     learning_rate: Any = None

@@ -1,0 +1,146 @@
+"""The winners of a comparison: of each arm and repeat the confirmed candidate that validates best.
+
+A winner is chosen by its mean validation metric on fresh seeds; only its test metrics count. A candidate that
+failed on one of these seeds stands aside, because means over different seeds do not compare.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evoact.analysis.bootstrap import blocks
+from evoact.records import COMPLETED
+
+# What is read of a leaderboard's rows.
+COLUMNS = (
+    *("arm", "repeat", "candidate", "seed", "phase", "state", "metric", "direction", "genome", "artifact"),
+    *("val_metric", "test_metric", "test_large_metric", "n_parameters", "step_seconds_solo"),
+    *("participation_ratio", "train_seconds", "steps_run", "strategy", "proposal", "error"),
+)
+# The test scores of each example of a confirmed network, from its artifact: [examples], or None.
+ReadScores = Callable[[str], np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Winner:
+    """`test` holds one metric for each of `seeds`, on the larger test split where there is one; `scores`
+    [seeds, blocks] the mean score in blocks of test examples, None where the run did not keep them."""
+
+    arm: str
+    repeat: int
+    candidate: int
+    genome: str
+    artifact: str
+    validation: float
+    seeds: tuple[int, ...]
+    test: np.ndarray
+    scores: np.ndarray | None
+    n_parameters: int
+    step_seconds: float | None
+    participation_ratio: float | None
+
+    @property
+    def mean(self) -> float:
+        return float(self.test.mean())
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """An arm with its winners by repeat; a repeat without one is among `lost`. `networks` and `failures`
+    count all phases, `steps` those spent before the confirmation, `seconds` the training time of all."""
+
+    name: str
+    winners: Mapping[int, Winner]
+    lost: tuple[int, ...]
+    networks: int
+    failures: int
+    steps: int
+    seconds: float
+    error: str
+
+    @property
+    def means(self) -> np.ndarray:
+        """The winners' mean test metrics, by repeat."""
+        return np.array([winner.mean for winner in self.winners.values()])
+
+
+def arm_results(
+    rows: pd.DataFrame, arms: Sequence[str] = (), repeats: int | None = None, read: ReadScores | None = None
+) -> list[ArmResult]:
+    """Each arm's winners, arms in the given order, else as they come.
+
+    Args:
+        rows: of one run's leaderboard, with `COLUMNS`
+        arms: names of all arms, those without a row, too
+        repeats: how many there should be; by default as many as the rows have
+        read: gives an artifact's scores by example; without it the seeds are the lowest level
+    """
+    groups = {str(name): group for name, group in rows.groupby("arm", sort=False)}
+    count = repeats if repeats is not None else int(rows["repeat"].max()) + 1 if len(rows) else 0
+    return [_arm_result(name, groups.get(name, rows.iloc[:0]), count, read) for name in arms or groups]
+
+
+def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | None) -> ArmResult:
+    confirmed = rows[rows["phase"] == "confirm"]
+    found = {}
+    for repeat, group in confirmed.groupby("repeat"):
+        winner = _winner(group, read)
+        if winner is not None:
+            found[int(repeat)] = winner  # type: ignore[call-overload]
+    failed = rows[rows["state"] != COMPLETED]
+    return ArmResult(
+        name=name,
+        winners=found,
+        lost=tuple(r for r in range(repeats) if r not in found),
+        networks=len(rows),
+        failures=len(failed),
+        steps=int(rows["steps_run"][rows["phase"] != "confirm"].sum()),
+        seconds=float(rows["train_seconds"].sum()),
+        error=str(failed["error"].mode().iloc[0]) if len(failed) else "",
+    )
+
+
+def _winner(confirmed: pd.DataFrame, read: ReadScores | None) -> Winner | None:
+    """The best of one arm and repeat by mean validation; None where no candidate completed every seed."""
+    seeds = confirmed["seed"].nunique()
+    done = confirmed[confirmed["state"] == COMPLETED]
+    sign = 1 if (confirmed["direction"] == "maximize").all() else -1
+    validation = done.groupby("candidate")["val_metric"].agg(["mean", "count"])
+    whole = validation[validation["count"] == seeds]["mean"] * sign
+    if whole.empty:
+        return None
+    candidate = int(whole.index[whole.to_numpy().argmax()])
+    own = done[done["candidate"] == candidate].sort_values("seed")
+    large = own["test_large_metric"].notna().all()
+    scores = _scores(own["artifact"].tolist(), read)
+    first = own.iloc[0]
+    return Winner(
+        arm=str(first["arm"]),
+        repeat=int(first["repeat"]),
+        candidate=candidate,
+        genome=str(first["genome"]),
+        artifact=str(first["artifact"]),
+        validation=float(own["val_metric"].mean()),
+        seeds=tuple(int(seed) for seed in own["seed"]),
+        test=own["test_large_metric" if large else "test_metric"].to_numpy(dtype=float),
+        scores=scores,
+        n_parameters=int(first["n_parameters"]),
+        step_seconds=_mean(own["step_seconds_solo"]),
+        participation_ratio=_mean(own["participation_ratio"]),
+    )
+
+
+def _mean(values: pd.Series) -> float | None:
+    numbers = pd.to_numeric(values).dropna()
+    return float(numbers.mean()) if len(numbers) else None
+
+
+def _scores(artifacts: Sequence[str], read: ReadScores | None) -> np.ndarray | None:
+    """Blocks of examples [seeds, blocks]; None unless every seed has them."""
+    if read is None:
+        return None
+    found = [read(artifact) if artifact else None for artifact in artifacts]
+    kept = [blocks(scores) for scores in found if scores is not None]
+    return np.stack(kept) if len(kept) == len(artifacts) else None
