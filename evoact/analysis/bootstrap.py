@@ -59,7 +59,11 @@ def bca_interval(
         assert distribution is not None
         low, high = np.quantile(distribution, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
-    drawn = {} if distribution is None else {"bootstrap_result": SimpleNamespace(bootstrap_distribution=distribution)}
+    drawn = (
+        {}
+        if distribution is None
+        else {"bootstrap_result": SimpleNamespace(bootstrap_distribution=distribution)}
+    )
     found = bootstrap(
         (values,),
         np.mean,
@@ -107,7 +111,8 @@ def resampled_means(arms: Sequence[Scores], seed: int = 0, resamples: int = RESA
 def _row_weights(times: np.ndarray, seeds: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     """The weight of each (repeat, seed): seeds are drawn anew each time that their repeat was drawn."""
     drawn = [
-        rng.multinomial(times[:, r] * s, np.full(s, 1 / s)) / (s * times.shape[1]) for r, s in enumerate(seeds)
+        rng.multinomial(times[:, r] * s, np.full(s, 1 / s)) / (s * times.shape[1])
+        for r, s in enumerate(seeds)
     ]
     return np.concatenate(drawn, axis=1).astype(np.float32)
 

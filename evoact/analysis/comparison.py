@@ -177,9 +177,7 @@ def _between(
             known = best.get(group)
             if known is None or sign * _validation(arms[name]) > sign * _validation(arms[known]):
                 best[group] = name
-    return [
-        Question(best[a], best[b], f"best of {a} against best of {b}") for a, b in combinations(best, 2)
-    ]
+    return [Question(best[a], best[b], f"best of {a} against best of {b}") for a, b in combinations(best, 2)]
 
 
 def _validation(arm: ArmResult) -> float:
@@ -258,7 +256,9 @@ def _standing(arm: ArmResult, drawn: _Drawn) -> Standing:
         return Standing(arm, float(arm.means.mean()), None, _validation(arm))
     signed = _interval(drawn.means(arm.name, repeats), drawn.distribution(arm.name, repeats))
     ends = sorted((drawn.sign * signed.low, drawn.sign * signed.high))
-    return Standing(arm, float(arm.means.mean()), Interval(drawn.sign * signed.value, *ends), _validation(arm))
+    return Standing(
+        arm, float(arm.means.mean()), Interval(drawn.sign * signed.value, *ends), _validation(arm)
+    )
 
 
 def _scores(winners: Sequence[Winner]) -> Scores:

@@ -30,6 +30,7 @@ from evoact.records import COMPLETED
 
 RESAMPLES = 9999
 
+
 @dataclass(frozen=True)
 class Arm:
     """One structure on the fresh seeds of a confirmation, at one learning rate.

@@ -88,7 +88,7 @@ def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | 
     for repeat, group in confirmed.groupby("repeat"):
         winner = _winner(group, read)
         if winner is not None:
-            found[int(repeat)] = winner  # type: ignore[call-overload]
+            found[int(repeat)] = winner
     failed = rows[rows["state"] != COMPLETED]
     return ArmResult(
         name=name,

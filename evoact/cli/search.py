@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from evoact.execution.run import Finished
+    from evoact.execution.run import Compared, Finished
 
 STOPPED = 130  # what shells say of a command that the keyboard stopped
 
@@ -100,10 +100,15 @@ def _name_damage(run_dir: str) -> None:
         )
 
 
-def _end(finished: "Finished") -> None:
+def _end(finished: "Finished | Compared") -> None:
     """What was found; a stopped run ends as a stopped command does, so that no script goes on."""
+    from evoact.cli.compare import end_comparison
     from evoact.cli.results import print_finished
+    from evoact.execution.run import Compared
 
+    if isinstance(finished, Compared):
+        end_comparison(finished)
+        return
     print_finished(finished)
     if not finished.complete:
         raise typer.Exit(STOPPED)

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from evoact.config import Comparison
+from evoact.errors import UserError
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result
 
@@ -23,10 +24,19 @@ class Interleaved:
         Args:
             comparison: what to do
             stored: the rows of an interrupted run
+
+        Raises:
+            UserError: if a stored row is of no arm and repeat of this comparison.
         """
         rows: dict[Part, list[Result]] = {part: [] for part in comparison.parts()}
         for result in stored:
-            rows[_part(result.proposal)].append(result)
+            part = _part(result.proposal)
+            if part not in rows:
+                raise UserError(
+                    f"expected rows of the arms {', '.join(comparison.arms)}, {comparison.repeats} times, got one of "
+                    f"{part[0]!r}, repeat {part[1]}; resume with the configuration of the run"
+                )
+            rows[part].append(result)
         self._parts = {part: Stages(comparison.part(*part), None, rows[part]) for part in rows}
         self._open = dict(self._parts)
 
