@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evoact.genomes.genome import Genome
+from evoact.genomes.meta_training import MetaTraining
 
 PHASES = ("baseline", "search", "confirm")
 COMPLETED = "completed"
@@ -12,10 +13,15 @@ STATES = (COMPLETED, "diverged", "failed", "out_of_memory", "timed_out", "pruned
 # Replicates of the search count from 0, those of the confirmation from here: always fresh seeds.
 FIRST_CONFIRMATION_SEED = 1000
 
+TRAIN, META_TRAIN = "train", "meta_train"
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One network to be trained: a canonical genome, a replicate, a budget, and where it comes from.
+
+    With `meta_training` it is a meta-training instead: the genome's types are to be learned, over networks made of
+    them, and its equal types are not merged, because each learns something of its own.
 
     `index` is the ask index within the run and never reused; `candidate` the index of the first
     proposal with the same fingerprint; `seed` the replicate number; `told` how many results had
@@ -39,6 +45,12 @@ class Proposal:
     context: str = ""
     arm: str = ""
     repeat: int = 0
+    meta_training: MetaTraining | None = None
+
+    @property
+    def kind(self) -> str:
+        """`train` or `meta_train`."""
+        return TRAIN if self.meta_training is None else META_TRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,10 @@ class Result:
     """What became of a proposal. Failure is a value: `state` says which, `error` in which words.
 
     `val_metric` is the metric at the last step (never the best epoch); test metrics are None outside
-    the confirmation. `score` turns the metric so that larger is better.
+    the confirmation. `score` turns the metric so that larger is better. `gradient_examples` is what it cost.
+
+    A meta-training has no metric: `learned_types` is the JSON of the activations that it found, by site;
+    `skipped_steps` counts outer steps without an update, and `beyond_grid` inputs outside the splines' grid.
     """
 
     proposal: Proposal
@@ -59,12 +74,16 @@ class Result:
     train_loss: float | None = None
     n_parameters: int = 0
     steps_run: int = 0
+    gradient_examples: int = 0
     train_seconds: float = 0.0
     step_seconds_solo: float | None = None
     pack: str = ""
     pack_size: int = 1
     device: str = "cpu"
     participation_ratio: float | None = None
+    learned_types: str = ""
+    skipped_steps: int | None = None
+    beyond_grid: int | None = None
     error: str = ""
     started_at: float = 0.0
     finished_at: float = 0.0

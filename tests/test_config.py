@@ -106,6 +106,10 @@ ONE_MISTAKE = {
         {"space__functions": ["relu", "tahn", "sin"]},
         "space.functions: unknown base function 'tahn'; did you mean 'tanh'?",
     ),
+    "unknown evaluation": (
+        {"space__types__subnetwork": {"bases": ["relu"], "evaluation": ["splin"]}},
+        "space.types.subnetwork.evaluation: unknown name 'splin'; did you mean 'spline'?",
+    ),
     "unknown function of a type": (
         {"space__types__subnetwork": {"bases": ["rleu"]}},
         "space.types.subnetwork.bases: unknown base function 'rleu'; did you mean 'relu'?",

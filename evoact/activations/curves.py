@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from evoact.errors import UserError
+from evoact.genomes.activation import LEAST_POINTS
 from evoact.genomes.genome import Tabulated
 from evoact.registry import unknown
 
 SUFFIX = ".safetensors"
 _KNOWN: dict[str, "Curve"] = {}  # by `name@digest`, which means the same curve in every process
-LEAST_POINTS = {"linear": 2, "cubic": 4}
 
 
 @dataclass(frozen=True, eq=False)

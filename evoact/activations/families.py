@@ -57,6 +57,7 @@ FAMILIES: Mapping[str, Family] = {
     "piecewise_linear": _family(piecewise_linear),
     "rational": _family(rational),
     "tabulated": _family(tabulated),
+    "captured": _family(tabulated),
     "maxout": _family(maxout),
     "probabilistic_maxout": Family(
         maxout.parameter_count, maxout.initial_parameters, maxout.evaluate_probabilistic

@@ -1,4 +1,4 @@
-"""Tabulated activations: a captured curve between its grid points by linear interpolation, or by the
+"""Tabulated and captured activations: a curve between its grid points by linear interpolation, or by the
 not-a-knot cubic spline (de Boor 1978, chapter IV); outside the grid it goes on with the slope at the end
 (`linear`) or with the value (`constant`). Nothing is trained.
 """
@@ -9,20 +9,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.curves import check_points, load_curve, resolve
+from evoact.activations.curves import Curve, check_points, load_curve, resolve
 from evoact.activations.sharing import Noise
-from evoact.genomes.genome import Tabulated
+from evoact.genomes.genome import Captured, Tabulated
 
 
-def parameter_count(activation: Tabulated, neurons: int) -> int:
+def parameter_count(activation: Tabulated | Captured, neurons: int) -> int:
     return 0
 
 
-def initial_parameters(activation: Tabulated, neurons: int, generator: torch.Generator) -> Tensor:
+def initial_parameters(activation: Tabulated | Captured, neurons: int, generator: torch.Generator) -> Tensor:
     return torch.empty(0, dtype=torch.float64)
 
 
-def polynomials(activation: Tabulated) -> tuple[np.ndarray, np.ndarray]:
+def curve_of(activation: Tabulated | Captured) -> Curve:
+    """The curve, from its file or from the activation itself.
+
+    >>> curve_of(Captured("bend", -1.0, 1.0, (0.0, 0.0, 1.0))).grid.tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    if isinstance(activation, Tabulated):
+        return load_curve(activation.curve)
+    values = np.array(activation.values)
+    return Curve(np.linspace(activation.low, activation.high, len(values)), values)
+
+
+def polynomials(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarray]:
     """The inner borders of the intervals [n], and each interval's origin and coefficients [n + 1, 5].
 
     y = c0 + c1 d + c2 d^2 + c3 d^3 with d = x - origin; the first and the last interval are endless.
@@ -30,7 +42,7 @@ def polynomials(activation: Tabulated) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: if the curve is not there, is another than the pinned one, or has too few points.
     """
-    curve = load_curve(activation.curve)
+    curve = curve_of(activation)
     x, y = curve.grid, curve.values
     check_points(curve, activation.interpolation)
     rows = np.zeros((len(x) + 1, 5))
@@ -52,7 +64,9 @@ def polynomials(activation: Tabulated) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=64)
-def _tensors(activation: Tabulated, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _tensors(
+    activation: Tabulated | Captured, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     borders, rows = polynomials(activation)
     return (
         torch.as_tensor(borders.copy(), dtype=dtype, device=device),
@@ -60,12 +74,15 @@ def _tensors(activation: Tabulated, dtype: torch.dtype, device: torch.device) ->
     )
 
 
-def evaluate(activation: Tabulated, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
+def evaluate(
+    activation: Tabulated | Captured, x: Tensor, parameters: Tensor, noise: Noise | None = None
+) -> Tensor:
     """The interpolated curve; shapes as `families.Family` has them."""
     z = x[:, 0]
     # A name alone may stand for another file tomorrow, so only pinned curves are remembered as they are.
-    pinned = activation if "@" in activation.curve else resolve(activation)
-    borders, (origin, c0, c1, c2, c3) = _tensors(pinned, z.dtype, z.device)
+    if isinstance(activation, Tabulated) and "@" not in activation.curve:
+        activation = resolve(activation)
+    borders, (origin, c0, c1, c2, c3) = _tensors(activation, z.dtype, z.device)
     interval = torch.bucketize(z.detach().contiguous(), borders, right=True)
     d = z - origin[interval]
     if activation.interpolation == "linear":

@@ -15,7 +15,7 @@ POINTS = 60
 
 @dataclass(frozen=True)
 class BestSoFar:
-    """Over the repeats of an arm: `budget` [points] in optimizer steps, `mean` [points], and the band that holds
+    """Over the repeats of an arm: `budget` [points] in gradient-examples, `mean` [points], and the band that holds
     the middle 80 % of the repeats, `low` and `high`; with fewer than three repeats these are the extremes."""
 
     arm: str
@@ -35,7 +35,7 @@ def best_so_far(rows: pd.DataFrame, maximize: bool, points: int = POINTS) -> lis
         points: of each curve
 
     >>> rows = pd.DataFrame({"arm": "", "repeat": 0, "phase": "search", "state": "completed", "proposal": [0, 1, 2],
-    ...     "val_metric": [0.3, 0.2, 0.4], "steps_run": 10})
+    ...     "val_metric": [0.3, 0.2, 0.4], "gradient_examples": 10})
     >>> best_so_far(rows, True, points=3)[0].mean.tolist()
     [0.3, 0.3, 0.4]
     """
@@ -55,9 +55,9 @@ def best_so_far(rows: pd.DataFrame, maximize: bool, points: int = POINTS) -> lis
 
 
 def _cumulative(rows: pd.DataFrame, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Steps spent and best metric after each network, from the first that has one."""
+    """Gradient-examples spent and best metric after each network, from the first that has one."""
     rows = rows.sort_values("proposal")
-    spent = np.cumsum(rows["steps_run"].to_numpy(dtype=float))
+    spent = np.cumsum(rows["gradient_examples"].to_numpy(dtype=float))
     values = rows["val_metric"].where(rows["state"] == COMPLETED).to_numpy(dtype=float)
     best = np.fmax.accumulate(values) if maximize else np.fmin.accumulate(values)
     known = np.isfinite(best)

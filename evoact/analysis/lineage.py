@@ -48,7 +48,9 @@ def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancest
             continue
         row = first.loc[current]
         # An elite that is evaluated again stands as its own parent.
-        parents = tuple(int(p) for p in (row["parents"] if row["parents"] is not None else ()) if p != current)
+        parents = tuple(
+            int(p) for p in (row["parents"] if row["parents"] is not None else ()) if p != current
+        )
         found[current] = Ancestor(
             candidate=current,
             generation=int(row["generation"]),

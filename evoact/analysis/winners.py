@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from evoact.analysis.bootstrap import blocks
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, META_TRAIN
 
 # What is read of a leaderboard's rows.
 COLUMNS = (
     *("arm", "repeat", "candidate", "seed", "phase", "state", "metric", "direction", "genome", "artifact"),
     *("val_metric", "test_metric", "test_large_metric", "n_parameters", "step_seconds_solo"),
-    *("participation_ratio", "train_seconds", "steps_run", "strategy", "proposal", "error"),
+    *("kind", "participation_ratio", "train_seconds", "gradient_examples", "strategy", "proposal", "error"),
 )
 # The test scores of each example of a confirmed network, from its artifact: [examples], or None.
 ReadScores = Callable[[str], np.ndarray | None]
@@ -49,14 +49,16 @@ class Winner:
 @dataclass(frozen=True)
 class ArmResult:
     """An arm with its winners by repeat; a repeat without one is among `lost`. `networks` and `failures`
-    count all phases, `steps` those spent before the confirmation, `seconds` the training time of all."""
+    count all phases, `gradient_examples` what was spent before the confirmation, `meta_examples` what of it went
+    into meta-training, `seconds` the training time of all."""
 
     name: str
     winners: Mapping[int, Winner]
     lost: tuple[int, ...]
     networks: int
     failures: int
-    steps: int
+    gradient_examples: int
+    meta_examples: int
     seconds: float
     error: str
 
@@ -90,13 +92,15 @@ def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | 
         if winner is not None:
             found[int(repeat)] = winner
     failed = rows[rows["state"] != COMPLETED]
+    spent = rows["gradient_examples"].where(rows["phase"] != "confirm", 0)
     return ArmResult(
         name=name,
         winners=found,
         lost=tuple(r for r in range(repeats) if r not in found),
         networks=len(rows),
         failures=len(failed),
-        steps=int(rows["steps_run"][rows["phase"] != "confirm"].sum()),
+        gradient_examples=int(spent.sum()),
+        meta_examples=int(spent[rows["kind"] == META_TRAIN].sum()),
         seconds=float(rows["train_seconds"].sum()),
         error=str(failed["error"].mode().iloc[0]) if len(failed) else "",
     )

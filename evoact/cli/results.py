@@ -25,8 +25,10 @@ def print_finished(finished: Finished) -> None:
         console.print(f"Stopped after {summary.networks} networks; nothing is lost.")
         console.print(f"  {this_command()} resume {shlex.quote(finished.run_dir)}", soft_wrap=True)
         return
+    times = counted(summary.meta_trainings, "meta-training")
+    learned = f"Activations learned in {times}; " if summary.meta_trainings else ""
     console.print(
-        f"\n{counted(summary.networks, 'network')} trained; the search tried "
+        f"\n{learned}{counted(summary.networks, 'network')} trained; the search tried "
         f"{counted(summary.structures, 'distinct structure')}, {summary.heterogeneous} of them heterogeneous."
     )
     for state, number in summary.failures:

@@ -14,6 +14,8 @@ from evoact.seeding import derive
 from evoact.strategies import proposer
 from evoact.tasks.task import Task
 
+# Strategies that propose nothing but genomes of the space.
+FROM_SPACE = ("random", "evolution", "optuna", "hybrid")
 # What stands in an arm's section of a resolved config, and nowhere else in it.
 OWN = ("description", "space", "strategy", "training", "network")
 
@@ -131,4 +133,6 @@ def _most_networks(e: Experiment) -> int:
     strategy = e.config.strategy
     if strategy.name == "enumerate":
         return len(proposer("enumerate", e.space, e.seed, strategy.arguments))  # type: ignore[arg-type]
-    return min(UNLIMITED, e.space.size() * e.config.replicates)
+    if strategy.name in FROM_SPACE:
+        return min(UNLIMITED, e.space.size() * e.config.replicates)
+    return UNLIMITED

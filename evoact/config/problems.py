@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
+from evoact.config.meta_training import check_meta_training
 from evoact.config.models import Config
 from evoact.config.spaces import space_problems
 from evoact.config.yaml_files import short
@@ -70,6 +71,7 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
         ("space", lambda: made.space),
         ("space", lambda: made.network.with_pieces(made.space.pieces)),
         ("strategy", lambda: proposer(strategy.name, made.space, made.seed, strategy.arguments)),
+        ("strategy", lambda: check_meta_training(made, steps=made.config.training.steps)),
     ):
         needed.add(key)
         if wrong & needed:

@@ -12,6 +12,7 @@ from evoact.genomes.expressions import canonical_name
 from evoact.genomes.families import GIVEN, Family, HullChoices, Listed, choices, smallest_hull
 from evoact.genomes.genome import (
     ABSENT,
+    EVALUATIONS,
     EXTRAPOLATIONS,
     HULLS,
     INTERPOLATIONS,
@@ -31,6 +32,7 @@ WORDS = {
     "per": SHARING,
     "interpolation": INTERPOLATIONS,
     "extrapolation": EXTRAPOLATIONS,
+    "evaluation": EVALUATIONS,
 }
 
 

@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from evoact.config import Comparison, Experiment
+from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
@@ -33,6 +35,8 @@ class PackTrainer:
         e = self.plan.part(proposals[0].arm, proposals[0].repeat)
         confirming = proposals[0].phase == "confirm"
         started = time.time()
+        if proposals[0].meta_training is not None:
+            return [self._meta_trained(pack, proposals[0], started)]
 
         def train(part: Sequence[Member]) -> list[Outcome]:
             return train_pack(
@@ -67,6 +71,7 @@ class PackTrainer:
                     train_loss=outcome.train_loss,
                     n_parameters=outcome.n_parameters,
                     steps_run=outcome.steps_run,
+                    gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
                     pack=pack,
@@ -79,6 +84,20 @@ class PackTrainer:
                 )
             )
         return results
+
+    def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
+        """The result of a meta-training, which is a pack of its own."""
+        e = self.plan.part(proposal.arm, proposal.repeat)
+        result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
+        finished = time.time()
+        return replace(
+            result,
+            pack=pack,
+            device=device_name(self.device),
+            train_seconds=finished - started,
+            started_at=started,
+            finished_at=finished,
+        )
 
     def _warm_up(self) -> None:
         """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.

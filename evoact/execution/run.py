@@ -23,6 +23,7 @@ import yaml
 
 from evoact import __version__
 from evoact.config import UNLIMITED, Comparison, Experiment, plan
+from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
 from evoact.execution.interleaved import Interleaved
@@ -346,6 +347,7 @@ def _check_batch(made: Experiment) -> None:
             f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
             f"got {made.config.budget.gradient_examples}"
         )
+    check_meta_training(made, made.steps, examples)
 
 
 def _check_gpu(made: Experiment | Comparison) -> None:

@@ -115,6 +115,7 @@ class Stages:
             seed=e.seed,
             networks=networks,
             steps=e.steps,
+            batch_size=e.training.batch_size,
             replicates=e.config.replicates,
             phase=phase,
             first_index=1 + max((r.proposal.index for r in earlier), default=-1),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoact.records import COMPLETED, PHASES, Result
+from evoact.records import COMPLETED, PHASES, TRAIN, Result
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,16 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Summary:
-    """`networks` counts all that were trained; `structures` the distinct ones that the search tried, and
-    `heterogeneous` those of them that mix several activations in a layer. `confirmed` holds the best by mean
-    validation first; `set_aside` counts the candidates that are not among them because they failed on a seed.
+    """`networks` counts all that were trained, `meta_trainings` how often types were learned; `structures` the
+    distinct ones that the search tried, and `heterogeneous` those of them that mix several activations in a layer.
+    `confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are not among them
+    because they failed on a seed.
     """
 
     metric: str
     direction: str
     networks: int
+    meta_trainings: int
     structures: int
     heterogeneous: int
     failures: tuple[tuple[str, int], ...]
@@ -76,13 +78,15 @@ def summarise(results: Iterable[Result]) -> Summary:
     """The summary of a run's results; those of unfinished runs give what is there."""
     rows = sorted(results, key=lambda r: r.proposal.index)
     done = [r for r in rows if r.state == COMPLETED]
-    searched = [r for r in rows if r.proposal.phase == "search"]
+    trained = [r for r in rows if r.proposal.kind == TRAIN]
+    searched = [r for r in trained if r.proposal.phase == "search"]
     confirmed = _confirmed(done)
     tried = {r.proposal.candidate for r in rows if r.proposal.phase == "confirm"}
     return Summary(
         metric=rows[0].metric if rows else "",
         direction=rows[0].direction if rows else "",
-        networks=len(rows),
+        networks=len(trained),
+        meta_trainings=len(rows) - len(trained),
         structures=len({r.proposal.structure for r in searched}),
         heterogeneous=len({r.proposal.structure for r in searched if r.proposal.genome.heterogeneous}),
         failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),

@@ -6,6 +6,7 @@ shares one set of trained parameters: all neurons of the type (`layer`), or none
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ SHARING = ("layer", "neuron")
 EVALUATIONS = ("spline", "exact")
 INTERPOLATIONS = ("linear", "cubic")
 EXTRAPOLATIONS = ("linear", "constant")
+LEAST_POINTS = {"linear": 2, "cubic": 4}  # of a curve, by interpolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,39 @@ class Tabulated:
 
 
 @dataclass(frozen=True, slots=True)
+class Captured:
+    """A curve that meta-training found, its values on an even grid with it; nothing in it is trained.
+
+    Unlike `Tabulated` it needs no file: a row of the leaderboard says all of it. `curve` is a name for
+    people; `interpolation` and `extrapolation` are as there.
+    """
+
+    curve: str
+    low: float
+    high: float
+    values: tuple[float, ...]
+    interpolation: str = "linear"
+    extrapolation: str = "linear"
+    kind: ClassVar[str] = "captured"
+
+    def __post_init__(self) -> None:
+        _one_of(INTERPOLATIONS, self, "interpolation")
+        _one_of(EXTRAPOLATIONS, self, "extrapolation")
+        numbers = (self.low, self.high, *self.values)
+        usable = all(isinstance(v, (int, float)) and math.isfinite(v) for v in numbers)
+        if not usable or len(self.values) < LEAST_POINTS[self.interpolation] or not self.low < self.high:
+            raise UserError(
+                f"expected captured.values as at least {LEAST_POINTS[self.interpolation]} finite numbers for "
+                f"{self.interpolation} interpolation between low < high, got {len(self.values)} of them between "
+                f"{self.low} and {self.high}"
+            )
+
+    @property
+    def label(self) -> str:
+        return f"captured({self.curve})"
+
+
+@dataclass(frozen=True, slots=True)
 class Maxout:
     """The largest of several pre-activations (Goodfellow et al. 2013)."""
 
@@ -256,6 +291,7 @@ Activation = (
     | PiecewiseLinear
     | Rational
     | Tabulated
+    | Captured
     | Maxout
     | ProbabilisticMaxout
     | LpPool
@@ -270,6 +306,7 @@ KINDS: Mapping[str, type[Activation]] = {
     "piecewise_linear": PiecewiseLinear,
     "rational": Rational,
     "tabulated": Tabulated,
+    "captured": Captured,
     "maxout": Maxout,
     "probabilistic_maxout": ProbabilisticMaxout,
     "lp_pool": LpPool,

@@ -9,15 +9,16 @@ genomes that describe the same network to one of them, and `structure` and `fing
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from evoact.errors import UserError
 from evoact.genomes import activation as activations
 from evoact.genomes.activation import (
+    EVALUATIONS,
     EXTRAPOLATIONS,
     FIELDS,
     HULLS,
@@ -27,6 +28,7 @@ from evoact.genomes.activation import (
     SHARING,
     Activation,
     Base,
+    Captured,
     Hull,
     LpPool,
     Maxout,
@@ -47,6 +49,7 @@ from evoact.genomes.expressions import ABSENT
 
 __all__ = [
     "ABSENT",
+    "EVALUATIONS",
     "EXTRAPOLATIONS",
     "FIELDS",
     "HULLS",
@@ -56,6 +59,7 @@ __all__ = [
     "SHARING",
     "Activation",
     "Base",
+    "Captured",
     "Genome",
     "Hull",
     "LpPool",
@@ -70,7 +74,9 @@ __all__ = [
     "SiteGenome",
     "Subnetwork",
     "Tabulated",
+    "blocks",
     "canonical",
+    "digest",
     "dumps",
     "fingerprint",
     "from_json",
@@ -78,6 +84,7 @@ __all__ = [
     "is_absent",
     "loads",
     "pieces",
+    "shared_out",
     "structure",
     "to_json",
 ]
@@ -174,6 +181,26 @@ def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters
     )
 
 
+def blocks(neurons: int, types: int) -> list[tuple[int, int]]:
+    """First and last neuron (not included) of each type where they share out a site as evenly as possible.
+
+    >>> blocks(10, 3)
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    borders = [neurons * i // types for i in range(types + 1)]
+    return list(pairwise(borders))
+
+
+def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
+    """The site with its neurons in contiguous blocks of these types; equal ones stay apart.
+
+    >>> shared_out(Site("hidden0", 10), [Base("relu"), Base("sin")]).label
+    '5 relu + 5 sin'
+    """
+    assignment = [i for i, (a, b) in enumerate(blocks(site.neurons, len(types))) for _ in range(a, b)]
+    return SiteGenome(site.name, tuple(types), tuple(assignment))
+
+
 # --- canonical form -----------------------------------------------------------------------------
 
 
@@ -225,16 +252,17 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
 
 def structure(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations alone, without hyperparameters."""
-    return _digest(to_json(genome)["sites"])
+    return digest(to_json(genome)["sites"])
 
 
 @lru_cache(maxsize=4096)
 def fingerprint(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations and the hyperparameters."""
-    return _digest(to_json(genome))
+    return digest(to_json(genome))
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """16 hexadecimal digits that stand for plain data."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from evoact.genomes import genome as genomes
+from evoact.genomes import meta_training
 from evoact.records import Proposal, Result
 
 # Raised by one whenever a column is added. Files of an older version lack the newer columns, which
 # then read as null; a column never changes its type and never goes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"evoact.schema_version"
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -45,6 +46,7 @@ COLUMNS: Mapping[str, pa.DataType] = {
     "learning_rate": pa.float64(),
     "steps": pa.int64(),
     "steps_run": pa.int64(),
+    "gradient_examples": pa.int64(),
     "n_parameters": pa.int64(),
     "train_seconds": pa.float64(),
     "step_seconds_solo": pa.float64(),
@@ -54,6 +56,11 @@ COLUMNS: Mapping[str, pa.DataType] = {
     "artifact": pa.string(),
     "participation_ratio": pa.float64(),
     "context": pa.string(),
+    "kind": pa.string(),
+    "meta_training": pa.string(),
+    "learned_types": pa.string(),
+    "skipped_steps": pa.int64(),
+    "beyond_grid": pa.int64(),
     "error": pa.string(),
     "started_at": TIME,
     "finished_at": TIME,
@@ -66,7 +73,11 @@ KEY = ("arm", "repeat", "candidate", "seed", "phase", "rung")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SAME_NAME = ({field.name for field in dataclasses.fields(Result)} & set(COLUMNS)) - {"proposal"}
-_OF_PROPOSAL = ({field.name for field in dataclasses.fields(Proposal)} & set(COLUMNS)) - {"genome", "parents"}
+_OF_PROPOSAL = ({field.name for field in dataclasses.fields(Proposal)} & set(COLUMNS)) - {
+    "genome",
+    "parents",
+    "meta_training",
+}
 
 
 def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
@@ -75,7 +86,7 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
     Times (seconds since 1970) become timestamps rounded to microseconds, 0 a null. `learned` is not
     in the row: the writer stores it as an artifact.
     """
-    proposal = result.proposal
+    proposal, meta = result.proposal, result.proposal.meta_training
     return {
         "run": run,
         "task": task,
@@ -83,6 +94,8 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
         "proposal": proposal.index,
         "genome": genomes.dumps(proposal.genome),
         "heterogeneous": proposal.genome.heterogeneous,
+        "kind": proposal.kind,
+        "meta_training": meta and meta_training.dumps(meta),
         "learning_rate": dict(proposal.genome.hyperparameters).get("learning_rate"),
         "parents": list(proposal.parents),
         **{name: getattr(proposal, name) for name in _OF_PROPOSAL},
@@ -102,6 +115,7 @@ def result(row: Mapping[str, Any]) -> Result:
         index=present["proposal"],
         genome=genomes.loads(present["genome"]),
         parents=tuple(present.get("parents", ())),
+        meta_training=meta_training.loads(present["meta_training"]) if "meta_training" in present else None,
         **{name: present[name] for name in _OF_PROPOSAL & present.keys()},
     )
     fields: dict[str, Any] = {name: present[name] for name in _SAME_NAME & present.keys()}

@@ -28,3 +28,25 @@ void evoact_adam(float *restrict p, const float *restrict g, float *restrict m, 
         adam_block(size, p + at, g + at, m + at, v + at, rates[k], rest1, rest2, keep2, eps, weight_decay);
     }
 }
+
+static void rmsprop_block(int64_t n, float *restrict p, const float *restrict g, float *restrict v, float rate,
+                          float rest, float keep, float eps, float weight_decay) {
+    for (int64_t i = 0; i < n; i++) {
+        float gradient = FMA(weight_decay, p[i], g[i]);
+        v[i] = FMA(rest * gradient, gradient, keep * v[i]);
+        p[i] -= rate * gradient / (sqrtf(v[i]) + eps);
+    }
+}
+
+/* RMSprop (Tieleman & Hinton 2012) without momentum. */
+void evoact_rmsprop(float *restrict p, const float *restrict g, float *restrict v, const float *restrict rates,
+                    int64_t members, int64_t n, double alpha, float eps, float weight_decay, int threads) {
+    float rest = (float)(1.0 - alpha), keep = (float)alpha;
+    int64_t blocks = (n + BLOCK - 1) / BLOCK;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t q = 0; q < members * blocks; q++) {
+        int64_t k = q / blocks, start = q % blocks * BLOCK, size = n - start < BLOCK ? n - start : BLOCK;
+        int64_t at = k * n + start;
+        rmsprop_block(size, p + at, g + at, v + at, rates[k], rest, keep, eps, weight_decay);
+    }
+}

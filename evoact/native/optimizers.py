@@ -35,3 +35,22 @@ def adam(
         weight_decay,
         threads(p, SERIAL),
     )
+
+
+def rmsprop(
+    p: Tensor, g: Tensor, v: Tensor, rates: Tensor, alpha: float, eps: float, weight_decay: float
+) -> None:
+    """Update p and v [K, ...] in place, each member at its rate [K]."""
+    g, rates = g.contiguous(), rates.float()
+    kernels().evoact_rmsprop(
+        p.data_ptr(),
+        g.data_ptr(),
+        v.data_ptr(),
+        rates.data_ptr(),
+        p.shape[0],
+        p[0].numel(),
+        alpha,
+        eps,
+        weight_decay,
+        threads(p, SERIAL),
+    )

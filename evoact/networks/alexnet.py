@@ -19,10 +19,10 @@ from evoact.networks.layers import (
     image_shape,
     linear,
     local_response_norm,
-    max_pool,
     scaled,
 )
 from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.pooling import max_pool
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from evoact.networks.layers import (
     flatten,
     image_shape,
     linear,
-    max_pool,
     scaled,
 )
 from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.pooling import max_pool
 
 SITES = ("conv1", "conv2", "conv3", "conv4", "fc5")
 

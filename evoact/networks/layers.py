@@ -148,11 +148,6 @@ def flatten(images: Tensor) -> Tensor:
     return images.flatten(3).transpose(2, 3).flatten(1, 2)
 
 
-def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
-    """The largest value of each window: [K, C, B, H, W] -> [K, C, B, H', W']."""
-    return F.max_pool2d(images.flatten(0, 1), size, stride).unflatten(0, images.shape[:2])
-
-
 def average_pool(images: Tensor) -> Tensor:
     """The mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
     return images.flatten(3).mean(dim=3)

@@ -17,7 +17,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
-_ALSO = ("generation", "parents", "learning_rate", "heterogeneous", "structure", "told", "finished_at")
+_ALSO = ("steps_run", "generation", "parents", "learning_rate", "heterogeneous", "structure", "told", "finished_at")
 
 
 @dataclass(frozen=True)
@@ -91,5 +91,7 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
     plan, record = plan_of(run_dir), record_of(run_dir)
     board = Leaderboard(run_dir, report=problems.append)
     rows = board.to_arrow().select([*COLUMNS, *_ALSO]).to_pandas()
+    # Rows from before the column was there.
+    rows["gradient_examples"] = rows["gradient_examples"].fillna(rows["steps_run"] * plan.config.training.batch_size)
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
     return RunData(Location.of(run_dir), plan, record, rows, top, tuple(problems))

@@ -67,9 +67,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [float(f"{t:.12g}") for t in ticks if low <= t <= high]
 
 
-def figure(
-    width: float, height: float, parts: Iterable[str], title: str, description: str, name: str
-) -> str:
+def figure(width: float, height: float, parts: Iterable[str], title: str, description: str, name: str) -> str:
     """A whole SVG; `name` makes the ids of its title and description unique in the page."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-t {name}-d" '

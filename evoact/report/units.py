@@ -59,7 +59,7 @@ def p_text(p: float) -> str:
     >>> p_text(0.0004), p_text(0.0371), p_text(1.0)
     ('< 0.001', '0.037', '1')
     """
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2g}"
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def count(number: float) -> str:

@@ -165,13 +165,13 @@ def _row(standing: Standing, gain: Gain | None, found: Findings, unit: Unit) -> 
 
 def cost_table(run: RunData) -> TextTable:
     """What each arm spent, and what it took."""
-    batch = run.plan.config.training.batch_size
     rows = tuple(
         (
             arm.name,
             f"{arm.networks:,}",
             f"{arm.failures:,}",
-            count(arm.steps * batch),
+            count(arm.gradient_examples),
+            count(arm.meta_examples) if arm.meta_examples else NOTHING,
             duration(arm.seconds),
             _median([w.n_parameters for w in arm.winners.values()]),
             str(len(arm.winners)),
@@ -179,9 +179,9 @@ def cost_table(run: RunData) -> TextTable:
         for arm in run.arms
     )
     return TextTable(
-        "What each arm spent: networks of all phases, gradient-examples before the confirmation, training time "
-        "on one worker, parameters of the median winner",
-        ("arm", "networks", "failed", "gradient-examples", "time", "parameters", "winners"),
+        "What each arm spent: networks of all phases, gradient-examples before the confirmation and how many of them "
+        "went into meta-training, training time on one worker, parameters of the median winner",
+        ("arm", "networks", "failed", "gradient-examples", "meta-training", "time", "parameters", "winners"),
         rows,
         frozenset(("arm",)),
     )

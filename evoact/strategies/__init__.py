@@ -18,6 +18,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "hybrid": ("hybrid", "Hybrid"),
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
+    "bilevel": ("bilevel", "Bilevel"),
 }
 
 
@@ -44,6 +45,7 @@ def create(
     seed: int,
     networks: int,
     steps: int,
+    batch_size: int = 100,
     replicates: int = 10,
     phase: str = "search",
     first_index: int = 0,
@@ -60,6 +62,7 @@ def create(
         space.sites,
         networks=networks,
         steps=steps,
+        batch_size=batch_size,
         replicates=replicates,
         phase=phase,
         first_index=first_index,

@@ -1,4 +1,4 @@
-"""All that a search has learnt: one entry per distinct candidate, with its scores.
+"""All that a search has learnt: one entry per distinct candidate, with its scores, and each meta-training.
 
 Strategies propose from the archive alone, and the archive is a function of the set of results that
 entered it, in proposal order; that is what makes replay exact. It keeps a short text per candidate,
@@ -35,6 +35,7 @@ class Archive:
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
+        self.meta_trained: list[Result] = []
         self._texts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
@@ -51,8 +52,14 @@ class Archive:
         return copy.deepcopy(self)
 
     def add(self, result: Result) -> None:
-        """Enters a result. A failure, or a score that is not finite, counts against its candidate."""
+        """Enters a result. A failure, or a score that is not finite, counts against its candidate.
+
+        A meta-training is no candidate and has no score.
+        """
         proposal = result.proposal
+        if proposal.meta_training is not None:
+            self.meta_trained.append(result)
+            return
         row = self.rows.get(proposal.fingerprint)
         if row is None:
             row = self._new(proposal.fingerprint, proposal.candidate, proposal.genome)

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Site, canonical, fingerprint, structure
-from evoact.records import Proposal, Result
+from evoact.genomes import meta_training
+from evoact.genomes.genome import Site, canonical, digest, fingerprint, structure, to_json
+from evoact.records import META_TRAIN, Proposal, Result
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft, Proposer
+from evoact.strategies.strategy import Draft, MetaDraft, Proposer
 
 # After so many generations in a row without anything new, a space counts as exhausted.
 PATIENCE = 50
@@ -22,17 +23,19 @@ class _Cohort:
 
 
 class Generational:
-    """A strategy that proposes generation after generation, at most `networks` proposals in all.
+    """A strategy that proposes generation after generation, worth at most `networks` networks in all.
 
     A generation is formed once all results of the ones before were told (at once where the proposer
     is independent), so what is proposed depends on the *set* of results, never on their order or on
-    the number of workers. The same genome, seed and steps are never proposed twice.
+    the number of workers. The same genome, seed and steps are never proposed twice. A meta-training counts for
+    as many networks as it costs gradient-examples, and is asked for alone: it is a pack of its own.
 
     Args:
         proposer: what to propose.
         sites: the network's activation sites.
-        networks: the budget, in proposals.
-        steps: the budget of each proposal.
+        networks: the budget.
+        steps: the budget of each network.
+        batch_size: examples of a step, which tell how many networks a meta-training is worth.
         replicates: seeds rotate over 0 .. replicates - 1, one per generation.
         first_index: where the ask index starts; the phases of a run share it.
         earlier: the complete results of earlier phases of the run: their candidates keep their ids,
@@ -46,22 +49,30 @@ class Generational:
         *,
         networks: int,
         steps: int,
+        batch_size: int = 100,
         replicates: int = 10,
         phase: str = "search",
         first_index: int = 0,
         earlier: Iterable[Result] = (),
     ):
-        for name, value in (("networks", networks), ("steps", steps), ("replicates", replicates)):
+        at_least_one = {
+            "networks": networks,
+            "steps": steps,
+            "batch_size": batch_size,
+            "replicates": replicates,
+        }
+        for name, value in at_least_one.items():
             if value < 1:
                 raise UserError(f"expected {name} of at least 1, got {value}")
         self._proposer = proposer
         self._sites = tuple(sites)
         self._steps = steps
+        self._examples = steps * batch_size
         self._replicates = replicates
         self._phase = phase
         self._first = first_index
         self._next = first_index
-        self._end = first_index + networks
+        self._end = first_index + networks  # comes nearer with each meta-training
         self._archive = Archive()
         self._candidates: dict[str, int] = {}
         self._used: set[tuple[int, int]] = set()  # (candidate, seed)
@@ -88,7 +99,7 @@ class Generational:
         asked: list[Proposal] = []
         while len(asked) < n:
             self._refill()
-            if not self._queue:
+            if not self._queue or (asked and META_TRAIN in (asked[0].kind, self._queue[0].kind)):
                 break
             asked.append(self._queue.popleft())
         return asked
@@ -154,7 +165,9 @@ class Generational:
             else:
                 self._queue.append(self._open[index])
 
-    def _numbered(self, draft: Draft, told: int) -> Proposal | None:
+    def _numbered(self, draft: Draft | MetaDraft, told: int) -> Proposal | None:
+        if isinstance(draft, MetaDraft):
+            return self._numbered_meta(draft, told)
         genome = canonical(draft.genome, self._sites)
         name = fingerprint(genome)
         candidate = self._candidates.get(name, self._next)
@@ -178,6 +191,32 @@ class Generational:
             parents=draft.parents,
             told=told,
             context=draft.context,
+        )
+
+    def _numbered_meta(self, draft: MetaDraft, told: int) -> Proposal | None:
+        """None where the budget does not hold it, or it was proposed already."""
+        settings = meta_training.dumps(draft.meta_training)
+        name = digest([to_json(draft.genome), settings])
+        candidate = self._candidates.setdefault(name, self._next)
+        more = worth(draft.meta_training, self._examples) - 1
+        if (candidate, draft.seed) in self._used or self._next + more >= self._end:
+            return None
+        self._used.add((candidate, draft.seed))
+        self._next += 1
+        self._end -= more
+        return Proposal(
+            index=self._next - 1,
+            candidate=candidate,
+            genome=draft.genome,
+            structure=structure(draft.genome),
+            fingerprint=name,
+            seed=draft.seed,
+            steps=draft.meta_training.outer_steps * draft.meta_training.inner_steps,
+            phase=self._phase,
+            strategy=self._proposer.name,
+            generation=self._generation,
+            told=told,
+            meta_training=draft.meta_training,
         )
 
     def _free_seed(self, candidate: int) -> int | None:
@@ -231,5 +270,16 @@ class Generational:
                 self._candidates.setdefault(proposal.fingerprint, proposal.candidate)
                 self._used.add((proposal.candidate, proposal.seed))
                 self._archive.add(result)
+                if proposal.meta_training is not None:
+                    self._end -= worth(proposal.meta_training, self._examples) - 1
             self._next = rows[following][0]
             self._generation = generation + 1
+
+
+def worth(settings: meta_training.MetaTraining, examples: int) -> int:
+    """How many networks of so many gradient-examples each a meta-training costs, at least 1.
+
+    >>> worth(meta_training.MetaTraining(outer_steps=10, inner_steps=5, batch_size=20), 800)
+    4
+    """
+    return max(1, -(-settings.gradient_examples // examples))

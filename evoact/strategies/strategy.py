@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evoact.genomes.genome import Genome
+from evoact.genomes.meta_training import MetaTraining
 from evoact.records import Proposal, Result
 from evoact.strategies.archive import Archive, Candidate
 
@@ -64,6 +65,16 @@ class Draft:
     context: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MetaDraft:
+    """A meta-training, before it is numbered: the types of `genome`, which is not canonical, are to be learned
+    from start number `seed`."""
+
+    genome: Genome
+    meta_training: MetaTraining
+    seed: int
+
+
 class Proposer(Protocol):
     """The idea of a generational search, a pure function: same generation and archive, same drafts.
 
@@ -77,6 +88,6 @@ class Proposer(Protocol):
     @property
     def independent(self) -> bool: ...
 
-    def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """The drafts of a generation, from the results of the ones before; none ends the search."""
         ...

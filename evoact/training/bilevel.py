@@ -17,7 +17,8 @@ from torch import Tensor
 
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.genome import Activation
+from evoact.genomes.genome import Activation, Site
+from evoact.genomes.meta_training import MetaTraining, positive
 from evoact.networks.network import Network
 from evoact.registry import lookup
 from evoact.seeding import derive
@@ -33,7 +34,6 @@ from evoact.training.outer_gradient import (
 )
 
 GRID = Grid(-10.0, 10.0, 513)  # close enough for the second derivatives of sub-networks
-MODES = ("unrolled", "truncated", "first_order", "evolution")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -64,8 +64,11 @@ class MetaResult:
     seconds: float
 
 
+Types = Sequence[Activation] | Mapping[str, Sequence[Activation]]
+
+
 def meta_train(
-    types: Sequence[Activation],
+    types: Types,
     network: Network,
     task: Task,
     *,
@@ -92,8 +95,8 @@ def meta_train(
     """Learn the parameters of neuron types, so that fresh networks made of them train well.
 
     Args:
-        types: the activations of every site, whose neurons they share out as evenly as possible in contiguous
-            blocks; each site learns parameters of its own
+        types: the activations of every site, or those of each by name; they share out its neurons as evenly as
+            possible in contiguous blocks, and each site learns parameters of its own
         mode: `unrolled` (the exact gradient through all inner steps), `truncated` (through at most `window`),
             `first_order` (as if weights did not depend on the types) or `evolution` (from 2 * `pairs` inner runs
             with parameters moved by N(0, `spread`^2))
@@ -123,24 +126,30 @@ def meta_train(
     """
     started = time.perf_counter()
     lookup(DTYPES, "precision", dtype)
-    _check_numbers(
-        outer_steps=(outer_steps, 0),
-        inner_steps=(inner_steps, 1),
-        batch_size=(batch_size, 1),
-        window=(window, 1),
-        segment=(1 if segment is None else segment, 1),
-        pairs=(pairs, 1),
+    MetaTraining(  # says what is wrong with them
+        mode=mode,
+        outer_steps=outer_steps,
+        inner_steps=inner_steps,
+        batch_size=batch_size,
+        window=window,
+        pairs=pairs,
+        spread=spread,
+        learn_rate=learn_rate,
+        outer_rate=outer_rate,
+        outer_momentum=outer_momentum,
+        clamp=clamp,
     )
-    _check_positive(learning_rate=learning_rate, outer_rate=outer_rate, clamp=clamp, spread=spread)
-    gradient = _gradient(mode, window, segment, pairs, spread, learn_rate)
-    sites = tuple(typed_site(site, types) for site in network.sites)
+    positive("learning_rate", learning_rate)
+    positive("segment", 1 if segment is None else segment)
+    gradient = _gradient(mode, window, segment, pairs, spread)
+    sites = tuple(typed_site(site, _types_of(types, site)) for site in network.sites)
     inputs, targets = to_device(task.splits()["train"], torch.device(device), DTYPES[dtype])
     problem = OuterProblem(
         network=network,
         task=task,
         sites=sites,
         grid=grid,
-        optimizer=_inner_optimizer(optimizer, optimizer_arguments or {}),
+        optimizer=inner_optimizer(optimizer, optimizer_arguments or {}),
         learning_rate=None if learn_rate else learning_rate,
         inputs=inputs,
         targets=targets,
@@ -162,24 +171,27 @@ def meta_train(
     return _result(sites, path, found, None if learn_rate else learning_rate, time.perf_counter() - started)
 
 
+def _types_of(types: Types, site: Site) -> Sequence[Activation]:
+    return lookup(types, "site", site.name) if isinstance(types, Mapping) else types
+
+
 def _gradient(
-    mode: str, window: int, segment: int | None, pairs: int, spread: float, learn_rate: bool
+    mode: str, window: int, segment: int | None, pairs: int, spread: float
 ) -> Callable[[OuterProblem, Tensor, int], OuterGradient]:
     """The mode's way to the gradient."""
-    lookup({name: name for name in MODES}, "mode of meta-training", mode)
     if mode == "first_order":
-        if learn_rate:
-            raise UserError(
-                "expected learn_rate only with the modes unrolled, truncated and evolution, got first_order, which "
-                "ignores what the learning rate does; choose another mode"
-            )
         return by_first_order
     if mode == "evolution":
         return functools.partial(by_evolution, pairs=pairs, spread=spread)
     return functools.partial(by_unrolling, window=window if mode == "truncated" else None, segment=segment)
 
 
-def _inner_optimizer(name: str, arguments: Mapping[str, float]) -> InnerOptimizer:
+def inner_optimizer(name: str, arguments: Mapping[str, float]) -> InnerOptimizer:
+    """The named inner optimizer with these arguments.
+
+    Raises:
+        UserError: for an unknown name or argument, naming the nearest.
+    """
     made = lookup(INNER_OPTIMIZERS, "inner optimizer", name)
     known = {f.name: f for f in fields(made)}  # type: ignore[arg-type]
     for argument in arguments:
@@ -234,15 +246,3 @@ def _result(
         gradient_examples=sum(g.examples for g in found),
         seconds=seconds,
     )
-
-
-def _check_numbers(**given: tuple[int, int]) -> None:
-    for name, (value, least) in given.items():
-        if value < least:
-            raise UserError(f"expected {name} of at least {least} for meta-training, got {value}")
-
-
-def _check_positive(**given: float) -> None:
-    for name, value in given.items():
-        if not 0 < value < math.inf:
-            raise UserError(f"expected {name} above 0 and finite for meta-training, got {value:g}")

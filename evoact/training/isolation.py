@@ -9,6 +9,7 @@ from types import FrameType
 import torch
 
 from evoact.errors import UserError
+from evoact.records import COMPLETED
 from evoact.training.members import Member
 from evoact.training.packed import Outcome
 
@@ -41,6 +42,29 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
+    """How some work ended, as a state and the words of its error: `completed`, `failed`, `timed_out` or
+    `out_of_memory`.
+
+    Raises:
+        UserError: as the work raised it; a user's mistake is no failure.
+
+    >>> ended(lambda: None, 1.0)
+    ('completed', '')
+    """
+    try:
+        with time_limit(seconds):
+            work()
+    except UserError:
+        raise
+    except TimeLimit:
+        return "timed_out", f"not finished after {seconds:g} s"
+    except Exception as exception:
+        state = "out_of_memory" if _out_of_memory(exception) else "failed"
+        return state, f"{type(exception).__name__}: {exception}"
+    return COMPLETED, ""
+
+
 def train_isolated(
     members: Sequence[Member],
     train: Callable[[Sequence[Member]], list[Outcome]],
@@ -59,16 +83,10 @@ def train_isolated(
     Raises:
         UserError: as `train` raised it; a user's mistake is no member's failure.
     """
-    try:
-        with time_limit(seconds):
-            return train(members)
-    except UserError:
-        raise
-    except TimeLimit:
-        state, error = "timed_out", f"not finished after {seconds:g} s"
-    except Exception as exception:
-        error = f"{type(exception).__name__}: {exception}"
-        state = "out_of_memory" if _out_of_memory(exception) else "failed"
+    outcomes: list[Outcome] = []
+    state, error = ended(lambda: outcomes.extend(train(members)), seconds)
+    if state == COMPLETED:
+        return outcomes
     if len(members) == 1:
         return [Outcome(state, error=error)]
     if torch.cuda.is_available():

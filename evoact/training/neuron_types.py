@@ -16,7 +16,7 @@ from evoact.activations.base_functions import apply, base_function
 from evoact.activations.families import FAMILIES
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.genome import Activation, Base, Site, Subnetwork, pieces
+from evoact.genomes.genome import Activation, Base, Site, Subnetwork, blocks, pieces
 from evoact.networks import layers
 from evoact.training.forward_pass import Chance, named_batch_norm
 
@@ -82,22 +82,21 @@ def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
         raise UserError(
             f"expected from 1 to {site.neurons} neuron types at site {site.name!r}, a neuron for each, got {len(types)}"
         )
-    blocks, first = [], 0
-    for i, activation in enumerate(types):
+    made, first = [], 0
+    for (start, stop), activation in zip(blocks(site.neurons, len(types)), types, strict=True):
         if pieces(activation) > 1:
             raise UserError(
                 f"expected activations of one pre-activation to be meta-trained, got {activation.label}, which "
                 f"takes {pieces(activation)}"
             )
-        start, stop = (site.neurons * j // len(types) for j in (i, i + 1))
         size = (
             0
             if isinstance(activation, Base)
             else FAMILIES[activation.kind].parameter_count(activation, stop - start)
         )
-        blocks.append(TypeBlock(activation, start, stop, first, first + size))
+        made.append(TypeBlock(activation, start, stop, first, first + size))
         first += size
-    return TypedSite(site.name, site.neurons, tuple(blocks))
+    return TypedSite(site.name, site.neurons, tuple(made))
 
 
 def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:

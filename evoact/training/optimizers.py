@@ -132,6 +132,10 @@ class RMSprop:
 
     def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            if not self.momentum and accepts(p) and p.is_contiguous():
+                rates = self.learning_rates * factor
+                native.rmsprop(p, g, self.v[i], rates, self.alpha, self.eps, self.weight_decay)
+                continue
             if self.weight_decay:
                 g = g.add(p, alpha=self.weight_decay)
             self.v[i].mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)

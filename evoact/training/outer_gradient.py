@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.spline import Grid
+from evoact.genomes.meta_training import REVERSED
 from evoact.networks.initial import INITIAL
 from evoact.networks.mlp import MLP
 from evoact.networks.network import Network
@@ -125,7 +126,7 @@ def by_unrolling(
 ) -> OuterGradient:
     """Exact, or cut into windows; see `meta_gradient.unrolled`. A step's cost counts three times."""
     return by_reversal(
-        problem, outer, outer_step, lambda loop, p, rate: unrolled(loop, p, rate, window, segment), 3
+        problem, outer, outer_step, lambda loop, p, rate: unrolled(loop, p, rate, window, segment), REVERSED
     )
 
 

@@ -9,6 +9,7 @@ from evoact.activations.families import FAMILIES
 from evoact.errors import UserError
 from evoact.genomes.activation import FIELDS, KINDS, from_json, to_json
 from evoact.genomes.genome import (
+    Captured,
     Hull,
     LpPool,
     Maxout,
@@ -41,6 +42,8 @@ EXAMPLES = [
     Tabulated("bend"),
     Tabulated("bend", "cubic", "linear"),
     Tabulated("bend", "cubic", "constant"),
+    Captured("bow", -3.0, 3.0, (0.5, -0.3, 0.1, 0.4, -1.0)),
+    Captured("arc", -3.0, 2.0, (0.5, -0.3, 0.1, 0.4, -1.0), "cubic", "constant"),
     Maxout(3),
     ProbabilisticMaxout(3),
     ProbabilisticMaxout(2, 4.0),
@@ -200,6 +203,12 @@ def test_json_gives_it_back(activation):
         (lambda: PReLU("layers"), "did you mean 'layer'"),
         (lambda: ProbabilisticMaxout(2, float("nan")), "sharpness to be a number above 0, got nan"),
         (lambda: Tabulated("c", "quadratic"), "unknown tabulated.interpolation 'quadratic'"),
+        (lambda: Captured("c", -1.0, 1.0, (0.0, 1.0, 2.0), "cubic"), "at least 4 finite numbers for cubic"),
+        (
+            lambda: Captured("c", 1.0, 1.0, (0.0, 1.0)),
+            "between low < high, got 2 of them between 1.0 and 1.0",
+        ),
+        (lambda: Captured("c", -1.0, 1.0, (0.0, float("nan"))), "finite numbers for linear interpolation"),
         (lambda: from_json({"kind": "maxout"}), "expected an activation of kind 'maxout'"),
         (lambda: from_json({"kind": "maxuot"}), "did you mean 'maxout'"),
     ],

@@ -26,7 +26,7 @@ def arm(name, means, rng, seeds=10, within=WITHIN, scores=None):
         winners[repeat] = Winner(
             name, repeat, 0, "", "", mean, tuple(range(seeds)), test, made, 100, None, None
         )
-    return ArmResult(name, winners, (), 0, 0, 0, 0.0, "")
+    return ArmResult(name, winners, (), 0, 0, 0, 0, 0.0, "")
 
 
 def compared(gains, repeats, seed, draws=DRAWS):
@@ -147,7 +147,7 @@ def test_the_best_arms_of_two_groups_are_compared():
     rng = np.random.default_rng(8)
     means = {"plain": 0.4, "hull": 0.45, "variational": 0.47, "evolved": 0.5, "lost": 0.9}
     arms = [arm(name, rng.normal(mean, 0.004, 10), rng) for name, mean in means.items()]
-    arms[-1] = ArmResult("lost", {}, tuple(range(10)), 0, 0, 0, 0.0, "RuntimeError: x")
+    arms[-1] = ArmResult("lost", {}, tuple(range(10)), 0, 0, 0, 0, 0.0, "RuntimeError: x")
     groups = {"hull": "gradient", "variational": "gradient", "evolved": "evolved", "lost": "evolved"}
     result = findings(arms, reference="plain", groups=groups, metric="accuracy", direction="maximize")
     (gain,) = result.between
@@ -161,14 +161,14 @@ def test_repeats_without_a_winner_are_left_out_of_pairs():
     rng = np.random.default_rng(9)
     arms = [arm("plain", rng.normal(0.5, BETWEEN, 10), rng), arm("other", rng.normal(0.52, BETWEEN, 10), rng)]
     winners = {r: w for r, w in arms[1].winners.items() if r not in (2, 5)}
-    arms[1] = ArmResult("other", winners, (2, 5), 0, 0, 0, 0.0, "")
+    arms[1] = ArmResult("other", winners, (2, 5), 0, 0, 0, 0, 0.0, "")
     (gain,) = findings(arms, reference="plain", metric="accuracy", direction="maximize").against
     kept = [r for r in range(10) if r not in (2, 5)]
     difference = [arms[1].winners[r].mean - arms[0].winners[r].mean for r in kept]
     assert (gain.repeats, gain.difference.value) == (8, pytest.approx(np.mean(difference)))
     with pytest.raises(UserError, match=r"expected winners of the reference arm 'plain', got none \(boom\)"):
         findings(
-            [ArmResult("plain", {}, (), 0, 0, 0, 0.0, "boom"), arms[1]],
+            [ArmResult("plain", {}, (), 0, 0, 0, 0, 0.0, "boom"), arms[1]],
             reference="plain", metric="accuracy", direction="maximize",
         )  # fmt: skip
 
@@ -274,9 +274,9 @@ def rows_of(*networks):
         "genome": "{}",
         "artifact": "",
         "error": "",
-        "steps_run": 10,
+        "gradient_examples": 10,
     }
-    fill |= {"test_large_metric": None, "train_seconds": 0.5, "n_parameters": 7}
+    fill |= {"test_large_metric": None, "train_seconds": 0.5, "n_parameters": 7, "kind": "train"}
     for name in COLUMNS:
         if name not in rows:
             rows[name] = fill.get(name)
@@ -298,7 +298,7 @@ def test_winners_are_chosen_by_validation_alone():
     a, b = arm_results(rows, repeats=2)
     winner = a.winners[0]
     assert (winner.candidate, winner.validation, winner.test.tolist()) == (2, pytest.approx(0.7), [0.1, 0.2])
-    assert (a.lost, a.networks, a.failures, a.steps) == ((1,), 8, 2, 10)
+    assert (a.lost, a.networks, a.failures, a.gradient_examples) == ((1,), 8, 2, 10)
     assert (b.winners, b.lost, b.failures) == ({}, (0, 1), 1)
     assert [r.name for r in arm_results(rows, ("b", "c", "a"))] == ["b", "c", "a"]
 

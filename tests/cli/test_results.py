@@ -31,7 +31,7 @@ MIX = Confirmed(
 RELU = dataclasses.replace(
     MIX, candidate=1, label="8 relu", heterogeneous=False, searched=False, baseline=True, n_parameters=120
 )
-SUMMARY = Summary("accuracy", "maximize", 28, 16, 9, (), (MIX, RELU), 0, ())
+SUMMARY = Summary("accuracy", "maximize", 28, 0, 16, 9, (), (MIX, RELU), 0, ())
 
 
 def summary(winner=MIX, baseline=RELU, **fields):

@@ -68,6 +68,16 @@ def test_same_leaderboard_for_any_number_of_workers(
     assert rows_of(tmp_path / "ray", BUT) == expected
 
 
+def test_learned_curves_travel_with_the_networks_made_of_them(shared_cluster, tiny, tmp_path, rows_of):
+    learning = {"name": "bilevel", "starts": 2, "outer_steps": 2, "inner_steps": 3, "batch_size": 20}
+    config = tiny(strategy=learning, budget__networks=20)
+    search(experiment(config), tmp_path / "local")
+    search(on_ray(config, workers=2, cpus_per_pack=0.5), tmp_path / "ray")
+    rows = rows_of(tmp_path / "ray", BUT)
+    assert rows == rows_of(tmp_path / "local", BUT)
+    assert [r["kind"] for r in rows if r["phase"] == "search"][:3] == ["meta_train", "meta_train", "train"]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="pretends to have GPUs")
 def test_half_a_gpu_each_places_two_packs_on_a_gpu(shared_cluster, tiny, tmp_path, rows_of):
     config = tiny(

@@ -133,7 +133,7 @@ SPOILERS = {
     spoil_empty: "expected a Parquet file, got a torn or foreign one",
     spoil_foreign: "expected a part of a leaderboard, got a foreign Parquet file",
     spoil_not_parquet: "expected a Parquet file, got a torn or foreign one",
-    spoil_newer: "expected schema version 1 or older, got 99; upgrade evoact",
+    spoil_newer: "expected schema version 2 or older, got 99; upgrade evoact",
     spoil_types: "expected column 'candidate' of type int64, got string",
 }
 

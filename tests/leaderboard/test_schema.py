@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoact.genomes.genome import Base, Site, homogeneous
+from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.leaderboard import schema
 from evoact.records import PHASES, STATES, Proposal, Result
 
@@ -43,6 +44,14 @@ proposals = st.builds(
     context=texts,
     arm=texts,
     repeat=counts,
+    meta_training=st.none()
+    | st.builds(
+        MetaTraining,
+        st.sampled_from(MODES[:2]),
+        outer_steps=counts,
+        optimizer_arguments=st.just(()) | st.just((("momentum", 0.5),)),
+        learn_rate=st.booleans(),
+    ),
 )
 results = st.builds(
     Result,
@@ -56,6 +65,10 @@ results = st.builds(
     train_loss=numbers,
     n_parameters=counts,
     steps_run=counts,
+    gradient_examples=counts,
+    learned_types=texts,
+    skipped_steps=st.none() | counts,
+    beyond_grid=st.none() | counts,
     train_seconds=st.floats(0, 1e6),
     step_seconds_solo=numbers,
     pack=texts,
@@ -100,6 +113,15 @@ def test_derived_columns(make_result, make_genome):
     ]
 
 
+def test_a_row_says_whether_it_is_a_meta_training(make_result):
+    result = make_result()
+    assert schema.row(result, run="a", task="t", network="n")["kind"] == "train"
+    meta = dataclasses.replace(result.proposal, meta_training=MetaTraining("first_order"))
+    row = schema.row(dataclasses.replace(result, proposal=meta), run="a", task="t", network="n")
+    assert (row["kind"], row["heterogeneous"]) == ("meta_train", result.proposal.genome.heterogeneous)
+    assert '"mode":"first_order"' in row["meta_training"]
+
+
 @pytest.mark.parametrize("missing", ["context", "test_large_metric", "rung", "parents", "finished_at"])
 def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
     row = schema.row(make_result(), run="a", task="t", network="n")
@@ -108,7 +130,7 @@ def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
 
 
 def test_every_file_says_its_version():
-    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"1"}
+    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"2"}
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
 
 

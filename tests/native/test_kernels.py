@@ -176,6 +176,27 @@ def test_adam(weight_decay):
     assert torch.allclose(p, torch.stack(reference), atol=1e-6)
 
 
+@needs_kernels
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_rmsprop(weight_decay):
+    g = torch.Generator().manual_seed(0)
+    p = torch.randn(3, 5, 7, generator=g)
+    reference = [q.clone().requires_grad_() for q in p]
+    rates, v = torch.tensor([1e-2, 1e-3, 1e-1]), torch.zeros_like(p)
+    theirs = torch.optim.RMSprop(
+        [{"params": [q], "lr": float(r)} for q, r in zip(reference, rates, strict=True)],
+        alpha=0.9,
+        weight_decay=weight_decay,
+    )
+    for _ in range(5):
+        gradient = torch.randn(p.shape, generator=g)
+        for q, gq in zip(reference, gradient, strict=True):
+            q.grad = gq.clone()
+        theirs.step()
+        optimizers.rmsprop(p, gradient, v, rates, 0.9, 1e-8, weight_decay)
+    assert torch.allclose(p, torch.stack(reference), atol=1e-6)
+
+
 def test_other_tensors_are_left_to_pytorch():
     assert not accepts(torch.zeros(1, dtype=torch.float64))
     assert not accepts(torch.zeros(1, device="meta"))

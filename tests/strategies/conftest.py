@@ -1,11 +1,13 @@
 """A landscape with known truth and seed noise, which stands in for training."""
 
+import json
 import math
 from dataclasses import dataclass
 
 import pytest
 
-from evoact.genomes.genome import Base, Genome, Hull, Site
+from evoact.genomes.activation import to_json
+from evoact.genomes.genome import Base, Captured, Genome, Hull, Site
 from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import generator
@@ -65,6 +67,15 @@ class Landscape:
             state = ("failed", "diverged", "completed")[int(draw.integers(3))]
             value = math.nan if state == "completed" else None
             return Result(proposal, state, "accuracy", "maximize", value, error="made to fail")
+        if proposal.meta_training is not None:
+            types = {
+                site.site: [
+                    to_json(Captured(f"{proposal.seed}.{i}", -1.0, 1.0, tuple(draw.random(3))))
+                    for i in (0, 1)
+                ]
+                for site in proposal.genome.sites
+            }
+            return Result(proposal, COMPLETED, "accuracy", "maximize", learned_types=json.dumps(types))
         score = self.truth(proposal.genome) + self.noise * float(draw.normal())
         return Result(proposal, COMPLETED, "accuracy", "maximize", score)
 

@@ -14,6 +14,7 @@ from evoact.strategies import STRATEGIES, create
 
 NETWORKS = 40
 OPTIONS = {
+    "bilevel": {"starts": 3, "outer_steps": 1, "inner_steps": 1, "batch_size": 1},
     "enumerate": {"seeds": (0, 1, 2, 3)},
     "evolution": {"population": 12, "parents": 6, "elites": 3},
     "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
@@ -64,9 +65,10 @@ def test_proposals_are_canonical_inside_and_never_repeated(name, space, landscap
     assert len({(p.fingerprint, p.seed, p.steps) for p in asked}) == NETWORKS
     first = {}
     for p in asked:
-        assert space.objection(p.genome) == ""
-        assert canonical(p.genome, space.sites) == p.genome
-        assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
+        if p.kind == "train":
+            assert name == "bilevel" or space.objection(p.genome) == ""  # it makes activations of its own
+            assert canonical(p.genome, space.sites) == p.genome
+            assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
         assert p.candidate == first.setdefault(p.fingerprint, p.index)
         assert p.strategy == name
         assert all(parent < p.index for parent in p.parents)
@@ -79,6 +81,10 @@ def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):
 
 
 def test_a_space_of_every_kind_of_choice(name, rich, landscape):
+    if name == "bilevel":
+        with pytest.raises(UserError, match="got some of output; leave"):
+            new(name, rich)
+        return
     results = finish(new(name, rich), landscape())
     for p in proposals(results):
         assert rich.objection(p.genome) == ""
@@ -91,7 +97,7 @@ def test_a_space_of_every_kind_of_choice(name, rich, landscape):
 
 def test_another_seed_proposes_otherwise(name, space, landscape):
     one, other = (proposals(finish(new(name, space, seed), landscape())) for seed in (0, 1))
-    assert (one == other) == (name == "enumerate")
+    assert (one == other) == (name in ("enumerate", "bilevel"))  # those draw nothing themselves
 
 
 def test_the_same_seed_proposes_the_same_in_another_process(name, space):
@@ -196,7 +202,8 @@ def test_failures_are_values(name, space, landscape):
 
 def test_all_failing_still_ends(name, space, landscape):
     strategy = new(name, space)
-    assert len(finish(strategy, landscape(failing=1.0))) == NETWORKS
+    # Without a meta-training that worked there is nothing to make networks of.
+    assert len(finish(strategy, landscape(failing=1.0))) == (3 if name == "bilevel" else NETWORKS)
     assert strategy.recommend(3) == []
 
 
@@ -210,7 +217,7 @@ def test_what_is_never_told_blocks_or_is_passed_but_never_asked_again(name, spac
         strategy.tell([landscape().result(p) for p in asked])
     assert not strategy.finished
     assert (len(seen) == NETWORKS) == (name in ("random", "enumerate"))
-    assert strategy.recommend(2)
+    assert strategy.recommend(2) or name == "bilevel"
 
 
 def test_only_pending_proposals_can_be_told(name, space, landscape):

@@ -1,0 +1,54 @@
+"""Max pooling, differentiable to any order: a kernel where there is one, PyTorch elsewhere."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from evoact.native import pooling as native
+from evoact.native.tensors import accepts
+
+
+def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
+    """The largest value of each window, without padding: [..., H, W] -> [..., H', W'].
+
+    The gradient goes to the first of equal values.
+
+    >>> max_pool(torch.arange(16.0).view(1, 4, 4), 2, 2)
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
+    """
+    if accepts(images) and size <= native.LARGEST_WINDOW:
+        result: Tensor = NativeMaxPool.apply(images.contiguous(), size, stride)
+        return result
+    pooled = F.max_pool2d(images.flatten(0, -3).unsqueeze(0), size, stride)
+    return pooled[0].unflatten(0, images.shape[:-2])
+
+
+class NativeMaxPool(torch.autograd.Function):
+    """`max_pool` by the kernels; its gradient by them, too, unless a derivative of it is wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, stride: int) -> Tensor:
+        y, where = native.max_pool(x, size, stride)
+        ctx.window = *x.shape[-2:], size, stride
+        ctx.save_for_backward(where)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        (where,) = ctx.saved_tensors
+        g = grads[0].contiguous()
+        spread = _scatter if torch.is_grad_enabled() else native.spread
+        return spread(g, where, *ctx.window), None, None
+
+
+def _scatter(g: Tensor, where: Tensor, height: int, width: int, size: int, stride: int) -> Tensor:
+    """`native.spread` as operations that autograd can follow."""
+    rows = torch.arange(g.shape[-2]).unsqueeze(1) * stride + where // size
+    columns = torch.arange(g.shape[-1]) * stride + where % size
+    x = g.new_zeros(*g.shape[:-2], height * width)
+    return x.scatter_add(-1, (rows * width + columns).flatten(-2), g.flatten(-2)).unflatten(
+        -1, (height, width)
+    )

@@ -1,0 +1,167 @@
+"""Learned diversity (Choudhary et al. 2022): neuron types are meta-trained, then networks made of them trained."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from evoact.errors import UserError
+from evoact.genomes import activation as activations
+from evoact.genomes.genome import (
+    Activation,
+    Base,
+    Captured,
+    Genome,
+    Tabulated,
+    pieces,
+    shared_out,
+)
+from evoact.genomes.meta_training import MetaTraining, positive
+from evoact.genomes.space import SearchSpace
+from evoact.records import COMPLETED, Result
+from evoact.strategies.archive import Archive
+from evoact.strategies.strategy import Draft, MetaDraft
+
+TWO_ON_SINE = ({"kind": "subnetwork", "base": "sin", "hidden": 50},) * 2
+TypesBySite = Mapping[str, tuple[Activation, ...]]
+# So few candidates share the rest of the budget: to tell them apart takes many replicates.
+FEWEST = 4
+
+
+@dataclass(frozen=True)
+class Bilevel:
+    """Meta-training of neuron types, whose curves then stand in ordinary networks: each type alone, and all mixed.
+
+    The first generation meta-trains `types` from `starts` different starts. The second trains networks of what
+    was found, at each learning rate of the space; later ones train the better half of them again on further
+    replicates, until the budget is spent. The types share out the neurons of every site, and each site learns
+    its own.
+
+    Args:
+        types: activations in the form that genomes have in the leaderboard; base functions among them
+            stay as they are
+        starts: how often to meta-train, each time from other parameters and networks
+        controls: whether the space's own activations are trained, too, as ordinary networks
+        inner_optimizer, inner_momentum, inner_rate: how the networks in meta-training are trained; momentum with
+            sgd and rmsprop alone
+
+    The other arguments are those of `evoact.training.bilevel.meta_train`; `points` and `interpolation` say how
+    learned curves are captured on [-10, 10].
+
+    Raises:
+        UserError: for types that cannot be meta-trained or captured, or numbers out of range.
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    types: Sequence[Mapping[str, Any]] = TWO_ON_SINE
+    starts: int = 1
+    controls: bool = False
+    mode: str = "unrolled"
+    outer_steps: int = 300
+    inner_steps: int = 100
+    batch_size: int = 200
+    inner_optimizer: str = "rmsprop"
+    inner_momentum: float = 0.0
+    inner_rate: float = 0.01
+    learn_rate: bool = False
+    outer_rate: float = 0.4
+    outer_momentum: float = 0.8
+    clamp: float = 0.1
+    window: int = 20
+    pairs: int = 16
+    spread: float = 0.02
+    points: int = 100
+    interpolation: str = "linear"
+
+    name = "bilevel"
+    independent = False
+
+    def __post_init__(self) -> None:
+        if self.starts < 1:
+            raise UserError(f"expected starts of at least 1, got {self.starts}")
+        positive("inner_rate", self.inner_rate)
+        if self.space.overrides:
+            names = ", ".join(name for name, _ in self.space.overrides)
+            raise UserError(
+                "expected a space without choices of single sites, because types are learned at all of them, "
+                f"got some of {names}; leave space.sites out"
+            )
+        for site in self.space.sites:
+            if not 1 <= len(self.types) <= site.neurons:
+                raise UserError(
+                    f"expected from 1 to {site.neurons} types, a neuron for each at site {site.name!r}, "
+                    f"got {len(self.types)}"
+                )
+        for activation in self._types:
+            if pieces(activation) > 1 or getattr(activation, "per", "layer") == "neuron":
+                raise UserError(
+                    "expected types with one curve for all their neurons, to be captured, "
+                    f"got {activation.label}"
+                )
+        if all(isinstance(a, (Base, Tabulated, Captured)) for a in self._types):
+            names = ", ".join(a.label for a in self._types)
+            raise UserError(f"expected a type with parameters to learn, such as a subnetwork, got {names}")
+        _ = self.settings  # says what is wrong with them
+
+    @cached_property
+    def settings(self) -> MetaTraining:
+        """What every meta-training has in common."""
+        same = {f.name for f in dataclasses.fields(MetaTraining)} & {f.name for f in dataclasses.fields(self)}
+        return MetaTraining(
+            optimizer=self.inner_optimizer,
+            optimizer_arguments=(("momentum", self.inner_momentum),) if self.inner_momentum else (),
+            **{name: getattr(self, name) for name in same},
+        )
+
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        if generation == 0:
+            return [MetaDraft(self._untrained, self.settings, start) for start in range(self.starts)]
+        if generation == 1:
+            controls = self.space.ordinary() if self.controls else ()
+            return [Draft(genome) for genome in (*self._learned(archive), *controls)]
+        ranked = [c for c in archive.best(len(archive)) if self.controls or _is_learned(c.genome)]
+        return [Draft(c.genome) for c in ranked[: max(FEWEST, len(ranked) >> (generation - 1))]]
+
+    @cached_property
+    def _types(self) -> tuple[Activation, ...]:
+        return tuple(activations.canonical_activation(activations.from_json(entry)) for entry in self.types)
+
+    @cached_property
+    def _untrained(self) -> Genome:
+        """The types that are to be learned, at every site."""
+        return self._network({site.name: self._types for site in self.space.sites}, self.inner_rate)
+
+    def _network(self, types: TypesBySite, rate: float) -> Genome:
+        sites = tuple(shared_out(site, types[site.name]) for site in self.space.sites)
+        return Genome(sites, (("learning_rate", rate),))
+
+    def _learned(self, archive: Archive) -> list[Genome]:
+        """For each meta-training that worked: all its types mixed, then each alone, at every rate."""
+        return [
+            self._network(types, rate)
+            for result in archive.meta_trained
+            if result.state == COMPLETED
+            for types in _mixed_and_pure(found_types(result))
+            for rate in self.space.learning_rates
+        ]
+
+
+def _is_learned(genome: Genome) -> bool:
+    """Whether any neuron has a learned curve; baselines have not."""
+    return any(isinstance(t, Captured) for site in genome.sites for t in site.types)
+
+
+def found_types(result: Result) -> TypesBySite:
+    """The activations that a completed meta-training found, by site."""
+    found = json.loads(result.learned_types)
+    return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
+
+
+def _mixed_and_pure(types: TypesBySite) -> list[TypesBySite]:
+    """All types at every site, and type i alone at every site; once where there is only one."""
+    number = len(next(iter(types.values())))
+    pure: list[TypesBySite] = [{site: (each[i],) for site, each in types.items()} for i in range(number)]
+    return pure if number == 1 else [types, *pure]

@@ -1,0 +1,63 @@
+"""Max pooling by the kernel against PyTorch's: values, gradients to the second order, NaN, threads."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from evoact.native.tensors import accepts
+from evoact.networks.pooling import max_pool
+
+# Size, stride, height, width.
+WINDOWS = [(2, 2, 24, 24), (2, 2, 7, 9), (3, 2, 27, 13), (3, 1, 6, 6), (5, 3, 17, 16)]
+
+
+def images(height: int, width: int) -> torch.Tensor:
+    """Many equal values, of which the first counts, and both zeros."""
+    x = torch.randn(3, 4, 2, height, width, generator=torch.Generator().manual_seed(0))
+    return (4 * x).round().clamp(-4, 2) / 4
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_and_derivatives(window, dtype):
+    size, stride, height, width = window
+    x = images(height, width).to(dtype).requires_grad_()
+    y = max_pool(x, size, stride)
+    assert ("NativeMaxPool" in y.grad_fn.name()) == accepts(x)
+    expected = F.max_pool2d(x.flatten(0, 2), size, stride).view_as(y)
+    assert torch.equal(y, expected)
+    g = torch.randn_like(y)
+    for both in (False, True):  # the gradient as it is, and one that has a derivative of its own
+        found, wanted = (
+            torch.autograd.grad((g * z**3).sum(), x, create_graph=both, retain_graph=True)[0]
+            for z in (y, expected)
+        )
+        assert torch.allclose(found, wanted, rtol=1e-6, atol=0)
+    second, expected_second = (
+        torch.autograd.grad(torch.autograd.grad((z**3).sum(), x, create_graph=True)[0].square().sum(), x)[0]
+        for z in (y, expected)
+    )
+    assert torch.allclose(second, expected_second, rtol=1e-5, atol=0)
+
+
+def test_nan_is_the_largest_value_whatever_its_sign():
+    for nan in (float("nan"), -float("nan")):
+        for place in range(4):
+            x = torch.tensor([1.0, -float("inf"), float("inf"), 0.0])
+            x[place] = torch.tensor(nan).copysign(torch.tensor(nan))
+            assert max_pool(x.view(1, 2, 2), 2, 2).isnan().all()
+
+
+def test_threads_change_nothing():
+    x, before = images(80, 80), torch.get_num_threads()
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        results.append(max_pool(x, 2, 2))
+    torch.set_num_threads(before)
+    assert torch.equal(*results)
+
+
+def test_a_window_too_large_for_the_kernel():
+    x = images(40, 40)
+    assert torch.equal(max_pool(x, 20, 20), F.max_pool2d(x.flatten(0, 2), 20, 20).view(3, 4, 2, 2, 2))
