@@ -17,11 +17,17 @@ def problems_of(data):
 
 ONE_MISTAKE = {
     "unknown key": ({"repeat": 3}, "unknown key 'repeat'; did you mean 'repeats'?"),
-    "unknown key of an arm": ({"arms__random__stratgy": {}}, "arms.random.stratgy: unknown key; did you mean 'strategy'?"),
+    "unknown key of an arm": (
+        {"arms__random__stratgy": {}},
+        "arms.random.stratgy: unknown key; did you mean 'strategy'?",
+    ),
     "no repeats": ({"repeats": 0}, "repeats: expected more than 0, got 0"),
     "one arm": ({"arms": {"only": {"strategy": {"name": "random"}}}}, "arms: expected a list of at least 2, got 1"),
     "no arms": ({"arms": 3}, "arms: expected a section of keys and values, got 3"),
-    "unknown reference": ({"reference": "homogenous"}, "reference: unknown arm 'homogenous'; did you mean 'homogeneous'?"),
+    "unknown reference": (
+        {"reference": "homogenous"},
+        "reference: unknown arm 'homogenous'; did you mean 'homogeneous'?",
+    ),
     "unknown scaled": ({"scaled": "x"}, "scaled: unknown arm 'x'; known: evolution, homogeneous, random"),
     "reference and scaled": (
         {"reference": "random", "scaled": "random"},

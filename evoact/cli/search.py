@@ -69,7 +69,7 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.execution.run import plan_of, is_finished
+    from evoact.execution.run import is_finished, plan_of
 
     if is_finished(run_dir):
         _name_damage(run_dir)

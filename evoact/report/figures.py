@@ -55,7 +55,7 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
     height = top + step * len(boxes) + 40
     x = scale((unit.scale * v for box in boxes for v in box.values), 8, WIDTH - 8)
     bottom = top + step * len(boxes)
-    parts = x_axis(x, bottom, top, f"{of}{f' (%)' if unit.sign else ''}", short)
+    parts = x_axis(x, bottom, top, f"{of}{' (%)' if unit.sign else ''}", short)
     for i, box in enumerate(boxes):
         middle = top + step * i + 30
         values = [unit.scale * v for v in box.values]

@@ -1,7 +1,7 @@
 """A run directory read for its report: what was asked for, what it was run on, and its rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,36 @@ from evoact.analysis.comparison import Findings, findings
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
 from evoact.config import Comparison, Experiment
 from evoact.execution.run import plan_of, record_of
+from evoact.execution.summary import Summary, summarise
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.schema import result as from_row
+from evoact.records import META_TRAIN, Result
 
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
-_ALSO = ("steps_run", "generation", "parents", "learning_rate", "heterogeneous", "structure", "told", "finished_at")
+_ALSO = (
+    "steps_run",
+    "generation",
+    "parents",
+    "learning_rate",
+    "heterogeneous",
+    "structure",
+    "told",
+    "finished_at",
+)
 
 
 @dataclass(frozen=True)
 class RunData:
-    """`problems` are sentences about parts that could not be read; `shown` the rows of the ranking."""
+    """`rows` are all of the leaderboard's, `shown` those of its ranking, `confirmed` the results of confirmations
+    and baselines; `problems` are sentences about parts that could not be read."""
 
     home: Location
     plan: Experiment | Comparison
     record: Mapping[str, Any]
     rows: pd.DataFrame
     shown: pd.DataFrame
+    confirmed: tuple[Result, ...]
     problems: tuple[str, ...]
 
     @property
@@ -38,6 +52,19 @@ class RunData:
     @property
     def maximize(self) -> bool:
         return self.plan.task.direction == "maximize"
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What a search found, counts of all its rows included."""
+        rows = self.rows
+        searched = rows[rows["phase"] == "search"].drop_duplicates("structure")
+        return replace(
+            summarise(self.confirmed),
+            networks=int((rows["kind"] != META_TRAIN).sum()),
+            meta_trainings=int((rows["kind"] == META_TRAIN).sum()),
+            structures=len(searched),
+            heterogeneous=int(searched["heterogeneous"].sum()),
+        )
 
     @cached_property
     def arms(self) -> list[ArmResult]:
@@ -90,8 +117,22 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
     problems: list[str] = []
     plan, record = plan_of(run_dir), record_of(run_dir)
     board = Leaderboard(run_dir, report=problems.append)
-    rows = board.to_arrow().select([*COLUMNS, *_ALSO]).to_pandas()
+    table = board.to_arrow()
+    rows = table.select([*COLUMNS, *_ALSO]).to_pandas()
     # Rows from before the column was there.
-    rows["gradient_examples"] = rows["gradient_examples"].fillna(rows["steps_run"] * plan.config.training.batch_size)
+    rows["gradient_examples"] = rows["gradient_examples"].fillna(
+        rows["steps_run"] * plan.config.training.batch_size
+    )
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
-    return RunData(Location.of(run_dir), plan, record, rows, top, tuple(problems))
+    confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []
+    results = tuple(from_row(row) for row in table.take(confirmed).to_pylist()) if confirmed else ()
+    return RunData(Location.of(run_dir), plan, record, rows, top, results, tuple(problems))
+
+
+def _confirmed(rows: pd.DataFrame) -> list[int]:
+    """The positions of the rows of confirmations and baselines, and the first of the search of each confirmed
+    candidate, which tells that the search proposed it."""
+    confirmed = rows["phase"] == "confirm"
+    of_search = rows[(rows["phase"] == "search") & rows["candidate"].isin(rows["candidate"][confirmed])]
+    first = set(of_search.drop_duplicates("candidate").index)
+    return sorted({*rows.index[confirmed | (rows["phase"] == "baseline")], *first})

@@ -59,7 +59,7 @@ def test_no_small_and_large_effects_get_their_verdict(draws):
     assert rate(draws["worse"], Verdict.WORSE) >= 0.95
     assert rate(draws["small"], Verdict.WORSE) <= 0.02
     assert 0.5 <= rate(draws["small"], Verdict.NOT_SHOWN) < 1.0
-    assert 0.0 < rate(draws["small"], Verdict.BETTER)
+    assert rate(draws["small"], Verdict.BETTER) > 0.0
 
 
 def test_equivalence_is_found_where_it_is_and_not_where_it_is_not(draws):

@@ -143,7 +143,7 @@ def test_rows_of_another_comparison_are_refused(home, tmp_path):
     config["arms"]["another"] = config["arms"].pop("random")
     path.write_text(yaml.safe_dump(config))
     record.write_text(record.read_text().replace('"finished_at": "', '"finished_at": null, "was": "'))
-    with pytest.raises(UserError, match="expected rows of the arms .*another.*, got one of .random."):
+    with pytest.raises(UserError, match=r"expected rows of the arms .*another.*, got one of .random."):
         resume(tmp_path / "run")
 
 
