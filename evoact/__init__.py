@@ -67,10 +67,11 @@ def compare(
     from evoact import config as configs
     from evoact.execution import run
 
-    if isinstance(config, Mapping):
-        made = configs.comparison(config)
-    else:
-        made = configs.load_comparison(config, overrides)
+    made = (
+        configs.comparison(config)
+        if isinstance(config, Mapping)
+        else configs.load_comparison(config, overrides)
+    )
     return run.compare(made, run_dir, address, observe)
 
 

@@ -1,8 +1,11 @@
 """Comparisons: what is right is read exactly, what is wrong is said of the arm that it is wrong in."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from evoact.analysis.verdicts import fewest_repeats
 from evoact.config import comparison, load, load_comparison, plan
 from evoact.config.width import most_parameters
 from evoact.errors import ConfigError, UserError
@@ -208,3 +211,25 @@ def test_arms_of_a_size_share_a_control_and_small_differences_need_none(tiny_com
         "homogeneous as large as four": ("four",),
         "homogeneous as large as two, twice": ("two", "twice"),
     }
+
+
+# --- the configs of the repository ------------------------------------------------------------------
+
+FILES = sorted((Path(__file__).parents[1] / "configs").glob("compare_*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_comparisons_of_the_repository(path):
+    assert path.read_text().splitlines()[0] == f"# evoact compare configs/{path.name}"
+    made = load_comparison(path)
+    made.check_budgets()
+    assert plan(yaml.safe_load(made.to_yaml())) == made
+    assert len(made.arms) - len(made.controls) >= 10
+    for name, arm in made.arms.items():
+        assert arm.config.baselines.replicates == 0
+        if arm.config.strategy.name == "enumerate":  # each activation at each learning rate, once at least
+            assert arm.space.size() <= arm.networks, name
+    rates = {arm.space.learning_rates for arm in made.arms.values()}
+    assert len(rates) == 1, "the learning rate is tuned on the same grid"
+    repeats = fewest_repeats(len(made.arms) + 1)
+    assert (made.repeats >= repeats) != path.stem.endswith("_small")

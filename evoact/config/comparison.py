@@ -1,4 +1,4 @@
-"""A comparison: the same task, network and budget for several arms, each a strategy with a space, all of it repeated."""
+"""A comparison: one task, network and budget for several arms, each a strategy with a space, all of it repeated."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -271,9 +271,9 @@ class Arm(Section):
 class Arms(Section):
     """What a comparison has beside the keys of an experiment.
 
-    `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions have
-    trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in units of the
-    metric, are taken to make no practical difference (0: none are).
+    `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions
+    have trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in
+    units of the metric, are taken to make no practical difference (0: none are).
     """
 
     repeats: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10

@@ -1,6 +1,5 @@
 """A report as one HTML page that needs nothing but itself: no network, no font, no library."""
 
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -12,7 +11,10 @@ from evoact.report.words import TextTable
 
 _HERE = Path(__file__).parent
 # Nothing is loaded from anywhere, even if a name in the data should look like markup.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
 _FEW = 25  # rows of a table that is not cut
 
 
@@ -81,7 +83,7 @@ def _figure(heading: str, f: Figure) -> str:
 
 def _legend(f: Figure) -> str:
     items = "".join(
-        f'<li><svg viewBox="0 0 14 14" aria-hidden="true">{mark(7, 7, shape, f"dot {css}", size=4)}</svg>{escape(name)}</li>'
+        f'<li><svg viewBox="0 0 14 14" aria-hidden="true">{mark(7, 7, shape, f"dot {css}")}</svg>{escape(name)}</li>'
         for css, shape, name in f.legend
     )
     return f'<ul class="legend">{items}</ul>' if items else ""
@@ -113,10 +115,11 @@ def _sortable(table: TextTable) -> str:
 
 def _scrolled(whole: str, table: TextTable) -> str:
     # A box that scrolls must be reachable by keyboard.
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.caption, quote=True)}">{whole}</div>'
+    label = escape(table.caption, quote=True)
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{whole}</div>'
 
 
-def _rows(table: TextTable) -> Iterable[str]:
+def _rows(table: TextTable) -> str:
     left = [_left(h, table) for h in table.headers]
     lines = []
     for row in table.rows:

@@ -102,7 +102,7 @@ def _estimand(run: RunData) -> str:
     plan = run.plan
     assert isinstance(plan, Comparison)
     text = (
-        f"Each arm's search was repeated {plan.repeats} times with {plan.config.budget.networks or 'as many'} networks; "
+        f"Each arm's search was repeated {plan.repeats} times at equal budget; "
         f"the best {plan.config.confirm.candidates} of each were trained again on {plan.config.confirm.seeds} fresh "
         "seeds, the winner chosen among them by validation, and test was read of it. Gains are over "
         f"{plan.reference}, above 0 where an arm is better; p is Wilcoxon's signed-rank test over repeats, corrected "
@@ -130,7 +130,8 @@ def _confirmed_table(run: RunData) -> TextTable:
         )
         for c in summary.confirmed
     )
-    caption = f"Confirmed on {counted(summary.confirmed[0].seeds, 'fresh seed')}, best validation first; ± is the standard error"
+    seeds = counted(summary.confirmed[0].seeds, "fresh seed")
+    caption = f"Confirmed on {seeds}, best validation first; ± is the standard error"
     return TextTable(caption, headers, rows, frozenset(("activations",)))
 
 
@@ -278,8 +279,8 @@ def _step_time(run: RunData, unit: Unit) -> Section | None:
         points, unit, "step time alone (ms)", "time", log=True, front=True, maximize=run.maximize
     )
     text = (
-        "Median wall time of an optimizer step of each winner trained alone. The line is the Pareto front: winners that "
-        "none beats in both. Times on a busy machine are noisy."
+        "Median wall time of an optimizer step of each winner trained alone. The line is the Pareto front: winners "
+        "that none beats in both. Times on a busy machine are noisy."
     )
     return Section("time", "Test metric against step time", (text,), figures=(("", figure),))
 

@@ -86,7 +86,7 @@ def test_intervals_cover_the_truth_with_variance_on_all_levels():
         # 200 test examples, shared by both arms: as large a part of the variance as the others.
         easy = rng.normal(0, 0.25, 200)
         arms = [
-            arm(name, rng.normal(mean, 0.02, 12), rng, 5, 0.02, lambda t, g=gain: t[:, None] + g * easy[None])
+            arm(name, rng.normal(mean, 0.02, 12), rng, 5, 0.02, lambda t, e=gain * easy: t[:, None] + e)
             for name, mean, gain in (("reference", 0.5, 1.0), ("arm", 0.53, 0.5))
         ]
         for made in arms:  # the metric is the mean over the examples
