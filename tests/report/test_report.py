@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 import evoact
 from evoact.analysis.verdicts import Verdict
+from evoact.cli.main import main
 from evoact.config import comparison, experiment
 from evoact.errors import UserError
 from evoact.execution.run import compare, search
@@ -210,39 +210,48 @@ def test_what_cannot_be_read(compared, tmp_path):
         read_run(tmp_path / "run")
 
 
-def test_commands(compared, searched, evoact, tmp_path):
-    done = evoact("report", compared, "--format", "md", "-o", tmp_path / "r.md")
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'r.md'}\n")
+@pytest.fixture
+def command(capsys, monkeypatch, tmp_path):
+    """The command in this process and an empty directory: its exit code, output, and lines of error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err.splitlines()
+
+    return run
+
+
+def test_report_commands(compared, searched, command, tmp_path):
+    assert command("report", compared, "--format", "md", "-o", "r.md") == (0, "r.md\n", [])
     assert (tmp_path / "r.md").read_text().startswith("# tiny\n")
-    done = evoact("report", searched)
-    assert done.returncode == 0, done.stderr
+    assert command("report", searched) == (0, f"{searched}/report.html\n", [])
     assert (searched / "report.html").stat().st_size > 20_000
-    done = evoact("report", tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    code, _, errors = command("report", tmp_path)
+    assert (code, len(errors)) == (2, 1)
 
 
-def test_the_command_that_compares(config_file, tiny_comparison, evoact, tmp_path):
+def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(tiny_comparison(repeats=1)))  # JSON is YAML
-    done: subprocess.CompletedProcess[str] = evoact(
-        "compare", "c.json", "-o", "run", "--set", "training.steps=3"
+    code, out, errors = command("compare", "c.json", "-o", "run", "--set", "training.steps=3")
+    assert code == 0
+    assert errors[0].startswith(
+        "Comparing 3 arms, 1 times, on faulty in this process: homogeneous, random, evolution"
     )
-    assert done.returncode == 0, done.stderr
-    assert (
-        "Comparing 3 arms, 1 times, on faulty in this process: homogeneous, random, evolution" in done.stderr
-    )
-    assert "36 networks trained." in done.stdout
-    assert "No difference can be shown" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Report: run/report.html"
+    assert "36 networks trained." in out
+    assert "No difference can be shown" in out
+    assert out.splitlines()[-1] == "Report: run/report.html"
     assert (tmp_path / "run" / "report.html").exists()
-    again = evoact("resume", "run")
-    assert "run has finished already" in again.stdout
-    dry = evoact("compare", "c.json", "--dry-run")
-    assert dry.returncode == 0, dry.stderr
-    assert "networks            36" in dry.stdout
-    wrong = evoact("compare", "c.json", "--set", "arms.random.training={steps: 7}", "-o", "other")
-    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+    assert "run has finished already" in command("resume", "run")[1]
+    code, out, _ = command("compare", "c.json", "--dry-run")
+    assert code == 0
+    assert "networks            36" in out
+    code, _, errors = command("compare", "c.json", "--set", "arms.random.training={steps: 7}", "-o", "other")
+    assert (code, len(errors)) == (2, 1)
     assert not (tmp_path / "other").exists()
+    assert command("validate", "c.json") == (0, "c.json: valid\n", [])
 
 
 # --- the parts ------------------------------------------------------------------------------------
