@@ -19,6 +19,10 @@ COLUMNS = (
     *("val_metric", "test_metric", "test_large_metric", "n_parameters", "step_seconds_solo"),
     *("kind", "participation_ratio", "train_seconds", "gradient_examples", "strategy", "proposal", "error"),
 )
+_OF_WINNERS = (
+    *("arm", "repeat", "candidate", "seed", "state", "direction", "genome", "artifact", "n_parameters"),
+    *("val_metric", "test_metric", "test_large_metric", "step_seconds_solo", "participation_ratio"),
+)
 # The test scores of each example of a confirmed network, from its artifact: [examples], or None.
 ReadScores = Callable[[str], np.ndarray | None]
 
@@ -86,9 +90,10 @@ def arm_results(
 
 def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | None) -> ArmResult:
     confirmed = rows[rows["phase"] == "confirm"]
+    columns = {column: confirmed[column].to_numpy() for column in _OF_WINNERS}
     found = {}
-    for repeat, group in confirmed.groupby("repeat"):
-        winner = _winner(group, read)
+    for repeat, positions in confirmed.groupby("repeat").indices.items():
+        winner = _winner({column: values[positions] for column, values in columns.items()}, read)
         if winner is not None:
             found[int(repeat)] = winner
     failed = rows[rows["state"] != COMPLETED]
@@ -106,38 +111,43 @@ def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | 
     )
 
 
-def _winner(confirmed: pd.DataFrame, read: ReadScores | None) -> Winner | None:
+def _winner(confirmed: Mapping[str, np.ndarray], read: ReadScores | None) -> Winner | None:
     """The best of one arm and repeat by mean validation; None where no candidate completed every seed."""
-    seeds = confirmed["seed"].nunique()
-    done = confirmed[confirmed["state"] == COMPLETED]
+    seeds = len(np.unique(confirmed["seed"]))
+    done = confirmed["state"] == COMPLETED
     sign = 1 if (confirmed["direction"] == "maximize").all() else -1
-    validation = done.groupby("candidate")["val_metric"].agg(["mean", "count"])
-    whole = validation[validation["count"] == seeds]["mean"] * sign
-    if whole.empty:
+    whole: dict[int, np.ndarray] = {}  # the rows of each candidate, by seed
+    for candidate in np.unique(confirmed["candidate"][done]):
+        own = np.flatnonzero(done & (confirmed["candidate"] == candidate))
+        if len(own) == seeds:
+            whole[int(candidate)] = own[np.argsort(confirmed["seed"][own])]
+    if not whole:
         return None
-    candidate = int(whole.index[whole.to_numpy().argmax()])
-    own = done[done["candidate"] == candidate].sort_values("seed")
-    large = own["test_large_metric"].notna().all()
-    scores = _scores(own["artifact"].tolist(), read)
-    first = own.iloc[0]
+    validation = {candidate: float(confirmed["val_metric"][own].mean()) for candidate, own in whole.items()}
+    best = max(whole, key=lambda candidate: sign * validation[candidate])
+    own = whole[best]
+    values = {name: column[own] for name, column in confirmed.items()}
+    large = values["test_large_metric"].astype(float)
     return Winner(
-        arm=str(first["arm"]),
-        repeat=int(first["repeat"]),
-        candidate=candidate,
-        genome=str(first["genome"]),
-        artifact=str(first["artifact"]),
-        validation=float(own["val_metric"].mean()),
-        seeds=tuple(int(seed) for seed in own["seed"]),
-        test=own["test_large_metric" if large else "test_metric"].to_numpy(dtype=float),
-        scores=scores,
-        n_parameters=int(first["n_parameters"]),
-        step_seconds=_mean(own["step_seconds_solo"]),
-        participation_ratio=_mean(own["participation_ratio"]),
+        arm=str(values["arm"][0]),
+        repeat=int(values["repeat"][0]),
+        candidate=best,
+        genome=str(values["genome"][0]),
+        artifact=str(values["artifact"][0]),
+        validation=validation[best],
+        seeds=tuple(int(seed) for seed in values["seed"]),
+        test=large if np.isfinite(large).all() else values["test_metric"].astype(float),
+        scores=_scores(values["artifact"].tolist(), read),
+        n_parameters=int(values["n_parameters"][0]),
+        step_seconds=mean_known(values["step_seconds_solo"]),
+        participation_ratio=mean_known(values["participation_ratio"]),
     )
 
 
-def _mean(values: pd.Series) -> float | None:
-    numbers = pd.to_numeric(values).dropna()
+def mean_known(values: np.ndarray) -> float | None:
+    """The mean of those that are not missing, None where all are."""
+    numbers = values.astype(float)
+    numbers = numbers[np.isfinite(numbers)]
     return float(numbers.mean()) if len(numbers) else None
 
 

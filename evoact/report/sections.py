@@ -9,7 +9,7 @@ from evoact.analysis.activation_curves import activation_curves
 from evoact.analysis.best_so_far import best_so_far
 from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.proposed_types import proposed_types
-from evoact.analysis.winners import Winner
+from evoact.analysis.winners import Winner, mean_known
 from evoact.config import Comparison
 from evoact.execution.summary import Confirmed
 from evoact.genomes.genome import loads
@@ -197,8 +197,8 @@ def _all_winners(run: RunData) -> list["_Series"]:
             test=np.array(c.test_by_seed),
             scores=None,
             n_parameters=c.n_parameters,
-            step_seconds=_mean(rows["step_seconds_solo"]),
-            participation_ratio=_mean(rows["participation_ratio"]),
+            step_seconds=mean_known(rows["step_seconds_solo"].to_numpy()),
+            participation_ratio=mean_known(rows["participation_ratio"].to_numpy()),
         )
         found.append(_Series(_named(c), {i: winner}))
     return found
@@ -208,12 +208,6 @@ def _all_winners(run: RunData) -> list["_Series"]:
 class _Series:
     name: str
     winners: dict[int, Winner]
-
-
-def _mean(values: "np.typing.ArrayLike") -> float | None:
-    known = np.array(values, dtype=float)
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if len(known) else None
 
 
 def _curves(run: RunData, unit: Unit) -> Section | None:
