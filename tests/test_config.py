@@ -17,7 +17,7 @@ from evoact.networks.network import parameter_count
 from evoact.strategies import proposer
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted((ROOT / "configs").glob("*.yaml"))
+FILES = sorted(path for path in (ROOT / "configs").glob("*.yaml") if not path.stem.startswith("compare_"))
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from evoact.config import Experiment
+from evoact.config import Comparison, Experiment
 from evoact.execution.packs import device_for, gpu_here
 from evoact.execution.stages import Stages
 from evoact.genomes.genome import fingerprint
@@ -33,11 +33,18 @@ PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 def with_pack_size(made: Experiment) -> Experiment:
     """The same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
-    packs = made.config.packs
-    if packs.size != "auto":
-        return made
-    chosen = packs.model_copy(update={"size": choose(made)})
-    return replace(made, config=made.config.model_copy(update={"packs": chosen}))
+    return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
+
+
+def with_one_pack_size(made: Comparison) -> Comparison:
+    """The same comparison with a number for `packs.size`: all arms take what suits the first."""
+    size = with_pack_size(next(iter(made.arms.values()))).pack_size
+    return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
+
+
+def _sized(made: Experiment, size: int) -> Experiment:
+    packs = made.config.packs.model_copy(update={"size": size})
+    return replace(made, config=made.config.model_copy(update={"packs": packs}))
 
 
 def choose(made: Experiment) -> int:
