@@ -17,7 +17,7 @@ from evoact.networks.network import parameter_count
 from evoact.strategies import proposer
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted((ROOT / "configs").glob("*.yaml"))
+FILES = sorted(path for path in (ROOT / "configs").glob("*.yaml") if not path.stem.startswith("compare_"))
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
 
@@ -62,7 +62,7 @@ ONE_MISTAKE = {
     "nothing for a section": ({"space": None}, "space: expected a section of keys and values, got None"),
     "unknown backend": (
         {"execution__backend": "slurm"},
-        "execution.backend: expected 'local' or 'ray_tune', got 'slurm'",
+        "execution.backend: expected 'local', 'ray_tune' or 'table', got 'slurm'",
     ),
     "unknown task": (
         {"task": {"name": "mnist_1d"}},

@@ -1,7 +1,9 @@
 """What a config means: the objects that it names, and what they cost."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import yaml
 
@@ -76,6 +78,14 @@ class Experiment:
         return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
+    def pack_size(self) -> int:
+        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        size = self.config.packs.size
+        if size == "auto":
+            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
+        return size
+
+    @property
     def networks(self) -> int:
         """How many networks the search phase may train; UNLIMITED where only time is limited."""
         b = self.config.budget
@@ -126,7 +136,24 @@ class Experiment:
             "parameters": parameter_count(self.largest_network),
         }
 
+    def parts(self) -> Iterator[tuple[str, int]]:
+        """All (arm, repeat): of a search the one that has no name."""
+        return iter([("", 0)])
+
+    def part(self, arm: str, repeat: int) -> "Experiment":
+        """What a proposal of this arm and repeat belongs to."""
+        return self
+
+    def seeded(self, seed: int) -> "Experiment":
+        """The same under another seed; task, network and space are shared, for they do not depend on it."""
+        other = Experiment(self.config.model_copy(update={"seed": seed}))
+        other.__dict__.update(task=self.task, network=self.network, space=self.space)
+        return other
+
+    def plain(self) -> dict[str, Any]:
+        """The resolved config as plain data: complete, with the search space inside."""
+        return self.config.model_dump(mode="json", exclude_none=True)
+
     def to_yaml(self) -> str:
-        """The resolved config: complete, with the search space inside, readable by `load`."""
-        data = self.config.model_dump(mode="json", exclude_none=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        """The resolved config, readable by `load`."""
+        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
