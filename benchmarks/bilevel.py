@@ -10,7 +10,8 @@ machine's drift hits both alike. The straightforward one runs on one thread and 
 the faster counts; ours, whose operations are too small to share out, on one.
 
 `validation_seconds` is the whole of Fig. 3's validation, the start of its two processes included: 50 networks each of
-two captured types, of both mixed, of relu, tanh and sin, for 20 epochs of batch 200, as `configs/choudhary_mnist1d.yaml` trains them.
+two captured types, of both mixed, of relu, tanh and sin, for 20 epochs of batch 200, as
+`configs/choudhary_mnist1d.yaml` trains them.
 """
 
 import json
