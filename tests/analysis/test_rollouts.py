@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoact.analysis import differences, learned_curves, rollouts
+from evoact.analysis import differences, flatness, learned_curves, rollouts
 from evoact.analysis.rollouts import FARTHEST, System, euler, roll_out, system_of
 from evoact.config import experiment
 from evoact.errors import UserError
@@ -91,6 +91,21 @@ def test_the_networks_of_a_run(run, capsys):
     (true,) = [line for line in lines if line.startswith("| true derivatives | 0 |")]
     assert len([line for line in lines if "captured(0." in line and line.endswith("| 3 |")]) == 3
     assert float(true.split("|")[4]) < 0.01
+
+
+def test_flatness_of_the_networks_of_a_run(run, capsys):
+    flatness.main([str(run), "--networks", "2", "--examples", "30", "--probes", "4"])
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert len(lines) == 3
+    for line in lines:
+        _, _, trace, near_zero, ratio, normalised, networks, _ = (
+            cell.split("±")[0] for cell in line.split("|")
+        )
+        assert float(trace) != 0
+        assert 0 <= float(near_zero) <= 1
+        assert 1 <= float(ratio) <= 6
+        assert float(normalised) == pytest.approx(float(ratio) / 6, rel=0.01)
+        assert int(networks) == 2
 
 
 def test_tables_of_differences_set_a_mix_beside_its_types(run, capsys):
