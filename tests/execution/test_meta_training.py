@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 
 from evoact.activations.capture import capture
-from evoact.config import experiment
+from evoact.config import UNLIMITED, experiment
 from evoact.errors import ConfigError, UserError
 from evoact.execution.meta_trainings import arguments, meta_trained
 from evoact.execution.run import search
@@ -178,6 +178,15 @@ def test_what_a_config_says_wrong(changes, message, tiny):
     with pytest.raises(ConfigError) as caught:
         experiment(tiny(**LEARNING | changes))
     assert [p for p in caught.value.problems if p.startswith(message)], caught.value.problems
+
+
+def test_what_a_search_is_planned_to_cost(tiny):
+    # 720 gradient-examples of meta-training are worth 2 networks of 640, and one row.
+    made = experiment(tiny(**LEARNING, budget__networks=20))
+    assert made.networks_by_phase["search"] == 19
+    assert made.summary()["gradient_examples"] == (6 + 20 + 6) * 640
+    by_time = experiment(tiny(**LEARNING, budget={"minutes": 1.0}))
+    assert by_time.networks_by_phase["search"] == UNLIMITED
 
 
 def test_what_only_the_data_tells(tiny, tmp_path):
