@@ -92,7 +92,7 @@ def _legend(f: Figure) -> str:
 def _table(table: TextTable) -> str:
     head = "".join(f'<th scope="col"{_left(h, table)}>{escape(h)}</th>' for h in table.headers)
     inside = f"<thead><tr>{head}</tr></thead><tbody>{_rows(table)}</tbody>"
-    whole = f"<table><caption>{escape(table.caption)}</caption>{inside}</table>"
+    whole = f"<table><caption><span>{escape(table.caption)}</span></caption>{inside}</table>"
     if len(table.rows) > _FEW:
         return f"<details><summary>{escape(table.caption)}</summary>{_scrolled(whole, table)}</details>"
     return _scrolled(whole, table)
@@ -104,7 +104,7 @@ def _sortable(table: TextTable) -> str:
         for h in table.headers
     )
     inside = f"<thead><tr>{head}</tr></thead><tbody>{_rows(table)}</tbody>"
-    whole = f"<table data-sortable><caption>{escape(table.caption)}</caption>{inside}</table>"
+    whole = f"<table data-sortable><caption><span>{escape(table.caption)}</span></caption>{inside}</table>"
     return (
         '<p class="filter"><label>Show rows that contain <input type="search" data-filter '
         'placeholder="several words: all of them"></label> <span role="status" data-count></span></p>'
