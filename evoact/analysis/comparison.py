@@ -60,7 +60,8 @@ class Standing:
 @dataclass(frozen=True)
 class Findings:
     """`standings` in the order of the arms; `against` the gains over the reference, `between` those over
-    width-matched controls, and of the best arm of one group over that of another. `examples` says whether test examples were resampled, too."""
+    width-matched controls, and of the best arm of one group over that of another. `examples` says
+    whether test examples were resampled, too."""
 
     metric: str
     direction: str

@@ -25,6 +25,8 @@ def print_estimate(made: Experiment) -> None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
         minutes = f"about {found.minutes:.0f}" if found.minutes >= 1 else "less than one"
         typer.echo(f"minutes             {minutes} on this machine ({os.cpu_count()} processors, {at_once})")
+    chosen = ", chosen for this machine" if made.config.packs.size == "auto" else ""
+    typer.echo(f"pack                {found.pack_size} networks{chosen}")
     typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():

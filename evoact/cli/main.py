@@ -12,6 +12,7 @@ from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
 from evoact.cli.report import report
 from evoact.cli.search import STOPPED, resume, search
+from evoact.cli.tabulate import tabulate
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("search")(search)
 app.command("compare")(compare)
 app.command("resume")(resume)
+app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)
 app.command("list")(list_names)

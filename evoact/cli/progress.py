@@ -13,6 +13,7 @@ from evoact.execution.run import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns
+WHERE = {"local": "in this process", "ray_tune": "on Ray", "table": "in a table"}
 
 
 class Display:
@@ -31,7 +32,7 @@ class Display:
         return self
 
     def _start(self) -> None:
-        where = "in this process" if self.made.config.execution.backend == "local" else "on Ray"
+        where = WHERE[self.made.config.execution.backend]
         self.console.print(
             f"{_what(self.made, where)}, run directory {self.run_dir}", highlight=False, soft_wrap=True
         )

@@ -1,5 +1,6 @@
 """`evoact search` and `evoact resume`."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -36,17 +37,27 @@ def search(
         ),
     ] = None,
     address: Address = None,
+    table: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FILE", help="Look networks up in a table of `evoact tabulate` instead of training them."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
 ) -> None:
     """Search as an experiment says, into a run directory.
 
     Example: evoact search configs/quickstart.yaml -o runs/first --set budget.networks=500
     """
+    import json
     from datetime import datetime
 
     from evoact.config import load
 
-    made = load(config, set_ or [])
+    overrides = list(set_ or [])
+    if table is not None:
+        overrides += ["execution.backend=table", f"execution.table={json.dumps(_everywhere(table))}"]
+    made = load(config, overrides)
     if dry_run:
         from evoact.cli.estimate import print_estimate
 
@@ -59,6 +70,11 @@ def search(
     with Display(made, run_dir) as display:
         finished = carry_out(made, run_dir, address, display.update)
     _end(finished)
+
+
+def _everywhere(place: str) -> str:
+    """The same place, whatever the directory that the run is resumed from."""
+    return place if "://" in place else os.path.abspath(place)
 
 
 def resume(

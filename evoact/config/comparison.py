@@ -46,6 +46,11 @@ class Comparison:
         return next(iter(self.arms.values())).config
 
     @property
+    def pack_size(self) -> int:
+        """That of every arm."""
+        return next(iter(self.arms.values())).pack_size
+
+    @property
     def task(self) -> Task:
         return next(iter(self.arms.values())).task
 

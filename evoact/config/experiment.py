@@ -13,6 +13,9 @@ from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
+from evoact.strategies import proposer
+from evoact.strategies.bilevel import Bilevel
+from evoact.strategies.generational import worth
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.packed import TrainingSettings
@@ -75,6 +78,14 @@ class Experiment:
         return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
+    def pack_size(self) -> int:
+        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        size = self.config.packs.size
+        if size == "auto":
+            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
+        return size
+
+    @property
     def networks(self) -> int:
         """How many networks the search phase may train; UNLIMITED where only time is limited."""
         b = self.config.budget
@@ -84,6 +95,15 @@ class Experiment:
         if b.gradient_examples is not None:
             limits.append(b.gradient_examples // (self.steps * self.training.batch_size))
         return min(limits)
+
+    @cached_property
+    def meta_networks(self) -> int:
+        """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
+        named = self.config.strategy
+        strategy = proposer(named.name, self.space, self.seed, named.arguments)
+        if not isinstance(strategy, Bilevel):
+            return 0
+        return strategy.starts * (worth(strategy.settings, self.steps * self.training.batch_size) - 1)
 
     @property
     def baseline_networks(self) -> int:
@@ -98,10 +118,10 @@ class Experiment:
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
-        """How many networks each phase trains at most."""
+        """How many networks each phase trains at most, meta-trainings among them."""
         return {
             "baseline": self.baseline_networks,
-            "search": self.networks,
+            "search": self.networks - self.meta_networks,
             "confirm": self.confirm_networks,
         }
 
@@ -112,7 +132,7 @@ class Experiment:
         return {
             **networks,
             "networks": total,
-            "gradient_examples": total * self.steps * self.training.batch_size,
+            "gradient_examples": (total + self.meta_networks) * self.steps * self.training.batch_size,
             "parameters": parameter_count(self.largest_network),
         }
 

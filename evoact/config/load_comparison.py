@@ -162,6 +162,12 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
             "budget.minutes: expected networks or gradient_examples in a comparison, for arms must spend the same, "
             f"got {budget['minutes']!r} minutes"
         )
+    execution = common.get("execution")
+    if isinstance(execution, Mapping) and execution.get("backend") == "table":
+        problems.append(
+            "execution.backend: expected local or ray_tune in a comparison, for repeats need networks of their own, "
+            "got table"
+        )
     if common["confirm"].get("candidates") == 0:
         problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")
     return problems

@@ -206,16 +206,21 @@ class Confirm(Section):
 
 
 class Packs(Section):
-    size: Positive = 32
+    """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement."""
+
+    size: Positive | Literal["auto"] = "auto"
     threads: Positive = 1
     timeout_seconds: PositiveNumber | None = None
 
 
 class Execution(Section):
-    """Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
+    """`table` is the file that the backend of that name looks networks up in, instead of training them.
+
+    Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
     a GPU where the cluster has any. With 0 packs stay on the CPU."""
 
-    backend: Literal["local", "ray_tune"] = "ray_tune"
+    backend: Literal["local", "ray_tune", "table"] = "ray_tune"
+    table: str | None = None
     workers: Positive | None = None
     cpus_per_pack: PositiveNumber = 1.0
     gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
@@ -231,7 +236,8 @@ class CurveData(Section):
 
 class Config(Section):
     """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
-    it repeats the run without their files and on any machine."""
+    it repeats the run without their files and on any machine. `test_splits` says which networks are evaluated on
+    the test splits: those of the confirmation, or all, as a table of a whole space needs."""
 
     name: str = ""
     description: str = ""
@@ -245,6 +251,7 @@ class Config(Section):
     budget: Budget
     baselines: Baselines = Baselines()
     confirm: Confirm = Confirm()
+    test_splits: Literal["confirmed", "all"] = "confirmed"
     packs: Packs = Packs()
     execution: Execution = Execution()
     curves: dict[str, CurveData] = {}

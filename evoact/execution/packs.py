@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from evoact.analysis.trained import Trained, participation
 from evoact.config import Comparison, Experiment
 from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
@@ -34,6 +35,7 @@ class PackTrainer:
         """Results in the order of the proposals, all of one phase, arm and repeat."""
         e = self.plan.part(proposals[0].arm, proposals[0].repeat)
         confirming = proposals[0].phase == "confirm"
+        testing = confirming or e.config.test_splits == "all"
         started = time.time()
         if proposals[0].meta_training is not None:
             return [self._meta_trained(pack, proposals[0], started)]
@@ -46,8 +48,8 @@ class PackTrainer:
                 e.training,
                 run_seed=e.seed,
                 device=self.device,
-                # Test splits are read for confirmed candidates alone.
-                evaluate=("validation", "test", "test_large") if confirming else ("validation",),
+                # In a search test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if testing else ("validation",),
                 keep="all" if confirming else "activations",
             )
 
@@ -56,8 +58,9 @@ class PackTrainer:
         finished = time.time()
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
-            solo = None
+            solo = ratio = None
             if confirming and outcome.state == COMPLETED:
+                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
             results.append(
                 Result(
@@ -74,6 +77,7 @@ class PackTrainer:
                     gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
+                    participation_ratio=ratio,
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),

@@ -27,6 +27,8 @@ from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
 from evoact.execution.interleaved import Interleaved
+from evoact.execution.lookup import check_table, looked_up
+from evoact.execution.pack_size import with_common_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -34,6 +36,7 @@ from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
+from evoact.leaderboard.tabular import read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
@@ -101,7 +104,7 @@ class Run:
         return self.stages.finished
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.made.config.packs.size)
+        proposals = self.stages.ask(self.made.pack_size)
         return (pack_name(proposals[0]) if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result]) -> None:
@@ -187,10 +190,14 @@ def _started(
     """Whether a new run came to its end, and its results."""
     _check_address(made, address)
     _check_gpu(made)
-    for part in dict.fromkeys(arm for arm, _ in made.parts()):
-        _check_batch(made.part(part, 0))
+    if isinstance(made, Experiment) and made.config.execution.table is not None:
+        check_table(made, read_table(made.config.execution.table))
+    else:
+        for part in dict.fromkeys(arm for arm, _ in made.parts()):
+            _check_batch(made.part(part, 0))
     _make(home)
     _check_empty(home)
+    made = with_common_pack_size(made) if isinstance(made, Comparison) else with_pack_size(made)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
@@ -387,6 +394,8 @@ def _carry_out(
     try:
         if made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0))
+        elif made.config.execution.table is not None:
+            local.execute(run, looked_up(read_table(made.config.execution.table)))
         else:
             from evoact.execution import ray_tune
 

@@ -14,6 +14,7 @@ from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.enumerate import baselines
 from evoact.strategies.strategy import Strategy
+from evoact.strategies.surrogate import recommended
 
 
 class Stages:
@@ -99,7 +100,7 @@ class Stages:
         e, phase = self.experiment, self._stages[self._position]
         earlier = [r for r in self._results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
         options: dict[str, object] = {}
-        name, networks = "enumerate", self.planned(phase)
+        name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
             options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
@@ -127,7 +128,8 @@ class Stages:
         return strategy
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
-        """The best candidates of the search by denoised score, and the best baseline; none that ever failed.
+        """The best candidates of the search by denoised score, whatever its strategy, and the best baseline;
+        none that ever failed.
 
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
@@ -139,6 +141,10 @@ class Stages:
             for result in earlier:
                 if result.proposal.phase == phase and result.proposal.fingerprint not in failed:
                     archive.add(result)
-            for c in best_structures(archive, number) if by_structure else archive.best(number):
+            if by_structure:
+                best = best_structures(archive, number)
+            else:
+                best = recommended(archive, number) if phase == "search" else archive.best(number)
+            for c in best:
                 chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

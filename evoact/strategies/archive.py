@@ -44,6 +44,11 @@ class Archive:
         self._means = array("d")
         self._squares = array("d")
 
+    @property
+    def results(self) -> int:
+        """How many results were entered, failures included."""
+        return sum(self._counts) + sum(self._failures)
+
     def __len__(self) -> int:
         return len(self._texts)
 
@@ -112,6 +117,10 @@ class Archive:
             np.array(self._means)[rows], np.array(self._counts)[rows], np.array(self._squares)[rows]
         )
 
+    def scores(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean scores of these usable rows, and how many each is the mean of."""
+        return np.array(self._means)[rows], np.array(self._counts)[rows]
+
     def best(self, k: int) -> list[Candidate]:
         """At most k usable candidates, the best denoised score first; ties go to the more often evaluated."""
         rows = self.usable()
@@ -121,16 +130,13 @@ class Archive:
             rows, scores = rows[near], scores[near]
         counts = np.array(self._counts)[rows]
         order = np.lexsort((rows, -counts, -scores))[:k]
-        return [
-            Candidate(
-                self._indices[row],
-                self.genome(row),
-                self._fingerprints[row],
-                float(scores[i]),
-                int(counts[i]),
-            )
-            for i, row in zip(order.tolist(), rows[order].tolist(), strict=True)
-        ]
+        return [self.candidate(int(rows[i]), float(scores[i])) for i in order]
+
+    def candidate(self, row: int, score: float) -> Candidate:
+        """The candidate there, as seen from outside, with this denoised score."""
+        return Candidate(
+            self._indices[row], self.genome(row), self._fingerprints[row], score, self._counts[row]
+        )
 
 
 def best_structures(archive: Archive, k: int) -> list[Candidate]:

@@ -115,11 +115,11 @@ class Generational:
 
     def recommend(self, k: int) -> list[Candidate]:
         if not self._arrived:
-            return self._archive.best(k)
+            return self._proposer.recommend(k, self._archive)
         archive = self._archive.copy()
         for index in sorted(self._arrived):
             archive.add(self._arrived[index])
-        return archive.best(k)
+        return self._proposer.recommend(k, archive)
 
     def replay(self, results: Iterable[Result]) -> None:
         if self._next > self._first or self._generation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from evoact.genomes.genome import Genome
+from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import Proposal, Result
 from evoact.strategies.archive import Archive, Candidate
@@ -64,6 +64,10 @@ class Draft:
     seed: int | None = None
     context: str = ""
 
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.genome)
+
 
 @dataclass(frozen=True, slots=True)
 class MetaDraft:
@@ -90,4 +94,8 @@ class Proposer(Protocol):
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """The drafts of a generation, from the results of the ones before; none ends the search."""
+        ...
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        """At most k candidates, the best first, by the search's own rule."""
         ...
