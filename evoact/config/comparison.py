@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def pack_size(self) -> int:
-        """That of every arm."""
+        """That of every arm, once it is chosen."""
         return next(iter(self.arms.values())).pack_size
 
     @property

@@ -21,7 +21,6 @@ from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
 from evoact.training.packed import start_pack, train_step
 
-
 LARGEST = 256  # beyond it nothing is gained, and packs last long
 UNMEASURED = 32  # where the workers' device is not here, or nothing is trained
 PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gone
@@ -34,14 +33,12 @@ PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 def with_pack_size(made: Experiment) -> Experiment:
     """The same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
-    return made if made.config.packs.size != "auto" else _sized(made, choose(made))
+    return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
 
 
-def with_common_pack_size(made: Comparison) -> Comparison:
-    """The same comparison with one number for all arms, chosen for the reference."""
-    if made.config.packs.size != "auto":
-        return made
-    size = choose(made.arms[made.reference])
+def with_one_pack_size(made: Comparison) -> Comparison:
+    """The same comparison with a number for `packs.size`: all arms take what suits the first."""
+    size = with_pack_size(next(iter(made.arms.values()))).pack_size
     return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
 
 

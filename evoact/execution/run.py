@@ -28,7 +28,7 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
-from evoact.execution.pack_size import with_common_pack_size, with_pack_size
+from evoact.execution.pack_size import with_one_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -190,14 +190,14 @@ def _started(
     """Whether a new run came to its end, and its results."""
     _check_address(made, address)
     _check_gpu(made)
-    if isinstance(made, Experiment) and made.config.execution.table is not None:
-        check_table(made, read_table(made.config.execution.table))
-    else:
-        for part in dict.fromkeys(arm for arm, _ in made.parts()):
+    for part in dict.fromkeys(arm for arm, _ in made.parts()):
+        if made.config.execution.table is None:
             _check_batch(made.part(part, 0))
+        else:
+            check_table(made.part(part, 0), read_table(made.config.execution.table))
     _make(home)
     _check_empty(home)
-    made = with_common_pack_size(made) if isinstance(made, Comparison) else with_pack_size(made)
+    made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
