@@ -57,6 +57,8 @@ def _section(section: Section) -> str:
         lead = ' class="lead"' if section.id == "verdict" and i == 0 else ""
         parts.append(f"<p{lead}>{escape(paragraph)}</p>")
     figures = [_figure(heading, f) for heading, f in section.figures]
+    if len(figures) > 1:
+        figures = ['<div class="panels">', *(f"<div>{f}</div>" for f in figures), "</div>"]
     tables = [_table(table) for table in section.tables]
     # A verdict's table says more than its figures; elsewhere tables are what figures show in numbers.
     parts += tables + figures if section.id == "verdict" else figures + tables
