@@ -167,6 +167,43 @@ def test_budgets_that_cannot_be_equal(changes, sentence, tiny_comparison):
     assert sentence in str(caught.value)
 
 
+def bilevel(**settings):
+    types = [{"kind": "subnetwork", "base": "sin", "hidden": 2}] * 2
+    return {
+        "name": "bilevel",
+        "types": types,
+        "outer_steps": 4,
+        "inner_steps": 5,
+        "batch_size": 16,
+    } | settings
+
+
+def test_amortised_meta_training_comes_on_top(tiny_comparison):
+    # 4 x 5 steps of 16 examples, each counted three times: 960 gradient-examples, 3 networks of 320.
+    for budget in ({"networks": 8}, {"gradient_examples": 8 * 320}):
+        counted = comparison(tiny_comparison(budget=budget, arms__learned={"strategy": bilevel()}))
+        counted.check_budgets()
+        assert counted.arms["learned"].networks == 8
+        amortised = comparison(
+            tiny_comparison(budget=budget, arms__learned={"strategy": bilevel(), "amortised": True})
+        )
+        amortised.check_budgets()
+        assert amortised.arms["learned"].networks == 11
+        assert plan(yaml.safe_load(amortised.to_yaml())) == amortised
+    # More meta-training than the whole budget: only where it is amortised.
+    large = bilevel(outer_steps=40)
+    assert (
+        comparison(tiny_comparison(arms__learned={"strategy": large, "amortised": True}))
+        .arms["learned"]
+        .networks
+        == 38
+    )
+    (problem,) = problems_of(tiny_comparison(arms__learned={"strategy": large}))
+    assert problem.startswith("arms.learned.strategy: expected a budget of more than 30 networks")
+    (problem,) = problems_of(tiny_comparison(arms__random__amortised=True))
+    assert problem == "arms.random.amortised: expected an arm with meta-training, got strategy random"
+
+
 # --- width-matched controls -------------------------------------------------------------------------
 
 

@@ -330,7 +330,15 @@ def _lineage(run: RunData, unit: Unit) -> Section | None:
 
 
 def _cost(run: RunData, unit: Unit) -> Section | None:
-    return Section("cost", "What it cost", tables=(cost_table(run),)) if run.arms else None
+    if not isinstance(run.plan, Comparison):
+        return None
+    amortised = ", ".join(sorted(run.plan.amortised))
+    text = (
+        (f"Meta-training amortised, that is, on top of the budget of the others: {amortised}.",)
+        if amortised
+        else ()
+    )
+    return Section("cost", "What it cost", text, (cost_table(run),))
 
 
 def _leaderboard(run: RunData, unit: Unit) -> Section | None:

@@ -1,10 +1,11 @@
 """What a comparison shows, in sentences and as a table of texts; the command line and the report print these."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
 from evoact.analysis.verdicts import Verdict
+from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.report.run import RunData
 from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
@@ -145,12 +146,16 @@ def arm_table(run: RunData) -> TextTable:
     headers += ["scale explains"] if found.scaled else []
     gains = {gain.arm: gain for gain in found.against}
     unit = unit_of(found.metric)
-    rows = tuple(_row(s, gains.get(s.arm.name), found, unit) for s in found.standings)
+    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    rows = tuple(_row(s, gains.get(s.arm.name), found, unit, amortised) for s in found.standings)
     return TextTable(caption, (*headers, "verdict"), rows, left)
 
 
-def _row(standing: Standing, gain: Gain | None, found: Findings, unit: Unit) -> tuple[str, ...]:
-    own = (standing.arm.name, unit.value(standing.mean), unit.range(standing.interval))
+def _row(
+    standing: Standing, gain: Gain | None, found: Findings, unit: Unit, amortised: Collection[str]
+) -> tuple[str, ...]:
+    name = standing.arm.name + (" (amortised)" if standing.arm.name in amortised else "")
+    own = (name, unit.value(standing.mean), unit.range(standing.interval))
     if gain is None:
         last = "reference" if standing.arm.name == found.reference else "no winner"
         return (*own, *[NOTHING] * (5 if found.scaled else 4), last)
