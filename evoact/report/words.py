@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
 from evoact.analysis.verdicts import Verdict
+from evoact.analysis.welch import FEWEST
 from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.report.run import RunData
+from evoact.report.summary_words import counted
 from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
 
+UNEQUAL = 0.05  # budgets that differ by no more count as equal
 _HELPS = (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 _HURTS = (Verdict.WORSE, Verdict.SLIGHTLY_WORSE)
 
@@ -43,7 +46,7 @@ def verdict_sentences(run: RunData) -> list[str]:
     try:
         found = run.findings
     except UserError as error:
-        return [f"No verdict: {error}.", *_lost(run)]
+        return [f"No verdict: {error}.", *_caveats(run)]
     unit = unit_of(found.metric)
     sentences = [_headline(found, unit)]
     shown = [gain for gain in found.against if gain.verdict in (*_HELPS, *_HURTS)]
@@ -52,7 +55,7 @@ def verdict_sentences(run: RunData) -> list[str]:
         sentences.append(_gain(gain, unit))
         sentences += [_share(gain)] if gain.share else []
     sentences += [_between(gain, unit) for gain in found.between if gain.verdict is not Verdict.TOO_FEW]
-    return [*sentences, *_lost(run)]
+    return [*sentences, *_caveats(run)]
 
 
 def _headline(found: Findings, unit: Unit) -> str:
@@ -114,6 +117,11 @@ def _share_text(share: Interval) -> str:
     return f"{value} % ({low} to {high} %)"
 
 
+def _caveats(run: RunData) -> list[str]:
+    """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
+    return [*_lost(run), *_few_seeds(run), *_unequal(run)]
+
+
 def _lost(run: RunData) -> list[str]:
     sentences = []
     for arm in run.arms:
@@ -128,6 +136,34 @@ def _lost(run: RunData) -> list[str]:
                 f"{arm.name} has no winner in {len(arm.lost)} of its repeats; they are left out."
             )
     return sentences
+
+
+def _few_seeds(run: RunData) -> list[str]:
+    seeds = min((len(w.seeds) for arm in run.arms for w in arm.winners.values()), default=FEWEST)
+    if seeds >= FEWEST:
+        return []
+    return [
+        f"Winners were confirmed on {counted(seeds, 'seed')}: too few to choose them well, and to tell the seeds' "
+        f"noise from the repeats'; set confirm.seeds to {FEWEST} or more, better 10."
+    ]
+
+
+def _unequal(run: RunData) -> list[str]:
+    """Arms that spent less than the others although they were to spend the same, as where a space was exhausted."""
+    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    spent = {
+        arm.name: arm.gradient_examples - (arm.meta_examples if arm.name in amortised else 0)
+        for arm in run.arms
+    }
+    most = max(spent.values(), default=0)
+    if not run.record["finished_at"]:
+        return []
+    return [
+        f"{name} spent {count(own)} gradient-examples where others spent {count(most)}: it had nothing new to propose, "
+        "so that its gain is not one at equal budget."
+        for name, own in spent.items()
+        if own < (1 - UNEQUAL) * most
+    ]
 
 
 def arm_table(run: RunData) -> TextTable:

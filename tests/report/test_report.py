@@ -1,5 +1,6 @@
 """What a report says, of comparisons and of searches, finished or not; and how large it may get."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -119,6 +120,8 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     assert "at least 8 repeats are needed" in sentences[0]
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
     assert "not finite at the last step; the other arms are compared" in lost
+    assert any(s.startswith("Winners were confirmed on 2 seeds: too few") for s in sentences)
+    assert not any("not one at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
     assert {gain.verdict for gain in found.against} == {Verdict.TOO_FEW}
     assert [gain.reason for gain in found.between] == ["best of drawn against best of evolved"]
@@ -133,6 +136,16 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     ]
     assert table[-1].endswith("no winner")
     assert table[-5].endswith("reference")
+
+
+def test_an_arm_that_ran_out_of_proposals_is_named(compared):
+    run = read_run(compared)
+    rows = run.rows.copy()
+    cut = (rows["arm"] == "random") & (rows["phase"] == "search") & (rows["proposal"] == 0)
+    rows.loc[cut, "gradient_examples"] = 0
+    sentences = verdict_sentences(dataclasses.replace(run, rows=rows))
+    (said,) = [s for s in sentences if "not one at equal budget" in s]
+    assert said.startswith("random spent 4,480 gradient-examples where others spent 5,120")
 
 
 def test_the_figures_are_those_of_the_parquet_files(compared):
