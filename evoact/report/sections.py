@@ -237,6 +237,9 @@ def _types(run: RunData, unit: Unit) -> Section | None:
     found = proposed_types(moving) if len(moving) else []
     if not found:
         return None
+    if isinstance(run.plan, Comparison):
+        order = list(run.plan.arms)
+        found = sorted(found, key=lambda types: order.index(types.arm))
     return Section("types", "How the searches moved", figures=(("", types_figure(found)),))
 
 
