@@ -126,6 +126,12 @@ def test_repeats_differ_by_their_seed_which_arms_share(tiny_comparison):
     assert not {other.part(*part).seed for part in other.parts()} & set(seeds.values())
 
 
+def test_the_data_is_held_once(tiny_comparison):
+    made = comparison(tiny_comparison())
+    assert len({id(made.part(*part).task) for part in made.parts()} | {id(made.task)}) == 1
+    assert len({id(made.part("random", repeat).space) for repeat in range(2)}) == 1
+
+
 # --- equal budgets ----------------------------------------------------------------------------------
 
 

@@ -43,6 +43,11 @@ class Comparison:
     groups: Mapping[str, str] = field(default_factory=dict)
     amortised: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        first = next(iter(self.arms.values()))
+        for arm in self.arms.values():
+            arm.sharing(first.task)
+
     @property
     def config(self) -> Config:
         """The config of one arm: of what all have in common."""
