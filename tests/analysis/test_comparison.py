@@ -262,7 +262,7 @@ def test_arms_are_resampled_together():
 
 def test_blocks_keep_the_mean():
     scores = np.random.default_rng(13).random((3, 2000)) < 0.4
-    assert blocks(scores).shape == (3, 1000)
+    assert blocks(scores).shape == (3, 500)
     assert blocks(scores).mean(axis=1) == pytest.approx(scores.mean(axis=1))
     assert blocks(scores[:, :7], most=3).shape == (3, 3)
 
