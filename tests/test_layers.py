@@ -36,6 +36,7 @@ HOMES = {
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],
     "torch": ["native/", "activations/", "analysis/", "networks/", "tasks/", "training/", "execution/"],
+    "matplotlib": ["analysis/figures.py"],
     "typer": ["cli/"],
     "rich": ["cli/"],
     "pydantic": ["config/"],

@@ -101,7 +101,7 @@ class Experiment:
         """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
         named = self.config.strategy
         strategy = proposer(named.name, self.space, self.seed, named.arguments)
-        if not isinstance(strategy, Bilevel):
+        if not isinstance(strategy, Bilevel) or self.networks >= UNLIMITED:
             return 0
         return strategy.starts * (worth(strategy.settings, self.steps * self.training.batch_size) - 1)
 
