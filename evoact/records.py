@@ -25,7 +25,8 @@ class Proposal:
 
     `index` is the ask index within the run and never reused; `candidate` the index of the first
     proposal with the same fingerprint; `seed` the replicate number; `told` how many results had
-    been told when it was asked; `steps` the cumulative optimizer steps it is to reach; `context`
+    been told when it was asked; `steps` the cumulative optimizer steps it is to reach, from the
+    checkpoint at step `start`; `resumable` whether it leaves such a checkpoint itself; `context`
     a JSON text in which a strategy keeps what it must know again when it is told on resume.
     """
 
@@ -38,6 +39,8 @@ class Proposal:
     steps: int
     phase: str = "search"
     rung: int = 0
+    start: int = 0
+    resumable: bool = False
     strategy: str = ""
     generation: int = 0
     parents: tuple[int, ...] = ()
@@ -48,9 +51,19 @@ class Proposal:
     meta_training: MetaTraining | None = None
 
     @property
+    def checkpoint(self) -> str:
+        """What the checkpoint that it leaves is called."""
+        return checkpoint_name(self, self.steps)
+
+    @property
     def kind(self) -> str:
         """`train` or `meta_train`."""
         return TRAIN if self.meta_training is None else META_TRAIN
+
+
+def checkpoint_name(proposal: Proposal, step: int) -> str:
+    """Of a network's training at a step."""
+    return f"{proposal.fingerprint}-{proposal.seed}-{step}"
 
 
 @dataclass(frozen=True, slots=True)

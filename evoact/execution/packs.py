@@ -10,23 +10,27 @@ import numpy as np
 import torch
 
 from evoact.config import Experiment
+from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.leaderboard.location import Location
+from evoact.records import COMPLETED, Proposal, Result, checkpoint_name
 from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
 from evoact.training.packed import Outcome, solo_step_seconds, start_pack, train_pack
 
+LOST = "trained again from the start: its checkpoint was not there"
+
 
 class PackTrainer:
     """Trains packs of one experiment in this process; holds its task and network."""
 
-    def __init__(self, experiment: Experiment, gpu: bool):
-        """`gpu` says whether a GPU may be used where there is one."""
+    def __init__(self, experiment: Experiment, gpu: bool, home: Location | None = None):
+        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
         torch.set_num_threads(experiment.config.packs.threads)
         keep_freed_memory()
-        self.experiment = experiment
+        self.experiment, self.home = experiment, home
         self.device = device_for(gpu)
         if experiment.config.packs.timeout_seconds is not None:
             self._warm_up()
@@ -51,11 +55,13 @@ class PackTrainer:
                 keep="all" if confirming else "activations",
             )
 
-        members = [Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps) for p in proposals]
+        members = [self._member(p) for p in proposals]
         outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
         finished = time.time()
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
+            if self.home is not None and outcome.checkpoint:
+                checkpoints.store(self.home, proposal.checkpoint, outcome.checkpoint)
             solo = None
             if confirming and outcome.state == COMPLETED:
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
@@ -77,13 +83,21 @@ class PackTrainer:
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),
-                    error=outcome.error,
+                    error=outcome.error or (LOST if proposal.start > member.start else ""),
                     started_at=started,
                     finished_at=finished,
                     learned=artifacts(outcome.learned),
                 )
             )
         return results
+
+    def _member(self, p: Proposal) -> Member:
+        """A promoted network goes on from its checkpoint; one whose checkpoint is lost starts again."""
+        member = Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps, resumable=p.resumable)
+        if not p.start or self.home is None:
+            return member
+        found = checkpoints.stored(self.home, checkpoint_name(p, p.start))
+        return member if found is None else replace(member, start=p.start, checkpoint=found)
 
     def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
         """The result of a meta-training, which is a pack of its own."""

@@ -11,7 +11,7 @@ import shlex
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,7 +24,7 @@ from evoact import __version__
 from evoact.config import UNLIMITED, Experiment, experiment
 from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
-from evoact.execution import local
+from evoact.execution import checkpoints, local
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
@@ -75,6 +75,7 @@ class Run:
         self.home, self.stages, self.observe = home, stages, observe
         # When the first pack was back, and how many results there were then: before that, workers start.
         self.warm: tuple[float, int] | None = None
+        self.checkpoints_kept: Set[str] = frozenset()
 
     @property
     def finished(self) -> bool:
@@ -82,6 +83,9 @@ class Run:
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
         proposals = self.stages.ask(self.stages.experiment.pack_size)
+        if self.checkpoints_kept != (needed := self.stages.checkpoints()):
+            checkpoints.keep_only(self.home, needed)
+            self.checkpoints_kept = needed
         name = f"{proposals[0].phase}-{proposals[0].index:07d}" if proposals else ""
         return name, proposals
 
@@ -322,11 +326,11 @@ def _carry_out(
     run.show(stages.phase)
     try:
         if made.config.execution.backend == "local":
-            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0))
+            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
         else:
             from evoact.execution import ray_tune
 
-            ray_tune.execute(run, made, address)
+            ray_tune.execute(run, made, address, home.absolute)
     except KeyboardInterrupt:
         pass
     complete = run.finished

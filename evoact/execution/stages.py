@@ -5,7 +5,7 @@ stored rows when it begins, so a resumed run stands where the interrupted one st
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
 from evoact.genomes.genome import Genome, structure
@@ -67,6 +67,10 @@ class Stages:
         self._strategy.tell(results)
         self.in_flight -= len(results)
         self.results |= {r.proposal.index: r for r in results}
+
+    def checkpoints(self) -> Set[str]:
+        """The names of those from which a training may yet go on."""
+        return frozenset() if self._position == len(self._stages) else self._strategy.checkpoints()
 
     def _expired(self) -> bool:
         """Whether the clock ended the search, now or before the run was interrupted."""

@@ -19,6 +19,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
     "bilevel": ("bilevel", "Bilevel"),
+    "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
 
 

@@ -8,7 +8,7 @@ from evoact.errors import UserError
 from evoact.genomes.genome import Base, Genome
 from evoact.genomes.space import SearchSpace
 from evoact.strategies.archive import Archive
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 
 def baselines(space: SearchSpace) -> tuple[Genome, ...]:
@@ -40,6 +40,7 @@ class Enumerate:
 
     name = "enumerate"
     independent = True
+    shares = WHOLE
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:

@@ -25,7 +25,7 @@ from evoact.genomes.operators import (
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 # How often a child is bred anew, with two mutations more each time, before a sample takes its place.
 ATTEMPTS = 3
@@ -172,6 +172,7 @@ class Evolution:
 
     name = "evolution"
     independent = False
+    shares = WHOLE
 
     def __post_init__(self) -> None:
         if not 1 <= self.tournament <= self.parents:

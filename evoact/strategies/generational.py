@@ -1,13 +1,14 @@
 """Ask and tell for every generational strategy: numbering, replicates, duplicates, replay."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 from itertools import pairwise
 
 from evoact.errors import UserError
 from evoact.genomes import meta_training
 from evoact.genomes.genome import Site, canonical, digest, fingerprint, structure, to_json
-from evoact.records import META_TRAIN, Proposal, Result
+from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer
 
@@ -27,7 +28,8 @@ class Generational:
 
     A generation is formed once all results of the ones before were told (at once where the proposer
     is independent), so what is proposed depends on the *set* of results, never on their order or on
-    the number of workers. The same genome, seed and steps are never proposed twice. A meta-training counts for
+    the number of workers. The same genome, seed and steps are never proposed twice. A promoted network goes on
+    where it stopped and costs its further steps alone. A meta-training counts for
     as many networks as it costs gradient-examples, and is asked for alone: it is a pack of its own.
 
     Args:
@@ -67,15 +69,17 @@ class Generational:
         self._proposer = proposer
         self._sites = tuple(sites)
         self._steps = steps
-        self._examples = steps * batch_size
+        self._batch_size = batch_size
+        self._stops = tuple(max(1, int(steps * share)) for share in proposer.shares)
         self._replicates = replicates
         self._phase = phase
         self._first = first_index
         self._next = first_index
-        self._end = first_index + networks  # comes nearer with each meta-training
+        self._networks = networks
+        self._left = networks * steps  # of the budget, in steps
         self._archive = Archive()
         self._candidates: dict[str, int] = {}
-        self._used: set[tuple[int, int]] = set()  # (candidate, seed)
+        self._used: set[tuple[int, int, int]] = set()  # (candidate, seed, steps)
         self._generation = 0  # the next to be formed
         self._empty = 0
         self._exhausted = False
@@ -87,8 +91,9 @@ class Generational:
         for result in sorted(earlier, key=lambda r: r.proposal.index):
             self._candidates.setdefault(result.proposal.fingerprint, result.proposal.candidate)
             if result.proposal.steps == steps:
-                self._used.add((result.proposal.candidate, result.proposal.seed))
-                self._archive.add(result)
+                self._used.add(_key(result.proposal))
+                whole = replace(result.proposal, rung=len(self._stops) - 1)
+                self._archive.add(replace(result, proposal=whole))
 
     @property
     def finished(self) -> bool:
@@ -121,14 +126,21 @@ class Generational:
             archive.add(self._arrived[index])
         return archive.best(k)
 
+    def checkpoints(self) -> Set[str]:
+        """Those that open proposals go on from, and those of the generations that may still be promoted."""
+        needed = {checkpoint_name(p, p.start) for p in self._open.values() if p.start}
+        fresh = [*self._arrived.values(), *self._archive.latest]
+        return needed | {r.proposal.checkpoint for r in fresh if r.proposal.rung < len(self._stops) - 1}
+
     def replay(self, results: Iterable[Result]) -> None:
         if self._next > self._first or self._generation:
             raise ValueError("expected replay before the first ask")
         self._stored = {result.proposal.index: result for result in results}
+        end = self._first + self._networks * self._steps // self._stops[0]
         for index in self._stored:
-            if not self._first <= index < self._end:
+            if not self._first <= index < end:
                 raise UserError(
-                    f"expected stored proposals {self._first} to {self._end - 1}, got {index}; "
+                    f"expected stored proposals {self._first} to {end - 1}, got {index}; "
                     "resume with the configuration of the run"
                 )
         self._absorb_stored_generations()
@@ -139,7 +151,7 @@ class Generational:
 
     def _may_form(self) -> bool:
         waiting = self._cohorts and not self._proposer.independent
-        return not waiting and not self._exhausted and self._next < self._end
+        return not waiting and not self._exhausted and self._left >= self._stops[0]
 
     def _refill(self) -> None:
         while not self._queue and self._may_form():
@@ -151,7 +163,7 @@ class Generational:
         first = self._next
         told = 0 if self._proposer.independent else first - self._first
         for draft in drafts:
-            proposal = self._numbered(draft, told) if self._next < self._end else None
+            proposal = self._numbered(draft, told)
             if proposal is not None:
                 self._open[proposal.index] = proposal
         self._generation += 1
@@ -166,47 +178,43 @@ class Generational:
                 self._queue.append(self._open[index])
 
     def _numbered(self, draft: Draft | MetaDraft, told: int) -> Proposal | None:
+        """None where the budget does not hold it, or it was proposed already."""
         if isinstance(draft, MetaDraft):
             return self._numbered_meta(draft, told)
         genome = canonical(draft.genome, self._sites)
         name = fingerprint(genome)
         candidate = self._candidates.get(name, self._next)
+        steps, start = self._stops[draft.rung], self._stops[draft.rung - 1] if draft.rung else 0
         seed = self._free_seed(candidate) if draft.seed is None else draft.seed
-        if seed is None or (candidate, seed) in self._used:
+        if seed is None or (candidate, seed, steps) in self._used or steps - start > self._left:
             return None
         self._candidates[name] = candidate
-        self._used.add((candidate, seed))
-        self._next += 1
-        return Proposal(
-            index=self._next - 1,
-            candidate=candidate,
-            genome=genome,
-            structure=structure(genome),
-            fingerprint=name,
-            seed=seed,
-            steps=self._steps,
-            phase=self._phase,
-            strategy=self._proposer.name,
-            generation=self._generation,
-            parents=draft.parents,
-            told=told,
-            context=draft.context,
+        return self._entered(
+            Proposal(
+                index=self._next,
+                candidate=candidate,
+                genome=genome,
+                structure=structure(genome),
+                fingerprint=name,
+                seed=seed,
+                steps=steps,
+                phase=self._phase,
+                rung=draft.rung,
+                start=start,
+                resumable=draft.rung < len(self._stops) - 1,
+                strategy=self._proposer.name,
+                generation=self._generation,
+                parents=draft.parents,
+                told=told,
+                context=draft.context,
+            )
         )
 
     def _numbered_meta(self, draft: MetaDraft, told: int) -> Proposal | None:
-        """None where the budget does not hold it, or it was proposed already."""
-        settings = meta_training.dumps(draft.meta_training)
-        name = digest([to_json(draft.genome), settings])
-        candidate = self._candidates.setdefault(name, self._next)
-        more = worth(draft.meta_training, self._examples) - 1
-        if (candidate, draft.seed) in self._used or self._next + more >= self._end:
-            return None
-        self._used.add((candidate, draft.seed))
-        self._next += 1
-        self._end -= more
-        return Proposal(
-            index=self._next - 1,
-            candidate=candidate,
+        name = digest([to_json(draft.genome), meta_training.dumps(draft.meta_training)])
+        proposal = Proposal(
+            index=self._next,
+            candidate=self._candidates.setdefault(name, self._next),
             genome=draft.genome,
             structure=structure(draft.genome),
             fingerprint=name,
@@ -218,12 +226,28 @@ class Generational:
             told=told,
             meta_training=draft.meta_training,
         )
+        if _key(proposal) in self._used or self._cost(proposal) > self._left:
+            return None
+        return self._entered(proposal)
+
+    def _entered(self, proposal: Proposal) -> Proposal:
+        self._used.add(_key(proposal))
+        self._left -= self._cost(proposal)
+        self._next += 1
+        return proposal
+
+    def _cost(self, proposal: Proposal) -> int:
+        """In steps of a network; a meta-training's in whole networks."""
+        if proposal.meta_training is not None:
+            return worth(proposal.meta_training, self._steps * self._batch_size) * self._steps
+        start = self._stops[proposal.rung - 1] if proposal.rung else 0
+        return proposal.steps - start
 
     def _free_seed(self, candidate: int) -> int | None:
         """The generation's replicate, or the candidate's next unused one; None if all are used."""
         for step in range(self._replicates):
             seed = (self._generation + step) % self._replicates
-            if (candidate, seed) not in self._used:
+            if all((candidate, seed, steps) not in self._used for steps in self._stops):
                 return seed
         return None
 
@@ -235,8 +259,7 @@ class Generational:
                 cohort.complete += 1
             if cohort.complete < cohort.end:
                 return
-            for index in range(cohort.first, cohort.end):
-                self._archive.add(self._arrived.pop(index))
+            self._archive.add_generation([self._arrived.pop(i) for i in range(cohort.first, cohort.end)])
             self._cohorts.popleft()
 
     # --- replay ---------------------------------------------------------------------------------
@@ -264,16 +287,18 @@ class Generational:
         for generation, following in pairwise(order):
             if rows[generation] != list(range(self._next, rows[following][0])):
                 return
-            for index in rows[generation]:
-                result = self._stored.pop(index)
-                proposal = result.proposal
+            results = [self._stored.pop(index) for index in rows[generation]]
+            for proposal in (result.proposal for result in results):
                 self._candidates.setdefault(proposal.fingerprint, proposal.candidate)
-                self._used.add((proposal.candidate, proposal.seed))
-                self._archive.add(result)
-                if proposal.meta_training is not None:
-                    self._end -= worth(proposal.meta_training, self._examples) - 1
+                self._used.add(_key(proposal))
+                self._left -= self._cost(proposal)
+            self._archive.add_generation(results)
             self._next = rows[following][0]
             self._generation = generation + 1
+
+
+def _key(proposal: Proposal) -> tuple[int, int, int]:
+    return proposal.candidate, proposal.seed, proposal.steps
 
 
 def worth(settings: meta_training.MetaTraining, examples: int) -> int:

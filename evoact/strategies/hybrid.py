@@ -18,7 +18,7 @@ from evoact.seeding import derive, python_random
 from evoact.strategies.archive import Archive, Candidate, scores_by_context
 from evoact.strategies.evolution import breed, immigrants, parents_in
 from evoact.strategies.optuna_search import Told, suggest
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Hybrid:
 
     name = "hybrid"
     independent = False
+    shares = WHOLE
 
     def __post_init__(self) -> None:
         for name in ("trials", "evaluations", "rounds", "parents", "tournament"):

@@ -1,0 +1,83 @@
+"""Successive halving (Jamieson & Talwalkar 2016) around any other search: many networks are trained a little, the
+best of them longer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from evoact.errors import UserError
+from evoact.genomes.space import SearchSpace
+from evoact.strategies import proposer
+from evoact.strategies.archive import Archive
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer
+
+RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
+
+
+@dataclass(frozen=True)
+class SuccessiveHalving:
+    """Every generation of another search starts a bracket of `rungs` rungs. The networks of the first are trained for
+    1 / `eta` ** (`rungs` - 1) of the steps; of each rung the best 1 / `eta` go on to the next one, `eta` times as
+    long, from where they stopped.
+
+    Args:
+        proposes: the name of the search that fills the first rung, and its settings
+        eta: of so many networks one is promoted
+        rungs: how many lengths of training there are; the last is the whole
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    proposes: Mapping[str, Any] = field(default_factory=lambda: RANDOM)
+    eta: int = 3
+    rungs: int = 3
+
+    name = "successive_halving"
+    independent = False
+
+    def __post_init__(self) -> None:
+        if self.eta < 2 or self.rungs < 2:
+            raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
+        if self._inner.shares != WHOLE or self._inner.name == "bilevel":
+            raise UserError(
+                "expected a search that trains every network to its end in strategy.proposes, "
+                f"got {self._inner.name!r}"
+            )
+
+    @cached_property
+    def _inner(self) -> Proposer:
+        settings = dict(self.proposes)
+        name = settings.pop("name", None)
+        if not isinstance(name, str):
+            raise UserError("expected the name of a search in strategy.proposes, got none")
+        return proposer(name, self.space, self.seed, settings)
+
+    @cached_property
+    def shares(self) -> Sequence[Fraction]:
+        """
+        >>> from evoact.genomes.space import Site, choices
+        >>> space = SearchSpace("s", (Site("h", 4),), (choices("base", name=("relu", "sin")),), (1, 2), (0.1,))
+        >>> [str(share) for share in SuccessiveHalving(space).shares]
+        ['1/9', '1/3', '1']
+        """
+        return [Fraction(1, self.eta**r) for r in reversed(range(self.rungs))]
+
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        return self._promoted(archive) or self._inner.propose(archive.beginnings, archive)
+
+    def _promoted(self, archive: Archive) -> list[Draft]:
+        """The best of the latest generation, if it is not of the last rung; ties go to who was proposed first, and who
+        ever failed stays behind."""
+        latest = archive.latest
+        if not latest or latest[0].proposal.rung == self.rungs - 1:
+            return []
+        usable = set(archive.usable().tolist())
+        fit = [r for r in latest if r.score is not None and archive.rows[r.proposal.fingerprint] in usable]
+        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
+        kept = [r.proposal for r in best[: max(1, len(latest) // self.eta)]]
+        return [
+            Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
+            for p in sorted(kept, key=lambda p: p.index)
+        ]
