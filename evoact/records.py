@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
@@ -51,19 +52,23 @@ class Proposal:
     meta_training: MetaTraining | None = None
 
     @property
-    def checkpoint(self) -> str:
-        """What the checkpoint that it leaves is called."""
-        return checkpoint_name(self, self.steps)
-
-    @property
     def kind(self) -> str:
         """`train` or `meta_train`."""
         return TRAIN if self.meta_training is None else META_TRAIN
 
 
 def checkpoint_name(proposal: Proposal, step: int) -> str:
-    """Of a network's training at a step."""
+    """What the checkpoint of a network's training at a step is called within its search."""
     return f"{proposal.fingerprint}-{proposal.seed}-{step}"
+
+
+def of_part(name: str, arm: str, repeat: int) -> str:
+    """The same within a run, where arms and repeats of a comparison train the same network from other seeds.
+
+    >>> of_part("3fa1-0-100", "", 0), of_part("3fa1-0-100", "hulls / small", 2)
+    ('3fa1-0-100', 'hulls%20%2F%20small-2-3fa1-0-100')
+    """
+    return f"{quote(arm, safe='')}-{repeat}-{name}" if arm or repeat else name
 
 
 @dataclass(frozen=True, slots=True)

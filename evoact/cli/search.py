@@ -1,11 +1,12 @@
 """`evoact search` and `evoact resume`."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 if TYPE_CHECKING:
-    from evoact.execution.run import Finished
+    from evoact.execution.run import Compared, Finished
 
 STOPPED = 130  # what shells say of a command that the keyboard stopped
 
@@ -36,17 +37,27 @@ def search(
         ),
     ] = None,
     address: Address = None,
+    table: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FILE", help="Look networks up in a table of `evoact tabulate` instead of training them."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
 ) -> None:
     """Search as an experiment says, into a run directory.
 
     Example: evoact search configs/quickstart.yaml -o runs/first --set budget.networks=500
     """
+    import json
     from datetime import datetime
 
     from evoact.config import load
 
-    made = load(config, set_ or [])
+    overrides = list(set_ or [])
+    if table is not None:
+        overrides += ["execution.backend=table", f"execution.table={json.dumps(_everywhere(table))}"]
+    made = load(config, overrides)
     if dry_run:
         from evoact.cli.estimate import print_estimate
 
@@ -61,6 +72,11 @@ def search(
     _end(finished)
 
 
+def _everywhere(place: str) -> str:
+    """The same place, whatever the directory that the run is resumed from."""
+    return place if "://" in place else os.path.abspath(place)
+
+
 def resume(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of an interrupted run.")],
     address: Address = None,
@@ -69,7 +85,7 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.execution.run import experiment_of, is_finished
+    from evoact.execution.run import is_finished, plan_of
 
     if is_finished(run_dir):
         _name_damage(run_dir)
@@ -78,7 +94,7 @@ def resume(
     from evoact.cli.progress import Display
     from evoact.execution.run import resume as carry_out
 
-    with Display(experiment_of(run_dir), run_dir) as display:
+    with Display(plan_of(run_dir), run_dir) as display:
         finished = carry_out(run_dir, address, display.update, lambda problem: typer.echo(problem, err=True))
     _end(finished)
 
@@ -100,10 +116,15 @@ def _name_damage(run_dir: str) -> None:
         )
 
 
-def _end(finished: "Finished") -> None:
+def _end(finished: "Finished | Compared") -> None:
     """What was found; a stopped run ends as a stopped command does, so that no script goes on."""
+    from evoact.cli.compare import end_comparison
     from evoact.cli.results import print_finished
+    from evoact.execution.run import Compared
 
+    if isinstance(finished, Compared):
+        end_comparison(finished)
+        return
     print_finished(finished)
     if not finished.complete:
         raise typer.Exit(STOPPED)

@@ -214,10 +214,13 @@ class Packs(Section):
 
 
 class Execution(Section):
-    """Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
+    """`table` is the file that the backend of that name looks networks up in, instead of training them.
+
+    Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
     a GPU where the cluster has any. With 0 packs stay on the CPU."""
 
-    backend: Literal["local", "ray_tune"] = "ray_tune"
+    backend: Literal["local", "ray_tune", "table"] = "ray_tune"
+    table: str | None = None
     workers: Positive | None = None
     cpus_per_pack: PositiveNumber = 1.0
     gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
@@ -233,7 +236,8 @@ class CurveData(Section):
 
 class Config(Section):
     """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
-    it repeats the run without their files and on any machine."""
+    it repeats the run without their files and on any machine. `test_splits` says which networks are evaluated on
+    the test splits: those of the confirmation, or all, as a table of a whole space needs."""
 
     name: str = ""
     description: str = ""
@@ -247,6 +251,41 @@ class Config(Section):
     budget: Budget
     baselines: Baselines = Baselines()
     confirm: Confirm = Confirm()
+    test_splits: Literal["confirmed", "all"] = "confirmed"
     packs: Packs = Packs()
     execution: Execution = Execution()
     curves: dict[str, CurveData] = {}
+
+
+class Arm(Section):
+    """What an arm of a comparison has of its own; what it leaves out is as in the common part.
+
+    Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. The best arms of
+    two `group`s, such as gradient and evolved, are compared with each other, too. `control_of` names the arms for
+    whose number of parameters this one was made wider.
+    """
+
+    description: str = ""
+    group: str = ""
+    space: Any = None
+    strategy: Any = None
+    learning_rate: Any = None
+    training: dict[str, Any] = {}
+    network: Any = None
+    control_of: list[str] = []
+
+
+class Arms(Section):
+    """What a comparison has beside the keys of an experiment.
+
+    `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions
+    have trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in
+    units of the metric, are taken to make no practical difference (0: none are).
+    """
+
+    repeats: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10
+    reference: str | None = None
+    scaled: str | None = None
+    equivalence: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
+    learning_rate: Any = None
+    arms: Annotated[dict[str, Arm], Field(min_length=2)]

@@ -52,6 +52,9 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
         problems.append(
             f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
         )
+    if (config.execution.backend == "table") != (config.execution.table is not None):
+        got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
+        problems.append(f"execution: expected backend table and its file, table, together, got {got}")
     problems += space_problems(config.space)
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     return problems + _object_problems(Experiment(config), wrong)

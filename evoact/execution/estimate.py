@@ -37,14 +37,16 @@ def estimate(made: Experiment) -> Estimate:
     if config.execution.backend == "ray_tune":
         at_once = min(at_once, max(1, int((os.cpu_count() or 1) // config.execution.cpus_per_pack)))
     size = min(e.pack_size, networks)
-    step = step_seconds(e, size, WARM_UP, MEASURED)
+    step = 0.0 if config.execution.backend == "table" else step_seconds(e, size, WARM_UP, MEASURED)
     minutes = (
-        networks / size * e.steps * step / at_once / 60 if networks < UNLIMITED else config.budget.minutes
+        (networks + e.meta_networks) / size * e.steps * step / at_once / 60
+        if networks < UNLIMITED
+        else config.budget.minutes
     )
     return Estimate(
         by_phase=by_phase,
         networks=networks,
-        gradient_examples=networks * e.steps * e.training.batch_size,
+        gradient_examples=(networks + e.meta_networks) * e.steps * e.training.batch_size,
         genomes=e.space.size(),
         parameters=parameter_count(e.largest_network),
         packs_at_once=at_once,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from evoact.config import Experiment
+from evoact.config import Comparison, Experiment
 from evoact.execution.packs import device_for, gpu_here
 from evoact.execution.stages import Stages
 from evoact.genomes.genome import fingerprint
@@ -22,7 +22,7 @@ from evoact.training.members import Member, by_layout
 from evoact.training.packed import start_pack, train_step
 
 LARGEST = 256  # beyond it nothing is gained, and packs last long
-UNMEASURED = 32  # where the workers' device is not here
+UNMEASURED = 32  # where the workers' device is not here, or nothing is trained
 PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gone
 LONGEST_SECONDS = 30.0  # nor one waited for any longer
 NEAR = 1.05  # sizes within 5 % of the cheapest count as equal, and the smallest of them wins
@@ -33,11 +33,18 @@ PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 def with_pack_size(made: Experiment) -> Experiment:
     """The same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
-    packs = made.config.packs
-    if packs.size != "auto":
-        return made
-    chosen = packs.model_copy(update={"size": choose(made)})
-    return replace(made, config=made.config.model_copy(update={"packs": chosen}))
+    return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
+
+
+def with_one_pack_size(made: Comparison) -> Comparison:
+    """The same comparison with a number for `packs.size`: all arms take what suits the first."""
+    size = with_pack_size(next(iter(made.arms.values()))).pack_size
+    return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
+
+
+def _sized(made: Experiment, size: int) -> Experiment:
+    packs = made.config.packs.model_copy(update={"size": size})
+    return replace(made, config=made.config.model_copy(update={"packs": packs}))
 
 
 def choose(made: Experiment) -> int:
@@ -45,7 +52,8 @@ def choose(made: Experiment) -> int:
     leave no worker without a pack."""
     most = min(LARGEST, room(made), -(-asked_at_once(made) // packs_at_once(made)))
     costs: dict[int, float] = {}
-    if not made.config.execution.gpus_per_pack or gpu_here():
+    settings = made.config.execution
+    if settings.backend != "table" and (not settings.gpus_per_pack or gpu_here()):
         started, size = time.perf_counter(), 1
         while size <= most and time.perf_counter() - started < PATIENCE_SECONDS:
             seconds = _measured(made, size)
@@ -77,7 +85,7 @@ def asked_at_once(made: Experiment) -> int:
 def packs_at_once(made: Experiment) -> int:
     """How many packs this machine, or the configured number of workers, trains side by side."""
     settings = made.config.execution
-    if settings.backend == "local":
+    if settings.backend != "ray_tune":
         return 1
     if settings.workers is not None:
         return settings.workers

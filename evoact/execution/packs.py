@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from evoact.config import Experiment
+from evoact.analysis.trained import Trained, participation
+from evoact.config import Comparison, Experiment
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
-from evoact.records import COMPLETED, Proposal, Result, checkpoint_name
-from evoact.strategies.enumerate import baselines
+from evoact.records import COMPLETED, Proposal, Result, checkpoint_name, of_part
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
@@ -24,20 +24,22 @@ LOST = "trained again from the start: its checkpoint was not there"
 
 
 class PackTrainer:
-    """Trains packs of one experiment in this process; holds its task and network."""
+    """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
-    def __init__(self, experiment: Experiment, gpu: bool, home: Location | None = None):
+    def __init__(self, plan: Experiment | Comparison, gpu: bool, home: Location | None = None):
         """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
-        torch.set_num_threads(experiment.config.packs.threads)
+        torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
-        self.experiment, self.home = experiment, home
+        self.plan, self.home = plan, home
         self.device = device_for(gpu)
-        if experiment.config.packs.timeout_seconds is not None:
+        if plan.config.packs.timeout_seconds is not None:
             self._warm_up()
 
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
-        """Results in the order of the proposals, all of one phase."""
-        e, confirming = self.experiment, proposals[0].phase == "confirm"
+        """Results in the order of the proposals, all of one phase, arm and repeat."""
+        e = self.plan.part(proposals[0].arm, proposals[0].repeat)
+        confirming = proposals[0].phase == "confirm"
+        testing = confirming or e.config.test_splits == "all"
         started = time.time()
         if proposals[0].meta_training is not None:
             return [self._meta_trained(pack, proposals[0], started)]
@@ -50,8 +52,8 @@ class PackTrainer:
                 e.training,
                 run_seed=e.seed,
                 device=self.device,
-                # Test splits are read for confirmed candidates alone.
-                evaluate=("validation", "test", "test_large") if confirming else ("validation",),
+                # In a search test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if testing else ("validation",),
                 keep="all" if confirming else "activations",
             )
 
@@ -61,9 +63,10 @@ class PackTrainer:
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
             if self.home is not None and outcome.checkpoint:
-                checkpoints.store(self.home, proposal.checkpoint, outcome.checkpoint)
-            solo = None
+                checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
+            solo = ratio = None
             if confirming and outcome.state == COMPLETED:
+                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
             results.append(
                 Result(
@@ -80,6 +83,7 @@ class PackTrainer:
                     gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
+                    participation_ratio=ratio,
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),
@@ -96,12 +100,12 @@ class PackTrainer:
         member = Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps, resumable=p.resumable)
         if not p.start or self.home is None:
             return member
-        found = checkpoints.stored(self.home, checkpoint_name(p, p.start))
+        found = checkpoints.stored(self.home, _checkpoint(p, p.start))
         return member if found is None else replace(member, start=p.start, checkpoint=found)
 
     def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
         """The result of a meta-training, which is a pack of its own."""
-        e = self.experiment
+        e = self.plan.part(proposal.arm, proposal.repeat)
         result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
         finished = time.time()
         return replace(
@@ -118,8 +122,9 @@ class PackTrainer:
 
         The task's loss is left out, because it may fail or hang; so will the candidates then.
         """
-        e = self.experiment
-        member = Member(baselines(e.space)[0], "warm-up", 0, 1)
+        first = next(iter(self.plan.parts()))
+        e = self.plan.part(*first)
+        member = Member(next(e.space.ordinary()), "warm-up", 0, 1)
         pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
         inputs, _ = pack.batches([0], 0)
         with suppress(RuntimeError):
@@ -128,9 +133,15 @@ class PackTrainer:
                 pack.optimizer.step(gradients)
 
 
-def failed(pack: str, proposals: Sequence[Proposal], experiment: Experiment, error: str) -> list[Result]:
+def _checkpoint(p: Proposal, step: int) -> str:
+    return of_part(checkpoint_name(p, step), p.arm, p.repeat)
+
+
+def failed(
+    pack: str, proposals: Sequence[Proposal], plan: Experiment | Comparison, error: str
+) -> list[Result]:
     """Results for proposals whose worker was lost."""
-    task = experiment.task
+    task = plan.task
     return [
         Result(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
         for p in proposals

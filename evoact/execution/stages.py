@@ -14,6 +14,7 @@ from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.enumerate import baselines
 from evoact.strategies.strategy import Strategy
+from evoact.strategies.surrogate import recommended
 
 
 class Stages:
@@ -29,10 +30,10 @@ class Stages:
         self.experiment = experiment
         self.seconds = seconds
         self.deadline: float | None = None
-        self.results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
+        self._results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
         self.in_flight = 0
         self._to_be_confirmed: int | None = None
-        self._reached = max((PHASES.index(r.proposal.phase) for r in self.results.values()), default=0)
+        self._reached = max((PHASES.index(r.proposal.phase) for r in self._results.values()), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
         self._strategy = self._make()
@@ -42,6 +43,11 @@ class Stages:
         if phase == "confirm" and self._to_be_confirmed is not None:
             return self._to_be_confirmed
         return self.experiment.networks_by_phase[phase]
+
+    @property
+    def results(self) -> list[Result]:
+        """All results so far."""
+        return list(self._results.values())
 
     @property
     def phase(self) -> str:
@@ -66,7 +72,7 @@ class Stages:
     def tell(self, results: Sequence[Result]) -> None:
         self._strategy.tell(results)
         self.in_flight -= len(results)
-        self.results |= {r.proposal.index: r for r in results}
+        self._results |= {r.proposal.index: r for r in results}
 
     def checkpoints(self) -> Set[str]:
         """The names of those from which a training may yet go on."""
@@ -89,16 +95,16 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase == "confirm" and not self._to_confirm(list(self.results.values())):
+        if self.phase == "confirm" and not self._to_confirm(list(self._results.values())):
             self._position += 1  # nothing worked, so there is nothing to confirm
         else:
             self._strategy = self._make()
 
     def _make(self) -> Strategy:
         e, phase = self.experiment, self._stages[self._position]
-        earlier = [r for r in self.results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
+        earlier = [r for r in self._results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
         options: dict[str, object] = {}
-        name, networks = "enumerate", self.planned(phase)
+        name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
             options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
@@ -122,11 +128,12 @@ class Stages:
             options=options,
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
-        strategy.replay([r for r in self.results.values() if r.proposal.phase == phase])
+        strategy.replay([r for r in self._results.values() if r.proposal.phase == phase])
         return strategy
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
-        """The best candidates of the search by denoised score, and the best baseline; none that ever failed.
+        """The best candidates of the search by denoised score, whatever its strategy, and the best baseline;
+        none that ever failed.
 
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
@@ -138,6 +145,10 @@ class Stages:
             for result in earlier:
                 if result.proposal.phase == phase and result.proposal.fingerprint not in failed:
                     archive.add(result)
-            for c in best_structures(archive, number) if by_structure else archive.best(number):
+            if by_structure:
+                best = best_structures(archive, number)
+            else:
+                best = recommended(archive, number) if phase == "search" else archive.best(number)
+            for c in best:
                 chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, combinations
 
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation
@@ -47,6 +48,12 @@ class LayerChoices:
     def every(self) -> Iterator[Activation]:
         """All activations on offer, family by family."""
         return (activation for family in self.families for activation in family.every())
+
+    def type_sets(self) -> Iterator[tuple[Activation, ...]]:
+        """All sets of types that a layer may have, the smallest first."""
+        every = list(self.every())
+        sizes = range(self.least_types, self.most_types + 1)
+        return chain.from_iterable(combinations(every, size) for size in sizes)
 
     def offers(self, activation: Activation) -> bool:
         """Whether any of the families contains it."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations_with_replacement, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError
@@ -197,6 +198,37 @@ class SearchSpace:
         """All networks with one activation throughout, at each learning rate, activation by activation."""
         families = LayerChoices(self.families, self.types_per_layer)
         return (self.homogeneous(a, rate) for a in families.every() for rate in self.learning_rates)
+
+    def every(self) -> Iterator[Genome]:
+        """All different networks, as many as `size` says, structure by structure.
+
+        >>> base = choices("base", name=("relu", "sin", "abs"))
+        >>> space = SearchSpace("s", (Site("h", 2),), (base,), (1, 2), (0.1, 1.0))
+        >>> [genome.label for genome in space.every()][::2]
+        ['2 relu', '2 sin', '2 abs', '1 relu + 1 sin', '1 abs + 1 relu', '1 abs + 1 sin']
+        """
+        for rows in product(*([*self._every_row(group)] for group in self.groups)):
+            blocks: list[Sequence[Activation]] = [()] * len(self.sites)
+            for group, columns in zip(self.groups, rows, strict=True):
+                for i, column in zip(group, columns, strict=True):
+                    blocks[i] = column
+            for rate in self.learning_rates:
+                yield self.assemble(blocks, rate)
+
+    def _every_row(self, group: Sequence[int]) -> Iterator[tuple[tuple[Activation, ...], ...]]:
+        """All different layers of tied sites, one column of blocks for each: first the types, then who has them."""
+        site = self.sites[group[0]]
+        widths, absent = self.block_widths(site), self.most_absent(group[0])
+        full = widths.count(widths[0]) if site.symmetry != "none" else 0
+        for types in product(*(self.layers[i].type_sets() for i in group)):
+            alphabet: list[tuple[Activation, ...]] = list(product(*types))
+            alphabet += [(NOBODY,)] if absent else []
+            exchangeable = combinations_with_replacement(alphabet, full)
+            for rows in product(exchangeable, product(alphabet, repeat=len(widths) - full)):
+                columns = tuple(zip(*rows[0], *rows[1], strict=True))
+                used = all(set(wanted) <= set(c) for wanted, c in zip(types, columns, strict=True))
+                if used and columns[0].count(NOBODY) <= absent:
+                    yield columns
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], learning_rate: float) -> Genome:
         """The canonical genome that gives each block of each site this activation (no check)."""

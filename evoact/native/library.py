@@ -50,6 +50,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_splined_rows_backward": (None, [_POINTER] * 7 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
     "evoact_max_pool": (None, [_POINTER] * 3 + [_SIZE] * 5 + [_INT] * 3),
     "evoact_max_pool_backward": (None, [_POINTER] * 3 + [_SIZE] * 5 + [_INT] * 3),
+    "evoact_piecewise": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_adam": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_DOUBLE] * 2 + [_FLOAT] * 2 + [_INT]),
     "evoact_rmsprop": (None, [_POINTER] * 4 + [_SIZE] * 2 + [_DOUBLE] + [_FLOAT] * 2 + [_INT]),
 }

@@ -47,6 +47,11 @@ class Archive:
         self._means = array("d")
         self._squares = array("d")
 
+    @property
+    def results(self) -> int:
+        """How many results were entered, failures included."""
+        return sum(self._counts) + sum(self._failures)
+
     def __len__(self) -> int:
         return len(self._texts)
 
@@ -119,6 +124,10 @@ class Archive:
         """How many usable scores it has."""
         return self._counts[row]
 
+    def rungs(self) -> np.ndarray:
+        """The highest rung of every candidate: how often it was promoted."""
+        return np.array(self._rungs, dtype=int)
+
     def usable(self) -> np.ndarray:
         """Rows that have a score and never failed: the only ones to breed from or to return."""
         counts, failures = np.array(self._counts), np.array(self._failures)
@@ -130,6 +139,10 @@ class Archive:
             np.array(self._means)[rows], np.array(self._counts)[rows], np.array(self._squares)[rows]
         )
 
+    def scores(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean scores of these usable rows, and how many each is the mean of."""
+        return np.array(self._means)[rows], np.array(self._counts)[rows]
+
     def best(self, k: int) -> list[Candidate]:
         """At most k usable candidates, the best denoised score first; ties go to the more often evaluated.
 
@@ -137,22 +150,19 @@ class Archive:
         """
         rows = self.usable()
         scores = self.posterior(rows).mean
-        rungs = np.array(self._rungs, dtype=int)[rows]
+        rungs = self.rungs()[rows]
         if not rungs.any() and 0 < k < len(rows):  # only those that can be among the best need sorting
             near = scores >= np.partition(scores, len(rows) - k)[len(rows) - k]
             rows, scores, rungs = rows[near], scores[near], rungs[near]
         counts = np.array(self._counts)[rows]
         order = np.lexsort((rows, -counts, -scores, -rungs))[:k]
-        return [
-            Candidate(
-                self._indices[row],
-                self.genome(row),
-                self._fingerprints[row],
-                float(scores[i]),
-                int(counts[i]),
-            )
-            for i, row in zip(order.tolist(), rows[order].tolist(), strict=True)
-        ]
+        return [self.candidate(int(rows[i]), float(scores[i])) for i in order]
+
+    def candidate(self, row: int, score: float) -> Candidate:
+        """The candidate there, as seen from outside, with this denoised score."""
+        return Candidate(
+            self._indices[row], self.genome(row), self._fingerprints[row], score, self._counts[row]
+        )
 
 
 def best_structures(archive: Archive, k: int) -> list[Candidate]:

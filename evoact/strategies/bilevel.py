@@ -21,7 +21,7 @@ from evoact.genomes.genome import (
 from evoact.genomes.meta_training import MetaTraining, positive
 from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, Result
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft
 
 TWO_ON_SINE = ({"kind": "subnetwork", "base": "sin", "hidden": 50},) * 2
@@ -70,6 +70,7 @@ class Bilevel:
     outer_rate: float = 0.4
     outer_momentum: float = 0.8
     clamp: float = 0.1
+    noise: float = 0.1
     window: int = 20
     pairs: int = 16
     spread: float = 0.02
@@ -125,6 +126,9 @@ class Bilevel:
             return [Draft(genome) for genome in (*self._learned(archive), *controls)]
         ranked = [c for c in archive.best(len(archive)) if self.controls or _is_learned(c.genome)]
         return [Draft(c.genome) for c in ranked[: max(FEWEST, len(ranked) >> (generation - 1))]]
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)
 
     @cached_property
     def _types(self) -> tuple[Activation, ...]:

@@ -7,7 +7,7 @@ from itertools import islice, product
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, Genome
 from evoact.genomes.space import SearchSpace
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft
 
 
@@ -21,7 +21,7 @@ def baselines(space: SearchSpace) -> tuple[Genome, ...]:
 @dataclass(frozen=True)
 class Enumerate:
     """Each of `genomes` (where none is given, each of the space's activations as an ordinary network, at
-    each learning rate) on each of `seeds`, seed by seed.
+    each learning rate, or with `every` each network of the space) on each of `seeds`, seed by seed.
 
     The genomes need not be in the space: an ordinary network is not, where layers must mix.
 
@@ -36,6 +36,7 @@ class Enumerate:
     seed: int = 0
     genomes: tuple[Genome, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    every: bool = False
     batch: int = 1024
 
     name = "enumerate"
@@ -52,9 +53,12 @@ class Enumerate:
 
     @cached_property
     def _all(self) -> tuple[Genome, ...]:
-        return self.genomes or tuple(self.space.ordinary())
+        return self.genomes or tuple(self.space.every() if self.every else self.space.ordinary())
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         start = generation * self.batch
         pairs = islice(product(self.seeds, self._all), start, start + self.batch)
         return [Draft(genome, seed=seed) for seed, genome in pairs]
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)

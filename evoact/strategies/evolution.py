@@ -23,14 +23,19 @@ from evoact.genomes.operators import (
     step_learning_rate,
 )
 from evoact.genomes.space import SearchSpace
-from evoact.seeding import derive, python_random
+from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.surrogate import Surrogate, recommended, surrogate
+from evoact.strategies.thompson import survivors, winners
 
 # How often a child is bred anew, with two mutations more each time, before a sample takes its place.
 ATTEMPTS = 3
 # Chance that a child's learning rate takes a step on the grid.
 LEARNING_RATE_STEP = 0.25
+# A generation is at least such a part of all results so far: what a generation costs is then spread over as
+# many more proposals, and as many more workers find work.
+GROWTH = 16
 # Chance of each block to be reassigned among its layer's types where single blocks are flipped.
 FLIP = 0.1
 
@@ -156,19 +161,25 @@ def _mutate(space: SearchSpace, layers: Layers, draw: random.Random) -> None:
 
 @dataclass(frozen=True)
 class Evolution:
-    """Generations of `population` proposals: `elites` re-evaluated on fresh replicates, the rest children.
+    """Generations of `population` proposals, or of a sixteenth of all results so far where that is more.
 
-    The `parents` best of all candidates so far, by shrunken mean, compete in tournaments to breed.
+    `startup` candidates are drawn at random. From then on a surrogate learns from all results, its posterior
+    samples say which `parents` survive to breed, and which of many `offspring` are trained; at most `elites`
+    of a generation are candidates known, evaluated once more. With `surrogate: false` the parents are the best
+    by shrunken mean, their children are trained unseen, and the elites are the best of the parents.
     A candidate that ever failed is neither parent nor elite.
     """
 
     space: SearchSpace
     seed: int = 0
-    population: int = 32
+    population: int = 16
     parents: int = 16
     elites: int = 8
     tournament: int = 3
     crossover: float = 0.5
+    offspring: int = 96
+    startup: int = 24
+    surrogate: bool = True
 
     name = "evolution"
     independent = False
@@ -185,17 +196,33 @@ class Evolution:
             raise UserError(f"expected a crossover probability from 0 to 1, got {self.crossover}")
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
-        best = archive.best(max(self.parents, self.elites))
-        elites = [Draft(c.genome, parents=(c.index,)) for c in best[: self.elites]]
+        size = max(self.population, archive.results // GROWTH)
         seed = derive(self.seed, "evolution", generation)
-        children = breed(
+        model = surrogate(archive) if self.surrogate and len(archive) >= self.startup else None
+        drafts = [] if len(archive) < self.startup else self._bred(size, model, archive, seed)
+        return drafts + immigrants(self.space, size - len(drafts), seed)
+
+    def _bred(self, size: int, model: Surrogate | None, archive: Archive, seed: int) -> list[Draft]:
+        elites = self.elites * size // self.population
+        if model is None:
+            best = archive.best(max(self.parents, elites))
+            kept = [Draft(c.genome, parents=(c.index,)) for c in best[:elites]]
+            return kept + self._children(best[: self.parents], size - len(kept), archive, seed)
+        random = generator(seed, "thompson")
+        chosen = survivors(model, self.parents, random)
+        children = self._children(chosen, max(self.offspring, size), archive, seed)
+        return winners(model, children, size, elites, random)
+
+    def _children(self, parents: Sequence[Candidate], count: int, archive: Archive, seed: int) -> list[Draft]:
+        return breed(
             self.space,
-            parents_in(self.space, best[: self.parents]),
-            self.population - len(elites),
+            parents_in(self.space, parents),
+            count,
             seed=seed,
             tournament=self.tournament,
             crossover=self.crossover,
             seen=archive.rows,
         )
-        missing = self.population - len(elites) - len(children)
-        return elites + children + immigrants(self.space, missing, seed)
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return recommended(archive, k) if self.surrogate else archive.best(k)

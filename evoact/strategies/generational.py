@@ -120,17 +120,17 @@ class Generational:
 
     def recommend(self, k: int) -> list[Candidate]:
         if not self._arrived:
-            return self._archive.best(k)
+            return self._proposer.recommend(k, self._archive)
         archive = self._archive.copy()
         for index in sorted(self._arrived):
             archive.add(self._arrived[index])
-        return archive.best(k)
+        return self._proposer.recommend(k, archive)
 
     def checkpoints(self) -> Set[str]:
         """Those that open proposals go on from, and those of the generations that may still be promoted."""
         needed = {checkpoint_name(p, p.start) for p in self._open.values() if p.start}
-        fresh = [*self._arrived.values(), *self._archive.latest]
-        return needed | {r.proposal.checkpoint for r in fresh if r.proposal.rung < len(self._stops) - 1}
+        fresh = [r.proposal for r in (*self._arrived.values(), *self._archive.latest)]
+        return needed | {checkpoint_name(p, p.steps) for p in fresh if p.rung < len(self._stops) - 1}
 
     def replay(self, results: Iterable[Result]) -> None:
         if self._next > self._first or self._generation:

@@ -1,54 +1,67 @@
 """The default search: Optuna chooses what to build from, evolution assigns it to the neurons.
 
-Each Optuna trial fixes a set of functions, a flavour (one kind of activation or of hull, or
-mixed) and a learning rate, that is, a sub-space. Within it evolution assigns neurons to types for a
-few rounds. Optuna is then told the mean of the trial's denoised scores, never the maximum: that
-grows with the number of evaluations whatever the trial is worth.
+Each Optuna trial fixes a set of functions, a flavour (one kind of activation or of hull, or mixed) and a
+learning rate, that is, a sub-space, in which evolution assigns neurons to types. Optuna is then told the
+mean of the trial's denoised scores, never the maximum: that grows with the number of evaluations whatever
+the trial is worth. Beside it evolution searches the whole space, and the half that pays off grows.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from evoact.errors import UserError
-from evoact.genomes.encoding import Chooser, Drawn, Given, Value
+from evoact.genomes.encoding import Chooser, Given, Value
 from evoact.genomes.operators import adopted
 from evoact.genomes.space import SearchSpace
-from evoact.seeding import derive, python_random
+from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate, scores_by_context
-from evoact.strategies.evolution import breed, immigrants, parents_in
+from evoact.strategies.evolution import GROWTH, breed, immigrants, parents_in
 from evoact.strategies.optuna_search import Told, suggest
 from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.surrogate import Surrogate, recommended, surrogate
+from evoact.strategies.thompson import survivors, winners
+
+# No half is ever starved: it would never be seen to pay off again.
+LEAST_SHARE = 0.1
+RECENT = 128
+BEST = 0.2
 
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Cohorts of `trials` sub-spaces, each given `evaluations` proposals in each of `rounds` generations.
+    """Generations of `batch` proposals, or of a sixteenth of all results so far where that is more, in two halves.
 
-    A generation also re-evaluates the `elites` best candidates on fresh replicates. Parents are the
-    best `parents` candidates of the whole archive, carried over into the trial's sub-space. The first
-    `startup` trials are drawn at random; where a sub-space has nothing new, random samples of the
-    whole space take its place. What a trial fixed stands in the context of its proposals, so that a
+    One half is Optuna's: it fixes sub-spaces, and evolution assigns neurons within each, `evaluations`
+    proposals a trial. The other half is evolution's over the whole space. How large each is, follows from how
+    many of its recent candidates are among the best (`optuna_share`). In both, children of candidates that a
+    posterior sample of the surrogate lets survive compete in further samples for being trained; in the second
+    half the best candidates known compete for another evaluation, too, at most `elites` of them.
+
+    The first `startup` candidates are drawn at random. Where a sub-space has nothing new, random samples of
+    the whole space take its place. What a trial fixed stands in the context of its proposals, so that a
     replay need not ask Optuna again.
     """
 
     space: SearchSpace
     seed: int = 0
-    trials: int = 4
-    evaluations: int = 7
-    rounds: int = 1
-    elites: int = 4
-    parents: int = 8
+    batch: int = 16
+    evaluations: int = 4
+    elites: int = 8
+    parents: int = 16
     tournament: int = 3
     crossover: float = 0.5
-    startup: int = 4
+    offspring: int = 96
+    startup: int = 24
 
     name = "hybrid"
     independent = False
     shares = WHOLE
 
     def __post_init__(self) -> None:
-        for name in ("trials", "evaluations", "rounds", "parents", "tournament"):
+        for name in ("batch", "evaluations", "parents", "tournament", "offspring"):
             if getattr(self, name) < 1:
                 raise UserError(f"expected {name} of at least 1, got {getattr(self, name)}")
         if self.elites < 0 or not 0 <= self.crossover <= 1:
@@ -58,68 +71,126 @@ class Hybrid:
             )
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
-        cohort, round_ = divmod(generation, self.rounds)
-        contexts = self._asked(cohort, archive) if round_ == 0 else self._running(cohort, archive)
-        drafts = [Draft(c.genome, parents=(c.index,)) for c in archive.best(self.elites)]
-        top = archive.best(self.parents)
-        for context in contexts:
-            drafts += self._bred(generation, context, top, archive)
-        missing = self.elites + self.trials * self.evaluations - len(drafts)
-        return drafts + immigrants(self.space, missing, derive(self.seed, "hybrid", generation))
+        size = max(self.batch, archive.results // GROWTH)
+        seed = derive(self.seed, "hybrid", generation)
+        if len(archive) < self.startup:
+            return immigrants(self.space, size, seed)
+        model = surrogate(archive)
+        parents = _parents(model, archive, self.parents, seed)
+        trials = round(optuna_share(archive) * size / self.evaluations)
+        drafts: list[Draft] = []
+        for context in self._asked(trials, archive, seed):
+            drafts += self._in_sub_space(context, parents, model, archive, seed)
+        rest = size - len(drafts)
+        drafts += self._anywhere(rest, parents, model, archive, {d.fingerprint for d in drafts}, seed)
+        return drafts + immigrants(self.space, size - len(drafts), seed)
 
-    def _bred(self, generation: int, context: str, top: Sequence[Candidate], archive: Archive) -> list[Draft]:
-        """A trial's proposals of this generation, from the best candidates, carried over into its sub-space."""
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return recommended(archive, k)
+
+    def _anywhere(
+        self,
+        count: int,
+        parents: Sequence[Candidate],
+        model: Surrogate | None,
+        archive: Archive,
+        taken: Collection[str],
+        seed: int,
+    ) -> list[Draft]:
+        """Evolution's half: children of the whole space, and candidates to be evaluated again."""
+        wanted = max(self.offspring, count)
+        children = self._children(self.space, parents, wanted, archive, derive(seed, "anywhere"))
+        children = [child for child in children if child.fingerprint not in taken]
+        elites = self.elites * count // self.batch
+        if model is None:
+            kept = [Draft(c.genome, parents=(c.index,)) for c in archive.best(elites)]
+            return (kept + children)[:count]
+        return winners(model, children, count, elites, generator(seed, "anywhere"))
+
+    def _in_sub_space(
+        self,
+        context: str,
+        parents: Sequence[Candidate],
+        model: Surrogate | None,
+        archive: Archive,
+        seed: int,
+    ) -> list[Draft]:
+        """A trial's proposals: children of the parents, carried over into its sub-space."""
         trial = json.loads(context)
         _, space = sub_space(self.space, Given(trial["values"]))
-        seed = derive(self.seed, "hybrid", generation, trial["trial"])
+        seed = derive(seed, trial["trial"])
         draw = python_random(seed, "adopted")
-        drafts = breed(
+        carried = [replace(c, genome=adopted(space, c.genome, draw)) for c in parents]
+        wanted = self.evaluations if model is None else 4 * self.evaluations
+        children = self._children(space, carried, wanted, archive, seed)
+        if model is not None:
+            children = winners(model, children, self.evaluations, 0, generator(seed, "sub-space"))
+        return [replace(child, context=context) for child in children]
+
+    def _children(
+        self, space: SearchSpace, parents: Sequence[Candidate], count: int, archive: Archive, seed: int
+    ) -> list[Draft]:
+        return breed(
             space,
-            parents_in(space, [replace(c, genome=adopted(space, c.genome, draw)) for c in top]),
-            self.evaluations,
+            parents_in(space, parents),
+            count,
             seed=seed,
             tournament=self.tournament,
             crossover=self.crossover,
             seen=archive.rows,
         )
-        return [Draft(draft.genome, draft.parents, context=context) for draft in drafts]
 
-    def _asked(self, cohort: int, archive: Archive) -> list[str]:
-        """The contexts of a cohort's new trials: at random while starting up, then from Optuna."""
-        first = cohort * self.trials
-        seed = derive(self.seed, "trials", cohort)
+    def _asked(self, count: int, archive: Archive, seed: int) -> list[str]:
+        """The contexts of so many new trials of Optuna's."""
         chosen: list[dict[str, Value]] = []
-
-        def choose(chooser: Chooser) -> None:
-            chosen.append(sub_space(self.space, chooser)[0])
-
-        if first < self.startup:
-            for i in range(self.trials):
-                choose(Drawn(python_random(seed, i)))
-        else:
-            suggest(self._history(first, archive), self.trials, seed, choose)
+        if count:
+            history = self._history(archive)
+            first = 1 + max((number for number, _ in history), default=-1)
+            suggest(
+                [told for _, told in history],
+                count,
+                derive(seed, "trials"),
+                lambda chooser: chosen.append(sub_space(self.space, chooser)[0]),
+            )
         return [
             json.dumps({"trial": first + i, "values": values}, separators=(",", ":"))
             for i, values in enumerate(chosen)
         ]
 
-    def _running(self, cohort: int, archive: Archive) -> list[str]:
-        """The contexts of a cohort, as they stand in the archive."""
-        numbers = {json.loads(context)["trial"]: context for context in archive.by_context}
-        first = cohort * self.trials
-        return [numbers[i] for i in range(first, first + self.trials) if i in numbers]
-
-    def _history(self, before: int, archive: Archive) -> list[Told]:
-        """All trials with a lower number, in order, each with its mean denoised score."""
+    def _history(self, archive: Archive) -> list[tuple[int, Told]]:
+        """The number of each trial and what it came to, its mean denoised score, in order."""
         found = []
         for context, scores in scores_by_context(archive).items():
             trial = json.loads(context)
-            if trial["trial"] < before:
-                given = Given(trial["values"])
-                sub_space(self.space, given)
-                score = sum(scores) / len(scores) if scores else None
-                found.append((trial["trial"], Told(trial["values"], given.domains, score)))
-        return [told for _, told in sorted(found, key=lambda pair: pair[0])]
+            given = Given(trial["values"])
+            sub_space(self.space, given)
+            score = sum(scores) / len(scores) if scores else None
+            found.append((trial["trial"], Told(trial["values"], given.domains, score)))
+        return sorted(found, key=lambda pair: pair[0])
+
+
+def _parents(model: Surrogate | None, archive: Archive, k: int, seed: int) -> list[Candidate]:
+    return archive.best(k) if model is None else survivors(model, k, generator(seed, "parents"))
+
+
+def optuna_share(archive: Archive) -> float:
+    """The share of a generation that is Optuna's, between `LEAST_SHARE` and 1 - `LEAST_SHARE`.
+
+    Each half is paid by its rate of success: how many of its candidates among the `RECENT` last are in the
+    best fifth of all, by shrunken mean. Both start with one success in two.
+    """
+    rows = archive.usable()
+    if not len(rows):
+        return 0.5
+    worth = archive.posterior(rows).mean
+    good = set(rows[worth >= np.quantile(worth, 1 - BEST)].tolist())
+    optunas = {row for members in archive.by_context.values() for row in members}
+    rates = []
+    recent = rows[-RECENT:].tolist()
+    for half in ([r for r in recent if r in optunas], [r for r in recent if r not in optunas]):
+        rates.append((1 + len(good.intersection(half))) / (2 + len(half)))
+    share = rates[0] / sum(rates)
+    return min(max(share, LEAST_SHARE), 1 - LEAST_SHARE)
 
 
 def sub_space(space: SearchSpace, chooser: Chooser) -> tuple[dict[str, Value], SearchSpace]:

@@ -19,7 +19,7 @@ from evoact.genomes.encoding import Chooser, Domain, Value, decode, domains, enc
 from evoact.genomes.genome import loads
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft
 
 
@@ -120,6 +120,9 @@ class OptunaSearch:
             lambda chooser: drafts.append(Draft(decode(self.space, chooser))),
         )
         return elites + drafts
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)
 
     def _history(self, archive: Archive) -> list[Told]:
         usable = archive.usable()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import python_random
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft
 
 
@@ -31,3 +31,6 @@ class RandomSearch:
             Draft(self.space.sample(python_random(self.seed, "random", i)))
             for i in range(start, start + self.batch)
         ]
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from evoact.genomes.genome import Genome
+from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import Proposal, Result
 from evoact.strategies.archive import Archive, Candidate
@@ -71,6 +71,10 @@ class Draft:
     context: str = ""
     rung: int = 0
 
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.genome)
+
 
 @dataclass(frozen=True, slots=True)
 class MetaDraft:
@@ -104,4 +108,8 @@ class Proposer(Protocol):
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """The drafts of a generation, from the results of the ones before; none ends the search."""
+        ...
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        """At most k candidates, the best first, by the search's own rule."""
         ...

@@ -10,7 +10,7 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
 from evoact.strategies import proposer
-from evoact.strategies.archive import Archive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer
 
 RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
@@ -66,6 +66,9 @@ class SuccessiveHalving:
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         return self._promoted(archive) or self._inner.propose(archive.beginnings, archive)
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)
 
     def _promoted(self, archive: Archive) -> list[Draft]:
         """The best of the latest generation, if it is not of the last rung; ties go to who was proposed first, and who

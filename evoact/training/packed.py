@@ -20,7 +20,7 @@ from evoact.activations.plan import plan_site, site_parameter_count
 from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
-from evoact.tasks.task import Task, metric_values, to_device
+from evoact.tasks.task import Task, example_scores, metric_values, to_device
 from evoact.training.batches import Batches, evaluation_parts
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
@@ -39,6 +39,7 @@ from evoact.training.schedules import SCHEDULES, Schedule
 # never what memory is free, on which results would then depend.
 EVALUATION_EXAMPLES = 1000
 EVALUATION_NUMBERS = 2**19
+EXAMPLES = "examples"
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
 
 
@@ -221,7 +222,8 @@ def train_pack(
     Args:
         members: one or more networks; each site's widths agree
         evaluate: names of the splits to evaluate (those the task lacks are left out)
-        keep: what `Outcome.learned` holds: `activations` (the sites' own parameters) or `all`
+        keep: what `Outcome.learned` holds: `activations` (the sites' own parameters) or `all`, which is all
+            parameters and, under `EXAMPLES.SPLIT`, the score of each example of the larger test split evaluated
 
     Returns:
         One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
@@ -273,6 +275,7 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
         loss = functools.reduce(torch.add, pack.recent_losses) / len(pack.recent_losses)
         finite &= loss.isfinite()
     metrics: dict[str, Tensor] = {}
+    scores: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():
         if name in splits:
             size = _examples_at_once(pack, math.prod(pack.task.input_shape))
@@ -282,7 +285,9 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
             targets = torch.cat([part for _, part in answers])
             finite &= outputs.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets)
-    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
+            if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
+                scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
+    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
 
 
 def _examples_at_once(pack: Pack, numbers: int) -> int:
@@ -291,7 +296,13 @@ def _examples_at_once(pack: Pack, numbers: int) -> int:
 
 
 def _outcome(
-    pack: Pack, i: int, finite: bool, loss: Tensor | None, metrics: Mapping[str, Tensor], keep: str
+    pack: Pack,
+    i: int,
+    finite: bool,
+    loss: Tensor | None,
+    metrics: Mapping[str, Tensor],
+    keep: str,
+    scores: Mapping[str, Tensor],
 ) -> Outcome:
     genome = pack.members[i].genome
     n_parameters = parameter_count(genome, pack.network)
@@ -308,7 +319,7 @@ def _outcome(
         train_loss=None if loss is None else float(loss[i]),
         n_parameters=n_parameters,
         steps_run=pack.step - pack.members[i].start,
-        learned=_learned(pack, i, keep),
+        learned=_learned(pack, i, keep) | {name: values[i].cpu().numpy() for name, values in scores.items()},
     )
 
 

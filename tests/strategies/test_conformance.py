@@ -16,8 +16,8 @@ NETWORKS = 40
 OPTIONS = {
     "bilevel": {"starts": 3, "outer_steps": 1, "inner_steps": 1, "batch_size": 1},
     "enumerate": {"seeds": (0, 1, 2, 3)},
-    "evolution": {"population": 12, "parents": 6, "elites": 3},
-    "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
+    "evolution": {"population": 12, "parents": 6, "elites": 3, "offspring": 30, "startup": 12},
+    "hybrid": {"batch": 8, "evaluations": 2, "elites": 2, "offspring": 30, "startup": 8},
     "optuna": {"batch": 8, "elites": 2, "startup": 8},
     "random": {"batch": 16},
     "successive_halving": {"eta": 2, "rungs": 3},
@@ -147,7 +147,7 @@ def test_the_global_generator_is_left_alone(name, space, landscape):
 
 def test_replay_continues_from_every_kill_point(name, space, landscape):
     whole = finish(new(name, space), landscape())
-    step = {"optuna": 9, "hybrid": 3, "successive_halving": 5}.get(name, 1)
+    step = {"optuna": 13, "hybrid": 13, "evolution": 9, "successive_halving": 13}.get(name, 1)
     for killed_after in range(0, len(whole) + 1, step):
         draw = random.Random(killed_after)
         # what was stored when the process died: finished generations and some of the running ones

@@ -45,7 +45,7 @@ def test_told_counts_what_was_known(space, landscape):
     for p in (
         r.proposal for r in run(create("evolution", space, seed=0, networks=100, steps=1), landscape())
     ):
-        assert p.told == 32 * p.generation
+        assert p.told == 16 * p.generation
 
 
 def test_an_exhausted_space_ends_the_search(space, landscape):
@@ -148,7 +148,7 @@ def test_contained_restores_the_global_generator_after_an_error():
         ("evolution", {"population": 4, "elites": 4}, "fewer elites than the population of 4"),
         ("evolution", {"crossover": 1.5}, "probability from 0 to 1"),
         ("optuna", {"batch": 2, "elites": 2}, "fewer elites than the batch of 2"),
-        ("hybrid", {"trials": 0}, "trials of at least 1"),
+        ("hybrid", {"evaluations": 0}, "evaluations of at least 1"),
         ("hybrid", {"crossover": -1}, "probability from 0 to 1"),
         ("enumerate", {"seeds": ()}, "at least one replicate"),
     ],

@@ -1,0 +1,58 @@
+"""`evoact tabulate`."""
+
+from typing import Annotated, Optional
+
+import typer
+
+from evoact.cli.search import STOPPED, Address
+
+
+def tabulate(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="The experiment whose space is tabulated, a YAML file.")
+    ],
+    output: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="RUN_DIR",
+            help="New, or that of a stopped tabulation; default runs/NAME-table.",
+        ),
+    ] = None,
+    table: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FILE", help="The table to write; default RUN_DIR/table.parquet."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Seeds of each genome: half for searches, half for the truth.")
+    ] = 20,
+    set_: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides the config; may be repeated."),
+    ] = None,
+    address: Address = None,
+) -> None:
+    """Train every network of a small space into one Parquet table, for `evoact search --table FILE`.
+
+    Stopped, it writes what it has; the same command goes on.
+
+    Example: evoact tabulate benchmarks/tables/mnist1d_smooth.yaml --table smooth.parquet
+    """
+    from evoact.cli.progress import Display
+    from evoact.config import load
+    from evoact.execution.tabulate import tabulate as carry_out
+    from evoact.execution.tabulate import tabulation
+
+    made = load(config, set_ or [])
+    run_dir = output or f"runs/{made.name}-table"
+    file = table or f"{run_dir}/table.parquet"
+    with Display(tabulation(made, seeds), run_dir) as display:
+        done = carry_out(
+            made, run_dir, file, seeds, address, display.update, lambda problem: typer.echo(problem, err=True)
+        )
+    typer.echo(
+        f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}."
+    )
+    if not done.complete:
+        raise typer.Exit(STOPPED)

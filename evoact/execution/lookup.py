@@ -1,0 +1,74 @@
+"""Searching a table: the same strategies, rows and leaderboard, with networks looked up instead of trained."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from evoact.config import Experiment
+from evoact.errors import UserError
+from evoact.execution.local import TrainPack
+from evoact.genomes.genome import fingerprint
+from evoact.leaderboard.tabular import Tabular
+from evoact.records import Proposal, Result
+from evoact.strategies.enumerate import baselines
+
+# What must be the same for a table's rows to stand for a search's networks.
+SAME = ("task", "network", "training", "seed")
+
+
+def looked_up(table: Tabular) -> TrainPack:
+    """What an executor calls to have packs trained, answering from the table."""
+
+    def train(pack: str, proposals: Sequence[Proposal]) -> list[Result]:
+        now = time.time()
+        return [
+            dataclasses.replace(
+                table.result(p), pack=pack, pack_size=len(proposals), started_at=now, finished_at=now
+            )
+            for p in proposals
+        ]
+
+    return train
+
+
+def check_table(made: Experiment, table: Tabular) -> None:
+    """That a search can be run against a table.
+
+    Raises:
+        UserError: if it was made of other networks, lacks any, or has too few seeds.
+    """
+    config, theirs = made.config.model_dump(mode="json", exclude_none=True), table.about["config"]
+    for key in SAME:
+        if config[key] != theirs[key]:
+            raise UserError(
+                f"{table.place}: expected a table of the search's {key} {config[key]}, got {theirs[key]}"
+            )
+    limits = [("replicates", made.config.replicates, table.search_seeds)]
+    if made.config.confirm.candidates:
+        limits.append(("confirm.seeds", made.config.confirm.seeds, table.truth_seeds))
+    for key, wanted, there in limits:
+        if wanted > len(there):
+            raise UserError(
+                f"{table.place}: expected a table with {key} {wanted}, got one with {len(there)} seeds for that; "
+                f"add --set {key}={len(there)}"
+            )
+    _check_complete(made, table)
+
+
+def _check_complete(made: Experiment, table: Tabular) -> None:
+    size = made.space.size()
+    missing = size - len(table.genomes)
+    if missing <= 0:
+        needed = {fingerprint(genome) for genome in made.space.every()}
+        if made.config.baselines.replicates:
+            needed |= {fingerprint(genome) for genome in baselines(made.space)}
+        size = len(needed)
+        seeds = table.search_seeds[: made.config.replicates]
+        if made.config.confirm.candidates:
+            seeds += table.truth_seeds[: made.config.confirm.seeds]
+        missing = table.missing(sorted(needed), seeds)
+    if missing > 0:
+        raise UserError(
+            f"{table.place}: expected a table of all {size:,} genomes of the search on all its seeds, got one that "
+            f"lacks {missing:,}; finish it with `evoact tabulate`, or narrow the space"
+        )

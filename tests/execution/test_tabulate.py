@@ -1,0 +1,168 @@
+"""A whole space as a table: made, interrupted, resumed, and searched in place of training."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from evoact.cli.main import main
+from evoact.config import experiment
+from evoact.errors import UserError
+from evoact.execution.run import search
+from evoact.execution.tabulate import tabulate
+from evoact.genomes.genome import fingerprint
+from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.tabular import read_table
+from evoact.records import FIRST_CONFIRMATION_SEED
+
+SMALL = {
+    "network": {"name": "mlp", "hidden": [4]},
+    "space": {
+        "functions": ["relu", "tanh"],
+        "types": {"base": {}},
+        "types_per_layer": [1, 2],
+        "learning_rate": {"values": [0.01, 0.1]},
+    },
+    "baselines": {"replicates": 1},
+    "confirm": {"candidates": 2, "seeds": 2},
+    "replicates": 2,
+    "budget": {"networks": 12},
+    "strategy": {"name": "random"},
+}
+
+
+@pytest.fixture
+def small(tiny):
+    return lambda **changes: experiment(tiny(**{**SMALL, **changes}))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A table of 10 genomes on 4 seeds."""
+    from tests.conftest import TINY  # the fixtures of functions are not for modules
+
+    home = tmp_path_factory.mktemp("table")
+    made = tabulate(experiment({**TINY, **SMALL}), home / "run", home / "table.parquet", seeds=4)
+    assert made.complete
+    assert made.rows == 10 * 4
+    return home / "table.parquet"
+
+
+def on(table):
+    return {"backend": "table", "table": str(table)}
+
+
+def test_every_genome_on_every_seed_with_test_metrics(table, small):
+    held = read_table(table)
+    assert set(held.position) == {fingerprint(genome) for genome in small().space.every()}
+    assert held.seeds == (0, 1, 2, 3)
+    assert (held.search_seeds, held.truth_seeds) == ((0, 1), (2, 3))
+    assert held.missing(list(held.position), held.seeds) == 0
+    truth = held.truth()  # this task has no large test split
+    assert truth == pytest.approx(held.metrics["test_metric"][:, 2:].mean(axis=1))
+
+
+def test_a_search_of_a_table_is_the_search_that_trains(table, small, tmp_path, rows_of):
+    trained = search(small(), tmp_path / "trained")
+    looked_up = search(small(execution=on(table)), tmp_path / "looked-up")
+    assert looked_up.complete
+    left, right = (
+        [r for r in rows_of(tmp_path / name, ()) if r["phase"] != "confirm"]
+        for name in ("trained", "looked-up")
+    )
+    assert [(r["fingerprint"], r["seed"], r["phase"]) for r in left] == [
+        (r["fingerprint"], r["seed"], r["phase"]) for r in right
+    ]
+    for one, other in zip(left, right, strict=True):
+        assert one["val_metric"] == pytest.approx(other["val_metric"], rel=1e-6)
+        assert other["test_metric"] is None
+        assert (other["device"], other["steps_run"]) == ("table", 0)
+    assert len(looked_up.summary.confirmed) == len(trained.summary.confirmed)
+
+
+def test_confirmation_reads_the_truth_seeds(table, small, tmp_path, rows_of):
+    search(small(execution=on(table)), tmp_path / "run")
+    held = read_table(table)
+    confirmed = [r for r in rows_of(tmp_path / "run", ()) if r["phase"] == "confirm"]
+    assert {r["seed"] for r in confirmed} == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
+    for r in confirmed:
+        column = 2 + r["seed"] - FIRST_CONFIRMATION_SEED
+        assert r["test_metric"] == held.metrics["test_metric"][held.position[r["fingerprint"]], column]
+
+
+def test_a_stopped_tabulation_has_what_there_is_and_goes_on(small, table, tmp_path):
+    packs = []
+
+    def stop(progress):
+        packs.append(progress)
+        if len(packs) == 4:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "part.parquet"
+    part = tabulate(small(), tmp_path / "run", file, seeds=4, observe=stop)
+    assert not part.complete
+    assert 0 < part.rows < 40
+    with pytest.raises(
+        UserError, match=r"all 10 genomes of the search on all its seeds, got one that lacks \d+;"
+    ):
+        search(small(execution=on(file)), tmp_path / "search")
+    with pytest.raises(UserError, match="which holds a run of another config"):
+        tabulate(small(seed=1), tmp_path / "run", file, seeds=4)
+    whole = tabulate(small(), tmp_path / "run", file, seeds=4)
+    assert whole.complete
+    assert whole.rows == 40
+    columns = ["fingerprint", "seed", "val_metric", "test_metric"]
+    assert Leaderboard(tmp_path / "run").to_arrow().num_rows == 40
+    assert pq.read_table(file).select(columns) == pq.read_table(table).select(columns)
+
+
+def test_what_a_table_is_not_good_for(small, table, tmp_path):
+    more = {**SMALL["space"], "functions": ["relu", "tanh", "sin"]}
+    for changes, message in (
+        (
+            {"space": more},
+            "expected a table of all 24 genomes of the search on all its seeds, got one that lacks 14;",
+        ),
+        ({"training": {"steps": 21, "batch_size": 32}}, "expected a table of the search's training"),
+        ({"seed": 5}, "expected a table of the search's seed 5, got 0"),
+        ({"replicates": 3}, "replicates 3, got one with 2 seeds for that; add --set replicates=2"),
+        ({"confirm": {"seeds": 3}}, "confirm.seeds 3, got one with 2 seeds for that"),
+    ):
+        with pytest.raises(UserError, match=message):
+            search(small(execution=on(table), **changes), tmp_path / "run")
+    other = tmp_path / "other.parquet"
+    other.write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"expected a table of `evoact tabulate`, got another file"):
+        search(small(execution=on(other)), tmp_path / "run")
+
+
+def test_seeds_come_in_halves_and_spaces_are_small(small, tmp_path):
+    with pytest.raises(UserError, match="expected an even number of seeds"):
+        tabulate(small(), tmp_path / "run", tmp_path / "t", seeds=3)
+    wide = small(network={"name": "mlp", "hidden": [400, 400]})
+    with pytest.raises(UserError, match=r"a space of at most 50,000 genomes on 20 seeds"):
+        tabulate(wide, tmp_path / "run", tmp_path / "t")
+
+
+def test_table_and_backend_go_together(tiny):
+    with pytest.raises(UserError, match="expected backend table and its file, table, together, got no file"):
+        experiment(tiny(execution={"backend": "table"}))
+    with pytest.raises(UserError, match="together, got local with a file"):
+        experiment(tiny(execution={"backend": "local", "table": "t.parquet"}))
+
+
+def test_the_command(capsys, config_file, monkeypatch, tmp_path):
+    """`evoact tabulate`, then `evoact search --table`, as a user calls them."""
+    monkeypatch.chdir(tmp_path)
+    config = str(config_file(**SMALL))
+    for arguments, code in (
+        (["tabulate", config, "-o", "run", "--seeds", "4"], 0),
+        (["search", config, "--table", "run/table.parquet", "-o", "search"], 0),
+        (["search", config, "--table", "nothing.parquet", "-o", "other"], 2),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert (end.value.code or 0) == code
+    out, err = capsys.readouterr()
+    assert "run/table.parquet: 40 networks." in out
+    assert "Searching faulty with random in a table" in err
+    assert "nothing.parquet: expected a table of `evoact tabulate`, got nothing there" in err
+    assert not (tmp_path / "other").exists()

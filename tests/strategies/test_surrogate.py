@@ -1,0 +1,133 @@
+"""The surrogate against known truth, and what its posterior samples choose."""
+
+import math
+
+import numpy as np
+import pytest
+
+from evoact.genomes.genome import Base, Site, canonical, homogeneous
+from evoact.genomes.space import SearchSpace, choices
+from evoact.records import COMPLETED, Result
+from evoact.strategies import create
+from evoact.strategies.archive import Archive
+from evoact.strategies.composition import composition
+from evoact.strategies.strategy import Draft
+from evoact.strategies.surrogate import FEWEST, MOST, recommended, surrogate
+from evoact.strategies.thompson import survivors, winners
+
+
+def told(strategy, landscape, archive=None):
+    archive = archive or Archive()
+    while not strategy.finished:
+        results = [landscape.result(p) for p in strategy.ask(100)]
+        strategy.tell(results)
+        for result in results:
+            archive.add(result)
+    return archive
+
+
+@pytest.fixture
+def wide(space) -> SearchSpace:
+    return SearchSpace("w", (Site("h", 16),), space.families[:1], (1, 4), (0.01, 0.03, 0.1))
+
+
+def test_denoises_better_than_shrunken_means(wide, landscape):
+    noisy = landscape(noise=0.6)
+    archive = told(create("random", wide, seed=0, networks=250, steps=1), noisy)
+    model = surrogate(archive)
+    truth = np.array([noisy.truth(archive.genome(row)) for row in model.rows])
+    shrunken = archive.posterior(model.rows).mean
+    assert np.corrcoef(model.worth(), truth)[0, 1] > np.corrcoef(shrunken, truth)[0, 1] + 0.1
+    assert np.mean((model.worth() - truth) ** 2) < 0.6 * np.mean((shrunken - truth) ** 2)
+
+
+def test_carries_over_to_genomes_and_functions_not_seen(wide, landscape):
+    """Functions that are alike count as alike: what was learnt about sin holds for 1.1 sin(x)."""
+    noisy = landscape(noise=0.1, optimum=(0.0, 1.0, 0.0, 0.0))
+    model = surrogate(told(create("random", wide, seed=0, networks=120, steps=1), noisy))
+    asked = [
+        homogeneous(Base(name), wide.sites, learning_rate=0.03)
+        for name in ("1.1*sin(x)", "-abs(x)", "2*relu(x)")
+    ]
+    mean = model.beliefs(np.arange(0), asked).mean
+    assert np.argmax(mean) == 0
+    assert mean[0] > model.worth().mean()
+
+
+def test_the_posterior_is_calibrated(wide, landscape):
+    noisy = landscape(noise=0.3)
+    archive = told(create("random", wide, seed=1, networks=150, steps=1), noisy)
+    model = surrogate(archive)
+    new = [canonical(g, wide.sites) for g in wide.every()][::40]
+    beliefs = model.beliefs(np.arange(0), new)
+    off = (beliefs.mean - [noisy.truth(g) for g in new]) / np.sqrt(np.diag(beliefs.covariance))
+    assert np.mean(np.abs(off) < 2) > 0.8
+    draws = beliefs.draws(2000, np.random.default_rng(0))
+    assert draws.mean(axis=0) == pytest.approx(beliefs.mean, abs=0.1)
+    assert np.cov(draws.T) == pytest.approx(beliefs.covariance, abs=0.05)
+
+
+def test_does_not_depend_on_the_order_of_results(wide, landscape):
+    archive = told(create("random", wide, seed=0, networks=60, steps=1), landscape())
+    again = told(create("random", wide, seed=0, networks=60, steps=1), landscape())
+    assert surrogate(archive).best(5) == surrogate(again).best(5)
+
+
+def test_too_little_or_nothing_to_learn_from(wide, landscape):
+    archive = told(create("random", wide, seed=0, networks=FEWEST - 1, steps=1), landscape())
+    assert surrogate(archive) is None
+    assert recommended(archive, 2) == archive.best(2)
+    flat = Archive()
+    for p in create("random", wide, seed=0, networks=30, steps=1).ask(30):
+        flat.add(Result(p, COMPLETED, "accuracy", "maximize", 0.5))
+    assert surrogate(flat) is None
+
+
+def test_many_candidates_are_thinned_and_the_best_kept(wide, landscape):
+    archive = told(create("random", wide, seed=0, networks=900, steps=1), landscape())
+    model = surrogate(archive)
+    assert len(model.rows) == MOST < len(archive)
+    assert archive.rows[archive.best(1)[0].fingerprint] in model.rows
+
+
+def test_broken_networks_do_not_blind_it(wide, landscape):
+    """A score a thousand spreads below the others counts as a bad one, not as the scale of all."""
+    noisy, archive = landscape(noise=0.1), Archive()
+    for p in create("random", wide, seed=0, networks=100, steps=1).ask(100):
+        result = noisy.result(p)
+        broken = Result(p, COMPLETED, "accuracy", "maximize", -1e4)
+        archive.add(broken if p.index % 10 == 0 else result)
+    model = surrogate(archive)
+    good = [i for i, row in enumerate(model.rows) if archive.scores(np.array([row]))[0][0] > -100]
+    truth = [noisy.truth(archive.genome(int(model.rows[i]))) for i in good]
+    assert np.corrcoef(model.worth()[good], truth)[0, 1] > 0.8
+
+
+def test_winners_are_good_and_each_is_there_once(wide, landscape):
+    noisy = landscape(noise=0.4)
+    archive = told(create("random", wide, seed=0, networks=600, steps=1), noisy)
+    model, random = surrogate(archive), np.random.default_rng(0)
+    offspring = [Draft(g) for g in wide.every()][::10]
+    offspring = [draft for draft in offspring if draft.fingerprint not in archive.rows]
+    won = winners(model, offspring, 20, 5, random)
+    assert len(won) == len({draft.fingerprint for draft in won}) == 20
+    again = [draft for draft in won if draft.fingerprint in archive.rows]
+    assert 0 < len(again) <= 5
+    assert all(draft.parents for draft in again)
+    truth = lambda drafts: np.mean([noisy.truth(d.genome) for d in drafts])  # noqa: E731
+    assert truth(won) > truth(offspring) + 0.5 * np.std([noisy.truth(d.genome) for d in offspring])
+    assert winners(model, [], 3, 0, random) == []
+    assert len(winners(model, offspring[:2], 9, 3, random)) == 2 + 3
+    parents = survivors(model, 10, random)
+    assert len({c.index for c in parents}) == 10
+    assert np.mean([noisy.truth(c.genome) for c in parents]) > truth(offspring)
+
+
+def test_composition_counts_shares_and_rates():
+    sites = (Site("h", 4),)
+    base = choices("base", name=("relu", "abs"))
+    space = SearchSpace("s", sites, (base,), (1, 2), (0.1, 1.0))
+    by_label = {(g.label, g.hyperparameter("learning_rate")): composition(g) for g in space.every()}
+    half = by_label["2 abs + 2 relu", 0.1][0]
+    assert half == pytest.approx((by_label["4 abs", 0.1][0] + by_label["4 relu", 0.1][0]) / 2)
+    assert by_label["4 abs", 1.0][1] - by_label["4 abs", 0.1][1] == pytest.approx(math.log10(10))
