@@ -49,6 +49,10 @@ class Interleaved:
         """How many networks a phase trains at most, over all arms and repeats."""
         return sum(stages.planned(phase) for stages in self._parts.values())
 
+    def expected(self, phase: str) -> int:
+        """How many trainings a phase will have been, as far as can be told."""
+        return sum(stages.expected(phase) for stages in self._parts.values())
+
     @property
     def phase(self) -> str:
         """That of the first arm and repeat that has not finished."""

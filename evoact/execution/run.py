@@ -133,8 +133,8 @@ class Run:
         total = len(results)
         since, before = self.warm or (time.time(), total)
         rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
-        planned = self.stages.planned(phase)
-        remaining = sum(self.stages.planned(p) for p in ("baseline", "search", "confirm")) - total
+        planned = self.stages.expected(phase)
+        remaining = sum(self.stages.expected(p) for p in ("baseline", "search", "confirm")) - total
         return Progress(
             phase=phase,
             done=len(rows),

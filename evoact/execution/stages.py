@@ -44,6 +44,16 @@ class Stages:
             return self._to_be_confirmed
         return self.experiment.networks_by_phase[phase]
 
+    def expected(self, phase: str) -> int:
+        """How many trainings a stage will have been, as far as can be told: of a search that promotes networks more
+        than it may train to their end."""
+        position = self._stages.index(phase) if phase in self._stages else len(self._stages)
+        if phase != "search" or position > self._position:
+            return self.planned(phase)
+        if position == self._position:
+            return self._strategy.expected()
+        return sum(r.proposal.phase == phase for r in self._results.values())
+
     @property
     def results(self) -> list[Result]:
         """All results so far."""

@@ -126,6 +126,10 @@ class Generational:
             archive.add(self._arrived[index])
         return self._proposer.recommend(k, archive)
 
+    def expected(self) -> int:
+        asked, budget = self._next - self._first, self._networks * self._steps
+        return asked + self._left * (asked or 1) // ((budget - self._left) or self._steps)
+
     def checkpoints(self) -> Set[str]:
         """Those that open proposals go on from, and those of the generations that may still be promoted."""
         needed = {checkpoint_name(p, p.start) for p in self._open.values() if p.start}

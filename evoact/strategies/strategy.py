@@ -51,6 +51,10 @@ class Strategy(Protocol):
         """At most k candidates for confirmation, the best first, by denoised score."""
         ...
 
+    def expected(self) -> int:
+        """How many proposals there will be in all, if those to come cost what those up to now did."""
+        ...
+
     def checkpoints(self) -> Set[str]:
         """The names of those from which a training may yet go on."""
         ...

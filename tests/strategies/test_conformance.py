@@ -60,8 +60,10 @@ def proposals(results):
 
 def test_the_budget_is_spent_and_no_more(name, space, landscape):
     strategy = new(name, space)
+    assert strategy.expected() == NETWORKS
     results = finish(strategy, landscape())
     asked = proposals(results)
+    assert abs(strategy.expected() - len(asked)) <= (1 if name == "successive_halving" else 0)
     assert [p.index for p in asked] == list(range(len(asked)))
     if name == "successive_halving":
         spent = sum(p.steps - p.start for p in asked)
