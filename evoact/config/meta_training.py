@@ -4,7 +4,7 @@ from evoact.config.experiment import Experiment
 from evoact.errors import UserError
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.training.bilevel import inner_optimizer
 
 

@@ -80,6 +80,7 @@ class Bilevel:
     name = "bilevel"
     independent = False
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.starts < 1:

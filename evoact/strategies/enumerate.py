@@ -42,6 +42,7 @@ class Enumerate:
     name = "enumerate"
     independent = True
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:

@@ -184,6 +184,7 @@ class Evolution:
     name = "evolution"
     independent = False
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.tournament <= self.parents:

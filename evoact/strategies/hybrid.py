@@ -59,6 +59,7 @@ class Hybrid:
     name = "hybrid"
     independent = False
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         for name in ("batch", "evaluations", "parents", "tournament", "offspring"):

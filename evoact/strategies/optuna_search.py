@@ -102,6 +102,7 @@ class OptunaSearch:
     name = "optuna"
     independent = False
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.elites < self.batch:

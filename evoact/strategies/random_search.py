@@ -20,6 +20,7 @@ class RandomSearch:
     name = "random"
     independent = True
     shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.batch < 1:

@@ -80,6 +80,11 @@ class Draft:
         return fingerprint(self.genome)
 
 
+def promotion(p: Proposal) -> Draft:
+    """The same network on the next rung."""
+    return Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class MetaDraft:
     """A meta-training, before it is numbered: the types of `genome`, which is not canonical, are to be learned
@@ -98,7 +103,8 @@ class Proposer(Protocol):
 
     `name` is the strategy's name in the leaderboard. Where `independent` holds, drafts do not depend
     on results, and generations need not wait for each other. `shares` are the parts of the steps after
-    which networks of each rung stand, rising to 1.
+    which networks of each rung stand, rising to 1. Where `asynchronous` holds, a search promotes as results
+    come in, and is driven by `evoact.strategies.asynchronous`.
     """
 
     @property
@@ -110,10 +116,25 @@ class Proposer(Protocol):
     @property
     def shares(self) -> Sequence[Fraction]: ...
 
+    @property
+    def asynchronous(self) -> bool: ...
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """The drafts of a generation, from the results of the ones before; none ends the search."""
         ...
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         """At most k candidates, the best first, by the search's own rule."""
+        ...
+
+
+class Promoter(Protocol):
+    """What an asynchronous search needs of its proposer."""
+
+    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        """Drafts for the first rung; none where there are no more."""
+        ...
+
+    def promotable(self, told: Sequence[Result]) -> list[Result]:
+        """Those of a rung's results that are good enough for the next one, the best first."""
         ...

@@ -1,6 +1,7 @@
 """Successive halving (Jamieson & Talwalkar 2016) around any other search: many networks are trained a little, the
 best of them longer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,9 +10,10 @@ from typing import Any
 
 from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
+from evoact.records import Result
 from evoact.strategies import proposer
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, promotion
 
 RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
 
@@ -20,7 +22,10 @@ RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
 class SuccessiveHalving:
     """Every generation of another search starts a bracket of `rungs` rungs. The networks of the first are trained for
     1 / `eta` ** (`rungs` - 1) of the steps; of each rung the best 1 / `eta` go on to the next one, `eta` times as
-    long, from where they stopped.
+    long, from where they stopped. A bracket waits for all results of a rung, unless `asynchronous`: then (Li et al.
+    2020, algorithm 2) whoever is among the best 1 / `eta` of all that ended on its rung up to now goes on, and new
+    networks begin where there is none. No worker then waits, but what is proposed depends on the order in which
+    results come in.
 
     Args:
         proposes: the name of the search that fills the first rung, and its settings
@@ -33,6 +38,7 @@ class SuccessiveHalving:
     proposes: Mapping[str, Any] = field(default_factory=lambda: RANDOM)
     eta: int = 3
     rungs: int = 3
+    asynchronous: bool = False
 
     name = "successive_halving"
     independent = False
@@ -65,22 +71,29 @@ class SuccessiveHalving:
         return [Fraction(1, self.eta**r) for r in reversed(range(self.rungs))]
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        return self._promoted(archive) or self._inner.propose(archive.beginnings, archive)
+        return self._promoted(archive) or self.begin(archive.beginnings, archive)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return archive.best(k)
 
+    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        """What fills the first rung, as `strategy.Promoter` says."""
+        return self._inner.propose(generation, archive)
+
+    def promotable(self, told: Sequence[Result]) -> list[Result]:
+        """The best 1 / `eta` of a rung's results; ties go to who was proposed first."""
+        fit = [r for r in told if r.score is not None and math.isfinite(r.score)]
+        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
+        return best[: len(told) // self.eta]
+
     def _promoted(self, archive: Archive) -> list[Draft]:
-        """The best of the latest generation, if it is not of the last rung; ties go to who was proposed first, and who
-        ever failed stays behind."""
+        """The best of the latest generation, one at least, if it is not of the last rung; who ever failed stays
+        behind."""
         latest = archive.latest
         if not latest or latest[0].proposal.rung == self.rungs - 1:
             return []
         usable = set(archive.usable().tolist())
-        fit = [r for r in latest if r.score is not None and archive.rows[r.proposal.fingerprint] in usable]
+        fit = [r for r in latest if archive.rows[r.proposal.fingerprint] in usable]
         best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
-        kept = [r.proposal for r in best[: max(1, len(latest) // self.eta)]]
-        return [
-            Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
-            for p in sorted(kept, key=lambda p: p.index)
-        ]
+        kept = [r.proposal for r in best[: max(1, len(latest) // self.eta)] if r.score is not None]
+        return [promotion(p) for p in sorted(kept, key=lambda p: p.index)]

@@ -99,3 +99,31 @@ def test_the_longest_trained_are_confirmed(halving, tmp_path):
     confirmed = {r["candidate"] for r in rows if r["phase"] == "confirm"}
     baselines = {r["candidate"] for r in rows if r["phase"] == "baseline"}
     assert confirmed <= promoted | baselines
+
+
+def test_asynchronous_from_end_to_end(halving, tmp_path, rows_of):
+    """Stopped in the middle, too; checkpoints of all who may still be promoted are kept until then."""
+    made = experiment(halving(packs={"size": 4}))
+    made = experiment(
+        made.config.model_dump(mode="json", exclude_none=True)
+        | {"strategy": HALVING | {"asynchronous": True}}
+    )
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        if len(seen) > 9:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        search(made, tmp_path / "run", observe=stop)
+    assert Location.of(tmp_path / "run").child(checkpoints.CHECKPOINTS).names()
+    assert resume(tmp_path / "run").complete
+    rows = searched(rows_of(tmp_path / "run"))
+    assert {(r["rung"], r["steps"], r["steps_run"]) for r in rows} == {(0, 2, 2), (1, 6, 4), (2, 18, 12)}
+    assert {(r["state"], r["error"]) for r in rows} == {("completed", "")}
+    assert sum(r["steps_run"] for r in rows) <= 8 * 18
+    assert not Location.of(tmp_path / "run").child(checkpoints.CHECKPOINTS).names()
+    whole = [replace(result(r).proposal, start=0) for r in rows_at(rows, 2)]
+    for again, row in zip(PackTrainer(made, gpu=False)("again", whole), rows_at(rows, 2), strict=True):
+        assert (again.val_metric, again.train_loss) == (row["val_metric"], row["train_loss"])
