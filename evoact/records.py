@@ -1,6 +1,6 @@
 """What passes between strategy, execution and leaderboard: proposals and results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -60,6 +60,15 @@ class Proposal:
 def checkpoint_name(proposal: Proposal, step: int) -> str:
     """What the checkpoint of a network's training at a step is called within its search."""
     return f"{proposal.fingerprint}-{proposal.seed}-{step}"
+
+
+def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
+    """Those that proposals in training go on from, and those that they leave before their results are known."""
+    names = set[str]()
+    for p in proposals:
+        names |= {checkpoint_name(p, p.start)} if p.start else set()
+        names |= {checkpoint_name(p, p.steps)} if p.resumable else set()
+    return names
 
 
 def of_part(name: str, arm: str, repeat: int) -> str:

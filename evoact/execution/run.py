@@ -98,7 +98,7 @@ class Run:
         self.home, self.made, self.stages, self.observe = home, made, stages, observe
         # When the first pack was back, and how many results there were then: before that, workers start.
         self.warm: tuple[float, int] | None = None
-        self.checkpoints_kept: Set[str] = frozenset()
+        self.checkpoints_kept: Set[str] | None = None
 
     @property
     def finished(self) -> bool:
@@ -408,6 +408,7 @@ def _carry_out(
         pass
     complete, found = run.finished, stages.results
     if complete:
+        checkpoints.keep_only(home, frozenset())
         record = _record_of(home)
         record |= {"finished_at": _now(), "networks": len(found)}
         compact(home)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from evoact.genomes.genome import Site
-from evoact.records import Proposal, Result, checkpoint_name
+from evoact.records import Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import Numbering
 from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer, promotion
@@ -111,8 +111,8 @@ class Asynchronous:
         return self._numbering.expected()
 
     def checkpoints(self) -> Set[str]:
-        """Those that open proposals go on from, and those of all who may still be promoted."""
-        needed = {checkpoint_name(p, p.start) for p in self._open.values() if p.start}
+        """Those that open proposals go on from or are about to leave, and those of all who may still be promoted."""
+        needed = checkpoints_of(self._open.values())
         waiting = [
             r.proposal
             for told in self._rungs[:-1]

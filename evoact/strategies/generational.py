@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
-from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name
+from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import Numbering
 from evoact.strategies.strategy import Proposer
@@ -117,8 +117,9 @@ class Generational:
         return self._numbering.expected()
 
     def checkpoints(self) -> Set[str]:
-        """Those that open proposals go on from, and those of the generations that may still be promoted."""
-        needed = {checkpoint_name(p, p.start) for p in self._open.values() if p.start}
+        """Those that open proposals go on from or are about to leave, and those of the generations that may still
+        be promoted."""
+        needed = checkpoints_of(self._open.values())
         fresh = [r.proposal for r in (*self._arrived.values(), *self._archive.latest)]
         return needed | {checkpoint_name(p, p.steps) for p in fresh if p.rung < self._numbering.last_rung}
 

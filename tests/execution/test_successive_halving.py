@@ -77,7 +77,8 @@ class Stopped(Exception):
 @pytest.mark.parametrize("packs", [1, 3, 4, 5, 9])
 def test_a_stopped_run_is_continued(halving, tmp_path, rows_of, packs):
     """Also in the middle of a bracket, whose checkpoints are still there."""
-    made, seen = experiment(halving(baselines={"replicates": 0}, packs={"size": 4})), []
+    alone = {"baselines": {"replicates": 0}, "confirm": {"candidates": 0}}
+    made, seen = experiment(halving(**alone, packs={"size": 4})), []
 
     def stop(progress):
         seen.append(progress)
@@ -87,6 +88,7 @@ def test_a_stopped_run_is_continued(halving, tmp_path, rows_of, packs):
     with pytest.raises(Stopped):
         search(made, tmp_path / "stopped", observe=stop)
     assert resume(tmp_path / "stopped").complete
+    assert not Location.of(tmp_path / "stopped").child(checkpoints.CHECKPOINTS).names()
     search(made, tmp_path / "whole")
     assert rows_of(tmp_path / "stopped") == rows_of(tmp_path / "whole")
 

@@ -72,6 +72,7 @@ def test_only_checkpoints_that_may_be_wanted_are_kept(space, landscape):
     assert strategy.checkpoints() == set()
     told = {}
     while asked := strategy.ask(4):
+        assert all(checkpoint_name(p, p.steps) in strategy.checkpoints() for p in asked if p.resumable)
         for p in asked:
             if p.start:
                 before = told[p.fingerprint, p.seed, p.start]
