@@ -13,7 +13,7 @@ from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.tasks.task import Task
 
 # Strategies that propose nothing but genomes of the space.

@@ -15,7 +15,7 @@ from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.packed import TrainingSettings
