@@ -30,7 +30,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HOMES = {
     "ray": ["execution/ray_tune.py"],
     "deap": ["strategies/evolution.py"],
-    "optuna": ["strategies/optuna_search.py"],
+    "optuna": ["strategies/optuna_search.py", "report/optuna_study.py"],
+    "tensorboardX": ["report/tensorboard.py"],
     "sklearn": ["strategies/process.py", "strategies/surrogate.py", "tasks/digits.py"],
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],

@@ -5,7 +5,7 @@ from evoact.config.given import entry_problems
 from evoact.errors import ConfigError, UserError
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.training.bilevel import inner_optimizer
 
 

@@ -1,7 +1,7 @@
 """The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +9,7 @@ from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.registry import lookup, unknown
+from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
 from evoact.strategies.strategy import Proposer, Strategy
 
@@ -19,6 +20,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
     "bilevel": ("bilevel", "Bilevel"),
+    "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
 
 
@@ -57,8 +59,11 @@ def create(
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
-    return Generational(
-        proposer(name, space, seed, options or {}),
+    made = proposer(name, space, seed, options or {})
+    # What is asynchronous can promote, too.
+    driver: Callable[..., Strategy] = Asynchronous if made.asynchronous else Generational
+    return driver(
+        made,
         space.sites,
         networks=networks,
         steps=steps,

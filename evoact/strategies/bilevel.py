@@ -22,7 +22,7 @@ from evoact.genomes.meta_training import MetaTraining, positive
 from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, Result
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft, MetaDraft
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft
 
 TWO_ON_SINE = ({"kind": "subnetwork", "base": "sin", "hidden": 50},) * 2
 TypesBySite = Mapping[str, tuple[Activation, ...]]
@@ -79,6 +79,8 @@ class Bilevel:
 
     name = "bilevel"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.starts < 1:
