@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from evoact.genomes.genome import Activation, Genome, is_absent
 from evoact.genomes.layers import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace
+from evoact.genomes.space import NOBODY, SearchSpace, distinct
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]
@@ -59,7 +59,7 @@ def _repaired(choices: LayerChoices, layer: Sequence[Activation], random: random
 
 def _types(layer: Sequence[Activation]) -> list[Activation]:
     """The types of the neurons that are present."""
-    return [activation for activation in dict.fromkeys(layer) if not is_absent(activation)]
+    return [activation for activation in distinct(layer) if not is_absent(activation)]
 
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
