@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from evoact.activations.discretised import discretised
 from evoact.config import Experiment
 from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
@@ -81,6 +82,9 @@ class PackTrainer:
                     error=outcome.error,
                     started_at=started,
                     finished_at=finished,
+                    discretised=discretised(proposal.genome, outcome.learned)
+                    if outcome.state == COMPLETED
+                    else "",
                     learned=artifacts(outcome.learned),
                 )
             )

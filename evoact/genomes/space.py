@@ -235,7 +235,9 @@ class SearchSpace:
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             types = distinct(row)
-            index = {id(activation): types.index(activation) for activation in {id(a): a for a in row}.values()}
+            index = {
+                id(activation): types.index(activation) for activation in {id(a): a for a in row}.values()
+            }
             neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
         return canonical(Genome(tuple(sites), (("learning_rate", learning_rate),)), self.sites)

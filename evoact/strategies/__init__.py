@@ -18,6 +18,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "hybrid": ("hybrid", "Hybrid"),
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
+    "discretise": ("discretise", "Discretise"),
     "bilevel": ("bilevel", "Bilevel"),
 }
 

@@ -17,6 +17,8 @@ from evoact.genomes.genome import Genome, dumps, loads, structure
 from evoact.records import Result
 from evoact.strategies.denoise import Posterior, posterior
 
+ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -36,6 +38,7 @@ class Archive:
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
         self.meta_trained: list[Result] = []
+        self.aside: list[Result] = []
         self._texts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
@@ -59,11 +62,14 @@ class Archive:
     def add(self, result: Result) -> None:
         """Enters a result. A failure, or a score that is not finite, counts against its candidate.
 
-        A meta-training is no candidate and has no score.
+        A meta-training is no candidate and has no score; what a strategy set aside is none either.
         """
         proposal = result.proposal
         if proposal.meta_training is not None:
             self.meta_trained.append(result)
+            return
+        if proposal.context == ASIDE:
+            self.aside.append(result)
             return
         row = self.rows.get(proposal.fingerprint)
         if row is None:

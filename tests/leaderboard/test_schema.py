@@ -67,6 +67,7 @@ results = st.builds(
     steps_run=counts,
     gradient_examples=counts,
     learned_types=texts,
+    discretised=texts,
     skipped_steps=st.none() | counts,
     beyond_grid=st.none() | counts,
     train_seconds=st.floats(0, 1e6),
