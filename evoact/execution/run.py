@@ -29,6 +29,7 @@ from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
+from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
@@ -123,7 +124,11 @@ class Run:
 
 
 def search(
-    made: Experiment, run_dir: str | Path, address: str | None = None, observe: Observer | None = None
+    made: Experiment,
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: Observer | None = None,
+    report: Callable[[str], None] = warnings.warn,
 ) -> Finished:
     """Carry out an experiment in a new run directory.
 
@@ -132,6 +137,7 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one where the config asks for Ray
         observe: called at the start and after each pack
+        report: called with a sentence about what of a warm start is ignored
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
@@ -140,6 +146,7 @@ def search(
     home = Location.of(run_dir)
     _check_address(made, address)
     _check_gpu(made)
+    made = warmed(made, report)
     if made.config.execution.table is None:
         _check_batch(made)
     else:

@@ -1,16 +1,18 @@
 """The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from evoact.errors import UserError
+from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.registry import lookup, unknown
 from evoact.strategies.generational import Generational
 from evoact.strategies.strategy import Proposer, Strategy
+from evoact.strategies.warm_start import WarmStarted
 
 STRATEGIES: Mapping[str, tuple[str, str]] = {
     "evolution": ("evolution", "Evolution"),
@@ -52,14 +54,17 @@ def create(
     first_index: int = 0,
     earlier: Iterable[Result] = (),
     options: Mapping[str, Any] | None = None,
+    warm: Sequence[Genome] = (),
 ) -> Strategy:
-    """The named strategy, ready to be asked; the arguments are those of `Generational`.
+    """The named strategy, ready to be asked; `warm` are the genomes it begins with, the other arguments those of
+    `Generational`.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
+    idea = proposer(name, space, seed, options or {})
     return Generational(
-        proposer(name, space, seed, options or {}),
+        WarmStarted(idea, tuple(warm)) if warm else idea,
         space.sites,
         networks=networks,
         steps=steps,
