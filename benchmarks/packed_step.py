@@ -11,21 +11,30 @@ rounds each; rows that end in `_threads` are one pack in one process that uses a
 `lenet5_pack4` is about convolutions: LeNet-5, batch 100, RMSprop, on random images of Fashion-MNIST's shape, the
 four activations of `LENET_ACTIVATIONS` in every layer; a step of the pack of 4 over the steps of the
 same four networks alone, in one process with one thread, the median over pairs measured next to each other.
+
+`cost_past_best_k` is about large packs: the cost of a candidate-step in packs of 1, 2, 4 ... 1024 (four functions, one
+thread), the worst of those larger than the cheapest over the cheapest. `memory_per_member` is what training a
+pack of 1024 adds to the peak memory of a fresh process, over 1024 times what the same network in plain PyTorch with
+its optimizer takes at its peak, as PyTorch counts it.
 """
 
 import multiprocessing
 import os
 import random
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from itertools import accumulate
 
 import numpy as np
 import torch
 from reporting import Row, arguments, report
 from torch import nn
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 from evoact.genomes.genome import Base, Genome, Hull, SiteGenome, canonical, fingerprint, homogeneous
 from evoact.networks import NETWORKS
@@ -44,6 +53,7 @@ LENET_ACTIVATIONS = (
     Hull("affine", ("identity", "relu")),
 )
 BATCH = 100
+LARGEST = 1024
 PROCESSORS = os.cpu_count() or 1
 
 
@@ -91,8 +101,9 @@ def packed_steps_per_second(k: int, functions: tuple[str, ...], steps: int, thre
     torch.set_num_threads(threads)
     keep_freed_memory()  # as workers do
     task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
-    members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))]
-    pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
+    pack = start_pack(
+        members_of(network, k, functions), network, task, TrainingSettings(BATCH), 0, torch.device("cpu")
+    )
     for _ in range(3):
         train_step(pack)
     started = time.perf_counter()
@@ -135,6 +146,87 @@ def lenet_pack_cost(rounds: int) -> float:
     return statistics.median(ratios[2:])
 
 
+def members_of(network, k: int, functions: tuple[str, ...]) -> list[Member]:
+    return [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes(network, k, functions))]
+
+
+class PlainFour(nn.Module):
+    """A quarter of the neurons each has one of the four functions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b, c, d = x.chunk(4, dim=1)
+        return torch.cat([torch.relu(a), torch.tanh(b), torch.sin(c), torch.exp(-d * d)], dim=1)
+
+
+def plain_bytes() -> int:
+    """A network of plain PyTorch with the four functions: parameters, Adam's moments, and the peak of a step."""
+    net = nn.Sequential(nn.Linear(40, 100), PlainFour(), nn.Linear(100, 100), PlainFour(), nn.Linear(100, 10))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    inputs, targets = torch.randn(BATCH, 40), torch.randint(0, 10, (BATCH,))
+
+    def step() -> None:
+        F.cross_entropy(net(inputs), targets).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        step()
+    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    in_order = sorted(events, key=lambda event: event.start_ns())
+    transient = max(accumulate(event.nbytes() for event in in_order))
+    return transient + 3 * sum(p.numel() * p.element_size() for p in net.parameters())
+
+
+def memory_per_member(k: int) -> float:
+    """To be called in a fresh process: its peak memory never shrinks."""
+    torch.set_num_threads(1)
+    keep_freed_memory()  # as workers do
+    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    alone = plain_bytes()
+
+    def train(size: int) -> None:
+        members = members_of(network, size, FOUR)
+        pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
+        for _ in range(5):
+            train_step(pack)
+
+    train(2)  # what the process needs once
+    before = peak_bytes()
+    train(k)
+    return (peak_bytes() - before) / (k * alone)
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def cost_past_best(rounds: int, most: int) -> float:
+    """The worst cost of a candidate-step among packs larger than the cheapest, over the cheapest's."""
+    torch.set_num_threads(1)
+    keep_freed_memory()  # as workers do
+    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    sizes = [2**i for i in range(most.bit_length())]
+    packs = [
+        start_pack(
+            members_of(network, k, FOUR), network, task, TrainingSettings(BATCH), 0, torch.device("cpu")
+        )
+        for k in sizes
+    ]
+    for pack in packs:
+        train_step(pack)
+
+    def cost(pack: Pack) -> float:
+        started, steps = time.perf_counter(), max(1, 256 // len(pack.members))
+        for _ in range(steps):
+            train_step(pack)
+        return (time.perf_counter() - started) / steps / len(pack.members)
+
+    costs = in_turn(rounds, *(partial(cost, pack) for pack in packs))
+    cheapest = costs.index(min(costs))
+    return max(costs[cheapest:]) / costs[cheapest]
+
+
 def on_workers(workers: Executor, k: int, functions: tuple[str, ...], steps: int) -> float:
     """The sum over one pack in every worker process, all at once."""
     runs = [workers.submit(packed_steps_per_second, k, functions, steps) for _ in range(PROCESSORS)]
@@ -154,6 +246,11 @@ def main() -> None:
     options = arguments(__doc__)
     rounds, steps = (3, 40) if options.quick else (7, 80)
     task = TASKS["mnist1d"]()
+    fresh = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"))
+    with fresh() as worker:
+        memory = worker.submit(memory_per_member, LARGEST).result()
+    with fresh() as worker:
+        past_best = worker.submit(cost_past_best, 3 * rounds, LARGEST).result()
     with ProcessPoolExecutor(PROCESSORS, multiprocessing.get_context("spawn")) as workers:
         on_workers(workers, 2, FOUR, 1)  # starts the processes
         lenet = workers.submit(lenet_pack_cost, 3 * rounds).result()
@@ -175,6 +272,8 @@ def main() -> None:
             Row("packed_homogeneous_k64_threads", same_threads / plain, "x plain"),
             Row("packed_heterogeneous_k64_threads", mixed_threads / plain, "x plain"),
             Row("pack_of_one", one / plain, "x plain"),
+            Row("memory_per_member", memory, "x solo", 1.2, "lower"),
+            Row("cost_past_best_k", past_best, "x cheapest k", 1.1, "lower"),
             Row("lenet5_pack4", lenet, "x solo a candidate", 1.1, "lower"),
         ],
     )

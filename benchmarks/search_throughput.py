@@ -148,7 +148,7 @@ class Stored:
         return self.strategy.finished
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.strategy.ask(self.made.config.packs.size)
+        proposals = self.strategy.ask(self.made.pack_size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result]) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evoact.execution.run import Finished, Progress
+    from evoact.analysis.comparison import Findings
+    from evoact.execution.run import Compared, Finished, Progress
     from evoact.leaderboard.query import Leaderboard
 
 __version__ = "0.1.0"
-__all__ = ["Leaderboard", "__version__", "resume", "search"]
+__all__ = ["Leaderboard", "__version__", "compare", "findings", "resume", "search", "write_report"]
 
 
 def search(
@@ -47,9 +48,69 @@ def search(
     return run.search(made, run_dir, address, observe)
 
 
+def compare(
+    config: str | Path | Mapping[str, Any],
+    run_dir: str | Path,
+    overrides: Sequence[str] = (),
+    address: str | None = None,
+    observe: "Callable[[Progress], None] | None" = None,
+) -> "Compared":
+    """Carry out a comparison; the same as `evoact compare`, but for the report. The arguments are those of `search`.
+
+    Returns:
+        Where the run is, and whether it is complete; `findings` says what it shows.
+
+    Raises:
+        evoact.errors.UserError: for a mistake in the config, unequal budgets or a run directory in use.
+        evoact.errors.SearchFailed: if not one network could be trained.
+    """
+    from evoact import config as configs
+    from evoact.execution import run
+
+    made = (
+        configs.comparison(config)
+        if isinstance(config, Mapping)
+        else configs.load_comparison(config, overrides)
+    )
+    return run.compare(made, run_dir, address, observe)
+
+
+def findings(run_dir: str | Path) -> "Findings":
+    """What a comparison shows: each arm's mean winner, the gains over the reference, and the verdicts.
+
+    Raises:
+        evoact.errors.UserError: if the directory holds no comparison, or its reference arm has no winner.
+    """
+    from evoact.config import Comparison
+    from evoact.errors import UserError
+    from evoact.report.run import read_run
+
+    run = read_run(run_dir)
+    if not isinstance(run.plan, Comparison):
+        raise UserError(f"expected the run directory of a comparison, got that of a search: {run_dir}")
+    return run.findings
+
+
+def write_report(run_dir: str | Path, format: str = "html", output: str | Path | None = None) -> str:
+    """Write the report of a search or a comparison, finished or not; the same as `evoact report`.
+
+    Args:
+        run_dir: the directory of a run
+        format: `html` or `md`
+        output: the file; by default in the run directory
+
+    Returns:
+        Where it was written.
+    """
+    from evoact import report
+    from evoact.report.run import read_run
+
+    return report.write_report(read_run(run_dir), format, None if output is None else Path(output))
+
+
 def resume(
     run_dir: str | Path, address: str | None = None, observe: "Callable[[Progress], None] | None" = None
-) -> "Finished":
+) -> "Finished | Compared":
     """Continue an interrupted run; the same as `evoact resume`.
 
     Raises:

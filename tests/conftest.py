@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Callable[..., dict[str, Any]]:
     """A config that runs in half a second; keywords replace entries: `training__steps=5`."""
 
@@ -65,7 +65,7 @@ def config_file(tiny: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows_of() -> Callable[..., list[dict[str, Any]]]:
     """All rows of a run as plain Parquet holds them, without timing columns, by proposal."""
 
@@ -98,3 +98,35 @@ def evoact(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_comparison(tiny: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A comparison of three arms, twice, that runs in two seconds; keywords replace entries as in `tiny`."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        common = {
+            **{key: value for key, value in TINY.items() if key != "strategy"},
+            "network": {"name": "mlp", "hidden": [32]},  # so that a hull is not 5 % of the parameters
+            "budget": {"networks": 8},
+            "repeats": 2,
+            "training": {"steps": 10, "batch_size": 32},
+            "arms": {
+                "homogeneous": {
+                    "space": {**TINY["space"], "types": {"base": {}}, "types_per_layer": [1, 1]},
+                    "strategy": {"name": "enumerate", "seeds": [0, 1]},
+                },
+                "random": {"strategy": {"name": "random"}},
+                "evolution": {"strategy": {"name": "evolution", "population": 4, "elites": 1, "parents": 3}},
+            },
+        }
+        data = copy.deepcopy(common)
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            inner: Any = data
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            inner[key] = value
+        return data
+
+    return make

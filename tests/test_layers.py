@@ -19,7 +19,8 @@ LAYERS = [
     {"training"},
     {"strategies", "leaderboard"},
     {"config"},
-    {"execution", "analysis"},
+    {"analysis"},
+    {"execution"},
     {"report"},
     {"cli"},
 ]
@@ -30,7 +31,7 @@ HOMES = {
     "ray": ["execution/ray_tune.py"],
     "deap": ["strategies/evolution.py"],
     "optuna": ["strategies/optuna_search.py"],
-    "sklearn": ["strategies/process.py", "tasks/digits.py"],
+    "sklearn": ["strategies/process.py", "strategies/surrogate.py", "tasks/digits.py"],
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],
     "torch": ["native/", "activations/", "analysis/", "networks/", "tasks/", "training/", "execution/"],

@@ -70,7 +70,9 @@ class MixturePlan:
         """x[rows, pieces, m], the segments' coefficients c and the splines' [splines, nodes + 2] to
         y[rows, m]; only the first of a row's pieces counts."""
         if self.program is not None and accepts(x):
-            result: Tensor = NativeMixture.apply(x.contiguous(), c, splines, self)
+            result: Tensor = NativeMixture.apply(
+                x.contiguous(), c.contiguous(), splines.contiguous(), self, torch.is_grad_enabled()
+            )
             return result
         return self.reference(x, c, splines)
 
@@ -120,7 +122,7 @@ def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program |
             terms = np.zeros(s.stop - s.start, native.TERM)
             terms["function"] = codes[f.core]
             if s.offset is None:
-                terms["coefficient"] = native.NOT_ALONE if s.splined else native.ALONE
+                terms["coefficient"] = native.SPLINED if s.splined else native.ALONE
             else:
                 terms["coefficient"] = s.offset + i + n * np.arange(len(terms))
             terms["input_scale"], terms["output_scale"] = f.input_scale, f.output_scale
@@ -134,33 +136,34 @@ class NativeMixture(torch.autograd.Function):
     """`MixturePlan.reference` by the kernels."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, c: Tensor, splines: Tensor, plan: MixturePlan) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, c: Tensor, splines: Tensor, plan: MixturePlan, differentiable: bool
+    ) -> Tensor:
         assert plan.program is not None
-        c, splines = c.contiguous(), splines.contiguous()
-        y = native.forward(x, c, plan.program)
+        y, slopes = native.forward(x, c, plan.program), None
         if plan.splined is not None:
-            where, grid = plan.splined.native, plan.grid
-            native_spline.add_to_rows(y, x, splines, where, grid.low, grid.per_step)
+            where, grid = plan.splined.native, (plan.grid.low, plan.grid.per_step)
+            slopes = native_spline.rows_forward(y, x, splines, where, plan.program, grid, differentiable)
         ctx.plan = plan
-        ctx.save_for_backward(x, c, splines, y)
+        ctx.save_for_backward(x, c, splines, y, slopes)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        x, c, splines, y = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        x, c, splines, y, slopes = ctx.saved_tensors
         plan, g = ctx.plan, grads[0].contiguous()
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
             again = plan.reference(x, c, splines)
             wanted = [t for t in (x, c, splines) if t.requires_grad]
             found = torch.autograd.grad(again, wanted, g, create_graph=True, materialize_grads=True)
             by_input = dict(zip(map(id, wanted), found, strict=True))
-            return by_input.get(id(x)), by_input.get(id(c)), by_input.get(id(splines)), None
+            return by_input.get(id(x)), by_input.get(id(c)), by_input.get(id(splines)), None, None
         grad_x, grad_c = native.backward(g, x, c, y, plan.program)
         if plan.splined is None:
-            return grad_x, grad_c, None, None
-        where, grid = plan.splined.native, plan.grid
-        grad_splines = native_spline.add_rows_gradient(grad_x, g, x, splines, where, grid.low, grid.per_step)
-        return grad_x, grad_c, grad_splines, None
+            return grad_x, grad_c, None, None, None
+        where, grid = plan.splined.native, (plan.grid.low, plan.grid.per_step)
+        grad_splines = native_spline.rows_backward(grad_x, g, x, slopes, splines, where, grid)
+        return grad_x, grad_c, grad_splines, None, None
 
 
 class Mixture(torch.autograd.Function):

@@ -4,6 +4,7 @@ not-a-knot cubic spline (de Boor 1978, chapter IV); outside the grid it goes on 
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from evoact.activations.curves import Curve, check_points, load_curve, resolve
 from evoact.activations.sharing import Noise
 from evoact.genomes.genome import Captured, Tabulated
+from evoact.native import piecewise as native
+from evoact.native.tensors import accepts
 
 
 def parameter_count(activation: Tabulated | Captured, neurons: int) -> int:
@@ -67,9 +70,12 @@ def polynomials(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarra
 def _tensors(
     activation: Tabulated | Captured, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Borders, filled up with infinity as the kernel wants them, and rows [5, intervals]."""
     borders, rows = polynomials(activation)
+    more = 2 ** len(borders).bit_length() - 1 - len(borders)
+    filled = np.concatenate([borders, np.full(more, np.inf)])
     return (
-        torch.as_tensor(borders.copy(), dtype=dtype, device=device),
+        torch.as_tensor(filled, dtype=dtype, device=device),
         torch.as_tensor(rows.T.copy(), dtype=dtype, device=device),
     )
 
@@ -82,9 +88,35 @@ def evaluate(
     # A name alone may stand for another file tomorrow, so only pinned curves are remembered as they are.
     if isinstance(activation, Tabulated) and "@" not in activation.curve:
         activation = resolve(activation)
-    borders, (origin, c0, c1, c2, c3) = _tensors(activation, z.dtype, z.device)
-    interval = torch.bucketize(z.detach().contiguous(), borders, right=True)
-    d = z - origin[interval]
-    if activation.interpolation == "linear":
-        return c0[interval] + c1[interval] * d
-    return c0[interval] + d * (c1[interval] + d * (c2[interval] + d * c3[interval]))
+    borders, rows = _tensors(activation, z.dtype, z.device)
+    if accepts(z):
+        y: Tensor = NativePieces.apply(z, borders, rows)
+        return y
+    return pieces_at(z, borders, rows, 0)
+
+
+def pieces_at(z: Tensor, borders: Tensor, rows: Tensor, derivative: int) -> Tensor:
+    """The polynomials at z of any shape, or their slopes (`derivative` 1); as `polynomials` gives them."""
+    interval = torch.bucketize(z.detach().contiguous(), borders, right=True).clamp_(max=rows.shape[1] - 1)
+    origin, c0, c1, c2, c3 = (row[interval] for row in rows)
+    d = z - origin
+    if derivative:
+        return c1 + d * (2 * c2 + d * (3 * c3))
+    return c0 + d * (c1 + d * (c2 + d * c3))
+
+
+class NativePieces(torch.autograd.Function):
+    """`pieces_at` by the kernel, which gives value and slope in one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, borders: Tensor, rows: Tensor) -> Tensor:
+        y, slope = native.evaluate(z, borders, rows)
+        ctx.save_for_backward(z, slope, borders, rows)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+        z, slope, borders, rows = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            slope = pieces_at(z, borders, rows, 1)
+        return grads[0] * slope, None, None

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from evoact.analysis.bootstrap import bca_interval
 from evoact.analysis.welch import FEWEST
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation, Base, Scaled, is_absent
@@ -154,25 +155,8 @@ def difference(
         )
     sign = 1 if direction == "maximize" else -1
     gains = sign * np.array([mine[seed] - theirs[seed] for seed in common])
-    low, high = _interval(gains, level)
+    low, high = bca_interval(gains, level, resamples=RESAMPLES)
     return Difference(arm.label, other.label, reason, float(gains.mean()), low, high, len(common))
-
-
-def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """The BCa interval of the mean; the value itself where all are equal."""
-    from scipy.stats import bootstrap
-
-    if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
-        return float(values.mean()), float(values.mean())
-    found = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=level,
-        n_resamples=RESAMPLES,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)
 
 
 def differences(

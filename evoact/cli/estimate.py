@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from evoact.config import UNLIMITED, Experiment
+from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.execution.estimate import estimate
 from evoact.execution.packs import gpu_here
 
@@ -25,6 +25,8 @@ def print_estimate(made: Experiment) -> None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
         minutes = f"about {found.minutes:.0f}" if found.minutes >= 1 else "less than one"
         typer.echo(f"minutes             {minutes} on this machine ({os.cpu_count()} processors, {at_once})")
+    chosen = ", chosen for this machine" if made.config.packs.size == "auto" else ""
+    typer.echo(f"pack                {found.pack_size} networks{chosen}")
     typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():
@@ -33,3 +35,29 @@ def print_estimate(made: Experiment) -> None:
             "its processors",
             err=True,
         )
+
+
+def print_estimates(made: Comparison) -> None:
+    """Print what a comparison would cost, arm by arm and in total.
+
+    Raises:
+        UserError: if the arms cannot spend equal budgets.
+    """
+    made.check_budgets()
+    found = {name: estimate(arm) for name, arm in made.arms.items()}
+    width = max(map(len, found))
+    typer.echo(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
+    for name, e in found.items():
+        minutes = e.minutes or 0.0
+        searched = e.by_phase["search"] * made.arms[name].steps * made.arms[name].training.batch_size
+        typer.echo(
+            f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
+            f"{e.by_phase['confirm']} confirmed; about {minutes:.1f} minutes"
+        )
+    networks = made.repeats * sum(e.networks for e in found.values())
+    examples = made.repeats * sum(e.gradient_examples for e in found.values())
+    minutes = made.repeats * sum(e.minutes or 0.0 for e in found.values())
+    typer.echo(f"networks            {networks}")
+    typer.echo(f"gradient-examples   {examples:.4g}")
+    typer.echo(f"minutes             about {minutes:.0f} on this machine ({os.cpu_count()} processors)")
+    typer.echo(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")

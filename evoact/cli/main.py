@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 import typer
 
 import evoact
+from evoact.cli.compare import compare
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
+from evoact.cli.report import report
 from evoact.cli.search import STOPPED, resume, search
 from evoact.cli.tabulate import tabulate
 from evoact.cli.validate import validate
@@ -22,9 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("search")(search)
+app.command("compare")(compare)
 app.command("resume")(resume)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
+app.command("report")(report)
 app.command("list")(list_names)
 app.command("validate")(validate)
 

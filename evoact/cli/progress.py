@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from evoact.config import UNLIMITED, Experiment
+from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.execution.run import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
@@ -19,12 +19,12 @@ WHERE = {"local": "in this process", "ray_tune": "on Ray", "table": "in a table"
 class Display:
     """Shows a run's progress while the `with` block lasts; give `update` to the run."""
 
-    def __init__(self, made: Experiment, run_dir: str):
+    def __init__(self, made: Experiment | Comparison, run_dir: str):
         self.console = Console(stderr=True)
         self.made, self.run_dir = made, run_dir
         self.started = False
         self.last_line = 0.0
-        self.last_phase = ""
+        self.phases: set[str] = set()
         self.bar: Bar | None = None
         self.tasks: dict[str, object] = {}
 
@@ -32,13 +32,9 @@ class Display:
         return self
 
     def _start(self) -> None:
-        e = self.made
-        where = WHERE[e.config.execution.backend]
+        where = WHERE[self.made.config.execution.backend]
         self.console.print(
-            f"Searching {e.config.task.name} with {e.config.strategy.name} {where}: "
-            f"{e.space.size():.3g} genomes, run directory {self.run_dir}",
-            highlight=False,
-            soft_wrap=True,
+            f"{_what(self.made, where)}, run directory {self.run_dir}", highlight=False, soft_wrap=True
         )
         if self.console.is_terminal:
             self.bar = Bar(
@@ -65,8 +61,9 @@ class Display:
             self._move(self.bar, p)
             return
         now, over = time.monotonic(), p.done == p.planned
-        if over or p.phase != self.last_phase or now - self.last_line > PLAIN_EVERY:
-            self.last_line, self.last_phase = now, p.phase
+        if over or p.phase not in self.phases or now - self.last_line > PLAIN_EVERY:
+            self.last_line = now
+            self.phases.add(p.phase)
             line = f"{p.phase:>8} {p.done}/{_planned(p)} {figures(p)}"
             self.console.print(line, highlight=False, soft_wrap=True)
 
@@ -75,6 +72,14 @@ class Display:
         if p.phase not in self.tasks:
             self.tasks[p.phase] = bar.add_task(p.phase, total=total, figures="")
         bar.update(self.tasks[p.phase], completed=p.done, figures=figures(p))  # type: ignore[arg-type]
+
+
+def _what(made: Experiment | Comparison, where: str) -> str:
+    if isinstance(made, Comparison):
+        arms = f"{len(made.arms)} arms, {made.repeats} times"
+        return f"Comparing {arms}, on {made.config.task.name} {where}: {', '.join(made.arms)}"
+    strategy, genomes = made.config.strategy.name, f"{made.space.size():.3g} genomes"
+    return f"Searching {made.config.task.name} with {strategy} {where}: {genomes}"
 
 
 def _planned(p: Progress) -> str:

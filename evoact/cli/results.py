@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import statistics
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evoact.analysis.welch import FEWEST, welch_interval
 from evoact.cli.fitting import fitted
 from evoact.execution.run import Finished
-from evoact.execution.summary import Confirmed, Summary
+from evoact.execution.summary import Summary
+from evoact.report.summary_words import counted, shown, verdict
 
 
 def print_finished(finished: Finished) -> None:
@@ -46,24 +45,8 @@ def print_finished(finished: Finished) -> None:
     _next_steps(finished.run_dir)
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "fresh seed"), counted(3, "network")
-    ('1 fresh seed', '3 networks')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _table() -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-
-
-def _shown(summary: Summary, value: float, error: float | None = None) -> str:
-    """A metric, and its standard error if there is one."""
-    if summary.metric == "accuracy":
-        return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
-    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
 def _print_confirmed(summary: Summary, console: Console) -> None:
@@ -94,11 +77,11 @@ def _confirmed_columns(summary: Summary) -> dict[str, list[str]]:
     }
     if len({c.n_parameters for c in confirmed}) > 1:
         columns["size"] = [f"{c.n_parameters:,}" for c in confirmed]
-    columns["val"] = [_shown(summary, c.validation) for c in confirmed]
-    columns["test"] = [_shown(summary, c.test, c.test_error) for c in confirmed]
+    columns["val"] = [shown(summary, c.validation) for c in confirmed]
+    columns["test"] = [shown(summary, c.test, c.test_error) for c in confirmed]
     if confirmed[0].test_large is not None:
         columns["test (large)"] = [
-            "" if c.test_large is None else _shown(summary, c.test_large, c.test_large_error)
+            "" if c.test_large is None else shown(summary, c.test_large, c.test_large_error)
             for c in confirmed
         ]
     return columns
@@ -109,50 +92,8 @@ def _baseline_table(summary: Summary) -> Table:
     for heading in ("function", "rate", "validation"):
         table.add_column(heading, justify="left" if heading == "function" else "right")
     for b in summary.baselines:
-        table.add_row(b.label, f"{b.learning_rate:g}", _shown(summary, b.validation))
+        table.add_row(b.label, f"{b.learning_rate:g}", shown(summary, b.validation))
     return table
-
-
-def verdict(summary: Summary) -> str:
-    """The winner's test metric beside the best baseline's, with the 95 % interval of the difference."""
-    winner, baseline = summary.winner, summary.best_baseline
-    if winner is None:
-        return "No candidate of the search was confirmed."
-    text = f"Winner: candidate {winner.candidate}, test {_shown(summary, winner.test)}"
-    if baseline is None:
-        return text + "; no baseline was confirmed beside it."
-    if baseline is winner:
-        return f"{text}; it is the best homogeneous baseline itself ({winner.label}): {_tried(summary)}."
-    text += f"; best homogeneous baseline ({baseline.label}) {_shown(summary, baseline.test)}."
-    return f"{text}\n{_difference(summary, winner, baseline)}"
-
-
-def _tried(summary: Summary) -> str:
-    """What the search had to set against the best baseline."""
-    confirmed = sum(c.heterogeneous and c.searched for c in summary.confirmed)
-    if not summary.heterogeneous:
-        return (
-            f"no mix of activations within a layer was tried, only {counted(summary.structures, 'structure')} "
-            "with one in each layer"
-        )
-    of = f"of {counted(summary.heterogeneous, 'heterogeneous structure')} tried"
-    return f"{of}, none was confirmed" if not confirmed else f"{of}, {confirmed} confirmed, none was better"
-
-
-def _difference(summary: Summary, winner: Confirmed, baseline: Confirmed) -> str:
-    """Winner minus baseline on the larger test split where there is one, the seeds being independent."""
-    a, b = winner.test_by_seed, baseline.test_by_seed
-    split = "larger test split" if winner.test_large is not None else "test split"
-    unit, scale = ("points", 100) if summary.metric == "accuracy" else (summary.metric, 1)
-    gain = scale * (statistics.fmean(a) - statistics.fmean(b))
-    text = f"On the {split}, winner minus baseline: {gain:+.3g} {unit}"
-    seeds = min(len(a), len(b))
-    if seeds < FEWEST:
-        return f"{text} over {counted(seeds, 'seed')}: so few show nothing; set confirm.seeds to {FEWEST} or more."
-    low, high = (scale * end for end in welch_interval(a, b))
-    better, worse = ("a gain", "a loss") if summary.direction == "maximize" else ("a loss", "a gain")
-    what = better if low > 0 else worse if high < 0 else "no difference shown"
-    return f"{text}, 95 % interval {low:+.3g} to {high:+.3g}, over {seeds} seeds: {what}."
 
 
 def _next_steps(run_dir: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from evoact.execution.run import Finished
+    from evoact.execution.run import Compared, Finished
 
 STOPPED = 130  # what shells say of a command that the keyboard stopped
 
@@ -87,7 +87,7 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.execution.run import experiment_of, is_finished
+    from evoact.execution.run import is_finished, plan_of
 
     if is_finished(run_dir):
         _name_damage(run_dir)
@@ -96,7 +96,7 @@ def resume(
     from evoact.cli.progress import Display
     from evoact.execution.run import resume as carry_out
 
-    with Display(experiment_of(run_dir), run_dir) as display:
+    with Display(plan_of(run_dir), run_dir) as display:
         finished = carry_out(run_dir, address, display.update, lambda problem: typer.echo(problem, err=True))
     _end(finished)
 
@@ -118,10 +118,15 @@ def _name_damage(run_dir: str) -> None:
         )
 
 
-def _end(finished: "Finished") -> None:
+def _end(finished: "Finished | Compared") -> None:
     """What was found; a stopped run ends as a stopped command does, so that no script goes on."""
+    from evoact.cli.compare import end_comparison
     from evoact.cli.results import print_finished
+    from evoact.execution.run import Compared
 
+    if isinstance(finished, Compared):
+        end_comparison(finished)
+        return
     print_finished(finished)
     if not finished.complete:
         raise typer.Exit(STOPPED)

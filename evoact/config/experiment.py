@@ -1,7 +1,9 @@
 """What a config means: the objects that it names, and what they cost."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import yaml
 
@@ -11,6 +13,9 @@ from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
+from evoact.strategies import proposer
+from evoact.strategies.bilevel import Bilevel
+from evoact.strategies.generational import worth
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.packed import TrainingSettings
@@ -73,6 +78,14 @@ class Experiment:
         return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
+    def pack_size(self) -> int:
+        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        size = self.config.packs.size
+        if size == "auto":
+            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
+        return size
+
+    @property
     def networks(self) -> int:
         """How many networks the search phase may train; UNLIMITED where only time is limited."""
         b = self.config.budget
@@ -82,6 +95,15 @@ class Experiment:
         if b.gradient_examples is not None:
             limits.append(b.gradient_examples // (self.steps * self.training.batch_size))
         return min(limits)
+
+    @cached_property
+    def meta_networks(self) -> int:
+        """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
+        named = self.config.strategy
+        strategy = proposer(named.name, self.space, self.seed, named.arguments)
+        if not isinstance(strategy, Bilevel):
+            return 0
+        return strategy.starts * (worth(strategy.settings, self.steps * self.training.batch_size) - 1)
 
     @property
     def baseline_networks(self) -> int:
@@ -96,10 +118,10 @@ class Experiment:
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
-        """How many networks each phase trains at most."""
+        """How many networks each phase trains at most, meta-trainings among them."""
         return {
             "baseline": self.baseline_networks,
-            "search": self.networks,
+            "search": self.networks - self.meta_networks,
             "confirm": self.confirm_networks,
         }
 
@@ -110,11 +132,28 @@ class Experiment:
         return {
             **networks,
             "networks": total,
-            "gradient_examples": total * self.steps * self.training.batch_size,
+            "gradient_examples": (total + self.meta_networks) * self.steps * self.training.batch_size,
             "parameters": parameter_count(self.largest_network),
         }
 
+    def parts(self) -> Iterator[tuple[str, int]]:
+        """All (arm, repeat): of a search the one that has no name."""
+        return iter([("", 0)])
+
+    def part(self, arm: str, repeat: int) -> "Experiment":
+        """What a proposal of this arm and repeat belongs to."""
+        return self
+
+    def seeded(self, seed: int) -> "Experiment":
+        """The same under another seed; task, network and space are shared, for they do not depend on it."""
+        other = Experiment(self.config.model_copy(update={"seed": seed}))
+        other.__dict__.update(task=self.task, network=self.network, space=self.space)
+        return other
+
+    def plain(self) -> dict[str, Any]:
+        """The resolved config as plain data: complete, with the search space inside."""
+        return self.config.model_dump(mode="json", exclude_none=True)
+
     def to_yaml(self) -> str:
-        """The resolved config: complete, with the search space inside, readable by `load`."""
-        data = self.config.model_dump(mode="json", exclude_none=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        """The resolved config, readable by `load`."""
+        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)

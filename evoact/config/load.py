@@ -35,17 +35,21 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
                 "expected an experiment, got a search space; give the file of an experiment whose key `space` names it"
             ],
         )
+    if "arms" in data:
+        raise ConfigError(
+            str(path), ["expected an experiment, got a comparison with `arms`; run it with `evoact compare`"]
+        )
     beside = Path(path).parent
     problems = []
     for text in overrides:
         if text.startswith("space."):
-            problems += _inline_space(data, beside)
+            problems += inline_space(data, beside)
         problems += override(data, text)
-    problems += _inline_space(data, beside)
+    problems += inline_space(data, beside)
     if not data.get("name"):
         data["name"] = Path(path).stem
     try:
-        return _checked(data, str(path), problems)
+        return checked(data, str(path), problems)
     except ConfigError as error:
         raise ConfigError(str(path), [_with_hint(p, overrides) for p in error.problems]) from None
 
@@ -67,11 +71,15 @@ def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return _checked(data, source, [])
+    return checked(data, source, [])
 
 
-def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Experiment:
-    """`problems` are those found already."""
+def checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Experiment:
+    """The experiment described by plain data; `problems` are those found already.
+
+    Raises:
+        ConfigError: naming these and every other mistake.
+    """
     found = list(problems)
     config: Config | None
     try:
@@ -88,7 +96,7 @@ def _checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> E
     return Experiment(config.model_copy(update={"space": space, "curves": curves_of(space)}))
 
 
-def _inline_space(data: dict[str, Any], beside: Path) -> list[str]:
+def inline_space(data: dict[str, Any], beside: Path) -> list[str]:
     """Replaces a search space's name by what its file says; returns what is wrong with that."""
     if isinstance(data.get("space"), str):
         try:

@@ -30,7 +30,7 @@ def check_meta_training(made: Experiment, steps: int | None, examples: int | Non
         )
     if steps is None:
         return
-    networks = strategy.starts * worth(settings, steps * made.config.training.batch_size)
+    networks = strategy.starts * worth(settings, steps * made.training.batch_size)
     if made.networks <= networks:
         raise UserError(
             f"expected a budget of more than {networks:,} networks, which is what meta-training costs, to train "

@@ -214,7 +214,9 @@ class WarmStart(Section):
 
 
 class Packs(Section):
-    size: Positive = 32
+    """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement."""
+
+    size: Positive | Literal["auto"] = "auto"
     threads: Positive = 1
     timeout_seconds: PositiveNumber | None = None
 
@@ -270,3 +272,37 @@ class Config(Section):
         if isinstance(data, Mapping) and isinstance(data.get("warm_start"), str):
             return {**data, "warm_start": {"run": data["warm_start"]}}
         return data
+
+
+class Arm(Section):
+    """What an arm of a comparison has of its own; what it leaves out is as in the common part.
+
+    Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. The best arms of
+    two `group`s, such as gradient and evolved, are compared with each other, too. `control_of` names the arms for
+    whose number of parameters this one was made wider.
+    """
+
+    description: str = ""
+    group: str = ""
+    space: Any = None
+    strategy: Any = None
+    learning_rate: Any = None
+    training: dict[str, Any] = {}
+    network: Any = None
+    control_of: list[str] = []
+
+
+class Arms(Section):
+    """What a comparison has beside the keys of an experiment.
+
+    `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions
+    have trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in
+    units of the metric, are taken to make no practical difference (0: none are).
+    """
+
+    repeats: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10
+    reference: str | None = None
+    scaled: str | None = None
+    equivalence: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
+    learning_rate: Any = None
+    arms: Annotated[dict[str, Arm], Field(min_length=2)]

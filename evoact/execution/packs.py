@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from evoact.activations.discretised import discretised
-from evoact.config import Experiment
+from evoact.analysis.trained import Trained, participation
+from evoact.config import Comparison, Experiment
 from evoact.execution.meta_trainings import meta_trained
 from evoact.records import COMPLETED, Proposal, Result
-from evoact.strategies.enumerate import baselines
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
@@ -21,20 +21,21 @@ from evoact.training.packed import Outcome, solo_step_seconds, start_pack, train
 
 
 class PackTrainer:
-    """Trains packs of one experiment in this process; holds its task and network."""
+    """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
-    def __init__(self, experiment: Experiment, gpu: bool):
+    def __init__(self, plan: Experiment | Comparison, gpu: bool):
         """`gpu` says whether a GPU may be used where there is one."""
-        torch.set_num_threads(experiment.config.packs.threads)
+        torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
-        self.experiment = experiment
+        self.plan = plan
         self.device = device_for(gpu)
-        if experiment.config.packs.timeout_seconds is not None:
+        if plan.config.packs.timeout_seconds is not None:
             self._warm_up()
 
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
-        """Results in the order of the proposals, all of one phase."""
-        e, confirming = self.experiment, proposals[0].phase == "confirm"
+        """Results in the order of the proposals, all of one phase, arm and repeat."""
+        e = self.plan.part(proposals[0].arm, proposals[0].repeat)
+        confirming = proposals[0].phase == "confirm"
         testing = confirming or e.config.test_splits == "all"
         started = time.time()
         if proposals[0].meta_training is not None:
@@ -58,8 +59,9 @@ class PackTrainer:
         finished = time.time()
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
-            solo = None
+            solo = ratio = None
             if confirming and outcome.state == COMPLETED:
+                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
             results.append(
                 Result(
@@ -76,6 +78,7 @@ class PackTrainer:
                     gradient_examples=outcome.steps_run * e.training.batch_size,
                     train_seconds=outcome.seconds,
                     step_seconds_solo=solo,
+                    participation_ratio=ratio,
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),
@@ -92,7 +95,7 @@ class PackTrainer:
 
     def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
         """The result of a meta-training, which is a pack of its own."""
-        e = self.experiment
+        e = self.plan.part(proposal.arm, proposal.repeat)
         result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
         finished = time.time()
         return replace(
@@ -109,8 +112,9 @@ class PackTrainer:
 
         The task's loss is left out, because it may fail or hang; so will the candidates then.
         """
-        e = self.experiment
-        member = Member(baselines(e.space)[0], "warm-up", 0, 1)
+        first = next(iter(self.plan.parts()))
+        e = self.plan.part(*first)
+        member = Member(next(e.space.ordinary()), "warm-up", 0, 1)
         pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
         inputs, _ = pack.batches([0], 0)
         with suppress(RuntimeError):
@@ -119,9 +123,11 @@ class PackTrainer:
                 pack.optimizer.step(gradients)
 
 
-def failed(pack: str, proposals: Sequence[Proposal], experiment: Experiment, error: str) -> list[Result]:
+def failed(
+    pack: str, proposals: Sequence[Proposal], plan: Experiment | Comparison, error: str
+) -> list[Result]:
     """Results for proposals whose worker was lost."""
-    task = experiment.task
+    task = plan.task
     return [
         Result(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
         for p in proposals

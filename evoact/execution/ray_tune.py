@@ -33,7 +33,7 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evoact.config import Experiment, experiment
+from evoact.config import Comparison, Experiment, plan
 from evoact.errors import UserError
 from evoact.execution.exchange import Answer, Exchange
 from evoact.execution.local import PackSource
@@ -64,7 +64,7 @@ class Worker(tune.Trainable):
         answer: Answer
         try:
             if self.trainer is None:
-                made = experiment(ray.get(self.exchange.experiment.remote()))
+                made = plan(ray.get(self.exchange.experiment.remote()))
                 self.trainer = PackTrainer(made, gpu=self.gpu)
             answer = self.trainer(name, proposals)
         except Exception as error:  # of no member: raised again beside the run, as `local` would
@@ -76,8 +76,8 @@ class Worker(tune.Trainable):
 class Driver:
     """Between a source of packs and the exchange; it decides what becomes of a lost worker's pack."""
 
-    def __init__(self, source: PackSource, made: Experiment, exchange: Any, workers: int):
-        self.source, self.experiment, self.exchange = source, made, exchange
+    def __init__(self, source: PackSource, made: Experiment | Comparison, exchange: Any, workers: int):
+        self.source, self.plan, self.exchange = source, made, exchange
         # One more than can be in training, so that no worker waits for the driver.
         self.most = workers + 1
         self.out: dict[str, Sequence[Proposal]] = {}
@@ -120,7 +120,7 @@ class Driver:
                 return
             self.losses[name] += 1
             proposals = self.out[name]
-            if self.losses[name] <= self.experiment.config.execution.max_failures:
+            if self.losses[name] <= self.plan.config.execution.max_failures:
                 self._offer(name, proposals)
                 return
             del self.out[name]
@@ -130,7 +130,7 @@ class Driver:
                 self._offer(f"{name}b", proposals[half:])
             else:
                 lost = f"its worker process died, in {self.losses[name]} of {self.losses[name]} attempts"
-                self.source.finish_pack(failed(name, proposals, self.experiment, lost))
+                self.source.finish_pack(failed(name, proposals, self.plan, lost))
         self.fill()
 
     def _offer(self, name: str, proposals: Sequence[Proposal]) -> None:
@@ -251,12 +251,12 @@ def _no_cluster(address: str, reason: str) -> str:
     )
 
 
-def execute(source: PackSource, made: Experiment, address: str | None = None) -> None:
+def execute(source: PackSource, made: Experiment | Comparison, address: str | None = None) -> None:
     """Run packs on a Ray cluster until the source has finished; the counterpart of `local.execute`.
 
     Args:
         source: where packs come from and results go
-        made: the experiment; its `execution` section says what a pack asks for
+        made: the experiment or comparison; its `execution` section says what a pack asks for
         address: of a running cluster, `auto` for the one this machine belongs to; None starts one here
 
     Raises:
@@ -272,7 +272,7 @@ def execute(source: PackSource, made: Experiment, address: str | None = None) ->
         exchange = (
             ray.remote(num_cpus=0)(Exchange)
             .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
-            .remote(made.config.model_dump(mode="json", exclude_none=True))
+            .remote(made.plain())
         )
         driver = Driver(source, made, exchange, workers)
         driver.fill()

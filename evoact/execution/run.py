@@ -1,7 +1,7 @@
 """A run: a directory that holds the resolved config, the machine, the leaderboard and artifacts.
 
-`search` starts one, `resume` continues one; both drive the same stages through the same executor and
-write every pack's rows before the strategy hears of them.
+`search` and `compare` start one, `resume` continues one; all drive the same stages through the same executor
+and write every pack's rows before the strategy hears of them.
 """
 
 import json
@@ -11,6 +11,7 @@ import shlex
 import statistics
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +22,13 @@ from typing import Any
 import yaml
 
 from evoact import __version__
-from evoact.config import UNLIMITED, Experiment, experiment
+from evoact.config import UNLIMITED, Comparison, Experiment, plan
 from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import local
+from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
+from evoact.execution.pack_size import with_one_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
@@ -70,11 +73,30 @@ class Finished:
     summary: Summary
 
 
+@dataclass(frozen=True)
+class Compared:
+    """How a comparison ended: `complete`, or stopped before (`evoact resume` continues it).
+
+    `failures` counts the networks in each state but `completed`; what the arms came to is for the analysis to say.
+    """
+
+    run_dir: str
+    complete: bool
+    networks: int
+    failures: tuple[tuple[str, int], ...]
+
+
 class Run:
     """Between stages and executor: names packs, makes their rows durable, reports progress."""
 
-    def __init__(self, home: Location, stages: Stages, observe: Observer | None):
-        self.home, self.stages, self.observe = home, stages, observe
+    def __init__(
+        self,
+        home: Location,
+        made: Experiment | Comparison,
+        stages: Stages | Interleaved,
+        observe: Observer | None,
+    ):
+        self.home, self.made, self.stages, self.observe = home, made, stages, observe
         # When the first pack was back, and how many results there were then: before that, workers start.
         self.warm: tuple[float, int] | None = None
 
@@ -83,12 +105,11 @@ class Run:
         return self.stages.finished
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.stages.experiment.config.packs.size)
-        name = f"{proposals[0].phase}-{proposals[0].index:07d}" if proposals else ""
-        return name, proposals
+        proposals = self.stages.ask(self.made.pack_size)
+        return (pack_name(proposals[0]) if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result]) -> None:
-        config = self.stages.experiment.config
+        config = self.made.config
         stored = write_part(
             self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
         )
@@ -102,10 +123,11 @@ class Run:
             self.observe(self.progress(phase))
 
     def progress(self, phase: str) -> Progress:
-        rows = [r for r in self.stages.results.values() if r.proposal.phase == phase]
+        results = self.stages.results
+        rows = [r for r in results if r.proposal.phase == phase]
         values = [r.val_metric for r in rows if r.state == COMPLETED and r.val_metric is not None]
         maximize = bool(rows) and rows[0].direction == "maximize"
-        total = len(self.stages.results)
+        total = len(results)
         since, before = self.warm or (time.time(), total)
         rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
         planned = self.stages.planned(phase)
@@ -121,6 +143,12 @@ class Run:
             rate=rate,
             seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
         )
+
+
+def pack_name(first: Proposal) -> str:
+    """A pack's name, from the first of its proposals."""
+    scope = f"{first.arm}-{first.repeat}-" if first.arm else ""
+    return f"{scope}{first.phase}-{first.index:07d}"
 
 
 def search(
@@ -144,15 +172,43 @@ def search(
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
+    complete, results = _started(home, warmed(made, report), address, observe)
+    return Finished(home.text, complete, summarise(results))
+
+
+def compare(
+    made: Comparison, run_dir: str | Path, address: str | None = None, observe: Observer | None = None
+) -> Compared:
+    """Carry out all arms and repeats of a comparison in a new run directory; the arguments are those of `search`.
+
+    Raises:
+        UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process works on it.
+        SearchFailed: if not one network could be trained.
+    """
+    home = Location.of(run_dir)
+    made.check_budgets()
+    if made.config.warm_start is not None:
+        raise UserError(
+            f"expected a comparison without warm_start, because its arms must begin alike, got one from "
+            f"{made.config.warm_start.run}; leave it out"
+        )
+    return _compared(home, *_started(home, made, address, observe))
+
+
+def _started(
+    home: Location, made: Experiment | Comparison, address: str | None, observe: Observer | None
+) -> tuple[bool, list[Result]]:
+    """Whether a new run came to its end, and its results."""
     _check_address(made, address)
     _check_gpu(made)
-    made = warmed(made, report)
-    if made.config.execution.table is None:
-        _check_batch(made)
-    else:
-        check_table(made, read_table(made.config.execution.table))
+    for part in dict.fromkeys(arm for arm, _ in made.parts()):
+        if made.config.execution.table is None:
+            _check_batch(made.part(part, 0))
+        else:
+            check_table(made.part(part, 0), read_table(made.config.execution.table))
     _make(home)
     _check_empty(home)
+    made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
     with lock(home):
         if home.child(CONFIG).exists():
             raise UserError(
@@ -176,7 +232,7 @@ def resume(
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
-) -> Finished:
+) -> Finished | Compared:
     """Continue an interrupted run by replaying its rows; a finished one is left as it is.
 
     Rows in a damaged part are trained again.
@@ -192,24 +248,38 @@ def resume(
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    made = experiment_of(run_dir)
+    made = plan_of(run_dir)
     _check_address(made, address)
     with lock(home):
         finish_swap(home)
         board = Leaderboard(home, report=report)
         results = [from_row(row) for row in board.to_arrow().to_pylist()]
-        if is_finished(run_dir):
-            return Finished(home.text, True, summarise(results))
-        return _carry_out(home, made, results, address, observe)
+        complete = is_finished(run_dir)
+        if not complete:
+            complete, results = _carry_out(home, made, results, address, observe)
+        if isinstance(made, Comparison):
+            return _compared(home, complete, results)
+        return Finished(home.text, complete, summarise(results))
 
 
-def experiment_of(run_dir: str | Path) -> Experiment:
-    """The experiment of a run directory.
+def plan_of(run_dir: str | Path) -> Experiment | Comparison:
+    """The experiment or comparison of a run directory.
 
     Raises:
         UserError: if the directory is no run.
     """
-    return experiment(_config_of(Location.of(run_dir)), f"{run_dir}/{CONFIG}")
+    return plan(_config_of(Location.of(run_dir)), f"{run_dir}/{CONFIG}")
+
+
+def record_of(run_dir: str | Path) -> dict[str, Any]:
+    """When a run began and ended (None where it has not), with which versions, on which machine.
+
+    Raises:
+        UserError: if the directory is no run.
+    """
+    home = Location.of(run_dir)
+    _config_of(home)
+    return _record_of(home)
 
 
 def is_finished(run_dir: str | Path) -> bool:
@@ -298,7 +368,7 @@ def _check_batch(made: Experiment) -> None:
     check_meta_training(made, made.steps, examples)
 
 
-def _check_gpu(made: Experiment) -> None:
+def _check_gpu(made: Experiment | Comparison) -> None:
     """On Ray the cluster says what it has."""
     execution = made.config.execution
     if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
@@ -308,7 +378,7 @@ def _check_gpu(made: Experiment) -> None:
         )
 
 
-def _check_address(made: Experiment, address: str | None) -> None:
+def _check_address(made: Experiment | Comparison, address: str | None) -> None:
     """Before anything is written: an address is for Ray, and somebody answers there."""
     if address is None:
         return
@@ -323,12 +393,14 @@ def _check_address(made: Experiment, address: str | None) -> None:
 
 
 def _carry_out(
-    home: Location, made: Experiment, results: Sequence[Result], address: str | None, observe: Observer | None
-) -> Finished:
-    minutes = made.config.budget.minutes
-    left = None if minutes is None else minutes * 60 - _search_seconds(results)
-    stages = Stages(made, left, results)
-    run = Run(home, stages, observe)
+    home: Location,
+    made: Experiment | Comparison,
+    results: Sequence[Result],
+    address: str | None,
+    observe: Observer | None,
+) -> tuple[bool, list[Result]]:
+    stages = _stages(made, results)
+    run = Run(home, made, stages, observe)
     run.show(stages.phase)
     try:
         if made.config.execution.backend == "local":
@@ -341,14 +413,26 @@ def _carry_out(
             ray_tune.execute(run, made, address)
     except KeyboardInterrupt:
         pass
-    complete = run.finished
+    complete, found = run.finished, stages.results
     if complete:
         record = _record_of(home)
-        record |= {"finished_at": _now(), "networks": len(stages.results)}
+        record |= {"finished_at": _now(), "networks": len(found)}
         compact(home)
         home.child(RECORD).write(json.dumps(record, indent=2).encode())
-        _check_any_worked(list(stages.results.values()))
-    return Finished(home.text, complete, summarise(stages.results.values()))
+        _check_any_worked(found)
+    return complete, found
+
+
+def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages | Interleaved:
+    if isinstance(made, Comparison):
+        return Interleaved(made, results)
+    minutes = made.config.budget.minutes
+    return Stages(made, None if minutes is None else minutes * 60 - _search_seconds(results), results)
+
+
+def _compared(home: Location, complete: bool, results: Sequence[Result]) -> Compared:
+    failures = Counter(r.state for r in results if r.state != COMPLETED)
+    return Compared(home.text, complete, len(results), tuple(sorted(failures.items())))
 
 
 def _check_any_worked(results: Sequence[Result]) -> None:

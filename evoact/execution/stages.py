@@ -31,10 +31,10 @@ class Stages:
         self.experiment = experiment
         self.seconds = seconds
         self.deadline: float | None = None
-        self.results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
+        self._results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
         self.in_flight = 0
         self._to_be_confirmed: int | None = None
-        self._reached = max((PHASES.index(r.proposal.phase) for r in self.results.values()), default=0)
+        self._reached = max((PHASES.index(r.proposal.phase) for r in self._results.values()), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
         self._strategy = self._make()
@@ -44,6 +44,11 @@ class Stages:
         if phase == "confirm" and self._to_be_confirmed is not None:
             return self._to_be_confirmed
         return self.experiment.networks_by_phase[phase]
+
+    @property
+    def results(self) -> list[Result]:
+        """All results so far."""
+        return list(self._results.values())
 
     @property
     def phase(self) -> str:
@@ -68,7 +73,7 @@ class Stages:
     def tell(self, results: Sequence[Result]) -> None:
         self._strategy.tell(results)
         self.in_flight -= len(results)
-        self.results |= {r.proposal.index: r for r in results}
+        self._results |= {r.proposal.index: r for r in results}
 
     def _expired(self) -> bool:
         """Whether the clock ended the search, now or before the run was interrupted."""
@@ -87,16 +92,16 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase == "confirm" and not self._to_confirm(list(self.results.values())):
+        if self.phase == "confirm" and not self._to_confirm(list(self._results.values())):
             self._position += 1  # nothing worked, so there is nothing to confirm
         else:
             self._strategy = self._make()
 
     def _make(self) -> Strategy:
         e, phase = self.experiment, self._stages[self._position]
-        earlier = [r for r in self.results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
+        earlier = [r for r in self._results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
         options: dict[str, object] = {}
-        name, networks = "enumerate", self.planned(phase)
+        name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
             options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
@@ -121,7 +126,7 @@ class Stages:
             warm=warm_genomes(e) if phase == "search" else (),
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
-        strategy.replay([r for r in self.results.values() if r.proposal.phase == phase])
+        strategy.replay([r for r in self._results.values() if r.proposal.phase == phase])
         return strategy
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from evoact.config import Experiment, experiment
+from evoact.config import Comparison, Experiment, experiment
 from evoact.errors import UserError
-from evoact.execution.run import CONFIG, Observer, experiment_of, is_finished, resume, search
+from evoact.execution.run import CONFIG, Observer, is_finished, plan_of, resume, search
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.tabular import write_table
@@ -98,7 +98,7 @@ def tabulate(
     complete = True
     if not Location.of(run_dir).child(CONFIG).exists():
         complete = search(whole, run_dir, address, observe).complete
-    elif experiment_of(run_dir).config != whole.config:
+    elif _trains(plan_of(run_dir)) != _trains(whole):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "
             "another config; choose another with -o"
@@ -107,6 +107,16 @@ def tabulate(
         complete = resume(run_dir, address, observe, report).complete
     rows = Leaderboard(run_dir, report=report).to_arrow()
     return Tabulated(str(run_dir), str(file), write_table(rows, file, _about(whole, seeds)), complete)
+
+
+def _trains(made: Experiment | Comparison) -> dict[str, Any]:
+    """A config less what changes no result."""
+    return made.config.model_dump(exclude={"packs", "execution"})
+
+
+def _trained_by(made: Experiment) -> dict[str, Any]:
+    """What decides about the rows: all of a config but how it is executed."""
+    return made.config.model_dump(mode="json", exclude={"packs", "execution"})
 
 
 def _about(whole: Experiment, seeds: int) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class MetaTraining:
     outer_rate: float = 0.4
     outer_momentum: float = 0.8
     clamp: float = 0.1
+    noise: float = 0.0
     points: int = 100
     interpolation: str = "linear"
 
@@ -57,6 +58,8 @@ class MetaTraining:
                 )
         for name in ("outer_rate", "clamp", "spread"):
             positive(name, getattr(self, name))
+        if not 0 <= self.noise < math.inf:
+            raise UserError(f"expected noise of at least 0 and finite for meta-training, got {self.noise:g}")
         if not 0 <= self.outer_momentum < 1:
             raise UserError(f"expected outer_momentum from 0 to below 1, got {self.outer_momentum:g}")
         if self.learn_rate and self.mode == "first_order":

@@ -3,21 +3,14 @@
  * Rows may have any base functions in any order; nothing is sorted or gathered. A row is worked through in
  * pieces that stay in the first-level cache. What a row's result is depends on that row alone.
  */
+#include "activations.h"
+
 #include <stddef.h>
 #include <string.h>
 
 #include "vector_math.h"
 
 #define PIECE 512
-
-/* A term oa * f(ia * x) + shift of a row, and where its coefficient stands; below 0 that is 1. ALONE: the row's
- * result is that of the function; NOT_ALONE: something else is added to it (`spline.c`), so that the way back must
- * compute the function's value again. */
-enum { ALONE = -1, NOT_ALONE = -2 };
-typedef struct {
-    int32_t function, coefficient;
-    float input_scale, output_scale, shift;
-} Term;
 
 typedef void (*Value)(int n, const float *restrict x, float *restrict y);
 typedef void (*Slope)(int n, const float *restrict x, const float *restrict y, float *restrict d);
@@ -218,7 +211,23 @@ static void backward_piece(const Term *first, const Term *last, const float *c, 
         for (int i = 0; i < n; i++) grad_x[i] *= g[i];
 }
 
+void evoact_term(const Term *t, int n, const float *x, float *y, float *slope) {
+    float scaled[TERM_PIECE], core[TERM_PIECE], scale = t->output_scale * t->input_scale;
+    const float *input = term_input(t, n, x, scaled);
+    FUNCTIONS[t->function].value(n, input, core);
+    FUNCTIONS[t->function].slope(n, input, core, slope);
+    for (int i = 0; i < n; i++) {
+        y[i] = FMA(t->output_scale, core[i], t->shift);
+        slope[i] *= scale;
+    }
+}
+
 static int min(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
+
+/* Whether a row is left to `evoact_splined_rows_...`. */
+static int is_splined(int64_t r, const int32_t *begin, const Term *terms) {
+    return begin[r + 1] > begin[r] && terms[begin[r]].coefficient == SPLINED;
+}
 
 /* One past the last row from r on, before `stop`, that has the same plain function as r; r if r has none. */
 static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, const Term *terms) {
@@ -235,7 +244,7 @@ static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, cons
 static int64_t share(int64_t rows, int64_t thread, int64_t threads) { return rows * thread / threads; }
 
 /* Rows of x: [rows, pieces, m], of which the first of each row's `pieces` is read; y: [rows, m].
- * Terms begin[r] .. begin[r + 1] are row r's; a row without terms is 0. */
+ * Terms begin[r] .. begin[r + 1] are row r's; a row without terms is 0, a splined one is not touched. */
 static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
                          const Term *terms, int64_t pieces, int64_t m) {
     for (int64_t r = start; r < stop;) {
@@ -247,7 +256,7 @@ static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, 
             r = end;
             continue;
         }
-        for (int64_t i = 0; i < m; i += PIECE)
+        for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += PIECE)
             forward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), xr + i, yr + i);
         r++;
     }
@@ -263,7 +272,7 @@ static void backward_rows(int64_t start, int64_t stop, const float *g, const flo
             FUNCTIONS[terms[begin[r]].function].chain((int)((end - r) * m), x + wide, y + narrow, g + narrow,
                                                       grad_x + wide);
         else
-            for (int64_t i = 0; i < m; i += PIECE)
+            for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += PIECE)
                 backward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), g + narrow + i,
                                x + wide + i, grad_x + wide + i, grad_c);
         memset(grad_x + wide + m, 0, (size_t)((pieces - 1) * m) * sizeof(float));
@@ -278,7 +287,7 @@ void evoact_mixture_forward(const float *x, float *y, const float *c, const int3
         forward_rows(share(rows, t, threads), share(rows, t + 1, threads), x, y, c, begin, terms, pieces, m);
 }
 
-/* grad_x is written whole; grad_c (one entry per coefficient, each of one row) must be 0 on entry. */
+/* grad_x is written whole but for splined rows; grad_c (one entry per coefficient, each of one row) must be 0 on entry. */
 void evoact_mixture_backward(const float *g, const float *x, const float *y, float *grad_x, const float *c,
                              float *grad_c, const int32_t *begin, const Term *terms, int64_t rows, int64_t pieces,
                              int64_t m, int threads) {

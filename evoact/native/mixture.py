@@ -19,7 +19,7 @@ TERM = np.dtype(
         ("shift", np.float32),
     ]
 )
-ALONE, NOT_ALONE = -1, -2  # as in activations.c
+ALONE, SPLINED = -1, -2  # as in activations.h
 SERIAL = 32_768  # elements
 
 
@@ -51,7 +51,7 @@ class Program:
 
 
 def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
-    """y[rows, m] from x[rows, pieces, m] and the coefficients c."""
+    """y[rows, m] from x[rows, pieces, m] and the coefficients c; splined rows are left as they are."""
     rows, pieces, m = x.shape
     y = x.new_empty(rows, m)
     kernels().evoact_mixture_forward(
@@ -69,7 +69,7 @@ def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
 
 
 def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tuple[Tensor, Tensor]:
-    """The gradients with respect to x and c, where g is that with respect to y."""
+    """The gradients with respect to x, but for splined rows, and c, where g is that with respect to y."""
     rows, pieces, m = x.shape
     grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
     kernels().evoact_mixture_backward(

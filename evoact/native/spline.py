@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from evoact.native.library import kernels
+from evoact.native.mixture import Program
 from evoact.native.tensors import threads
 
 SERIAL = 16_384  # elements
@@ -162,54 +163,74 @@ class Rows:
         )
 
 
-def add_to_rows(y: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float) -> None:
-    """Adds to the rows of y[R, m] their splines at the first piece of x[R, P, m], in place."""
+def rows_forward(
+    y: Tensor,
+    x: Tensor,
+    c: Tensor,
+    where: Rows,
+    program: Program,
+    grid: tuple[float, float],
+    with_slopes: bool,
+) -> Tensor | None:
+    """Writes the splined rows of y[R, m], each a term and a spline at the first piece of x[R, P, m].
+
+    Returns:
+        their slopes [count, m], if wanted
+    """
     _, p, m = x.shape
-    kernels().evoact_spline_rows_forward(
+    nodes = c.shape[1] - 2
+    slopes = x.new_empty(len(where.rows), m) if with_slopes else None
+    room = x.new_empty(len(c), nodes, 4)
+    kernels().evoact_splined_rows_forward(
         x.data_ptr(),
         y.data_ptr(),
+        None if slopes is None else slopes.data_ptr(),
         c.data_ptr(),
+        room.data_ptr(),
+        program.begin.ctypes.data,
+        program.terms.ctypes.data,
         where.rows.ctypes.data,
         where.sets.ctypes.data,
+        len(c),
         len(where.rows),
         p * m,
         m,
-        c.shape[1] - 2,
-        low,
-        per_step,
+        nodes,
+        *grid,
         threads(y, SERIAL),
     )
+    return slopes
 
 
-def add_rows_gradient(
-    grad_x: Tensor, g: Tensor, x: Tensor, c: Tensor, where: Rows, low: float, per_step: float
+def rows_backward(
+    grad_x: Tensor, g: Tensor, x: Tensor, slopes: Tensor, c: Tensor, where: Rows, grid: tuple[float, float]
 ) -> Tensor:
-    """Adds the gradient for x to grad_x [R, P, m], in place; returns that for c."""
+    """Writes the splined rows of grad_x [R, P, m]; returns the gradient for c."""
     _, p, m = x.shape
     nodes, blocks = c.shape[1] - 2, len(where.begin) - 1
     sums = c.new_zeros(blocks, COPIES, nodes, 4)
-    kernels().evoact_spline_rows_backward(
+    kernels().evoact_splined_rows_backward(
         g.data_ptr(),
         x.data_ptr(),
+        slopes.data_ptr(),
         grad_x.data_ptr(),
-        c.data_ptr(),
         sums.data_ptr(),
         where.rows.ctypes.data,
-        where.sets.ctypes.data,
         where.begin.ctypes.data,
         blocks,
         p * m,
         m,
         nodes,
-        low,
-        per_step,
+        *grid,
         threads(g, SERIAL),
     )
     by_block = (sums[:, 0] + sums[:, 1]) + (sums[:, 2] + sums[:, 3])
     by_node = by_block.new_zeros(len(c), nodes, 4)
     for numbers, of_block in where.rounds:
         by_node[numbers] += by_block[of_block]
-    return _by_coefficient(by_node, c)
+    grad_c = torch.empty_like(c)
+    kernels().evoact_polynomials_fold(by_node.data_ptr(), grad_c.data_ptr(), len(c), nodes)
+    return grad_c
 
 
 def _sums(c: Tensor, blocks: int) -> Tensor:

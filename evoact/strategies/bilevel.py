@@ -70,6 +70,7 @@ class Bilevel:
     outer_rate: float = 0.4
     outer_momentum: float = 0.8
     clamp: float = 0.1
+    noise: float = 0.1
     window: int = 20
     pairs: int = 16
     spread: float = 0.02

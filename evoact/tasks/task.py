@@ -120,6 +120,14 @@ def metric_values(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.double() - targets.double()).square().mean(dim=(1, 2))
 
 
+def example_scores(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """What each example contributes to the metric: bool [K, n] (classified correctly) or its squared error,
+    float32 [K, n]. The metric is their mean."""
+    if metric == "accuracy":
+        return correct(outputs, targets)
+    return (outputs.double() - targets.double()).square().flatten(2).mean(dim=2).float()
+
+
 @dataclass(frozen=True)
 class ArrayTask:
     """A task whose splits are arrays: classification into `n_outputs` classes, or regression.

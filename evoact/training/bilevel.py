@@ -87,6 +87,7 @@ def meta_train(
     outer_rate: float = 0.4,
     outer_momentum: float = 0.8,
     clamp: float = 0.1,
+    noise: float = 0.0,
     grid: Grid = GRID,
     seed: int = 0,
     dtype: str = "float32",
@@ -106,6 +107,8 @@ def meta_train(
         learn_rate: whether the inner learning rate is learned too, on a logarithmic scale (not `first_order`)
         outer_rate, outer_momentum, clamp: gradient descent on the outer variables; each number of the gradient is
             clamped to +-`clamp` before it enters the momentum
+        noise: of each inner step, uniform in +-`noise`: on the outputs of all neurons and on the hidden units of all
+            sub-networks, one draw for the whole batch (0.1 in the published code)
         grid: of the splines as which sub-networks are evaluated, unless they ask to be exact
 
     Raises:
@@ -138,6 +141,7 @@ def meta_train(
         outer_rate=outer_rate,
         outer_momentum=outer_momentum,
         clamp=clamp,
+        noise=noise,
     )
     positive("learning_rate", learning_rate)
     positive("segment", 1 if segment is None else segment)
@@ -157,6 +161,7 @@ def meta_train(
         steps=inner_steps,
         seed=seed,
         dtype=DTYPES[dtype],
+        noise=noise,
     )
     outer = _start(sites, learning_rate if learn_rate else None, seed).to(targets.device, problem.dtype)
     velocity = torch.zeros_like(outer)

@@ -18,7 +18,7 @@ from evoact.networks.network import Network
 from evoact.tasks.task import Task
 from evoact.training.batches import Batches
 from evoact.training.forward_pass import Chance, initial_statistics
-from evoact.training.neuron_types import TypedPass, TypedSite
+from evoact.training.neuron_types import HiddenNoise, TypedPass, TypedSite, shift_of
 
 KEPT_BYTES = 2**28  # what is kept rather than made again
 
@@ -28,7 +28,7 @@ class TrainingLoss:
     """The loss of a network of typed sites on the batches of one replicate.
 
     All K members of a pack see the same batches, and draw the same dropout masks. Batches are kept while
-    all together take little memory.
+    all together take little memory. `noise` is that of the sites, by name, none where it is left out.
     """
 
     network: Network
@@ -37,6 +37,7 @@ class TrainingLoss:
     grid: Grid
     batches: Batches
     replicate: int
+    noise: Mapping[str, HiddenNoise] = field(default_factory=dict)
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -64,6 +65,10 @@ class TrainingLoss:
         """What the task and dropout call the members: all the same."""
         return [str(self.replicate)] * members
 
+    def shift(self, site: str, prepared: Mapping[str, Tensor], step: int) -> Tensor | None:
+        """The noise on a site's neurons [K, N, 1] in this step, None for none."""
+        return shift_of(self.sites[site], prepared, self.noise.get(site), step)
+
     def __call__(
         self, weights: Tensor, prepared: Mapping[str, Tensor], step: int, beyond: list[Tensor] | None = None
     ) -> Tensor:
@@ -74,7 +79,8 @@ class TrainingLoss:
         chance = Chance(self.batches.run_seed, names, step, weights.device)
         # Running statistics of a recomputed step may move as they like: nothing reads them in training.
         running = initial_statistics(self.network, len(weights), weights.detach())
-        layers = TypedPass(self.sites, prepared, self.grid, named, running, chance, beyond)
+        shifts = {s: self.shift(s, prepared, step) for s in self.sites}
+        layers = TypedPass(self.sites, prepared, self.grid, named, running, chance, beyond, shifts)
         return self.task.losses(self.network.forward(named, layers, inputs), targets, names)
 
 

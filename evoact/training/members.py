@@ -6,9 +6,10 @@ their own: a layer with more rows than a member needs would round that member's 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,15 +19,24 @@ from evoact.networks.initial import INITIAL
 from evoact.networks.network import Network, Parameter
 from evoact.seeding import derive
 
+Checkpoint = Mapping[str, np.ndarray]  # all that training goes on from, by the names of `checkpoints`
+
 
 @dataclass(frozen=True)
 class Member:
-    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches."""
+    """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches.
+
+    `steps` is where its training ends. It starts at step `start`, from `checkpoint` where that is not 0;
+    `resumable` members leave such a checkpoint themselves.
+    """
 
     genome: Genome
     name: str
     seed: int
     steps: int
+    start: int = 0
+    checkpoint: Checkpoint | None = None
+    resumable: bool = False
 
 
 def most_pieces(genome: Genome) -> dict[str, int]:
@@ -37,9 +47,9 @@ def most_pieces(genome: Genome) -> dict[str, int]:
 
 def by_layout(members: Sequence[Member]) -> list[list[int]]:
     """The indices of the members that can be trained as one pack, in order of their first."""
-    groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+    groups: dict[object, list[int]] = {}
     for i, member in enumerate(members):
-        groups.setdefault(tuple(most_pieces(member.genome).items()), []).append(i)
+        groups.setdefault((member.start, *most_pieces(member.genome).items()), []).append(i)
     return list(groups.values())
 
 

@@ -16,7 +16,7 @@ from evoact.networks.mlp import MLP
 from evoact.tasks.task import ArrayTask
 from evoact.training.derivatives import KEPT_BYTES, TrainingLoss
 
-# Weight [K, rows, inputs], bias [K, rows, 1] or None, and the name of the coefficients or None.
+# Weight [K, rows, inputs], bias [K, rows, 1] or None, and the name of the site or None.
 Layer = tuple[Tensor, Tensor | None, str | None]
 # A layer's inputs and pre-activations, and the slopes of its activations or None.
 Passed = tuple[Tensor, Tensor, Tensor | None]
@@ -86,9 +86,15 @@ class MLPDerivatives:
             (weight, bias, name), (t_weight, _, _) = layers[i], along[i]
             (h, z, slope), (th, tz) = forward[i], passed[i]
             if name is not None and slope is not None:
-                c = prepared[name]
+                c = prepared[f"{name}.splines"]
+                if name in self.loss.noise:
+                    moved = torch.zeros_like(prepared[f"{name}.shifts"])
+                    moved[:, :, step] = tg.reshape(*moved.shape[:2], -1).sum(dim=2)
+                    by_name[f"{name}.shifts"] = moved
                 rows = [t.reshape(len(c), -1) for t in (g, tg, z, tz)]
-                back, by_name[name] = tangent_gradient(rows[0], rows[1], rows[2], rows[3], c, self.grid)
+                back, by_name[f"{name}.splines"] = tangent_gradient(
+                    rows[0], rows[1], rows[2], rows[3], c, self.grid
+                )
                 tg = back.view(z.shape)
                 g = g * slope if i else g  # below the first layer nothing reads it
             t_own = torch.bmm(tg, h.mT)
@@ -111,17 +117,19 @@ class MLPDerivatives:
                 passed.append((h, z, None))
                 h = z
                 continue
-            c = prepared[name]
+            c = prepared[f"{name}.splines"]
             y, slope, counts = value_and_slope(z.view(len(c), -1), c, self.grid)
             beyond.append(counts)
             passed.append((h, z, slope.view(z.shape)))
             h = y.view(z.shape)
+            shift = self.loss.shift(name, prepared, step)
+            h = h if shift is None else h + shift
         return passed, h
 
     def _layers(self, weights: Tensor) -> list[Layer]:
         named = self.loss.named(weights)
         return [
-            (named[f"weight{i}"], named.get(f"bias{i}"), f"{site}.splines" if site else None)
+            (named[f"weight{i}"], named.get(f"bias{i}"), site or None)
             for i, site in enumerate(self.network.layers)
         ]
 

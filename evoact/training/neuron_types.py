@@ -6,7 +6,7 @@ the parameters once (`prepare`), and all steps that follow read them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,12 +15,14 @@ from evoact.activations import spline
 from evoact.activations.base_functions import apply, base_function
 from evoact.activations.families import FAMILIES
 from evoact.activations.spline import Grid
+from evoact.activations.subnetwork import SCALE
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Base, Site, Subnetwork, blocks, pieces
 from evoact.networks import layers
 from evoact.training.forward_pass import Chance, named_batch_norm
 
-# What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2].
+# What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2],
+# and with noise `SITE.shifts` [K, types, T].
 Prepared = dict[str, Tensor]
 
 # Base functions so smooth that a spline may stand for them too; the others, which bend on a smaller scale than
@@ -109,6 +111,49 @@ def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:
     return torch.cat(parts)
 
 
+@dataclass(frozen=True)
+class HiddenNoise:
+    """Noise on the hidden vectors of some steps, the same for all examples of a batch, as the published code of
+    Choudhary et al. 2022 has it: `neurons` [T, N] is added to what a site's neurons give, `units` [T, types, h] to
+    the hidden units of the types that are sub-networks."""
+
+    neurons: Tensor
+    units: Tensor
+
+
+def draw_noise(site: TypedSite, level: float, steps: int, generator: torch.Generator) -> HiddenNoise:
+    """Uniform noise in +-`level`, in double precision."""
+    hidden = [b.activation.hidden for b in site.blocks if isinstance(b.activation, Subnetwork)]
+    shapes = (steps, site.neurons), (steps, len(site.blocks), max(hidden, default=0))
+    drawn = [torch.rand(s, generator=generator, dtype=torch.float64) * 2 - 1 for s in shapes]
+    return HiddenNoise(*(level * d for d in drawn))
+
+
+def shifts(site: TypedSite, parameters: Tensor, noise: HiddenNoise) -> Prepared:
+    """By how much a site's types are moved in each step because their hidden units are, from parameters [K, A]:
+    `SITE.shifts` [K, types, T], s (v . noise), 0 for other types than sub-networks."""
+    rows = []
+    for i, b in enumerate(site.blocks):
+        if isinstance(b.activation, Subnetwork):
+            h = b.activation.hidden
+            v = parameters[:, b.first + 2 * h : b.first + 3 * h]
+            rows.append(SCALE * v @ noise.units[:, i, :h].T)
+        else:
+            rows.append(parameters.new_zeros(len(parameters), len(noise.units)))
+    return {f"{site.name}.shifts": torch.stack(rows, dim=1)}
+
+
+def shift_of(
+    site: TypedSite, prepared: Mapping[str, Tensor], noise: HiddenNoise | None, step: int
+) -> Tensor | None:
+    """What is added to a site's neurons in a step: [K, N, 1]."""
+    if noise is None:
+        return None
+    widths = torch.tensor([b.stop - b.start for b in site.blocks], device=noise.neurons.device)
+    by_type = prepared[f"{site.name}.shifts"][:, :, step]
+    return (by_type.repeat_interleave(widths, dim=1) + noise.neurons[step])[:, :, None]
+
+
 def prepare(site: TypedSite, parameters: Tensor, grid: Grid) -> Prepared:
     """What `activate` reads for parameters [K, A]; differentiable."""
     splined = [b for b in site.blocks if b.splined]
@@ -166,7 +211,8 @@ def _family(activation: Activation, x: Tensor, parameters: Tensor) -> Tensor:
 class TypedPass:
     """A `networks.network.ForwardPass` in training whose sites are typed.
 
-    `beyond` collects how many inputs of splines lay outside the grid, None where nobody asks.
+    `beyond` collects how many inputs of splines lay outside the grid, None where nobody asks; `shifts` are added to
+    what sites give, [K, N, 1], None for no noise.
     """
 
     sites: Mapping[str, TypedSite]
@@ -176,6 +222,7 @@ class TypedPass:
     statistics: Mapping[str, Tensor]
     chance: Chance
     beyond: list[Tensor] | None = None
+    shifts: Mapping[str, Tensor | None] = field(default_factory=dict)
 
     @property
     def training(self) -> bool:
@@ -187,7 +234,9 @@ class TypedPass:
             for b in typed.blocks:
                 if b.splined:
                     self.beyond.append(spline.beyond(z.detach()[:, b.start : b.stop], self.grid))
-        return activate(typed, z, self.prepared, self.grid)
+        y = activate(typed, z, self.prepared, self.grid)
+        shift = self.shifts.get(site)
+        return y if shift is None else y + shift.reshape(*shift.shape[:2], *(1,) * (y.ndim - 2))
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, rate, self.chance.generators)

@@ -27,6 +27,14 @@ class Optimizer(Protocol):
         """Go on with these members (indices) only; `parameters` are their tensors."""
         ...
 
+    def moments(self) -> Mapping[str, Sequence[Tensor]]:
+        """What it remembers of earlier gradients, by name, in the order and shapes of the parameters."""
+        ...
+
+    def start_at(self, step: int) -> None:
+        """So many updates were done before; who calls this fills in the moments."""
+        ...
+
 
 def _per_member(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """`values` [K] shaped to broadcast against each parameter."""
@@ -63,6 +71,12 @@ class SGD:
         self.learning_rates = self.learning_rates[members]
         self.rates = _per_member(-self.learning_rates, parameters)
         self.velocity = [v[members] for v in self.velocity]
+
+    def moments(self) -> Mapping[str, Sequence[Tensor]]:
+        return {"velocity": self.velocity} if self.momentum else {}
+
+    def start_at(self, step: int) -> None:
+        pass
 
 
 class Adam:
@@ -110,6 +124,12 @@ class Adam:
         self.m = [m[members] for m in self.m]
         self.v = [v[members] for v in self.v]
 
+    def moments(self) -> Mapping[str, Sequence[Tensor]]:
+        return {"m": self.m, "v": self.v}
+
+    def start_at(self, step: int) -> None:
+        self.t = step
+
 
 class RMSprop:
     """RMSprop (Tieleman & Hinton 2012) with optional momentum, as PyTorch writes it."""
@@ -150,6 +170,12 @@ class RMSprop:
         self.rates = _per_member(-self.learning_rates, parameters)
         self.v = [v[members] for v in self.v]
         self.velocity = [u[members] for u in self.velocity]
+
+    def moments(self) -> Mapping[str, Sequence[Tensor]]:
+        return {"v": self.v, "velocity": self.velocity} if self.momentum else {"v": self.v}
+
+    def start_at(self, step: int) -> None:
+        pass
 
 
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

@@ -22,12 +22,20 @@ from evoact.training.derivatives import ByAutograd, Derivatives, TrainingLoss
 from evoact.training.inner_optimizers import InnerOptimizer
 from evoact.training.meta_gradient import InnerLoop, MetaGradient, first_order, inner_losses, unrolled
 from evoact.training.mlp_derivatives import MLPDerivatives
-from evoact.training.neuron_types import Prepared, TypedSite, prepare
+from evoact.training.neuron_types import (
+    HiddenNoise,
+    Prepared,
+    TypedSite,
+    draw_noise,
+    prepare,
+    shifts,
+)
 
 
 @dataclass(frozen=True)
 class OuterProblem:
-    """What all outer steps share. `learning_rate` is the inner one where it is not learned, else None."""
+    """What all outer steps share. `learning_rate` is the inner one where it is not learned, else None; `noise` is
+    how far hidden vectors are moved at random."""
 
     network: Network
     task: Task
@@ -41,6 +49,7 @@ class OuterProblem:
     steps: int
     seed: int
     dtype: torch.dtype
+    noise: float = 0.0
 
     def loop(self, outer_step: int) -> InnerLoop:
         """The fresh network of this outer step, and the batches that it will see."""
@@ -64,17 +73,32 @@ class OuterProblem:
                 self.inputs, self.targets, self.batch_size, self.seed, self.task.prepare, self.dtype
             ),
             replicate=outer_step,
+            noise=self._noise(outer_step),
         )
         if isinstance(self.network, MLP) and all(site.splines_alone for site in self.sites):
             return MLPDerivatives(loss, self.network, self.grid)
         return ByAutograd(loss)
 
-    def variables(self, outer: Tensor) -> tuple[Prepared, Tensor]:
-        """What the inner loop reads for outer variables [K, V]: activations, learning rates [K, 1]."""
+    def _noise(self, outer_step: int) -> dict[str, HiddenNoise]:
+        """The noise of all inner steps, by site, on the device of the targets; none at level 0."""
+        if not self.noise:
+            return {}
+        draw = torch.Generator().manual_seed(derive(self.seed, "noise", outer_step) >> 1)
+        drawn = {site.name: draw_noise(site, self.noise, self.steps, draw) for site in self.sites}
+        return {
+            name: HiddenNoise(*(t.to(self.targets.device, self.dtype) for t in (noise.neurons, noise.units)))
+            for name, noise in drawn.items()
+        }
+
+    def variables(self, outer: Tensor, outer_step: int = 0) -> tuple[Prepared, Tensor]:
+        """What the inner loop of an outer step reads for outer variables [K, V]: activations, learning rates [K, 1]."""
         prepared: Prepared = {}
+        noise = self._noise(outer_step)
         first = 0
         for site in self.sites:
-            prepared |= prepare(site, outer[:, first : first + site.parameters], self.grid)
+            own = outer[:, first : first + site.parameters]
+            prepared |= prepare(site, own, self.grid)
+            prepared |= shifts(site, own, noise[site.name]) if noise else {}
             first += site.parameters
         if self.learning_rate is None:
             return prepared, outer[:, first:].exp()
@@ -106,7 +130,7 @@ def by_reversal(
     """The gradient [V] at `outer` [V] from what `inner` finds for the prepared variables."""
     leaf = outer.detach()[None].requires_grad_()
     with torch.enable_grad():
-        prepared, rate = problem.variables(leaf)
+        prepared, rate = problem.variables(leaf, outer_step)
     found = inner(problem.loop(outer_step), {n: p.detach() for n, p in prepared.items()}, rate.detach())
     ends = [(p, found.prepared[n]) for n, p in prepared.items() if p.requires_grad]
     ends += [(rate, found.rate)] if rate.requires_grad else []
@@ -147,7 +171,7 @@ def by_evolution(
     draw = torch.Generator().manual_seed(derive(problem.seed, "evolution", outer_step) >> 1)
     e = torch.randn(pairs, len(outer), generator=draw, dtype=torch.float64).to(outer)
     with torch.no_grad():
-        prepared, rate = problem.variables(torch.cat([outer + spread * e, outer - spread * e]))
+        prepared, rate = problem.variables(torch.cat([outer + spread * e, outer - spread * e]), outer_step)
         found = inner_losses(problem.loop(outer_step), prepared, rate)
         plus, minus = found.losses.mean(dim=0).chunk(2)
         usable = plus.isfinite() & minus.isfinite()

@@ -20,10 +20,12 @@ from evoact.activations.plan import plan_site, site_parameter_count
 from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
-from evoact.tasks.task import Task, metric_values, to_device
+from evoact.tasks.task import Task, example_scores, metric_values, to_device
 from evoact.training.batches import Batches, evaluation_parts
+from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import (
+    Checkpoint,
     Member,
     by_layout,
     initial_member,
@@ -37,6 +39,7 @@ from evoact.training.schedules import SCHEDULES, Schedule
 # never what memory is free, on which results would then depend.
 EVALUATION_EXAMPLES = 1000
 EVALUATION_NUMBERS = 2**19
+EXAMPLES = "examples"
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
 
 
@@ -54,7 +57,8 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a member; `metrics` by split, `learned` the tensors that were asked for."""
+    """What became of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
+    a resumable member's training can go on from."""
 
     state: str
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -64,6 +68,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     learned: Mapping[str, np.ndarray] = field(default_factory=dict)
+    checkpoint: Checkpoint = field(default_factory=dict)
 
 
 @dataclass
@@ -118,13 +123,7 @@ def start_pack(
     """
     dtype: torch.dtype = getattr(torch, settings.dtype)
     network = with_pieces_of(network, members[0].genome)
-    drawn = [initial_member(m, network, run_seed) for m in members]
-    parameters = {
-        name: torch.nn.utils.rnn.pad_sequence([d[name] for d in drawn], batch_first=True)
-        .to(device, dtype)
-        .requires_grad_()
-        for name in drawn[0]
-    }
+    parameters = initial_parameters(members, network, run_seed, device, dtype)
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
     )
@@ -146,6 +145,23 @@ def start_pack(
         step=0,
         recent_losses=[],
     )
+
+
+def initial_parameters(
+    members: Sequence[Member], network: Network, run_seed: int, device: torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
+    sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
+    shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
+    for name, i in sites.items():
+        shapes[name] = (max(site_parameter_count(m.genome.sites[i]) for m in members),)
+    parameters = {
+        name: torch.zeros(len(members), *shape, device=device, dtype=dtype) for name, shape in shapes.items()
+    }
+    for k, member in enumerate(members):  # one after the other: in float64 they would take twice the room
+        for name, drawn in initial_member(member, network, run_seed).items():
+            parameters[name][k, : len(drawn)] = drawn
+    return {name: p.requires_grad_() for name, p in parameters.items()}
 
 
 def plan_sites(
@@ -206,7 +222,8 @@ def train_pack(
     Args:
         members: one or more networks; each site's widths agree
         evaluate: names of the splits to evaluate (those the task lacks are left out)
-        keep: what `Outcome.learned` holds: `activations` (the sites' own parameters) or `all`
+        keep: what `Outcome.learned` holds: `activations` (the sites' own parameters) or `all`, which is all
+            parameters and, under `EXAMPLES.SPLIT`, the score of each example of the larger test split evaluated
 
     Returns:
         One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
@@ -217,6 +234,8 @@ def train_pack(
         started = time.perf_counter()
         chosen = [members[i] for i in group]
         pack = start_pack(chosen, network, task, settings, run_seed, torch.device(device))
+        if chosen[0].start:
+            restore(pack)
         trained = _train(pack, evaluate, keep)
         seconds = (time.perf_counter() - started) / len(group)
         outcomes |= {i: replace(outcome, seconds=seconds) for i, outcome in zip(group, trained, strict=True)}
@@ -231,10 +250,15 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
         ended = [i for i, m in enumerate(pack.members) if m.steps == stop]
         results = evaluate_members(pack, evaluate, keep)
-        outcomes |= {pack.members[i].name: results[i] for i in ended}
+        outcomes |= {pack.members[i].name: _resumable(pack, i, results[i]) for i in ended}
         if len(outcomes) < len(members):
             keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
     return [outcomes[m.name] for m in members]
+
+
+def _resumable(pack: Pack, i: int, outcome: Outcome) -> Outcome:
+    wanted = pack.members[i].resumable and outcome.state == COMPLETED
+    return replace(outcome, checkpoint=checkpoint(pack, i)) if wanted else outcome
 
 
 @torch.no_grad()
@@ -251,6 +275,7 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
         loss = functools.reduce(torch.add, pack.recent_losses) / len(pack.recent_losses)
         finite &= loss.isfinite()
     metrics: dict[str, Tensor] = {}
+    scores: dict[str, Tensor] = {}
     for name, split in pack.task.splits().items():
         if name in splits:
             size = _examples_at_once(pack, math.prod(pack.task.input_shape))
@@ -260,7 +285,9 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
             targets = torch.cat([part for _, part in answers])
             finite &= outputs.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets)
-    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep) for i in range(k)]
+            if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
+                scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
+    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
 
 
 def _examples_at_once(pack: Pack, numbers: int) -> int:
@@ -269,21 +296,30 @@ def _examples_at_once(pack: Pack, numbers: int) -> int:
 
 
 def _outcome(
-    pack: Pack, i: int, finite: bool, loss: Tensor | None, metrics: Mapping[str, Tensor], keep: str
+    pack: Pack,
+    i: int,
+    finite: bool,
+    loss: Tensor | None,
+    metrics: Mapping[str, Tensor],
+    keep: str,
+    scores: Mapping[str, Tensor],
 ) -> Outcome:
     genome = pack.members[i].genome
     n_parameters = parameter_count(genome, pack.network)
     if not finite:
         return Outcome(
-            "diverged", n_parameters=n_parameters, steps_run=pack.step, error="not finite at the last step"
+            "diverged",
+            n_parameters=n_parameters,
+            steps_run=pack.step - pack.members[i].start,
+            error="not finite at the last step",
         )
     return Outcome(
         COMPLETED,
         metrics={name: float(values[i]) for name, values in metrics.items()},
         train_loss=None if loss is None else float(loss[i]),
         n_parameters=n_parameters,
-        steps_run=pack.step,
-        learned=_learned(pack, i, keep),
+        steps_run=pack.step - pack.members[i].start,
+        learned=_learned(pack, i, keep) | {name: values[i].cpu().numpy() for name, values in scores.items()},
     )
 
 

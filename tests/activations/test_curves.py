@@ -9,7 +9,8 @@ from scipy.interpolate import CubicSpline
 from evoact.activations import tabulated
 from evoact.activations.curves import Curve, load_curve, resolve, save_curve
 from evoact.errors import UserError
-from evoact.genomes.genome import Tabulated
+from evoact.genomes.genome import Captured, Tabulated
+from evoact.native.tensors import accepts
 
 GRID = np.array([-2.0, -1.5, 0.0, 0.25, 1.0, 3.0])
 VALUES = np.tanh(GRID)
@@ -123,3 +124,26 @@ def test_cubic_needs_four_points(folder):
     assert evaluate(Tabulated("short"), [0.5]).tolist() == [0.5]
     with pytest.raises(UserError, match="at least 4 points for cubic interpolation, got 3"):
         evaluate(Tabulated("short", "cubic"), [0.5])
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+@pytest.mark.parametrize("extrapolation", ["linear", "constant"])
+def test_the_kernel_gives_what_pytorch_gives(interpolation, extrapolation):
+    if not accepts(torch.zeros(1)):
+        pytest.skip("no C compiler here")
+    activation = Captured("c", -2.0, 1.0, (0.3, -1.0, 0.5, 2.0, 0.1, 0.0), interpolation, extrapolation)
+    special = torch.tensor([-2.0, -1.4, 1.0, -1e6, 1e6, float("inf"), float("-inf"), float("nan"), 0.0])
+    x = torch.cat(
+        [special, 3 * torch.randn(1000, generator=torch.Generator().manual_seed(0))]
+    ).requires_grad_()
+    borders, rows = tabulated._tensors(activation, torch.float32, torch.device("cpu"))
+    y = tabulated.evaluate(activation, x[None, None], x.new_empty(1, 0))[0]
+    expected = tabulated.pieces_at(x, borders, rows, 0)
+    assert torch.allclose(y, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
+    (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (other,) = torch.autograd.grad(expected.sum(), x, create_graph=True)
+    assert torch.allclose(slope[9:], other[9:], rtol=1e-5, atol=1e-5)
+    if interpolation == "cubic":
+        second, expected = (torch.autograd.grad(s[9:].sum(), x)[0][9:] for s in (slope, other))
+        assert torch.allclose(second, expected, rtol=1e-4, atol=1e-4)
+        assert second.abs().max() > 0.1

@@ -188,7 +188,7 @@ def test_listings_on_narrow_and_wide_terminals(run, monkeypatch):
     tasks = run("list", "tasks")[1]
     assert "data: null, download: false, verify: true" in tasks
     assert "a test aid" in tasks.partition("faulty")[2].partition("henon_heiles")[0]
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     strategies = run("list", "strategies")[1].splitlines()
     assert len(strategies) == 1 + len(STRATEGIES)
     assert all(line.endswith(".") for line in strategies[1:])

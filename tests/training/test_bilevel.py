@@ -23,7 +23,7 @@ from evoact.training.derivatives import ByAutograd
 from evoact.training.inner_optimizers import SGD, Adam, RMSprop
 from evoact.training.meta_gradient import unrolled
 from evoact.training.mlp_derivatives import MLPDerivatives
-from evoact.training.neuron_types import SMOOTH, typed_site
+from evoact.training.neuron_types import SMOOTH, TypedPass, typed_site
 from evoact.training.outer_gradient import OuterProblem, by_evolution, by_first_order, by_unrolling
 from tests.training.examples import network, task
 
@@ -397,3 +397,67 @@ def test_only_one_curve_for_all_neurons_can_be_captured(activation):
         capture(activation, np.zeros(2))
     with pytest.raises(UserError, match="expected 13 parameters"):
         capture(Subnetwork("sin", 4), np.zeros(3))
+
+
+# --- noise ----------------------------------------------------------------------------------------
+
+
+def noisy(types, level=0.3, **changes):
+    made, outer = problem(types, **changes)
+    return replace(made, noise=level), outer
+
+
+@pytest.mark.parametrize("types", [SUBNETWORKS, MIXED], ids=["by hand", "by autograd"])
+def test_noise_is_part_of_what_is_differentiated(types):
+    made, outer = noisy(types, grid=FINE)
+    assert_finite_differences(made, outer, h=1e-5)
+    quiet = replace(made, noise=0.0)
+    assert loss(made, outer) != loss(quiet, outer)
+    assert loss(replace(made, noise=1e-9), outer) == pytest.approx(loss(quiet, outer), abs=1e-7)
+
+
+def test_noise_by_hand_is_noise_by_autograd():
+    by_hand, outer = noisy(SUBNETWORKS, grid=FINE)
+    assert isinstance(by_hand.loop(2).derivatives, MLPDerivatives)
+    prepared, rate = by_hand.variables(outer[None], 2)
+    loop = by_hand.loop(2)
+    autograd = replace(loop, derivatives=ByAutograd(loop.derivatives.loss))
+    a, b = (unrolled(way, prepared, rate, segment=3) for way in (loop, autograd))
+    assert torch.allclose(a.losses, b.losses, rtol=1e-12)
+    for name in prepared:
+        assert torch.allclose(a.prepared[name], b.prepared[name], rtol=1e-9, atol=1e-12), name
+
+
+def test_noise_moves_neurons_and_hidden_units_as_said():
+    """Against the sub-network with noise in its hidden vector, written out."""
+    made, outer = noisy((Subnetwork("sin", 4), Base("cos")))
+    site = made.sites[0]
+    noise = made.loop(0).derivatives.loss.noise["hidden0"]
+    assert noise.neurons.shape == (made.steps, site.neurons)
+    for drawn in (noise.neurons, noise.units):
+        assert 0.25 < drawn.abs().max() <= 0.3
+        assert drawn.min() < 0 < drawn.max()
+    prepared, _ = made.variables(outer[None])
+    z = torch.randn(1, site.neurons, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u, b, v, d = outer[: site.parameters].split([4, 4, 4, 1])
+    units = torch.tanh(z[:, :4, :, None] * u + b) + noise.units[2, 0]
+    expected = torch.cat([z[:, :4].sin() + 0.2 * (units @ v + d), z[:, 4:].cos()], dim=1)
+    expected = expected + noise.neurons[2][None, :, None]
+    layers = TypedPass(
+        {"hidden0": site},
+        prepared,
+        FINE,
+        {},
+        {},
+        None,
+        shifts={"hidden0": made.loop(0).derivatives.loss.shift("hidden0", prepared, 2)},
+    )
+    assert torch.allclose(layers.activate("hidden0", z), expected, atol=1e-12)
+
+
+def test_noise_is_another_in_each_step_and_outer_step_but_the_same_again():
+    made, _ = noisy(SUBNETWORKS)
+    first, again, other = (made.loop(i).derivatives.loss.noise["hidden1"].neurons for i in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first[0], first[1])

@@ -1,0 +1,63 @@
+"""Where a candidate comes from: its ancestors within one search, generation by generation."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evoact.genomes.genome import loads
+from evoact.records import COMPLETED
+
+MOST = 40
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """`validation` is the mean over the candidate's networks in the search, None where none was completed."""
+
+    candidate: int
+    generation: int
+    label: str
+    strategy: str
+    validation: float | None
+    parents: tuple[int, ...]
+
+
+def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancestor]:
+    """The candidate and its ancestors, it first, then its parents, theirs, and so on.
+
+    Args:
+        rows: of one search (one arm and repeat of a comparison)
+        candidate: whose ancestors
+        most: after so many no more are followed
+
+    >>> rows = pd.DataFrame({"candidate": [0, 1], "generation": [0, 1], "strategy": "evolution", "phase": "search",
+    ...     "state": "completed", "val_metric": [0.3, 0.4], "proposal": [0, 1], "parents": [[], [0]],
+    ...     "genome": '{"sites":[{"site":"h","types":[{"kind":"base","name":"sin","count":3}]}],"hyperparameters":{}}'})
+    >>> [(a.candidate, a.generation, a.label, a.parents) for a in lineage(rows, 1)]
+    [(1, 1, '3 sin', (0,)), (0, 0, '3 sin', ())]
+    """
+    searched = rows[rows["phase"] != "confirm"].sort_values("proposal")
+    first = searched.drop_duplicates("candidate").set_index("candidate")
+    done = searched[searched["state"] == COMPLETED]
+    means = done.groupby("candidate")["val_metric"].mean()
+    found: dict[int, Ancestor] = {}
+    queue = [candidate]
+    while queue and len(found) < most:
+        current = queue.pop(0)
+        if current in found or current not in first.index:
+            continue
+        row = first.loc[current]
+        # An elite that is evaluated again stands as its own parent.
+        parents = tuple(
+            int(p) for p in (row["parents"] if row["parents"] is not None else ()) if p != current
+        )
+        found[current] = Ancestor(
+            candidate=current,
+            generation=int(row["generation"]),
+            label=loads(row["genome"]).label,
+            strategy=str(row["strategy"]),
+            validation=float(means[current]) if current in means.index else None,
+            parents=parents,
+        )
+        queue += parents
+    return list(found.values())

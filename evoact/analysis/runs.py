@@ -1,0 +1,69 @@
+"""What analyses read of a run directory: its experiment, its confirmed networks, its learned curves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import yaml
+
+from evoact.analysis.trained import Trained
+from evoact.config import Experiment, experiment
+from evoact.errors import UserError
+from evoact.genomes.genome import loads
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.query import Leaderboard
+from evoact.records import COMPLETED
+
+
+def experiment_of(run_dir: str) -> Experiment:
+    """The experiment of a run directory.
+
+    Raises:
+        UserError: if it is none.
+    """
+    config = Location.of(run_dir).child("config.yaml")
+    if not config.exists():
+        raise UserError(
+            f"expected a run directory, got {run_dir!r} without config.yaml; `evoact search` makes one"
+        )
+    return experiment(yaml.safe_load(config.read()), config.text)
+
+
+def rows_of(run_dir: str) -> list[dict[str, Any]]:
+    """All rows, in the order of their proposals."""
+    rows: list[dict[str, Any]] = Leaderboard(run_dir).to_arrow().to_pylist()
+    return sorted(rows, key=lambda row: row["proposal"])
+
+
+def tensors_of(run_dir: str, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The tensors of a row's artifact."""
+    from safetensors.numpy import load
+
+    found: dict[str, np.ndarray] = load(Location.of(run_dir).child(row["artifact"]).read())
+    return found
+
+
+def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
+    """A run's experiment, and its confirmed networks by label, in the order of their candidates.
+
+    Raises:
+        UserError: if nothing was confirmed.
+    """
+    made = experiment_of(run_dir)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows_of(run_dir):
+        if row["phase"] == "confirm" and row["state"] == COMPLETED:
+            groups.setdefault(row["genome"], []).append(row)
+    if not groups:
+        raise UserError("expected a run with a confirmation, got none; set confirm.candidates and finish it")
+    return made, {
+        label(text): Trained(loads(text), [tensors_of(run_dir, row) for row in rows], made.network)
+        for text, rows in groups.items()
+    }
+
+
+def label(genome: str) -> str:
+    """Of an ordinary network its activation's, else the genome's, with the learning rate."""
+    found = loads(genome)
+    types = {t.label for site in found.sites for t in site.types}
+    return f"{types.pop() if len(types) == 1 else found.label} at {found.hyperparameter('learning_rate'):g}"

@@ -1,0 +1,37 @@
+"""`evoact report`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    html = "html"
+    md = "md"
+
+
+def report(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="A run directory, finished or not.")],
+    format: Annotated[Format, typer.Option(help="A self-contained page, or Markdown.")] = Format.html,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="The file; default report.html (or .md) in the run directory."),
+    ] = None,
+) -> None:
+    """Write a report of a search or a comparison: one file, which needs no network.
+
+    Example: evoact report runs/first
+
+    Example: evoact report runs/compared --format md -o compared.md
+    """
+    from evoact.report import write_report
+    from evoact.report.run import read_run
+
+    run = read_run(run_dir)
+    for problem in run.problems:
+        typer.echo(problem, err=True)
+    typer.echo(write_report(run, format.value, output))

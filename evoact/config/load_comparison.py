@@ -1,0 +1,177 @@
+"""Reading comparisons, with every mistake in them: each arm is checked as the experiment that it is."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from evoact.config.comparison import Comparison
+from evoact.config.experiment import Experiment
+from evoact.config.load import checked, experiment, inline_space
+from evoact.config.models import Arm, Arms, Config
+from evoact.config.sentences import sentences
+from evoact.config.width import MARGIN, larger_arms, matched
+from evoact.config.yaml_files import override, read_yaml
+from evoact.errors import ConfigError
+from evoact.registry import unknown
+
+# Of a comparison: the best three of each search, on as many fresh seeds as a verdict needs.
+CONFIRM = {"candidates": 3, "seeds": 10}
+_COMMON = tuple(key for key in Config.model_fields if key != "baselines")
+_NO_BASELINES = "baselines: expected none in a comparison; base functions are an arm of their own"
+
+
+def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
+    """The comparison in a YAML file; the arguments are those of `load`.
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    data = read_yaml(path)
+    if "arms" not in data:
+        raise ConfigError(
+            str(path), ["expected a comparison with `arms`, got none; run an experiment with `evoact search`"]
+        )
+    beside = Path(path).parent
+    problems = _inline_spaces(data, beside)
+    for text in overrides:
+        problems += override(data, text)
+    problems += _inline_spaces(data, beside)
+    if not data.get("name"):
+        data["name"] = Path(path).stem
+    return _checked_comparison(data, str(path), problems)
+
+
+def comparison(data: Mapping[str, Any], source: str = "config") -> Comparison:
+    """The comparison described by plain data, the spaces inside it.
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    return _checked_comparison(data, source, [])
+
+
+def plan(data: Mapping[str, Any], source: str = "config") -> Experiment | Comparison:
+    """The experiment or the comparison that plain data describes, as a run directory holds it.
+
+    Raises:
+        ConfigError: naming every mistake in it.
+    """
+    return comparison(data, source) if "arms" in data else experiment(data, source)
+
+
+def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Comparison:
+    problems = [*problems, *_key_problems(data)]
+    try:
+        own = Arms.model_validate({k: v for k, v in data.items() if k in Arms.model_fields})
+    except ValidationError as error:
+        raise ConfigError(source, [*problems, *sentences(error, Arms)]) from None
+    common = {k: v for k, v in data.items() if k in _COMMON}
+    common["confirm"] = CONFIRM | (common.get("confirm") or {})
+    problems += _own_problems(own, common)
+    arms: dict[str, Experiment] = {}
+    for name, arm in own.arms.items():
+        try:
+            arms[name] = checked(_arm(common, own, name, arm), source, [])
+        except ConfigError as error:
+            problems += [_placed(problem, name, arm) for problem in error.problems]
+    if problems:
+        raise ConfigError(source, dict.fromkeys(problems))
+    reference = own.reference or next(iter(own.arms))
+    controls = {name: tuple(arm.control_of) for name, arm in own.arms.items() if arm.control_of}
+    made = Comparison(
+        name=data.get("name", ""),
+        description=data.get("description", ""),
+        seed=data.get("seed", 0),
+        repeats=own.repeats,
+        reference=reference,
+        scaled=own.scaled or "",
+        equivalence=own.equivalence,
+        arms=arms,
+        controls=controls,
+        groups={name: arm.group for name, arm in own.arms.items() if arm.group},
+    )
+    return _with_controls(made, own, common)
+
+
+def _arm(common: Mapping[str, Any], own: Arms, name: str, arm: Arm) -> dict[str, Any]:
+    """An arm as the plain data of an experiment."""
+    data = copy.deepcopy(dict(common)) | {"name": name, "baselines": {"replicates": 0}}
+    if arm.description:
+        data["description"] = arm.description
+    for key in ("space", "strategy", "network"):
+        if getattr(arm, key) is not None:
+            data[key] = copy.deepcopy(getattr(arm, key))
+    rates = arm.learning_rate or own.learning_rate
+    if rates is not None and isinstance(data.get("space"), Mapping):
+        data["space"] = {**data["space"], "learning_rate": rates}
+    if arm.training and isinstance(data.get("training", {}), Mapping):
+        shared = dict(data.get("training", {}))
+        if {"steps", "epochs"} & arm.training.keys():  # the one that is given stands for the other
+            shared = {k: v for k, v in shared.items() if k not in ("steps", "epochs")}
+        data["training"] = shared | dict(arm.training)
+    return data
+
+
+def _placed(problem: str, name: str, arm: Arm) -> str:
+    """A problem of an arm's experiment, said of the arm where it is the arm's own."""
+    section = problem.split(":")[0].split(".")[0]
+    return f"arms.{name}.{problem}" if getattr(arm, section, None) else problem
+
+
+def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any]) -> Comparison:
+    """The comparison with a width-matched control for each larger arm that has none yet; arms of about the same
+    size share one."""
+    has_one = {name for names in made.controls.values() for name in (*names, *made.controls)}
+    larger = larger_arms({n: e for n, e in made.arms.items() if n not in has_one}, made.reference)
+    arms, controls = dict(made.arms), dict(made.controls)
+    reference = own.arms[made.reference]
+    while larger:
+        most = max(larger.values())
+        names = tuple(name for name, n in larger.items() if n * (1 + MARGIN) >= most)
+        larger = {name: n for name, n in larger.items() if name not in names}
+        name = f"{made.reference} as large as {', '.join(names)}"
+        wide = reference.model_copy(update={"network": matched(made.arms[made.reference], most)})
+        arms[name] = experiment(_arm(common, own, name, wide))
+        controls[name] = names
+    return replace(made, arms=arms, controls=controls)
+
+
+def _key_problems(data: Mapping[str, Any]) -> list[str]:
+    known = (*Arms.model_fields, *_COMMON)
+    return [
+        _NO_BASELINES if key == "baselines" else unknown("key", str(key), known)
+        for key in data
+        if key not in known
+    ]
+
+
+def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for key, name in (("reference", own.reference), ("scaled", own.scaled)):
+        if name is not None and name not in own.arms:
+            problems.append(f"{key}: {unknown('arm', name, own.arms)}")
+    if own.reference is not None and own.reference == own.scaled:
+        problems.append(f"scaled: expected another arm than the reference, got {own.scaled!r} for both")
+    budget = common.get("budget")
+    if isinstance(budget, Mapping) and budget.get("minutes") is not None:
+        problems.append(
+            "budget.minutes: expected networks or gradient_examples in a comparison, for arms must spend the same, "
+            f"got {budget['minutes']!r} minutes"
+        )
+    if common["confirm"].get("candidates") == 0:
+        problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")
+    return problems
+
+
+def _inline_spaces(data: dict[str, Any], beside: Path) -> list[str]:
+    """Replaces the names of search spaces by what their files say; returns what is wrong with that."""
+    problems = inline_space(data, beside)
+    arms = data.get("arms")
+    for name, arm in arms.items() if isinstance(arms, dict) else ():
+        if isinstance(arm, dict):
+            problems += [f"arms.{name}.{problem}" for problem in inline_space(arm, beside)]
+    return problems

@@ -1,0 +1,79 @@
+"""The stages of every arm and repeat of a comparison in one ask/tell.
+
+Each (arm, repeat) is a search of its own, with its own index space; proposals carry its name. The first of
+them that has something to ask is asked first, so that repeats end one after the other and a stopped
+comparison holds whole ones.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from evoact.config import Comparison
+from evoact.errors import UserError
+from evoact.execution.stages import Stages
+from evoact.records import Proposal, Result
+
+Part = tuple[str, int]
+
+
+class Interleaved:
+    """Proposals of all arms and repeats; a batch that is asked for is of one of them."""
+
+    def __init__(self, comparison: Comparison, stored: Iterable[Result] = ()):
+        """
+        Args:
+            comparison: what to do
+            stored: the rows of an interrupted run
+
+        Raises:
+            UserError: if a stored row is of no arm and repeat of this comparison.
+        """
+        rows: dict[Part, list[Result]] = {part: [] for part in comparison.parts()}
+        for result in stored:
+            part = _part(result.proposal)
+            if part not in rows:
+                raise UserError(
+                    f"expected rows of the arms {', '.join(comparison.arms)}, {comparison.repeats} times, got one of "
+                    f"{part[0]!r}, repeat {part[1]}; resume with the configuration of the run"
+                )
+            rows[part].append(result)
+        self._parts = {part: Stages(comparison.part(*part), None, rows[part]) for part in rows}
+        self._open = dict(self._parts)
+
+    @property
+    def results(self) -> list[Result]:
+        """All results so far."""
+        return [result for stages in self._parts.values() for result in stages.results]
+
+    def planned(self, phase: str) -> int:
+        """How many networks a phase trains at most, over all arms and repeats."""
+        return sum(stages.planned(phase) for stages in self._parts.values())
+
+    @property
+    def phase(self) -> str:
+        """That of the first arm and repeat that has not finished."""
+        return next(iter((self._open or self._parts).values())).phase
+
+    @property
+    def finished(self) -> bool:
+        self._open = {part: stages for part, stages in self._open.items() if not stages.finished}
+        return not self._open
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to n proposals of one arm and repeat; none where results must be told first, or all is done."""
+        for (arm, repeat), stages in list(self._open.items()):
+            asked = stages.ask(n)
+            if asked:
+                return [dataclasses.replace(p, arm=arm, repeat=repeat) for p in asked]
+        return []
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Takes results of pending proposals, those of one pack."""
+        part = _part(results[0].proposal)
+        self._parts[part].tell(results)
+        if part in self._open and self._parts[part].finished:
+            del self._open[part]
+
+
+def _part(proposal: Proposal) -> Part:
+    return proposal.arm, proposal.repeat

@@ -1,0 +1,130 @@
+"""How many networks are trained together: by memory, by how many can be asked for at once, by a measurement.
+
+A network's result does not depend on its neighbours, so the size changes time and memory alone. It is
+chosen once, when a run starts, and stands in the run's config as a number from then on.
+"""
+
+import os
+import random
+import time
+from dataclasses import replace
+
+import torch
+
+from evoact.config import Comparison, Experiment
+from evoact.execution.packs import device_for, gpu_here
+from evoact.execution.stages import Stages
+from evoact.genomes.genome import fingerprint
+from evoact.networks.network import parameter_count
+from evoact.networks.size import activation_count
+from evoact.training.isolation import ended
+from evoact.training.members import Member, by_layout
+from evoact.training.packed import start_pack, train_step
+
+LARGEST = 256  # beyond it nothing is gained, and packs last long
+UNMEASURED = 32  # where the workers' device is not here, or nothing is trained
+PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gone
+LONGEST_SECONDS = 30.0  # nor one waited for any longer
+NEAR = 1.05  # sizes within 5 % of the cheapest count as equal, and the smallest of them wins
+SHARE = 0.5  # of the free memory may be taken
+PACK_SECONDS = 0.05  # between two packs of a worker, as benchmarks/scheduling.py measures
+PROCESS_MEGABYTES = 350  # a process with PyTorch in it
+
+
+def with_pack_size(made: Experiment) -> Experiment:
+    """The same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
+    return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
+
+
+def with_one_pack_size(made: Comparison) -> Comparison:
+    """The same comparison with a number for `packs.size`: all arms take what suits the first."""
+    size = with_pack_size(next(iter(made.arms.values()))).pack_size
+    return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
+
+
+def _sized(made: Experiment, size: int) -> Experiment:
+    packs = made.config.packs.model_copy(update={"size": size})
+    return replace(made, config=made.config.model_copy(update={"packs": packs}))
+
+
+def choose(made: Experiment) -> int:
+    """The smallest power of two whose cost of a network is near the lowest, of those that fit into memory and
+    leave no worker without a pack."""
+    most = min(LARGEST, room(made), -(-asked_at_once(made) // packs_at_once(made)))
+    costs: dict[int, float] = {}
+    settings = made.config.execution
+    if settings.backend != "table" and (not settings.gpus_per_pack or gpu_here()):
+        started, size = time.perf_counter(), 1
+        while size <= most and time.perf_counter() - started < PATIENCE_SECONDS:
+            seconds = _measured(made, size)
+            if seconds is None:
+                break
+            costs[size] = (made.steps * seconds + PACK_SECONDS) / size
+            size *= 2
+    if not costs:
+        return max(1, min(UNMEASURED, most))
+    return min(size for size, cost in costs.items() if cost <= NEAR * min(costs.values()))
+
+
+def _measured(made: Experiment, size: int) -> float | None:
+    """Seconds of a step; None where it fails or takes too long, as the candidates will or as some of them may."""
+    found: list[float] = []
+    ended(lambda: found.append(step_seconds(made, size, 1, 3)), LONGEST_SECONDS)
+    return found[0] if found else None
+
+
+def asked_at_once(made: Experiment) -> int:
+    """How many networks the search proposes before it must hear of any, up to what all workers could take."""
+    enough = LARGEST * packs_at_once(made)
+    search_alone = made.config.model_copy(
+        update={"baselines": made.config.baselines.model_copy(update={"replicates": 0})}
+    )
+    return max(1, len(Stages(replace(made, config=search_alone)).ask(enough)))
+
+
+def packs_at_once(made: Experiment) -> int:
+    """How many packs this machine, or the configured number of workers, trains side by side."""
+    settings = made.config.execution
+    if settings.backend != "ray_tune":
+        return 1
+    if settings.workers is not None:
+        return settings.workers
+    return max(1, int((os.cpu_count() or 1) // settings.cpus_per_pack))
+
+
+def room(made: Experiment) -> int:
+    """How many networks the free memory holds in each of the packs side by side."""
+    at_once = packs_at_once(made)
+    if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
+        free = torch.cuda.mem_get_info()[0] / 1e6 / at_once
+    else:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6 / at_once - megabytes(made, 0)
+    return max(1, int(SHARE * free / (megabytes(made, 1) - megabytes(made, 0))))
+
+
+def megabytes(e: Experiment, size: int) -> float:
+    """The peak of a worker, roughly. Parameters, gradient, two optimizer moments and a work buffer; about six
+    copies of every activation in a step; the data; and a process with PyTorch in it."""
+    weights = 5 * parameter_count(e.largest_network)
+    activations = 6 * activation_count(e.network, e.task.input_shape) * e.training.batch_size
+    data = sum(split.inputs.nbytes for split in e.task.splits().values())
+    return (4 * size * (weights + activations) + 2 * data) / 1e6 + PROCESS_MEGABYTES
+
+
+def step_seconds(e: Experiment, size: int, warm_up: int, measured: int) -> float:
+    """One step of so many sampled networks, those that do not fit together one after the other."""
+    torch.set_num_threads(e.config.packs.threads)
+    genomes = [e.space.sample(random.Random(i)) for i in range(size)]
+    members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
+    device = device_for(e.config.execution.gpus_per_pack != 0)
+    seconds = 0.0
+    for group in by_layout(members):
+        pack = start_pack([members[i] for i in group], e.network, e.task, e.training, e.seed, device)
+        for step in range(warm_up + measured):
+            if step == warm_up:
+                started = time.perf_counter()
+            train_step(pack)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds += (time.perf_counter() - started) / measured
+    return seconds

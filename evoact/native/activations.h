@@ -1,0 +1,20 @@
+/* Terms of rows, and one of them evaluated: what `spline.c` needs of `activations.c`. */
+#ifndef EVOACT_ACTIVATIONS_H
+#define EVOACT_ACTIVATIONS_H
+
+#include <stdint.h>
+
+/* A term oa * f(ia * x) + shift of a row, and where its coefficient stands; below 0 that is 1. ALONE: the row's
+ * result is that of the function; SPLINED: the row has a spline besides, and all of it is left to `spline.c`. */
+enum { ALONE = -1, SPLINED = -2 };
+typedef struct {
+    int32_t function, coefficient;
+    float input_scale, output_scale, shift;
+} Term;
+
+#define TERM_PIECE 256
+
+/* A term without its coefficient, and its derivative, at up to TERM_PIECE elements. */
+void evoact_term(const Term *t, int n, const float *x, float *y, float *slope);
+
+#endif

@@ -1,0 +1,146 @@
+"""A run directory read for its report: what was asked for, what it was run on, and its rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evoact.analysis.comparison import Findings, findings
+from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
+from evoact.config import Comparison, Experiment
+from evoact.execution.run import plan_of, record_of
+from evoact.execution.summary import Summary, summarise
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.schema import result as from_row
+from evoact.records import META_TRAIN, Result
+
+EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
+_ALSO = (
+    "steps_run",
+    "generation",
+    "parents",
+    "learning_rate",
+    "heterogeneous",
+    "structure",
+    "told",
+    "finished_at",
+)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """`rows` are all of the leaderboard's, `shown` those of its ranking, `confirmed` the results of confirmations
+    and baselines; `problems` are sentences about parts that could not be read."""
+
+    home: Location
+    plan: Experiment | Comparison
+    record: Mapping[str, Any]
+    rows: pd.DataFrame
+    shown: pd.DataFrame
+    confirmed: tuple[Result, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def metric(self) -> str:
+        return str(self.rows["metric"].iloc[0]) if len(self.rows) else self.plan.task.metric
+
+    @property
+    def maximize(self) -> bool:
+        return self.plan.task.direction == "maximize"
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What a search found, counts of all its rows included."""
+        rows = self.rows
+        searched = rows[rows["phase"] == "search"].drop_duplicates("structure")
+        return replace(
+            summarise(self.confirmed),
+            networks=int((rows["kind"] != META_TRAIN).sum()),
+            meta_trainings=int((rows["kind"] == META_TRAIN).sum()),
+            structures=len(searched),
+            heterogeneous=int(searched["heterogeneous"].sum()),
+        )
+
+    @cached_property
+    def arms(self) -> list[ArmResult]:
+        """The arms of a comparison, with their winners; none of a search."""
+        if not isinstance(self.plan, Comparison):
+            return []
+        return arm_results(self.rows, tuple(self.plan.arms), self.plan.repeats, self.example_scores)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What a comparison shows.
+
+        Raises:
+            UserError: if the reference arm has no winner.
+        """
+        plan = self.plan
+        assert isinstance(plan, Comparison)
+        return findings(
+            self.arms,
+            reference=plan.reference,
+            metric=self.metric,
+            direction=plan.task.direction,
+            scaled=plan.scaled,
+            groups=plan.groups,
+            equivalence=plan.equivalence,
+        )
+
+    def tensors(self, artifact: str) -> dict[str, np.ndarray]:
+        """What a network learned, by name; nothing where the artifact is not there."""
+        from safetensors.numpy import load
+
+        file = self.home.child(artifact)
+        return load(file.read()) if artifact and file.exists() else {}
+
+    def example_scores(self, artifact: str) -> np.ndarray | None:
+        """A confirmed network's score on each test example."""
+        local = self.home.child(artifact).local
+        if local is None:
+            return next((a for name, a in self.tensors(artifact).items() if name.startswith(EXAMPLES)), None)
+        from safetensors import safe_open
+
+        if not local.is_file():
+            return None
+        with safe_open(local, "numpy") as file:  # reads no more than it is asked for
+            return next((file.get_tensor(name) for name in file.keys() if name.startswith(EXAMPLES)), None)  # noqa: SIM118
+
+
+def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
+    """Reads a run, finished or not.
+
+    Args:
+        run_dir: a run directory, or the URI of one
+        shown: how many candidates of the ranking are shown
+
+    Raises:
+        UserError: if it is no run, or none of its rows can be read.
+    """
+    problems: list[str] = []
+    plan, record = plan_of(run_dir), record_of(run_dir)
+    board = Leaderboard(run_dir, report=problems.append)
+    table = board.to_arrow()
+    rows = table.select([*COLUMNS, *_ALSO]).to_pandas()
+    # Rows from before the column was there.
+    rows["gradient_examples"] = rows["gradient_examples"].fillna(
+        rows["steps_run"] * plan.config.training.batch_size
+    )
+    top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
+    confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []
+    results = tuple(from_row(row) for row in table.take(confirmed).to_pylist()) if confirmed else ()
+    return RunData(Location.of(run_dir), plan, record, rows, top, results, tuple(problems))
+
+
+def _confirmed(rows: pd.DataFrame) -> list[int]:
+    """The positions of the rows of confirmations and baselines, and the first of the search of each confirmed
+    candidate, which tells that the search proposed it."""
+    confirmed = rows["phase"] == "confirm"
+    of_search = rows[(rows["phase"] == "search") & rows["candidate"].isin(rows["candidate"][confirmed])]
+    first = set(of_search.drop_duplicates("candidate").index)
+    return sorted({*rows.index[confirmed | (rows["phase"] == "baseline")], *first})

@@ -1,0 +1,362 @@
+"""What a report says, section by section, before it is HTML or Markdown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evoact.analysis.activation_curves import activation_curves
+from evoact.analysis.best_so_far import best_so_far
+from evoact.analysis.lineage import Ancestor, lineage
+from evoact.analysis.proposed_types import proposed_types
+from evoact.analysis.winners import Winner, mean_known
+from evoact.config import Comparison
+from evoact.execution.summary import Confirmed
+from evoact.genomes.genome import loads
+from evoact.report.figures import (
+    Box,
+    Figure,
+    Point,
+    best_so_far_figure,
+    box_plots,
+    curves_figure,
+    lineage_figure,
+    scatter,
+    types_figure,
+)
+from evoact.report.provenance import provenance
+from evoact.report.run import RunData
+from evoact.report.summary_words import counted, shown, verdict
+from evoact.report.units import NOTHING, Unit, unit_of
+from evoact.report.words import TextTable, arm_table, cost_table, verdict_sentences
+
+MOST_CURVES = 12  # panels for a network: more layers than that nobody compares
+
+
+@dataclass(frozen=True)
+class Section:
+    """Paragraphs, then tables, then figures, each with a heading of its own where it has one.
+
+    `sortable` names the one table that readers sort and filter; `code` is shown as it is.
+    """
+
+    id: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    tables: tuple[TextTable, ...] = ()
+    figures: tuple[tuple[str, Figure], ...] = ()
+    sortable: TextTable | None = None
+    code: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A network that stands for an arm (or, in a search, for itself) in the figures."""
+
+    series: str
+    winner: Winner
+
+
+def sections(run: RunData) -> list[Section]:
+    """The sections of a run's report, those without anything to say left out."""
+    unit = unit_of(run.metric)
+    makers: Sequence[Callable[[RunData, Unit], Section | None]] = (
+        _verdict,
+        _boxes,
+        _best_so_far,
+        _curves,
+        _types,
+        _participation,
+        _step_time,
+        _lineage,
+        _cost,
+        _leaderboard,
+        _provenance,
+    )
+    if not len(run.rows):
+        return [Section("verdict", "Verdict", ("Nothing has been trained yet.",)), provenance_section(run)]
+    return [section for make in makers if (section := make(run, unit)) is not None]
+
+
+def _verdict(run: RunData, unit: Unit) -> Section:
+    unfinished = [] if run.record["finished_at"] else ["This run has not finished: all below is preliminary."]
+    if isinstance(run.plan, Comparison):
+        notes = [_estimand(run)]
+        return Section(
+            "verdict",
+            "Verdict",
+            (*unfinished, *verdict_sentences(run), *notes, *run.problems),
+            (arm_table(run),),
+        )
+    summary = run.summary
+    tried = (
+        f"{counted(summary.networks, 'network')} trained; the search tried "
+        f"{counted(summary.structures, 'distinct structure')}, {summary.heterogeneous} of them heterogeneous."
+    )
+    tables = (_confirmed_table(run),) if summary.confirmed else ()
+    said = verdict(summary).split("\n")
+    return Section("verdict", "Verdict", (*unfinished, *said, tried, *run.problems), tables)
+
+
+def _estimand(run: RunData) -> str:
+    plan = run.plan
+    assert isinstance(plan, Comparison)
+    text = (
+        f"Each arm's search was repeated {plan.repeats} times at equal budget; "
+        f"the best {plan.config.confirm.candidates} of each were trained again on {plan.config.confirm.seeds} fresh "
+        "seeds, the winner chosen among them by validation, and test was read of it. Gains are over "
+        f"{plan.reference}, above 0 where an arm is better; p is Wilcoxon's signed-rank test over repeats, corrected "
+        "after Holm."
+    )
+    if plan.equivalence:
+        unit = unit_of(run.metric)
+        width = unit.difference(plan.equivalence).lstrip("+")
+        text += f" Differences up to {width} {unit.differences} are taken to make no practical difference."
+    return text
+
+
+def _confirmed_table(run: RunData) -> TextTable:
+    summary = run.summary
+    large = summary.confirmed[0].test_large is not None
+    headers = ("candidate", "activations", "learning rate", "parameters", "validation", "test")
+    rows = tuple(
+        (
+            str(c.candidate),
+            c.label + (" (baseline)" if c.baseline else ""),
+            f"{c.learning_rate:.4g}",
+            f"{c.n_parameters:,}",
+            shown(summary, c.validation),
+            shown(summary, c.test_large or c.test, c.test_large_error if large else c.test_error),
+        )
+        for c in summary.confirmed
+    )
+    seeds = counted(summary.confirmed[0].seeds, "fresh seed")
+    caption = f"Confirmed on {seeds}, best validation first; ± is the standard error"
+    return TextTable(caption, headers, rows, frozenset(("activations",)))
+
+
+def _boxes(run: RunData, unit: Unit) -> Section | None:
+    if run.arms:
+        reference = run.plan.reference if isinstance(run.plan, Comparison) else ""
+        boxes = [
+            Box(arm.name, tuple(arm.means.tolist()), arm.name == reference) for arm in run.arms if arm.winners
+        ]
+        title, of = "Winners of each arm", "mean test metric of a repeat's winner"
+    else:
+        boxes = [Box(_named(c), c.test_by_seed, c.baseline) for c in run.summary.confirmed]
+        title, of = "Confirmed candidates, seed by seed", "test metric of a seed"
+    if not boxes:
+        return None
+    return Section("boxes", title, figures=(("", box_plots(boxes, unit, of)),))
+
+
+def _named(c: Confirmed) -> str:
+    return f"{c.candidate}: {c.label[:60]}{' (baseline)' if c.baseline else ''}"
+
+
+def _best_so_far(run: RunData, unit: Unit) -> Section | None:
+    curves = best_so_far(run.rows, run.maximize)
+    if not curves:
+        return None
+    reference = ""
+    if isinstance(run.plan, Comparison):
+        reference = run.plan.reference
+        order = list(run.plan.arms)
+        curves = sorted(curves, key=lambda curve: order.index(curve.arm))
+    return Section(
+        "best", "Best so far against budget", figures=(("", best_so_far_figure(curves, unit, reference)),)
+    )
+
+
+def _chosen(run: RunData) -> list[_Shown]:
+    """Of each arm the winner that validates best; of a search its best confirmed candidates."""
+    sign = 1 if run.maximize else -1
+    return [
+        _Shown(arm.name, max(arm.winners.values(), key=lambda w: sign * w.validation))
+        for arm in _all_winners(run)
+        if arm.winners
+    ]
+
+
+def _all_winners(run: RunData) -> list["_Series"]:
+    if run.arms:
+        return [_Series(arm.name, dict(arm.winners)) for arm in run.arms]
+    own = run.rows[run.rows["phase"] == "confirm"]
+    found = []
+    for i, c in enumerate(run.summary.confirmed):
+        rows = own[(own["candidate"] == c.candidate)].sort_values("seed")
+        first = rows.iloc[0]
+        winner = Winner(
+            arm="",
+            repeat=0,
+            candidate=c.candidate,
+            genome=str(first["genome"]),
+            artifact=str(first["artifact"]),
+            validation=c.validation,
+            seeds=tuple(rows["seed"]),
+            test=np.array(c.test_by_seed),
+            scores=None,
+            n_parameters=c.n_parameters,
+            step_seconds=mean_known(rows["step_seconds_solo"].to_numpy()),
+            participation_ratio=mean_known(rows["participation_ratio"].to_numpy()),
+        )
+        found.append(_Series(_named(c), {i: winner}))
+    return found
+
+
+@dataclass(frozen=True)
+class _Series:
+    name: str
+    winners: dict[int, Winner]
+
+
+def _curves(run: RunData, unit: Unit) -> Section | None:
+    figures = []
+    for i, chosen in enumerate(_chosen(run)[:12]):
+        genome = loads(chosen.winner.genome)
+        curves = activation_curves(genome, run.tensors(chosen.winner.artifact))
+        title = f"{chosen.series}: {genome.label}" if run.arms else chosen.series
+        figure = curves_figure(curves[:MOST_CURVES], f"curves{i}", f"Activations of {chosen.series}")
+        if len(curves) > MOST_CURVES:
+            more = f"{len(curves) - MOST_CURVES} more types are not drawn"
+            figure = Figure(figure.svg, "; ".join(filter(None, (figure.note, more))))
+        figures.append((title, figure))
+    if not figures:
+        return None
+    text = (
+        "Output against pre-activation, by layer and type, with the number of neurons, after training on the first "
+        "fresh seed."
+    )
+    return Section("curves", "Activation curves of the winners", (text,), figures=tuple(figures))
+
+
+def _types(run: RunData, unit: Unit) -> Section | None:
+    """Of searches that choose what to propose; an enumeration proposes what it was given."""
+    moving = run.rows[~run.rows["strategy"].isin(("enumerate",))]
+    found = proposed_types(moving) if len(moving) else []
+    if not found:
+        return None
+    return Section("types", "How the searches moved", figures=(("", types_figure(found)),))
+
+
+def _points(run: RunData, x: Callable[[Winner], float | None]) -> list[Point]:
+    found = []
+    for series in _all_winners(run):
+        for winner in series.winners.values():
+            value = x(winner)
+            if value is not None:
+                what = f"{series.name}, repeat {winner.repeat}" if run.arms else series.name
+                title = f"{what}: {unit_of(run.metric).value(winner.mean)}"
+                found.append(Point(series.name, value, winner.mean, title))
+    return found
+
+
+def _participation(run: RunData, unit: Unit) -> Section | None:
+    points = _points(run, lambda winner: winner.participation_ratio)
+    title = "Test metric against participation ratio"
+    if not points:
+        if not _all_winners(run):
+            return None
+        text = "Participation ratios were not measured in this run, so that there is nothing to draw here."
+        return Section("participation", title, (text,))
+    text = "The participation ratio says over how many directions a network's hidden activity spreads."
+    return Section(
+        "participation", title, (text,), figures=(("", scatter(points, unit, "participation ratio", "pr")),)
+    )
+
+
+def _step_time(run: RunData, unit: Unit) -> Section | None:
+    points = _points(run, lambda winner: None if winner.step_seconds is None else 1000 * winner.step_seconds)
+    if not points:
+        return None
+    figure = scatter(
+        points, unit, "step time alone (ms)", "time", log=True, front=True, maximize=run.maximize
+    )
+    text = (
+        "Median wall time of an optimizer step of each winner trained alone. The line is the Pareto front: winners "
+        "that none beats in both. Times on a busy machine are noisy."
+    )
+    return Section("time", "Test metric against step time", (text,), figures=(("", figure),))
+
+
+def _lineage(run: RunData, unit: Unit) -> Section | None:
+    """Of the winner that validates best among those with ancestors."""
+    sign = 1 if run.maximize else -1
+    best: list[Ancestor] = []
+    series = ""
+    for chosen in sorted(_chosen(run), key=lambda shown: -sign * shown.winner.validation):
+        winner = chosen.winner
+        own = run.rows[(run.rows["arm"] == winner.arm) & (run.rows["repeat"] == winner.repeat)]
+        best, series = lineage(own, winner.candidate), chosen.series
+        if len(best) > 1:
+            break
+    if len(best) < 2 or sum(a.validation is not None for a in best) < 2:
+        return None
+    rows = tuple(
+        (
+            str(a.candidate),
+            str(a.generation),
+            a.label,
+            unit.value(a.validation),
+            ", ".join(map(str, a.parents)) or NOTHING,
+        )
+        for a in best
+    )
+    headers = ("candidate", "generation", "activations", "validation", "parents")
+    table = TextTable(
+        "The winner, then its parents, theirs, and so on",
+        headers,
+        rows,
+        frozenset(("activations", "parents")),
+    )
+    text = f"Of {series}: the winner is the diamond; lines lead from parents to children."
+    return Section("lineage", "Lineage of the winner", (text,), (table,), (("", lineage_figure(best, unit)),))
+
+
+def _cost(run: RunData, unit: Unit) -> Section | None:
+    return Section("cost", "What it cost", tables=(cost_table(run),)) if run.arms else None
+
+
+def _leaderboard(run: RunData, unit: Unit) -> Section | None:
+    if not len(run.shown):
+        return None
+    columns = ["rank"]
+    columns += [name for name in ("arm", "repeat") if run.arms]
+    columns += ["candidate", "label", "val_mean", "seeds"]
+    columns += [n for n in ("test_mean", "test_large_mean") if run.shown[n].notna().any()]
+    columns += ["learning_rate", "phase"]
+    named = {
+        "label": "activations",
+        "val_mean": "validation",
+        "test_mean": "test",
+        "test_large_mean": "test (large)",
+        "learning_rate": "learning rate",
+    }
+    metrics = {"val_mean", "test_mean", "test_large_mean"}
+    rows = tuple(
+        tuple(unit.value(v) if n in metrics else _cell(v) for n, v in zip(columns, values, strict=True))
+        for values in run.shown[columns].itertuples(index=False, name=None)
+    )
+    total = run.rows.drop_duplicates(["arm", "repeat", "candidate"]).shape[0]
+    caption = f"The best {len(rows):,} of {total:,} candidates, confirmed ones first; `evoact leaderboard` shows all"
+    table = TextTable(
+        caption, tuple(named.get(n, n) for n in columns), rows, frozenset(("arm", "activations", "phase"))
+    )
+    return Section("leaderboard", "Leaderboard", sortable=table)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return NOTHING
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _provenance(run: RunData, unit: Unit) -> Section:
+    return provenance_section(run)
+
+
+def provenance_section(run: RunData) -> Section:
+    """What was run, on what, with which seeds, and how to run it again."""
+    table, commands = provenance(run)
+    code = (("To run it again", commands), ("The whole config", run.plan.to_yaml()))
+    return Section("provenance", "What was run", tables=(table,), code=code)

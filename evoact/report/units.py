@@ -1,0 +1,85 @@
+"""How numbers are written for people: accuracies in per cent, their differences in points."""
+
+import math
+from dataclasses import dataclass
+
+from evoact.analysis.comparison import Interval
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A metric's scale and words."""
+
+    scale: float
+    sign: str
+    differences: str
+    decimals: int | None
+
+    def value(self, value: float | None) -> str:
+        """A metric: `61.7 %`, or `0.00331`."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        return f"{self._number(value)}{self.sign}"
+
+    def difference(self, value: float) -> str:
+        """A difference with its sign: `+1.25`."""
+        digits = "+.3g" if self.decimals is None else f"+.{self.decimals}f"
+        return f"{self.scale * value:{digits}}".replace("-", "−")
+
+    def range(self, interval: Interval | None) -> str:
+        """Of a metric: `60.9 to 62.2`."""
+        if interval is None or math.isinf(interval.low):
+            return NOTHING
+        return f"{self._number(interval.low)} to {self._number(interval.high)}"
+
+    def differences_range(self, interval: Interval) -> str:
+        if math.isinf(interval.low):
+            return NOTHING
+        return f"{self.difference(interval.low)} to {self.difference(interval.high)}"
+
+    def _number(self, value: float) -> str:
+        digits = ".4g" if self.decimals is None else f".{self.decimals}f"
+        return f"{self.scale * value:{digits}}"
+
+
+def unit_of(metric: str) -> Unit:
+    """
+    >>> unit_of("accuracy").value(0.61724), unit_of("mse").value(0.00331), unit_of("accuracy").difference(-0.012)
+    ('61.72 %', '0.00331', '−1.20')
+    """
+    if metric == "accuracy":
+        return Unit(100, " %", "points", 2)
+    return Unit(1, "", metric, None)
+
+
+def p_text(p: float) -> str:
+    """
+    >>> p_text(0.0004), p_text(0.0371), p_text(1.0)
+    ('< 0.001', '0.037', '1')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def count(number: float) -> str:
+    """A large number in few characters.
+
+    >>> count(999), count(160000000), count(25600)
+    ('999', '1.6e8', '25,600')
+    """
+    if number < 1e6:
+        return f"{number:,.0f}"
+    mantissa, _, exponent = f"{number:.2e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(42), duration(372), duration(7500)
+    ('42 s', '6 min', '2 h 5 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

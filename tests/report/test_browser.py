@@ -1,0 +1,216 @@
+"""The report as people meet it: in a browser, light and dark, on a phone, printed, and through a screen reader."""
+
+import re
+
+import pytest
+
+from evoact.config import comparison
+from evoact.execution.run import compare
+from evoact.report import write_report
+from evoact.report.run import read_run
+from tests.report.browser import Browser, find_browser
+
+BINARY = find_browser()
+pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium here; CHROMIUM can name one")
+
+ROWS = "[...document.querySelectorAll('table[data-sortable] tbody tr')]"
+
+
+@pytest.fixture(scope="module")
+def report(tiny_comparison, tmp_path_factory):
+    home = tmp_path_factory.mktemp("report") / "run"
+    # A description that looks like markup must stay text.
+    data = tiny_comparison(description="<script>document.title = 'stolen'</script> & <b>more</b>", repeats=3)
+    compare(comparison(data), home)
+    write_report(read_run(home))
+    return home / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    opened = Browser(BINARY)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(browser, report):
+    browser.screen(1000, 800)
+    browser.open(report)
+    return browser
+
+
+def column(page, number):
+    return page.run(f"{ROWS}.map(row => row.cells[{number}].textContent)")
+
+
+def header(page, name):
+    names = page.run(
+        "[...document.querySelectorAll('table[data-sortable] th[scope=col]')].map(h => h.textContent)"
+    )
+    return names.index(name)
+
+
+def test_nothing_is_fetched_and_nothing_goes_wrong(browser, report):
+    browser.events.clear()
+    browser.screen(1000, 800)
+    browser.open(report)
+    browser.click("table[data-sortable] th button")
+    browser.run("new Promise(done => setTimeout(done, 50))")
+    requested = [
+        e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"
+    ]
+    assert requested == [report.resolve().as_uri()]
+    assert browser.run("performance.getEntriesByType('resource').length") == 0
+    bad = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+    assert [e for e in browser.events if e["method"] in bad] == []
+    assert browser.run("document.title") == "tiny: evoact report"
+    assert "<script>document.title" in browser.run("document.querySelector('header p').textContent")
+
+
+def test_sorting(page):
+    validation = header(page, "validation")
+    before = column(page, validation)
+    button = f"table[data-sortable] th:nth-child({validation + 1}) button"
+    sort = f"document.querySelector('table[data-sortable] th:nth-child({validation + 1})').getAttribute('aria-sort')"
+    page.click(button)
+    assert page.run(sort) == "ascending"
+    numbers = [float(cell.split()[0]) for cell in column(page, validation)]
+    assert numbers == sorted(numbers)
+    page.click(button)
+    assert page.run(sort) == "descending"
+    numbers = [float(cell.split()[0]) for cell in column(page, validation)]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(before) == len(numbers) > 20
+    page.click("table[data-sortable] th:nth-child(1) button")
+    assert page.run(sort) == "none"
+    assert column(page, validation) == before
+    arm = header(page, "arm")
+    page.click(f"table[data-sortable] th:nth-child({arm + 1}) button")
+    assert column(page, arm) == sorted(column(page, arm))
+
+
+def test_numbers_sort_as_numbers_and_by_keyboard(page):
+    page.run("document.querySelector('table[data-sortable] th:nth-child(1) button').focus()")
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, **enter)
+    ranks = [int(cell) for cell in column(page, 0)]
+    assert ranks == list(range(max(ranks), max(ranks) - len(ranks), -1))
+    assert max(ranks) > 50  # texts would sort otherwise
+    assert page.run("document.querySelector('[data-more]').hidden") is False
+    page.click("[data-more]")
+    assert len(column(page, 0)) == max(ranks)
+    assert page.run("document.querySelector('[data-more]').hidden") is True
+
+
+def test_filtering(page):
+    every = len(column(page, 0))
+    page.type("[data-filter]", "EVOLUTION tanh")
+    rows = page.run(f"{ROWS}.map(row => row.textContent.toLowerCase())")
+    assert 0 < len(rows) < every
+    assert all("evolution" in row and "tanh" in row for row in rows)
+    said = page.run("document.querySelector('[data-count]').textContent")
+    assert said == f"{len(rows)} of {len(rows)} rows shown"
+    page.type("[data-filter]", "no such thing")
+    assert column(page, 0) == []
+    assert page.run("document.querySelector('[data-count]').textContent") == "0 of 0 rows shown"
+    page.type("[data-filter]", " ")
+    assert len(column(page, 0)) == every
+
+
+@pytest.mark.parametrize("width", [320, 390, 1000])
+def test_no_page_is_wider_than_its_screen(browser, report, width):
+    browser.screen(width, 800)
+    browser.open(report)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_letters_in_figures_stay_readable_on_a_phone(browser, report):
+    browser.screen(390, 800)
+    browser.open(report)
+    heights = browser.run(
+        "[...document.querySelectorAll('figure > svg text')].map(t => t.getBoundingClientRect().height)"
+    )
+    assert len(heights) > 50
+    assert min(heights) > 9
+
+
+def contrast(first, second):
+    """Of two colours, as WCAG 2 has it."""
+
+    def luminance(colour):
+        channels = [int(v) / 255 for v in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_contrast_in_light_and_dark(browser, report, dark):
+    browser.screen(1000, 800, dark=dark)
+    browser.open(report)
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (contrast(ground, "rgb(0, 0, 0)") < 2) == dark
+    for selector in ("body", "figcaption", "caption", "a[href]"):
+        ink = browser.run(f"getComputedStyle(document.querySelector('{selector}')).color")
+        assert contrast(ink, ground) >= 4.5, selector
+    for text in ("text.tick", "text.label"):
+        ink = browser.run(f"getComputedStyle(document.querySelector('svg {text}')).fill")
+        assert contrast(ink, ground) >= 4.5, text
+    for i in range(8):
+        ink = browser.run(
+            f"(e => {{e.className = 'c{i}'; document.body.append(e); const c = getComputedStyle(e).color; "
+            "e.remove(); return c;})(document.createElement('i'))"
+        )
+        assert contrast(ink, ground) >= 3, f"c{i}"
+
+
+def test_on_paper_all_is_black_on_white_and_controls_are_gone(browser, report):
+    browser.screen(800, 1000, dark=True, media="print")
+    browser.open(report)
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    for selector in ("nav", ".filter", ".more"):
+        assert browser.run(f"getComputedStyle(document.querySelector('{selector}')).display") == "none"
+    browser.screen(1000, 800)
+
+
+def test_what_a_screen_reader_hears(page):
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    by_role = {}
+    for node in nodes:
+        if not node.get("ignored"):
+            by_role.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    assert len(by_role["main"]) == len(by_role["navigation"]) == 1
+    headings = by_role["heading"]
+    assert headings[:2] == ["tiny", "Verdict"]
+    images = by_role["image"] if "image" in by_role else by_role["img"]
+    assert len(images) >= 6
+    assert all(images)
+    assert all(
+        page.run(
+            "[...document.querySelectorAll('figure > svg')].map(s => s.querySelector('desc').textContent)"
+        )
+    )
+    assert all(by_role["table"])  # captions name them
+    assert {"arm", "verdict", "gain"} <= set(by_role["columnheader"])
+    assert {"homogeneous", "evolution"} <= set(by_role["rowheader"])
+    assert any(name.startswith("Show rows that contain") for name in by_role["searchbox"])
+    ids = page.run("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_without_scripts_the_table_is_whole(browser, report):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.screen(1000, 800)
+        browser.open(report)
+        ranks = [int(cell) for cell in column(browser, 0)]
+        assert ranks == list(range(1, len(ranks) + 1))
+        assert len(ranks) > 50
+        assert browser.run("document.querySelector('[data-count]').textContent") == ""
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)

@@ -1,0 +1,285 @@
+"""What a report says, of comparisons and of searches, finished or not; and how large it may get."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import evoact
+from evoact.analysis.verdicts import Verdict
+from evoact.cli.main import main
+from evoact.config import comparison, experiment
+from evoact.errors import UserError
+from evoact.execution.run import compare, search
+from evoact.leaderboard.schema import VERSION_KEY
+from evoact.report.markdown import markdown
+from evoact.report.page import page
+from evoact.report.run import read_run
+from evoact.report.svg import nice_ticks, quartiles, scale
+from evoact.report.words import comparison_text, verdict_sentences
+
+
+@pytest.fixture(scope="module")
+def compared(tiny_comparison, tmp_path_factory):
+    """A comparison with a group, a scaled control, and an arm whose every candidate fails."""
+    data = tiny_comparison(
+        repeats=2,
+        scaled="scaled",
+        equivalence=0.01,
+        arms__scaled={
+            "space": {"types": {"scaled": {"bases": ["tanh", "sin"]}}, "types_per_layer": [1, 1]}
+            | {"learning_rate": {"values": [0.01, 0.1]}},
+            "strategy": {"name": "enumerate", "seeds": [0, 1]},
+        },
+        arms__evolution__group="evolved",
+        arms__random__group="drawn",
+        arms__lost={"strategy": {"name": "random"}, "learning_rate": {"values": [1e38]}},
+    )
+    home = tmp_path_factory.mktemp("report") / "run"
+    compare(comparison(data), home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def searched(tiny, tmp_path_factory):
+    home = tmp_path_factory.mktemp("report") / "run"
+    search(experiment(tiny(confirm={"candidates": 2, "seeds": 3})), home)
+    return home
+
+
+class Checked(HTMLParser):
+    """Notes headings and links, and that every element is closed in its turn."""
+
+    VOID = frozenset(("meta", "link", "input", "br", "img"))
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.headings, self.targets, self.ids = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.targets += [given[name] for name in ("src", "href") if name in given]
+        self.ids += [given["id"]] if "id" in given else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def test_the_page_of_a_comparison(compared):
+    text = page(read_run(compared))
+    found = Checked(text)
+    assert found.headings == [
+        "Verdict",
+        "Winners of each arm",
+        "Best so far against budget",
+        "Activation curves of the winners",
+        "How the searches moved",
+        "Test metric against participation ratio",
+        "Test metric against step time",
+        *(["Lineage of the winner"] if "Lineage of the winner" in text else []),
+        "What it cost",
+        "Leaderboard",
+        "What was run",
+    ]
+    assert all(target.startswith("#") for target in found.targets)
+    assert {target[1:] for target in found.targets} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+    assert "http" not in re.sub(r"http-equiv", "", text)
+    assert "evoact compare" in text
+    assert len(text) < 500_000
+
+
+def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
+    run = read_run(compared)
+    sentences = verdict_sentences(run)
+    assert sentences[0].startswith(
+        "No difference can be shown: 4 comparisons over 2 repeats each cannot pass"
+    )
+    assert "at least 8 repeats are needed" in sentences[0]
+    (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
+    assert "not finite at the last step; the other arms are compared" in lost
+    assert any(
+        s.startswith("Best of drawn against best of evolved (random against evolution)") for s in sentences
+    )
+    found = evoact.findings(compared)
+    assert {gain.verdict for gain in found.against} == {Verdict.TOO_FEW}
+    assert found.examples
+    table = comparison_text(run).splitlines()
+    assert [line.split("  ")[0] for line in table[-5:]] == [
+        "homogeneous",
+        "random",
+        "evolution",
+        "scaled",
+        "lost",
+    ]
+    assert table[-1].endswith("no winner")
+    assert table[-5].endswith("reference")
+
+
+def test_the_figures_are_those_of_the_parquet_files(compared):
+    """Recomputed from the stored rows with nothing of ours but the file format."""
+    rows = pq.read_table(compared / "leaderboard").to_pandas()
+    confirmed = rows[(rows["phase"] == "confirm") & (rows["arm"] != "lost")]
+    means = confirmed.groupby(["arm", "repeat", "candidate"])[["val_metric", "test_metric"]].mean()
+    winners = means.loc[means.groupby(["arm", "repeat"])["val_metric"].idxmax()]["test_metric"]
+    by_arm = winners.groupby("arm").mean()
+    found = evoact.findings(compared)
+    assert {s.arm.name: s.mean for s in found.standings if s.mean is not None} == pytest.approx(
+        by_arm.to_dict()
+    )
+    for gain in found.against:
+        assert gain.difference.value == pytest.approx(by_arm[gain.arm] - by_arm["homogeneous"])
+    spent = rows[rows["phase"] != "confirm"].groupby("arm")["gradient_examples"].sum()
+    assert set(spent[spent.index != "lost"]) == {8 * 10 * 32 * 2}
+
+
+def test_markdown_says_the_same(compared, searched):
+    for home in (compared, searched):
+        run = read_run(home)
+        text = markdown(run)
+        assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == Checked(
+            page(run)
+        ).headings
+        tables = [line for line in text.splitlines() if line.startswith("|")]
+        assert len(tables) > 20
+        assert "<svg" not in text
+    assert "| evolution |" in markdown(read_run(compared))
+
+
+def test_the_page_of_a_search(searched):
+    text = page(read_run(searched))
+    headings = Checked(text).headings
+    assert headings[:2] == ["Verdict", "Confirmed candidates, seed by seed"]
+    assert "What it cost" not in headings
+    assert "Winner: candidate" in text
+    assert "22 networks trained" not in text  # those of the confirmation count, too
+    assert f"{len(read_run(searched).rows)} networks trained" in text
+
+
+def test_of_an_unfinished_run_and_one_without_a_row(tiny_comparison, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stopping(after):
+        def observe(progress):
+            if progress.total_done >= after:
+                raise Stop
+
+        return observe
+
+    for after in (0, 30):
+        home = tmp_path / f"run{after}"
+        with pytest.raises(Stop):
+            compare(comparison(tiny_comparison()), home, observe=stopping(after))
+        text = page(read_run(home))
+        Checked(text)
+        said = "Nothing has been trained yet" if after == 0 else "This run has not finished"
+        assert said in text
+
+
+def test_what_cannot_be_read(compared, tmp_path):
+    with pytest.raises(UserError, match="expected a run directory, got"):
+        read_run(tmp_path)
+    shutil.copytree(compared, tmp_path / "run")
+    (part,) = (tmp_path / "run" / "leaderboard").glob("*.parquet")
+    newer = pq.read_table(part).replace_schema_metadata({VERSION_KEY: b"999"})
+    pq.write_table(newer, tmp_path / "run" / "leaderboard" / "newer.parquet")
+    run = read_run(tmp_path / "run")
+    assert len(run.rows) == len(newer)
+    assert any("999; upgrade evoact" in problem for problem in run.problems)
+    assert "upgrade evoact to read it" in page(run)
+    part.unlink()
+    with pytest.raises(UserError, match=r"expected at least one readable part, got none: .*got 999"):
+        read_run(tmp_path / "run")
+
+
+@pytest.fixture
+def command(capsys, monkeypatch, tmp_path):
+    """The command in this process and an empty directory: its exit code, output, and lines of error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err.splitlines()
+
+    return run
+
+
+def test_report_commands(compared, searched, command, tmp_path):
+    assert command("report", compared, "--format", "md", "-o", "r.md") == (0, "r.md\n", [])
+    assert (tmp_path / "r.md").read_text().startswith("# tiny\n")
+    assert command("report", searched) == (0, f"{searched}/report.html\n", [])
+    assert (searched / "report.html").stat().st_size > 20_000
+    code, _, errors = command("report", tmp_path)
+    assert (code, len(errors)) == (2, 1)
+
+
+def test_the_command_that_compares(tiny_comparison, command, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps(tiny_comparison(repeats=1)))  # JSON is YAML
+    code, out, errors = command("compare", "c.json", "-o", "run", "--set", "training.steps=3")
+    assert code == 0
+    assert errors[0].startswith(
+        "Comparing 3 arms, 1 times, on faulty in this process: homogeneous, random, evolution"
+    )
+    assert "36 networks trained." in out
+    assert "No difference can be shown" in out
+    assert out.splitlines()[-1] == "Report: run/report.html"
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "run has finished already" in command("resume", "run")[1]
+    code, out, _ = command("compare", "c.json", "--dry-run")
+    assert code == 0
+    assert "networks            36" in out
+    code, _, errors = command("compare", "c.json", "--set", "arms.random.training={steps: 7}", "-o", "other")
+    assert (code, len(errors)) == (2, 1)
+    assert not (tmp_path / "other").exists()
+    assert command("validate", "c.json") == (0, "c.json: valid\n", [])
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ticks_are_few_and_inside(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(200):
+        low = rng.normal() * 10 ** rng.uniform(-6, 6)
+        high = low + abs(low) * 10 ** rng.uniform(-4, 4)
+        ticks = nice_ticks(low, high)
+        assert 1 <= len(ticks) <= 6
+        assert all(low - 1e-6 * (high - low) <= t <= high + 1e-6 * (high - low) for t in ticks)
+        assert ticks == sorted(set(ticks))
+
+
+def test_scales_hold_all_there_is_and_nothing_at_all():
+    for values in ([], [3.0], [float("nan"), 1.0], [0.0, 0.0], [-1e9, 1e9]):
+        made = scale(values, 10, 90)
+        known = [v for v in values if v == v]
+        assert made.low < made.high
+        assert all(10 <= made(v) <= 90 for v in known)
+        assert made.ticks
+    assert scale([0.001, 1000.0], 0, 100, log=True).ticks == [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
+
+
+def test_boxes_are_tukeys():
+    assert quartiles([1, 2, 3, 4, 5]) == (1, 2, 3, 4, 5)
+    assert quartiles([1, 2, 3, 4, 50])[4] == 4
+    assert quartiles([2.0]) == (2, 2, 2, 2, 2)
