@@ -68,6 +68,7 @@ def tabulation(made: Experiment, seeds: int) -> Experiment:
         "confirm": {"candidates": 0},
         "replicates": max(seeds, made.config.replicates),
         "test_splits": "all",
+        "warm_start": None,
     }
     return experiment(data)
 
@@ -112,11 +113,6 @@ def tabulate(
 def _trains(made: Experiment | Comparison) -> dict[str, Any]:
     """A config less what changes no result."""
     return made.config.model_dump(exclude={"packs", "execution"})
-
-
-def _trained_by(made: Experiment) -> dict[str, Any]:
-    """What decides about the rows: all of a config but how it is executed."""
-    return made.config.model_dump(mode="json", exclude={"packs", "execution"})
 
 
 def _about(whole: Experiment, seeds: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import yaml
 
 from evoact.config import experiment
 from evoact.errors import UserError
-from evoact.execution.run import experiment_of, resume, search
+from evoact.execution.run import plan_of, resume, search
 
 
 def first_generation(rows):
@@ -32,7 +32,7 @@ def test_begins_with_the_best_of_the_earlier_run(tiny, tmp_path, earlier, rows_o
     assert len(resolved["warm_start"]["genomes"]) == 3
     shutil.rmtree(earlier)
     assert resume(tmp_path / "run").complete
-    search(experiment_of(tmp_path / "run"), tmp_path / "again")
+    search(plan_of(tmp_path / "run"), tmp_path / "again")
     assert rows_of(tmp_path / "again") == rows_of(tmp_path / "run")
 
 
