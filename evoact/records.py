@@ -87,6 +87,8 @@ class Result:
     `val_metric` is the metric at the last step (never the best epoch); test metrics are None outside
     the confirmation. `score` turns the metric so that larger is better. `gradient_examples` is what it cost.
 
+    `discretised` is what a network with per-neuron hulls becomes where each neuron keeps its strongest function.
+
     A meta-training has no metric: `learned_types` is the JSON of the activations that it found, by site;
     `skipped_steps` counts outer steps without an update, and `beyond_grid` inputs outside the splines' grid.
     """
@@ -109,6 +111,7 @@ class Result:
     device: str = "cpu"
     participation_ratio: float | None = None
     learned_types: str = ""
+    discretised: str = ""
     skipped_steps: int | None = None
     beyond_grid: int | None = None
     error: str = ""

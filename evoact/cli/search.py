@@ -68,7 +68,9 @@ def search(
 
     run_dir = output or f"runs/{made.name}-{datetime.now():%Y%m%d-%H%M%S}"
     with Display(made, run_dir) as display:
-        finished = carry_out(made, run_dir, address, display.update)
+        finished = carry_out(
+            made, run_dir, address, display.update, lambda problem: typer.echo(problem, err=True)
+        )
     _end(finished)
 
 

@@ -205,6 +205,14 @@ class Confirm(Section):
     distinct: Literal["candidate", "structure"] = "candidate"
 
 
+class WarmStart(Section):
+    """The search begins with the best `candidates` of an earlier run; `genomes` of a resolved config are those."""
+
+    run: str
+    candidates: Positive = 16
+    genomes: list[dict[str, Any]] | None = None
+
+
 class Packs(Section):
     """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement."""
 
@@ -246,6 +254,7 @@ class Config(Section):
     network: Named
     space: Space
     strategy: Named = Named(name="hybrid")
+    warm_start: WarmStart | None = None
     replicates: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10
     training: Training = Training()
     budget: Budget
@@ -255,6 +264,14 @@ class Config(Section):
     packs: Packs = Packs()
     execution: Execution = Execution()
     curves: dict[str, CurveData] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _warm_start_by_name(cls, data: Any) -> Any:
+        """`warm_start: RUN_DIR` is short for the section."""
+        if isinstance(data, Mapping) and isinstance(data.get("warm_start"), str):
+            return {**data, "warm_start": {"run": data["warm_start"]}}
+        return data
 
 
 class Arm(Section):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from evoact.activations.discretised import discretised
 from evoact.analysis.trained import Trained, participation
 from evoact.config import Comparison, Experiment
 from evoact.execution import checkpoints
@@ -90,6 +91,9 @@ class PackTrainer:
                     error=outcome.error or (LOST if proposal.start > member.start else ""),
                     started_at=started,
                     finished_at=finished,
+                    discretised=discretised(proposal.genome, outcome.learned)
+                    if outcome.state == COMPLETED
+                    else "",
                     learned=artifacts(outcome.learned),
                 )
             )

@@ -32,6 +32,7 @@ from evoact.execution.pack_size import with_one_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
+from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
@@ -155,7 +156,11 @@ def pack_name(first: Proposal) -> str:
 
 
 def search(
-    made: Experiment, run_dir: str | Path, address: str | None = None, observe: Observer | None = None
+    made: Experiment,
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: Observer | None = None,
+    report: Callable[[str], None] = warnings.warn,
 ) -> Finished:
     """Carry out an experiment in a new run directory.
 
@@ -164,13 +169,14 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one where the config asks for Ray
         observe: called at the start and after each pack
+        report: called with a sentence about what of a warm start is ignored
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    complete, results = _started(home, made, address, observe)
+    complete, results = _started(home, warmed(made, report), address, observe)
     return Finished(home.text, complete, summarise(results))
 
 
@@ -185,6 +191,11 @@ def compare(
     """
     home = Location.of(run_dir)
     made.check_budgets()
+    if made.config.warm_start is not None:
+        raise UserError(
+            f"expected a comparison without warm_start, because its arms must begin alike, got one from "
+            f"{made.config.warm_start.run}; leave it out"
+        )
     return _compared(home, *_started(home, made, address, observe))
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
+from evoact.execution.warm import warm_genomes
 from evoact.genomes.genome import Genome, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
@@ -136,6 +137,7 @@ class Stages:
             first_index=1 + max((r.proposal.index for r in earlier), default=-1),
             earlier=earlier,
             options=options,
+            warm=warm_genomes(e) if phase == "search" else (),
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
         strategy.replay([r for r in self._results.values() if r.proposal.phase == phase])

@@ -68,6 +68,7 @@ def tabulation(made: Experiment, seeds: int) -> Experiment:
         "confirm": {"candidates": 0},
         "replicates": max(seeds, made.config.replicates),
         "test_splits": "all",
+        "warm_start": None,
     }
     return experiment(data)
 

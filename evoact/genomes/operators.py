@@ -9,9 +9,10 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
+from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Genome, is_absent
 from evoact.genomes.layers import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace
+from evoact.genomes.space import NOBODY, SearchSpace, distinct
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]
@@ -59,7 +60,7 @@ def _repaired(choices: LayerChoices, layer: Sequence[Activation], random: random
 
 def _types(layer: Sequence[Activation]) -> list[Activation]:
     """The types of the neurons that are present."""
-    return [activation for activation in dict.fromkeys(layer) if not is_absent(activation)]
+    return [activation for activation in distinct(layer) if not is_absent(activation)]
 
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
@@ -82,6 +83,43 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
     rate = genome.hyperparameter("learning_rate")
     nearest = min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))
     return build(space, layers, nearest, random)
+
+
+def carried(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
+    """Any genome on sites of these names carried over into a space: shares of the neurons stay about the same.
+
+    Counts are rounded to blocks by largest remainders (where neurons are not exchangeable, a block takes the
+    type of the neuron at its place); what the space does not offer is then replaced as in `adopted`.
+
+    Raises:
+        UserError: if its sites are other ones.
+    """
+    names, got = [site.name for site in space.sites], [site.site for site in genome.sites]
+    if names != got:
+        raise UserError(f"expected a genome on the sites {', '.join(names)}, got one on {', '.join(got)}")
+    layers: Layers = []
+    for site, found in zip(space.sites, genome.sites, strict=True):
+        blocks = len(space.block_widths(site))
+        if site.symmetry == "free":
+            parts = _rounded(found.counts(), blocks)
+            layers.append([t for t, n in zip(found.types, parts, strict=True) for _ in range(n)])
+        else:
+            places = (i * len(found.assignment) // blocks for i in range(blocks))
+            layers.append([found.types[found.assignment[i]] for i in places])
+    return adopted(space, space.assemble(layers, genome.hyperparameter("learning_rate")), random)
+
+
+def _rounded(counts: Sequence[int], total: int) -> list[int]:
+    """Parts of a total in these proportions, by largest remainders.
+
+    >>> _rounded((5, 4, 1), 4)
+    [2, 2, 0]
+    """
+    parts = [divmod(count * total, sum(counts)) for count in counts]
+    result = [whole for whole, _ in parts]
+    for i in sorted(range(len(parts)), key=lambda i: (-parts[i][1], i))[: total - sum(result)]:
+        result[i] += 1
+    return result
 
 
 # --- mutations: each changes one layer in place, or nothing where it cannot --------------------

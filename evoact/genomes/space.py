@@ -234,10 +234,12 @@ class SearchSpace:
         """The canonical genome that gives each block of each site this activation (no check)."""
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
-            index = {activation: i for i, activation in enumerate(dict.fromkeys(row))}
-            widths = self.block_widths(site)
-            neurons = _repeated([index[activation] for activation in row], widths)
-            sites.append(SiteGenome(site.name, tuple(index), tuple(neurons)))
+            types = distinct(row)
+            index = {
+                id(activation): types.index(activation) for activation in {id(a): a for a in row}.values()
+            }
+            neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
+            sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
         return canonical(Genome(tuple(sites), (("learning_rate", learning_rate),)), self.sites)
 
     def blocks(self, genome: Genome) -> list[list[Activation]]:
@@ -338,6 +340,14 @@ def _weight(layer: LayerChoices, k: int) -> int:
         math.comb(layer.activations, m) * math.comb(m, k) * (-1) ** (m - k)
         for m in range(max(k, layer.least_types), layer.most_types + 1)
     )
+
+
+def distinct(row: Sequence[Activation]) -> list[Activation]:
+    """The different activations of a row, in order of first occurrence.
+
+    Most are one object many times, and to tell objects apart is an order of magnitude faster than to hash them.
+    """
+    return list(dict.fromkeys({id(activation): activation for activation in row}.values()))
 
 
 def _repeated(blocks: Sequence[_T], widths: Sequence[int]) -> list[_T]:

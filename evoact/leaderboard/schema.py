@@ -13,7 +13,7 @@ from evoact.records import Proposal, Result
 
 # Raised by one whenever a column is added. Files of an older version lack the newer columns, which
 # then read as null; a column never changes its type and never goes.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"evoact.schema_version"
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -59,6 +59,7 @@ COLUMNS: Mapping[str, pa.DataType] = {
     "kind": pa.string(),
     "meta_training": pa.string(),
     "learned_types": pa.string(),
+    "discretised": pa.string(),
     "skipped_steps": pa.int64(),
     "beyond_grid": pa.int64(),
     "error": pa.string(),

@@ -1,17 +1,19 @@
 """The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from evoact.errors import UserError
+from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.registry import lookup, unknown
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
 from evoact.strategies.strategy import Proposer, Strategy
+from evoact.strategies.warm_start import WarmStarted
 
 STRATEGIES: Mapping[str, tuple[str, str]] = {
     "evolution": ("evolution", "Evolution"),
@@ -19,6 +21,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "hybrid": ("hybrid", "Hybrid"),
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
+    "discretise": ("discretise", "Discretise"),
     "bilevel": ("bilevel", "Bilevel"),
     "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
@@ -53,17 +56,19 @@ def create(
     first_index: int = 0,
     earlier: Iterable[Result] = (),
     options: Mapping[str, Any] | None = None,
+    warm: Sequence[Genome] = (),
 ) -> Strategy:
-    """The named strategy, ready to be asked; the arguments are those of `Generational`.
+    """The named strategy, ready to be asked; `warm` are the genomes it begins with, the other arguments those of
+    `Generational`.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
-    made = proposer(name, space, seed, options or {})
+    idea = proposer(name, space, seed, options or {})
     # What is asynchronous can promote, too.
-    driver: Callable[..., Strategy] = Asynchronous if made.asynchronous else Generational
+    driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
     return driver(
-        made,
+        WarmStarted(idea, tuple(warm)) if warm else idea,
         space.sites,
         networks=networks,
         steps=steps,

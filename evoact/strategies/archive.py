@@ -17,6 +17,8 @@ from evoact.genomes.genome import Genome, dumps, loads, structure
 from evoact.records import Result
 from evoact.strategies.denoise import Posterior, posterior
 
+ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -38,6 +40,7 @@ class Archive:
         self.meta_trained: list[Result] = []
         self.latest: list[Result] = []
         self.beginnings = 0
+        self.aside: list[Result] = []
         self._texts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
@@ -62,12 +65,15 @@ class Archive:
     def add(self, result: Result) -> None:
         """Enters a result. A failure, or a score that is not finite, counts against its candidate.
 
-        A meta-training is no candidate and has no score. Of a candidate that was promoted the scores at its
-        highest rung count alone.
+        A meta-training is no candidate and has no score; what a strategy set aside is none either. Of a candidate
+        that was promoted the scores at its highest rung count alone.
         """
         proposal = result.proposal
         if proposal.meta_training is not None:
             self.meta_trained.append(result)
+            return
+        if proposal.context == ASIDE:
+            self.aside.append(result)
             return
         row = self.rows.get(proposal.fingerprint)
         if row is None:

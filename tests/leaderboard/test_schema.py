@@ -67,6 +67,7 @@ results = st.builds(
     steps_run=counts,
     gradient_examples=counts,
     learned_types=texts,
+    discretised=texts,
     skipped_steps=st.none() | counts,
     beyond_grid=st.none() | counts,
     train_seconds=st.floats(0, 1e6),
@@ -130,7 +131,7 @@ def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
 
 
 def test_every_file_says_its_version():
-    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"2"}
+    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"3"}
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from evoact.genomes.activation import to_json
-from evoact.genomes.genome import Base, Captured, Genome, Hull, Site
+from evoact.genomes.genome import Base, Captured, Genome, Hull, Site, SiteGenome
+from evoact.genomes.genome import to_json as to_json_genome
 from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import generator
+from evoact.strategies.archive import ASIDE
 
 FUNCTIONS = ("relu", "sin", "tanh", "abs")
 
@@ -79,7 +81,20 @@ class Landscape:
             }
             return Result(proposal, COMPLETED, "accuracy", "maximize", learned_types=json.dumps(types))
         score = self.truth(proposal.genome) + self.noise * float(draw.normal())
-        return Result(proposal, COMPLETED, "accuracy", "maximize", score)
+        discretised = self.discretised(proposal) if proposal.context == ASIDE else ""
+        return Result(proposal, COMPLETED, "accuracy", "maximize", score, discretised=discretised)
+
+    def discretised(self, proposal: Proposal) -> str:
+        """What training of per-neuron hulls would leave: a different mix of two functions for each network."""
+        sites = []
+        for site in proposal.genome.sites:
+            n = len(site.assignment)
+            first = 1 + (proposal.index + len(sites)) % (n - 1) if n > 1 else 1
+            assignment = (0,) * first + (1,) * (n - first)
+            sites.append(SiteGenome(site.site, (Base("relu"), Base("sin")), assignment))
+        genome = Genome(tuple(sites), proposal.genome.hyperparameters)
+        sizes = {site.site: [0.5, 0.25] for site in sites}
+        return json.dumps({"genome": to_json_genome(genome), "coefficients": sizes})
 
 
 @pytest.fixture

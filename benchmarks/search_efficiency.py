@@ -1,0 +1,236 @@
+"""How much better are the networks that a strategy recommends after N trained networks, where the truth is known?
+
+    python benchmarks/search_efficiency.py [--quick] [--json FILE]
+    python benchmarks/search_efficiency.py --precompute tpe --runs 100     # Optuna alone, into a JSON beside the table
+
+Strategies search tables of whole spaces (`evoact tabulate`), told validation metrics of the search seeds. The
+gain of a recommendation is the mean test metric of its genome over the truth seeds minus the mean of the whole
+space, in points. It is given by the strategy's own rule and by one rule for all, the best posterior mean of
+the surrogate. Optuna alone, with its samplers TPE and GP on the same encoding, takes minutes a run: its runs are
+read from a file.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import optuna
+from reporting import Row, report
+
+from evoact.config.experiment import Experiment
+from evoact.config.models import Config
+from evoact.genomes.encoding import decode
+from evoact.genomes.space import SearchSpace
+from evoact.leaderboard.tabular import Tabular, read_table
+from evoact.records import Proposal, Result
+from evoact.seeding import derive
+from evoact.strategies import create
+from evoact.strategies.archive import Archive
+from evoact.strategies.surrogate import recommended
+
+TABLES = Path(__file__).parent / "tables"
+BARRED = "mnist1d_*.parquet"
+AFTER = (50, 100, 200, 400, 800)
+QUICK_AFTER = (50, 100, 200, 400)
+STRATEGIES = ("random", "evolution", "hybrid")
+RUNS, QUICK_RUNS = 100, 10
+ASKED = 8  # proposals at a time: as many as eight workers would take
+SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True),
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+}
+Gains = list[tuple[float, float]]  # after each of N: by the own rule, by the shared rule
+
+
+class Judge:
+    """The truth of a table's genomes, in points above the mean of the space."""
+
+    def __init__(self, table: Tabular):
+        self.table = table
+        truth = table.truth()
+        self.gains = 100 * (truth - truth[~(truth != truth)].mean())
+
+    def gain(self, fingerprint: str) -> float:
+        return float(self.gains[self.table.position[fingerprint]])
+
+
+def space_of(table: Tabular) -> SearchSpace:
+    return Experiment(Config.model_validate(table.about["config"])).space
+
+
+def searched(table: Tabular, space: SearchSpace, name: str, seed: int, after: Sequence[int]) -> Gains:
+    """One run of a strategy of evoact's."""
+    judge, gains, results = Judge(table), [], []
+    strategy = create(
+        name,
+        space,
+        seed=seed,
+        networks=after[-1],
+        steps=table.about["steps"],
+        replicates=len(table.search_seeds),
+    )
+    archive = Archive()
+    while len(gains) < len(after) and (asked := strategy.ask(min(ASKED, after[len(gains)] - len(results)))):
+        told = [table.result(p) for p in asked]
+        strategy.tell(told)
+        results += told
+        for result in told:
+            archive.add(result)
+        if len(results) == after[len(gains)]:
+            gains.append(_recommended(judge, strategy.recommend(1)[0].fingerprint, archive))
+    # A space of which all was seen has nothing more to give.
+    return gains + gains[-1:] * (len(after) - len(gains))
+
+
+def _recommended(judge: Judge, own: str, archive: Archive) -> tuple[float, float]:
+    return judge.gain(own), judge.gain(recommended(archive, 1)[0].fingerprint)
+
+
+def optuna_alone(table: Tabular, space: SearchSpace, sampler: str, seed: int, after: Sequence[int]) -> Gains:
+    """One run as a user of Optuna's would do it: every score is believed, the best trial recommended."""
+    from evoact.genomes.genome import canonical, fingerprint, structure
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    judge, archive, gains = Judge(table), Archive(), []
+    study = optuna.create_study(direction="maximize", sampler=SAMPLERS[sampler](seed))
+    best: tuple[float, str] = (-math.inf, "")
+    for i in range(after[-1]):
+        trial = study.ask()
+        genome = canonical(decode(space, _Trial(trial)), space.sites)
+        name = fingerprint(genome)
+        replicate = table.search_seeds[derive(seed, "replicate", i) % len(table.search_seeds)]
+        proposal = Proposal(i, i, genome, structure(genome), name, replicate, table.about["steps"])
+        result: Result = table.result(proposal)
+        archive.add(result)
+        if result.score is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, result.score)
+            best = max(best, (result.score, name))
+        if i + 1 in after:
+            gains.append(_recommended(judge, best[1], archive))
+    return gains
+
+
+class _Trial:
+    """An Optuna trial as what decoding asks."""
+
+    def __init__(self, trial: optuna.Trial):
+        self.trial = trial
+
+    def category(self, name: str, options: tuple[str, ...]) -> str:
+        return str(self.trial.suggest_categorical(name, options))
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return self.trial.suggest_int(name, low, high)
+
+
+def precompute(sampler: str, runs: int, after: Sequence[int]) -> None:
+    """Optuna's runs on every table, added to those in its file."""
+    for file in sorted(TABLES.glob("*.parquet")):
+        table, store = read_table(file), _store(file)
+        space = space_of(table)
+        known = json.loads(store.read_text()) if store.exists() else {}
+        command = (
+            f"python benchmarks/search_efficiency.py --precompute {sampler} --runs {runs} --until {after[-1]}"
+        )
+        done = [optuna_alone(table, space, sampler, seed, after) for seed in range(runs)]
+        known[sampler] = {
+            "command": command,
+            "after": list(after),
+            "optuna": optuna.__version__,
+            "gains": done,
+        }
+        store.write_text(json.dumps(known, indent=1))
+
+
+def _store(table: Path) -> Path:
+    return table.with_name(f"{table.stem}_optuna.json")
+
+
+def interval(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the mean."""
+    return 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def measured(file: Path, runs: int, after: Sequence[int]) -> dict[str, dict[int, Gains]]:
+    """Gains by strategy and N, one pair for each run; printed as a table."""
+    table = read_table(file)
+    space = space_of(table)
+    found: dict[str, dict[int, Gains]] = {}
+    for name in STRATEGIES:
+        all_runs = [searched(table, space, name, 1000 + seed, after) for seed in range(runs)]
+        found[name] = {n: [run[i] for run in all_runs] for i, n in enumerate(after)}
+    if _store(file).exists():
+        for sampler, kept in json.loads(_store(file).read_text()).items():
+            found[f"optuna {sampler}"] = {
+                n: [run[i] for run in kept["gains"]] for i, n in enumerate(kept["after"])
+            }
+    best = Judge(table).gains.max()
+    print(f"\n{file.stem}: {len(table.genomes)} genomes, seeds for searches {len(table.search_seeds)}, "
+          f"for the truth {len(table.truth_seeds)}; largest mean {best:.2f}")  # fmt: skip
+    print(f"{'gain, own rule / shared rule':<32}" + "".join(f"{f'N = {n}':>30}" for n in after))
+    for name, by_n in found.items():
+        cells = []
+        for n in after:
+            pairs = by_n.get(n)
+            cells.append(
+                " / ".join(f"{statistics.mean(v):.2f} ± {interval(v):.2f}" for v in zip(*pairs, strict=True))
+                if pairs
+                else ""
+            )
+        print(
+            f"{f'{name} ({len(next(iter(by_n.values())))} runs)':<32}"
+            + "".join(f"{cell:>30}" for cell in cells)
+        )
+    return found
+
+
+def ratio(found: dict[str, dict[int, Gains]], other: str, n: int) -> float | None:
+    """The hybrid's mean gain over another's, by the shared rule; the interval of the difference is printed."""
+    if n not in found.get(other, {}) or n not in found["hybrid"]:
+        return None
+    ours, theirs = ([shared for _, shared in found[name][n]] for name in ("hybrid", other))
+    difference = statistics.mean(ours) - statistics.mean(theirs)
+    half = math.hypot(interval(ours), interval(theirs))
+    print(f"hybrid - {other} after {n}: {difference:+.2f} ± {half:.2f}")
+    return statistics.mean(ours) / statistics.mean(theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="ten runs of each strategy, up to 400 networks")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument(
+        "--precompute", choices=sorted(SAMPLERS), help="run Optuna alone, and store its gains"
+    )
+    parser.add_argument("--runs", type=int, help="how many runs of each strategy")
+    parser.add_argument("--until", type=int, default=AFTER[-1], help="the largest N")
+    options = parser.parse_args()
+    after = [n for n in (QUICK_AFTER if options.quick else AFTER) if n <= options.until]
+    runs = options.runs or (QUICK_RUNS if options.quick else RUNS)
+    if options.precompute:
+        precompute(options.precompute, runs, after)
+        return
+    barred = set(TABLES.glob(BARRED))
+    found = {file: measured(file, runs, after) for file in sorted(TABLES.glob("*.parquet"))}
+    rows = []
+    for name, other, n, bar in (
+        ("gain_vs_random_200", "random", 200, 1.25),
+        ("gain_vs_random_400", "random", 400, 1.25),
+        ("gain_vs_tpe_400", "optuna tpe", 400, 1.0),
+        ("gain_vs_gp_200", "optuna gp", 200, 1.0),
+    ):
+        ratios = [r for file in found if file in barred and (r := ratio(found[file], other, n)) is not None]
+        if ratios:
+            rows.append(Row(name, min(ratios), "shared rule", bar))
+    report(options, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Gradient proposes, evolution disposes: per-neuron hulls are trained, then each neuron keeps its best function."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evoact.errors import UserError
+from evoact.genomes.expressions import parse
+from evoact.genomes.genome import HULLS, Base, Genome, Hull, from_json
+from evoact.genomes.operators import carried
+from evoact.genomes.space import SearchSpace
+from evoact.records import Result
+from evoact.registry import unknown
+from evoact.seeding import derive, python_random
+from evoact.strategies.archive import ASIDE, Archive, Candidate
+from evoact.strategies.evolution import Evolution
+from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.surrogate import recommended
+
+SMALLEST = 1e-3  # of an inherited coefficient
+
+
+@dataclass(frozen=True)
+class Discretise:
+    """Networks whose neurons each have a hull of all functions, then what these become, then evolution from there.
+
+    The first generation trains `hulls` such networks at each learning rate of the space, on different
+    replicates; they are no candidates themselves. The second trains the networks in which each neuron
+    keeps the function that is strongest in its hull (`evoact.activations.discretised`), carried over into the
+    space, with coefficients reset (Baldwin 1896). With `inherit` the functions keep their mean coefficients, as in
+    `0.8*sin(x)` (Lamarck 1809), and need not be in the space. The rest of the budget is evolution's.
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    hull: str = "convex"
+    hulls: int = 2
+    inherit: bool = False
+
+    name = "discretise"
+    independent = False
+    shares = WHOLE
+    asynchronous = False
+
+    def __post_init__(self) -> None:
+        if self.hull not in HULLS:
+            raise UserError(unknown("hull", self.hull, HULLS))
+        if self.hulls < 1:
+            raise UserError(f"expected hulls of at least 1, got {self.hulls}")
+        if len(self.space.functions) < 2:
+            raise UserError(
+                f"expected a space of at least 2 base functions to choose from, got {list(self.space.functions)}"
+            )
+
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
+        if generation == 0:
+            hull = Hull(self.hull, self.space.functions, "neuron")
+            networks = [self.space.homogeneous(hull, rate) for rate in self.space.learning_rates]
+            return [Draft(g, seed=k, context=ASIDE) for k in range(self.hulls) for g in networks]
+        if generation == 1:
+            drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in _trained(archive)]
+            return drafts or self._evolved(generation, archive)
+        return self._evolved(generation, archive)
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return recommended(archive, k)
+
+    def _evolved(self, generation: int, archive: Archive) -> Sequence[Draft]:
+        return Evolution(self.space, derive(self.seed, "discretise"), startup=1).propose(generation, archive)
+
+    def _discrete(self, result: Result) -> Genome:
+        found, sizes = discrete(result.discretised)
+        if self.inherit:
+            return inherited(found, sizes)
+        return carried(self.space, found, python_random(self.seed, "discretise", result.proposal.index))
+
+
+def _trained(archive: Archive) -> list[Result]:
+    """The networks set aside that were trained, without those that failed on another replicate."""
+    failed = {r.proposal.candidate for r in archive.aside if not r.discretised}
+    return [r for r in archive.aside if r.proposal.candidate not in failed]
+
+
+def discrete(text: str) -> tuple[Genome, dict[str, list[float]]]:
+    """The genome and the coefficients in a result's `discretised`."""
+    data = json.loads(text)
+    return from_json(data["genome"]), data["coefficients"]
+
+
+def inherited(genome: Genome, sizes: dict[str, list[float]]) -> Genome:
+    """The genome with each base function times the coefficient of its type.
+
+    >>> from evoact.genomes.genome import SiteGenome
+    >>> sin = Genome((SiteGenome("h", (Base("2*sin(3*x)"),), (0, 0)),))
+    >>> inherited(sin, {"h": [0.4]}).label
+    '2 0.8*sin(3*x)'
+    """
+    sites = []
+    for site in genome.sites:
+        types = [
+            _times(t, size) if isinstance(t, Base) else t
+            for t, size in zip(site.types, sizes[site.site], strict=True)
+        ]
+        sites.append(replace(site, types=tuple(types)))
+    return replace(genome, sites=tuple(sites))
+
+
+def _times(activation: Base, size: float) -> Base:
+    expression = parse(activation.name)
+    if expression.normalised:  # takes no factor in front
+        return activation
+    scale = float(f"{expression.output_scale * max(size, SMALLEST):.3g}")
+    return Base(str(replace(expression, output_scale=scale)))
