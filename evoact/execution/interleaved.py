@@ -60,8 +60,11 @@ class Interleaved:
 
     @property
     def finished(self) -> bool:
-        self._open = {part: stages for part, stages in self._open.items() if not stages.finished}
-        return not self._open
+        for part, stages in list(self._open.items()):
+            if not stages.finished:  # those behind it need not be asked, nor begun, for that
+                return False
+            del self._open[part]
+        return True
 
     def ask(self, n: int) -> list[Proposal]:
         """Up to n proposals of one arm and repeat; none where results must be told first, or all is done."""
