@@ -3,7 +3,7 @@ best of them longer."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -14,8 +14,6 @@ from evoact.records import Result
 from evoact.strategies import proposer
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, promotion
-
-RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,14 @@ class SuccessiveHalving:
     results come in.
 
     Args:
-        proposes: the name of the search that fills the first rung, and its settings
+        proposes: the name of the search that fills the first rung, or `name` and its settings
         eta: of so many networks one is promoted
         rungs: how many lengths of training there are; the last is the whole
     """
 
     space: SearchSpace
     seed: int = 0
-    proposes: Mapping[str, Any] = field(default_factory=lambda: RANDOM)
+    proposes: str | Mapping[str, Any] = "random"
     eta: int = 3
     rungs: int = 3
     asynchronous: bool = False
@@ -54,11 +52,16 @@ class SuccessiveHalving:
 
     @cached_property
     def _inner(self) -> Proposer:
-        settings = dict(self.proposes)
+        settings = {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise UserError("expected the name of a search in strategy.proposes, got none")
-        return proposer(name, self.space, self.seed, settings)
+        try:
+            return proposer(name, self.space, self.seed, settings)
+        except TypeError as error:  # a text for a number
+            raise UserError(
+                f"expected settings of strategy {name!r} in strategy.proposes, got {settings}: {error}"
+            ) from None
 
     @cached_property
     def shares(self) -> Sequence[Fraction]:

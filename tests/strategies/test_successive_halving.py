@@ -99,6 +99,7 @@ def test_a_bracket_in_which_all_fail_is_followed_by_another(space, landscape):
         ({"eta": 1}, "expected eta and rungs of at least 2, got 1 and 3"),
         ({"rungs": 1}, "expected eta and rungs of at least 2, got 3 and 1"),
         ({"proposes": {"batch": 3}}, "expected the name of a search in strategy.proposes, got none"),
+        ({"proposes": {"name": "random", "batch": "x"}}, "expected settings of strategy 'random' in"),
         ({"proposes": {"name": "randon"}}, "unknown strategy 'randon'; did you mean 'random'"),
         ({"proposes": {"name": "random", "bath": 3}}, "unknown setting of strategy 'random' 'bath'"),
         (
