@@ -1,7 +1,8 @@
 """What passes between strategy, execution and leaderboard: proposals and results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
@@ -25,7 +26,8 @@ class Proposal:
 
     `index` is the ask index within the run and never reused; `candidate` the index of the first
     proposal with the same fingerprint; `seed` the replicate number; `told` how many results had
-    been told when it was asked; `steps` the cumulative optimizer steps it is to reach; `context`
+    been told when it was asked; `steps` the cumulative optimizer steps it is to reach, from the
+    checkpoint at step `start`; `resumable` whether it leaves such a checkpoint itself; `context`
     a JSON text in which a strategy keeps what it must know again when it is told on resume.
     """
 
@@ -38,6 +40,8 @@ class Proposal:
     steps: int
     phase: str = "search"
     rung: int = 0
+    start: int = 0
+    resumable: bool = False
     strategy: str = ""
     generation: int = 0
     parents: tuple[int, ...] = ()
@@ -51,6 +55,29 @@ class Proposal:
     def kind(self) -> str:
         """`train` or `meta_train`."""
         return TRAIN if self.meta_training is None else META_TRAIN
+
+
+def checkpoint_name(proposal: Proposal, step: int) -> str:
+    """What the checkpoint of a network's training at a step is called within its search."""
+    return f"{proposal.fingerprint}-{proposal.seed}-{step}"
+
+
+def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
+    """Those that proposals in training go on from, and those that they leave before their results are known."""
+    names = set[str]()
+    for p in proposals:
+        names |= {checkpoint_name(p, p.start)} if p.start else set()
+        names |= {checkpoint_name(p, p.steps)} if p.resumable else set()
+    return names
+
+
+def of_part(name: str, arm: str, repeat: int) -> str:
+    """The same within a run, where arms and repeats of a comparison train the same network from other seeds.
+
+    >>> of_part("3fa1-0-100", "", 0), of_part("3fa1-0-100", "hulls / small", 2)
+    ('3fa1-0-100', 'hulls%20%2F%20small-2-3fa1-0-100')
+    """
+    return f"{quote(arm, safe='')}-{repeat}-{name}" if arm or repeat else name
 
 
 @dataclass(frozen=True, slots=True)

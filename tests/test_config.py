@@ -595,7 +595,8 @@ def test_the_configs_of_the_repository(path):
         assert made.config.confirm.candidates <= structures
 
 
-GENERAL = {"cluster_gpu", "digits_hulls", "mnist1d_evolution", "quickstart"}  # of no paper
+# Of no paper.
+GENERAL = {"cluster_gpu", "digits_hulls", "mnist1d_evolution", "mnist1d_successive_halving", "quickstart"}
 
 
 def test_each_experiment_of_a_paper_has_a_small_version():

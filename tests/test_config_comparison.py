@@ -126,6 +126,12 @@ def test_repeats_differ_by_their_seed_which_arms_share(tiny_comparison):
     assert not {other.part(*part).seed for part in other.parts()} & set(seeds.values())
 
 
+def test_the_data_is_held_once(tiny_comparison):
+    made = comparison(tiny_comparison())
+    assert len({id(made.part(*part).task) for part in made.parts()} | {id(made.task)}) == 1
+    assert len({id(made.part("random", repeat).space) for repeat in range(2)}) == 1
+
+
 # --- equal budgets ----------------------------------------------------------------------------------
 
 
@@ -165,6 +171,43 @@ def test_budgets_that_cannot_be_equal(changes, sentence, tiny_comparison):
     with pytest.raises(UserError) as caught:
         comparison(tiny_comparison(**changes)).check_budgets()
     assert sentence in str(caught.value)
+
+
+def bilevel(**settings):
+    types = [{"kind": "subnetwork", "base": "sin", "hidden": 2}] * 2
+    return {
+        "name": "bilevel",
+        "types": types,
+        "outer_steps": 4,
+        "inner_steps": 5,
+        "batch_size": 16,
+    } | settings
+
+
+def test_amortised_meta_training_comes_on_top(tiny_comparison):
+    # 4 x 5 steps of 16 examples, each counted three times: 960 gradient-examples, 3 networks of 320.
+    for budget in ({"networks": 8}, {"gradient_examples": 8 * 320}):
+        counted = comparison(tiny_comparison(budget=budget, arms__learned={"strategy": bilevel()}))
+        counted.check_budgets()
+        assert counted.arms["learned"].networks == 8
+        amortised = comparison(
+            tiny_comparison(budget=budget, arms__learned={"strategy": bilevel(), "amortised": True})
+        )
+        amortised.check_budgets()
+        assert amortised.arms["learned"].networks == 11
+        assert plan(yaml.safe_load(amortised.to_yaml())) == amortised
+    # More meta-training than the whole budget: only where it is amortised.
+    large = bilevel(outer_steps=40)
+    assert (
+        comparison(tiny_comparison(arms__learned={"strategy": large, "amortised": True}))
+        .arms["learned"]
+        .networks
+        == 38
+    )
+    (problem,) = problems_of(tiny_comparison(arms__learned={"strategy": large}))
+    assert problem.startswith("arms.learned.strategy: expected a budget of more than 30 networks")
+    (problem,) = problems_of(tiny_comparison(arms__random__amortised=True))
+    assert problem == "arms.random.amortised: expected an arm with meta-training, got strategy random"
 
 
 # --- width-matched controls -------------------------------------------------------------------------

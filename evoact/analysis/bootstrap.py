@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 RESAMPLES = 4999
-BLOCKS = 1000  # test examples are resampled in so many blocks, which is as exact and as much faster
+BLOCKS = 500  # test examples are resampled in so many blocks, which is as exact and as much faster
 
 # One array for each repeat: [seeds, blocks], the mean score in each block of test examples.
 Scores = Sequence[np.ndarray]

@@ -59,8 +59,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Findings:
-    """`standings` in the order of the arms; `against` the gains over the reference, `between` those of the best
-    arm of one group over that of another. `examples` says whether test examples were resampled, too."""
+    """`standings` in the order of the arms; `against` the gains over the reference, `between` those over
+    width-matched controls, and of the best arm of one group over that of another. `examples` says
+    whether test examples were resampled, too."""
 
     metric: str
     direction: str
@@ -122,6 +123,7 @@ def findings(
     direction: str,
     scaled: str = "",
     groups: Mapping[str, str] | None = None,
+    controls: Mapping[str, Sequence[str]] | None = None,
     equivalence: float = 0.0,
     resamples: int = RESAMPLES,
 ) -> Findings:
@@ -133,6 +135,7 @@ def findings(
         metric, direction: of the task
         scaled: the arm whose functions have trained input and output scale, if any
         groups: of arms; the best arm of each group, by validation, is compared with the best of the others
+        controls: width-matched ones, with the arms that each is to be compared with
         equivalence: differences up to this make no practical difference, in units of the metric
         resamples: of the bootstrap
 
@@ -150,7 +153,13 @@ def findings(
     sign = 1 if direction == "maximize" else -1
     drawn = _Drawn(arms, sign, resamples)
     against = [Question(name, reference, "reference") for name in alive if name != reference]
-    asked = [*against, *_between(groups or {}, arms, sign, reference)]
+    sizes = [
+        Question(name, control, f"{name} against a network as large")
+        for control, names in (controls or {}).items()
+        for name in names
+        if control in alive and name in alive
+    ]
+    asked = [*against, *sizes, *_between(groups or {}, arms, sign, reference)]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
         found = [_with_share(gain, drawn, reference, scaled) for gain in found]
@@ -233,9 +242,8 @@ def _superiority(q: Question, drawn: _Drawn) -> float:
 
 
 def _with_share(gain: Gain, drawn: _Drawn, reference: str, scaled: str) -> Gain:
-    """With (scaled - reference) / (arm - reference), where the arm's gain is surely not 0."""
-    difference = gain.difference
-    if gain.other != reference or gain.arm == scaled or difference.low <= 0 <= difference.high:
+    """With (scaled - reference) / (arm - reference), where the arm's gain is surely above 0; a loss has no share."""
+    if gain.other != reference or gain.arm == scaled or gain.difference.low <= 0:
         return gain
     repeats = drawn.common(gain.arm, reference, scaled)
     if len(repeats) < 2:

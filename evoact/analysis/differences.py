@@ -23,7 +23,7 @@ import numpy as np
 from evoact.analysis.bootstrap import bca_interval
 from evoact.analysis.welch import FEWEST
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, Base, Scaled, is_absent
+from evoact.genomes.activation import Activation, Base, Captured, Scaled, is_absent
 from evoact.genomes.families import functions_of
 from evoact.genomes.genome import loads
 from evoact.records import COMPLETED
@@ -162,7 +162,8 @@ def difference(
 def differences(
     compared: Sequence[Arm], *, direction: str = "maximize", level: float = 0.95
 ) -> list[Difference]:
-    """Each arm that is no base function against the best of its base functions, relu, and each control.
+    """Each arm that is no base function against the best of its base functions, relu, and each control; a mix of
+    others against the best of them alone. Learned curves are of no base function: all of them count.
 
     Arms are compared with those that are there: a base function without an arm of its own is left out.
     """
@@ -174,11 +175,20 @@ def differences(
         if arm.plain:
             continue
         own = [plain[name] for a in arm.activations for name in functions_of(a) if name in plain]
+        if any(isinstance(a, Captured) for a in arm.activations):
+            own = list(plain.values())
+        alone = [o for o in compared if not o.plain and len(arm.activations) > 1 and _is_alone(o, arm)]
         others = [(max(own, key=lambda o: sign * _validation(o)), "best base function")] if own else []
+        others += [(max(alone, key=lambda o: sign * _validation(o)), "best of its types")] if alone else []
         others += [(plain["relu"], "relu")] if "relu" in plain else []
         others += [(control, "scaled control") for control in controls if control is not arm]
         found += [difference(arm, o, why, direction=direction, level=level) for o, why in others]
     return found
+
+
+def _is_alone(one: Arm, mix: Arm) -> bool:
+    """Whether one is a network of a single activation, and that is among the mix's."""
+    return len(one.activations) == 1 and one.activations[0] in mix.activations
 
 
 # --- printing -------------------------------------------------------------------------------------

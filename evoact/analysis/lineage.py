@@ -1,5 +1,6 @@
 """Where a candidate comes from: its ancestors within one search, generation by generation."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,7 +18,7 @@ class Ancestor:
     candidate: int
     generation: int
     label: str
-    strategy: str
+    learning_rate: float
     validation: float | None
     parents: tuple[int, ...]
 
@@ -51,11 +52,12 @@ def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancest
         parents = tuple(
             int(p) for p in (row["parents"] if row["parents"] is not None else ()) if p != current
         )
+        genome = loads(row["genome"])
         found[current] = Ancestor(
             candidate=current,
             generation=int(row["generation"]),
-            label=loads(row["genome"]).label,
-            strategy=str(row["strategy"]),
+            label=genome.label,
+            learning_rate=dict(genome.hyperparameters).get("learning_rate", math.nan),
             validation=float(means[current]) if current in means.index else None,
             parents=parents,
         )

@@ -68,12 +68,14 @@ def euler(field: Field, starts: np.ndarray, dt: float, steps: int) -> np.ndarray
     >>> euler(lambda x: -x, np.ones((1, 1)), 0.5, 2).ravel().tolist()
     [1.0, 0.5, 0.25]
     """
-    path = [np.asarray(starts, np.float64)]
-    for _ in range(steps):
-        after = path[-1] + dt * field(path[-1])
+    # All of it at once: small arrays between a network's large ones would keep the heap from shrinking.
+    path = np.empty((steps + 1, *starts.shape))
+    path[0] = starts
+    for i in range(steps):
+        after = path[i] + dt * field(path[i])
         lost = ~(np.abs(after).max(axis=-1, keepdims=True) < FARTHEST)
-        path.append(np.where(lost, np.nan, after))
-    return np.stack(path)
+        path[i + 1] = np.where(lost, np.nan, after)
+    return path
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Recording:
     def activate(self, site: str, z: Tensor) -> Tensor:
         y = self.layers.activate(site, z)
         if site == self.site:
-            self.seen.append(y)
+            self.seen.append(y.detach())  # a Hamiltonian network differentiates in evaluation, too
         return y
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:

@@ -49,7 +49,8 @@ def print_estimates(made: Comparison) -> None:
     typer.echo(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
     for name, e in found.items():
         minutes = e.minutes or 0.0
-        searched = e.by_phase["search"] * made.arms[name].steps * made.arms[name].training.batch_size
+        arm = made.arms[name]
+        searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         typer.echo(
             f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
             f"{e.by_phase['confirm']} confirmed; about {minutes:.1f} minutes"

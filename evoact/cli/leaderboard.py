@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
+REFRESH_SECONDS = 2.0
 
 # The ranking's columns that are shown even if all lines agree, and shorter headings.
 ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
@@ -36,6 +38,7 @@ def leaderboard(
     sql: Annotated[str | None, typer.Option(help="Answer one SELECT over the table `leaderboard`.")] = None,
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show it again and again until the runs end.")] = False,
 ) -> None:
     """Show the best candidates of each task in one or more runs, or ask every network ever trained with SQL.
 
@@ -44,10 +47,19 @@ def leaderboard(
 
     Example: evoact leaderboard runs/a runs/b --top 20
 
+    Example: evoact leaderboard runs/a --live
+
     Example: evoact leaderboard runs/a --sql "SELECT state, count(*) FROM leaderboard GROUP BY state"
     """
     if format is Format.parquet and output is None and sys.stdout.isatty():
         raise UserError("expected a file or a pipe for Parquet, got a terminal; add -o FILE")
+    if live:
+        if sql is not None or format is not Format.table or output is not None or not sys.stdout.isatty():
+            raise UserError(
+                "expected --live alone and on a terminal; leave --sql, --format, -o and pipes out"
+            )
+        _watch(run_dirs, top)
+        return
     from evoact.leaderboard import formats
     from evoact.leaderboard.query import Leaderboard
 
@@ -61,6 +73,30 @@ def leaderboard(
         return
     encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
     _write(encode[format](rows), output)
+
+
+def _watch(run_dirs: Sequence[str], top: int) -> None:
+    """The ranking on a screen of its own until every run has ended or the keyboard says so; then here."""
+    from rich.console import Console
+
+    from evoact.execution.run import is_finished
+    from evoact.leaderboard.query import Leaderboard
+
+    console = Console(highlight=False, markup=False)
+    ended = False
+    try:
+        with console.screen(hide_cursor=True):
+            while not ended:
+                ended = all(map(is_finished, run_dirs))  # asked first: what comes later is seen once more
+                board = Leaderboard(*run_dirs, report=lambda problem: None)
+                console.clear()
+                console.print(f"{len(board):,} networks, {time.strftime('%H:%M:%S')}; Ctrl-C ends this.")
+                _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
+                time.sleep(0 if ended else REFRESH_SECONDS)
+    except KeyboardInterrupt:
+        pass
+    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
 
 
 def _print_answer(rows: Any, output: Path | None) -> None:

@@ -104,6 +104,7 @@ def _next_steps(run_dir: str) -> None:
     place = shlex.quote(run_dir.rstrip("/"))
     command = this_command()
     typer.echo("\nNext:")
+    typer.echo(f"  {command} report {place}")
     typer.echo(f"  {command} leaderboard {place} --top 20")
     typer.echo(f'  {command} leaderboard {place} --sql "{query}"')
     typer.echo(f"  {command} search {place}/config.yaml --set seed=1 --set budget.networks=1000")

@@ -12,6 +12,8 @@ from evoact.errors import UserError
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.strategies import proposer
+from evoact.strategies.bilevel import Bilevel
+from evoact.strategies.numbering import worth
 from evoact.tasks.task import Task
 
 # Strategies that propose nothing but genomes of the space.
@@ -26,7 +28,7 @@ class Comparison:
 
     `reference` is the arm that the others are compared with; `scaled` the one that tells gain from shape, empty without
     one; `controls` gives for each width-matched control the arms it was made for; `groups` the group of each arm
-    that is in one.
+    that is in one; `amortised` holds the arms whose meta-training comes on top of the budget.
     """
 
     name: str
@@ -39,6 +41,12 @@ class Comparison:
     arms: Mapping[str, Experiment]
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    amortised: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        first = next(iter(self.arms.values()))
+        for arm in self.arms.values():
+            arm.sharing(first.task)
 
     @property
     def config(self) -> Config:
@@ -79,7 +87,7 @@ class Comparison:
             UserError: naming the arm that cannot, and both budgets.
         """
         first = next(iter(self.arms))
-        spent = {name: _spent(e) for name, e in self.arms.items()}
+        spent = {name: self._spent(name) for name in self.arms}
         for name, e in self.arms.items():
             if spent[name] != spent[first]:
                 raise UserError(
@@ -94,15 +102,21 @@ class Comparison:
                     f"{most}; give it more functions, learning rates or seeds, or lower the budget"
                 )
 
+    def _spent(self, name: str) -> int:
+        """An arm's budget in gradient-examples, without what is amortised."""
+        e = self.arms[name]
+        return (e.networks - (meta_cost(e) if name in self.amortised else 0)) * _one(e)
+
     def plain(self) -> dict[str, Any]:
         """The resolved config as plain data: complete, readable by `evoact.config.comparison_of`."""
-        first = next(iter(self.arms.values())).plain()
+        first = next(e for name, e in self.arms.items() if name not in self.amortised).plain()
         common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}
         arms = {}
         for name, experiment in self.arms.items():
             arm = experiment.plain()
             arms[name] = {key: arm[key] for key in OWN} | {
                 "group": self.groups.get(name, ""),
+                "amortised": name in self.amortised,
                 "control_of": list(self.controls.get(name, ())),
             }
         curves = {name: curve for e in self.arms.values() for name, curve in e.plain()["curves"].items()}
@@ -129,8 +143,10 @@ def _one(e: Experiment) -> int:
     return e.steps * e.training.batch_size
 
 
-def _spent(e: Experiment) -> int:
-    return e.networks * _one(e)
+def meta_cost(e: Experiment) -> int:
+    """How many networks' worth of gradient-examples an arm's meta-training takes; 0 where there is none."""
+    strategy = proposer(e.config.strategy.name, e.space, e.seed, e.config.strategy.arguments)
+    return strategy.starts * worth(strategy.settings, _one(e)) if isinstance(strategy, Bilevel) else 0
 
 
 def _most_networks(e: Experiment) -> int:

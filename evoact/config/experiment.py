@@ -15,7 +15,7 @@ from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.packed import TrainingSettings
@@ -101,7 +101,7 @@ class Experiment:
         """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
         named = self.config.strategy
         strategy = proposer(named.name, self.space, self.seed, named.arguments)
-        if not isinstance(strategy, Bilevel):
+        if not isinstance(strategy, Bilevel) or self.networks >= UNLIMITED:
             return 0
         return strategy.starts * (worth(strategy.settings, self.steps * self.training.batch_size) - 1)
 
@@ -146,9 +146,14 @@ class Experiment:
 
     def seeded(self, seed: int) -> "Experiment":
         """The same under another seed; task, network and space are shared, for they do not depend on it."""
-        other = Experiment(self.config.model_copy(update={"seed": seed}))
-        other.__dict__.update(task=self.task, network=self.network, space=self.space)
+        other = Experiment(self.config.model_copy(update={"seed": seed})).sharing(self.task)
+        other.__dict__.update(network=self.network, space=self.space)
         return other
+
+    def sharing(self, task: Task) -> "Experiment":
+        """This experiment, with a task that was made of an equal config: data is held once, not for each arm."""
+        self.__dict__["task"] = task
+        return self
 
     def plain(self) -> dict[str, Any]:
         """The resolved config as plain data: complete, with the search space inside."""

@@ -33,7 +33,7 @@ def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[
     """Unknown kinds, keys and functions, values of the wrong type or out of range, and repetitions."""
     seen: set[Activation] = set()
     for i, entry in enumerate(entries):
-        found = list(_entry_problems(entry))
+        found = list(entry_problems(entry))
         if not found:
             activation = given_activations([entry])[0]
             found = [f"{activation.label} stands there twice"] if activation in seen else []
@@ -41,7 +41,8 @@ def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[
         yield from (f"{path}.{i}: {problem}" for problem in found)
 
 
-def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+def entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with one activation."""
     kind = entry.get("kind")
     if kind is None:
         yield f"expected a kind, such as base, got {dict(entry)}"

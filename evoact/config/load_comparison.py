@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoact.config.comparison import Comparison
+from evoact.config.comparison import Comparison, meta_cost
 from evoact.config.experiment import Experiment
 from evoact.config.load import checked, experiment, inline_space
-from evoact.config.models import Arm, Arms, Config
+from evoact.config.models import Arm, Arms, Budget, Config
 from evoact.config.sentences import sentences
 from evoact.config.width import MARGIN, larger_arms, matched
 from evoact.config.yaml_files import override, read_yaml
@@ -20,6 +20,7 @@ from evoact.registry import unknown
 
 # Of a comparison: the best three of each search, on as many fresh seeds as a verdict needs.
 CONFIRM = {"candidates": 3, "seeds": 10}
+ROOMY = 2**29  # networks
 _COMMON = tuple(key for key in Config.model_fields if key != "baselines")
 _NO_BASELINES = "baselines: expected none in a comparison; base functions are an arm of their own"
 
@@ -75,14 +76,15 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
     arms: dict[str, Experiment] = {}
     for name, arm in own.arms.items():
         try:
-            arms[name] = checked(_arm(common, own, name, arm), source, [])
+            made = _amortised if arm.amortised else _plain
+            arms[name] = made(_arm(common, own, name, arm), source)
         except ConfigError as error:
             problems += [_placed(problem, name, arm) for problem in error.problems]
     if problems:
         raise ConfigError(source, dict.fromkeys(problems))
     reference = own.reference or next(iter(own.arms))
     controls = {name: tuple(arm.control_of) for name, arm in own.arms.items() if arm.control_of}
-    made = Comparison(
+    compared = Comparison(
         name=data.get("name", ""),
         description=data.get("description", ""),
         seed=data.get("seed", 0),
@@ -93,8 +95,31 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
         arms=arms,
         controls=controls,
         groups={name: arm.group for name, arm in own.arms.items() if arm.group},
+        amortised=frozenset(name for name, arm in own.arms.items() if arm.amortised),
     )
-    return _with_controls(made, own, common)
+    return _with_controls(compared, own, common)
+
+
+def _plain(data: Mapping[str, Any], source: str) -> Experiment:
+    return checked(data, source, [])
+
+
+def _amortised(data: Mapping[str, Any], source: str) -> Experiment:
+    """An arm whose budget is larger by what its meta-training takes.
+
+    Raises:
+        ConfigError: if it has no meta-training, beside all that `checked` finds.
+    """
+    # However large the meta-training: the budget that holds it is only known when it is made.
+    roomy = checked({**data, "budget": {"networks": ROOMY}}, source, [])
+    cost = meta_cost(roomy)
+    if not cost:
+        raise ConfigError(
+            source,
+            [f"amortised: expected an arm with meta-training, got strategy {roomy.config.strategy.name}"],
+        )
+    base = replace(roomy, config=roomy.config.model_copy(update={"budget": Budget(**data["budget"])}))
+    return checked({**data, "budget": {"networks": base.networks + cost}}, source, [])
 
 
 def _arm(common: Mapping[str, Any], own: Arms, name: str, arm: Arm) -> dict[str, Any]:
@@ -119,7 +144,8 @@ def _arm(common: Mapping[str, Any], own: Arms, name: str, arm: Arm) -> dict[str,
 def _placed(problem: str, name: str, arm: Arm) -> str:
     """A problem of an arm's experiment, said of the arm where it is the arm's own."""
     section = problem.split(":")[0].split(".")[0]
-    return f"arms.{name}.{problem}" if getattr(arm, section, None) else problem
+    own = getattr(arm, section, None)
+    return f"arms.{name}.{problem}" if own else problem
 
 
 def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any]) -> Comparison:
@@ -161,6 +187,12 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
         problems.append(
             "budget.minutes: expected networks or gradient_examples in a comparison, for arms must spend the same, "
             f"got {budget['minutes']!r} minutes"
+        )
+    execution = common.get("execution")
+    if isinstance(execution, Mapping) and execution.get("backend") == "table":
+        problems.append(
+            "execution.backend: expected local or ray_tune in a comparison, for repeats need networks of their own, "
+            "got table"
         )
     if common["confirm"].get("candidates") == 0:
         problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")

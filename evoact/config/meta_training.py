@@ -1,15 +1,16 @@
 """What can be wrong with a config's meta-training beyond what the strategy itself says."""
 
 from evoact.config.experiment import Experiment
-from evoact.errors import UserError
+from evoact.config.given import entry_problems
+from evoact.errors import ConfigError, UserError
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.generational import worth
+from evoact.strategies.numbering import worth
 from evoact.training.bilevel import inner_optimizer
 
 
 def check_meta_training(made: Experiment, steps: int | None, examples: int | None = None) -> None:
-    """That its inner optimizer exists, its batches fit the data, and the budget holds it.
+    """That its types' functions and its inner optimizer exist, its batches fit the data, and the budget holds it.
 
     Args:
         steps: of one network; None where epochs are not counted yet, and with them the budget
@@ -17,11 +18,15 @@ def check_meta_training(made: Experiment, steps: int | None, examples: int | Non
 
     Raises:
         UserError: if that is not so.
+        ConfigError: naming every mistake in its types.
     """
     named = made.config.strategy
     strategy = proposer(named.name, made.space, made.seed, named.arguments)
     if not isinstance(strategy, Bilevel):
         return
+    wrong = [f"types.{i}: {p}" for i, entry in enumerate(strategy.types) for p in entry_problems(entry)]
+    if wrong:
+        raise ConfigError("strategy", wrong)
     settings = strategy.settings
     inner_optimizer(settings.optimizer, dict(settings.optimizer_arguments))
     if examples is not None and settings.batch_size > examples:

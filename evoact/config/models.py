@@ -278,8 +278,9 @@ class Arm(Section):
     """What an arm of a comparison has of its own; what it leaves out is as in the common part.
 
     Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. The best arms of
-    two `group`s, such as gradient and evolved, are compared with each other, too. `control_of` names the arms for
-    whose number of parameters this one was made wider.
+    two `group`s, such as gradient and evolved, are compared with each other, too. With `amortised` meta-training comes
+    on top of the budget, as if it were shared with many later searches. `control_of` names the arms for whose number
+    of parameters this one was made wider.
     """
 
     description: str = ""
@@ -289,6 +290,7 @@ class Arm(Section):
     learning_rate: Any = None
     training: dict[str, Any] = {}
     network: Any = None
+    amortised: Annotated[bool, Field(strict=True)] = False
     control_of: list[str] = []
 
 

@@ -6,12 +6,12 @@ comparison holds whole ones.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.execution.stages import Stages
-from evoact.records import Proposal, Result
+from evoact.records import Proposal, Result, of_part
 
 Part = tuple[str, int]
 
@@ -49,6 +49,10 @@ class Interleaved:
         """How many networks a phase trains at most, over all arms and repeats."""
         return sum(stages.planned(phase) for stages in self._parts.values())
 
+    def expected(self, phase: str) -> int:
+        """How many trainings a phase will have been, as far as can be told."""
+        return sum(stages.expected(phase) for stages in self._parts.values())
+
     @property
     def phase(self) -> str:
         """That of the first arm and repeat that has not finished."""
@@ -56,8 +60,11 @@ class Interleaved:
 
     @property
     def finished(self) -> bool:
-        self._open = {part: stages for part, stages in self._open.items() if not stages.finished}
-        return not self._open
+        for part, stages in list(self._open.items()):
+            if not stages.finished:  # those behind it need not be asked, nor begun, for that
+                return False
+            del self._open[part]
+        return True
 
     def ask(self, n: int) -> list[Proposal]:
         """Up to n proposals of one arm and repeat; none where results must be told first, or all is done."""
@@ -73,6 +80,10 @@ class Interleaved:
         self._parts[part].tell(results)
         if part in self._open and self._parts[part].finished:
             del self._open[part]
+
+    def checkpoints(self) -> Set[str]:
+        """The names of those from which a training may yet go on."""
+        return {of_part(name, *part) for part, stages in self._open.items() for name in stages.checkpoints()}
 
 
 def _part(proposal: Proposal) -> Part:

@@ -11,7 +11,7 @@ import torch
 from evoact.activations.capture import capture
 from evoact.config import Experiment
 from evoact.genomes import activation as activations
-from evoact.genomes.genome import Activation, Base, Captured, Tabulated
+from evoact.genomes.genome import Activation, Base, Captured
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import derive
@@ -27,7 +27,7 @@ def meta_trained(
 ) -> Result:
     """What became of a meta-training, without the fields that are the pack's.
 
-    It is `diverged` where its last outer step was skipped: what it ended at trains no network. Curves are stored
+    It is `diverged` where its last outer loss was not finite: what it ended at trains no network. Curves are stored
     in the row, so that networks can be made of them wherever it is read, and with all else as artifact.
 
     Args:
@@ -93,7 +93,7 @@ def captured(meta: MetaResult, settings: MetaTraining, start: int) -> dict[str, 
         scope = f"{start}.{site}" if len(meta.types) > 1 else f"{start}"
         made: list[Activation] = []
         for i, (activation, parameters) in enumerate(zip(types, meta.parameters[site], strict=True)):
-            if isinstance(activation, (Base, Tabulated, Captured)):
+            if isinstance(activation, (Base, Captured)):
                 made.append(activation)
                 continue
             curve = capture(activation, parameters, points=settings.points)

@@ -17,6 +17,7 @@ from evoact.execution.stages import Stages
 from evoact.genomes.genome import fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
+from evoact.records import META_TRAIN
 from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
 from evoact.training.packed import start_pack, train_step
@@ -79,7 +80,12 @@ def asked_at_once(made: Experiment) -> int:
     search_alone = made.config.model_copy(
         update={"baselines": made.config.baselines.model_copy(update={"replicates": 0})}
     )
-    return max(1, len(Stages(replace(made, config=search_alone)).ask(enough)))
+    asked = Stages(replace(made, config=search_alone)).ask(enough)
+    if any(
+        p.kind == META_TRAIN for p in asked
+    ):  # packs of their own; how many networks follow them is not known yet
+        return UNMEASURED * packs_at_once(made)
+    return max(1, len(asked))
 
 
 def packs_at_once(made: Experiment) -> int:

@@ -12,22 +12,26 @@ import torch
 from evoact.activations.discretised import discretised
 from evoact.analysis.trained import Trained, participation
 from evoact.config import Comparison, Experiment
+from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.leaderboard.location import Location
+from evoact.records import COMPLETED, Proposal, Result, checkpoint_name, of_part
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
 from evoact.training.packed import Outcome, solo_step_seconds, start_pack, train_pack
 
+LOST = "trained again from the start: its checkpoint was not there"
+
 
 class PackTrainer:
     """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
-    def __init__(self, plan: Experiment | Comparison, gpu: bool):
-        """`gpu` says whether a GPU may be used where there is one."""
+    def __init__(self, plan: Experiment | Comparison, gpu: bool, home: Location | None = None):
+        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
         torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
-        self.plan = plan
+        self.plan, self.home = plan, home
         self.device = device_for(gpu)
         if plan.config.packs.timeout_seconds is not None:
             self._warm_up()
@@ -54,11 +58,13 @@ class PackTrainer:
                 keep="all" if confirming else "activations",
             )
 
-        members = [Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps) for p in proposals]
+        members = [self._member(p) for p in proposals]
         outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
         finished = time.time()
         results = []
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
+            if self.home is not None and outcome.checkpoint:
+                checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
             solo = ratio = None
             if confirming and outcome.state == COMPLETED:
                 (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
@@ -82,7 +88,7 @@ class PackTrainer:
                     pack=pack,
                     pack_size=len(proposals),
                     device=device_name(self.device),
-                    error=outcome.error,
+                    error=outcome.error or (LOST if proposal.start > member.start else ""),
                     started_at=started,
                     finished_at=finished,
                     discretised=discretised(proposal.genome, outcome.learned)
@@ -92,6 +98,14 @@ class PackTrainer:
                 )
             )
         return results
+
+    def _member(self, p: Proposal) -> Member:
+        """A promoted network goes on from its checkpoint; one whose checkpoint is lost starts again."""
+        member = Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps, resumable=p.resumable)
+        if not p.start or self.home is None:
+            return member
+        found = checkpoints.stored(self.home, _checkpoint(p, p.start))
+        return member if found is None else replace(member, start=p.start, checkpoint=found)
 
     def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
         """The result of a meta-training, which is a pack of its own."""
@@ -121,6 +135,10 @@ class PackTrainer:
             gradients = torch.autograd.grad(pack.outputs(inputs).sum(), pack.trained)
             with torch.no_grad():
                 pack.optimizer.step(gradients)
+
+
+def _checkpoint(p: Proposal, step: int) -> str:
+    return of_part(checkpoint_name(p, step), p.arm, p.repeat)
 
 
 def failed(

@@ -38,6 +38,7 @@ from evoact.errors import UserError
 from evoact.execution.exchange import Answer, Exchange
 from evoact.execution.local import PackSource
 from evoact.execution.packs import PackTrainer, failed
+from evoact.leaderboard.location import Location
 from evoact.records import Proposal
 
 NAMESPACE = "evoact"
@@ -51,7 +52,7 @@ class Worker(tune.Trainable):
     """A leased worker; the process keeps its task and network from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.worker, self.gpu = config["worker"], config["gpu"]
+        self.worker, self.gpu, self.home = config["worker"], config["gpu"], config["home"]
         self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
 
@@ -65,7 +66,7 @@ class Worker(tune.Trainable):
         try:
             if self.trainer is None:
                 made = plan(ray.get(self.exchange.experiment.remote()))
-                self.trainer = PackTrainer(made, gpu=self.gpu)
+                self.trainer = PackTrainer(made, self.gpu, Location.of(self.home) if self.home else None)
             answer = self.trainer(name, proposals)
         except Exception as error:  # of no member: raised again beside the run, as `local` would
             answer = error
@@ -155,15 +156,16 @@ class _Unpickled:
 class Leases(_Unpickled, Searcher):
     """Tune's searcher: it suggests each worker once and hears of its packs."""
 
-    def __init__(self, driver: Driver, exchange: str, workers: int, gpu: bool):
+    def __init__(self, driver: Driver, exchange: str, workers: int, gpu: bool, home: str):
         super().__init__(metric="packs", mode="max")
-        self.driver, self.exchange, self.left, self.gpu = driver, exchange, workers, gpu
+        self.driver, self.left = driver, workers
+        self.config = {"exchange": exchange, "gpu": gpu, "home": home}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.left == 0:
             return Searcher.FINISHED
         self.left -= 1
-        return {"worker": trial_id, "exchange": self.exchange, "gpu": self.gpu}
+        return {"worker": trial_id, **self.config}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self.driver.collect()
@@ -251,13 +253,17 @@ def _no_cluster(address: str, reason: str) -> str:
     )
 
 
-def execute(source: PackSource, made: Experiment | Comparison, address: str | None = None) -> None:
+def execute(
+    source: PackSource, made: Experiment | Comparison, address: str | None = None, home: str = ""
+) -> None:
     """Run packs on a Ray cluster until the source has finished; the counterpart of `local.execute`.
 
     Args:
         source: where packs come from and results go
         made: the experiment or comparison; its `execution` section says what a pack asks for
         address: of a running cluster, `auto` for the one this machine belongs to; None starts one here
+        home: the run directory, absolute, where workers leave checkpoints; those that another machine cannot see
+            are trained again from the start
 
     Raises:
         UserError: if there is no cluster at the address, or it can never place a pack.
@@ -279,7 +285,8 @@ def execute(source: PackSource, made: Experiment | Comparison, address: str | No
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
             if not driver.done:
-                _fit(driver, Leases(driver, name, workers, resources["gpu"] > 0), resources, workers, scratch)
+                leases = Leases(driver, name, workers, resources["gpu"] > 0, home)
+                _fit(driver, leases, resources, workers, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)

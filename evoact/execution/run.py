@@ -12,7 +12,7 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -25,7 +25,7 @@ from evoact import __version__
 from evoact.config import UNLIMITED, Comparison, Experiment, plan
 from evoact.config.meta_training import check_meta_training
 from evoact.errors import SearchFailed, UserError
-from evoact.execution import local
+from evoact.execution import checkpoints, local
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_one_pack_size, with_pack_size
@@ -99,6 +99,7 @@ class Run:
         self.home, self.made, self.stages, self.observe = home, made, stages, observe
         # When the first pack was back, and how many results there were then: before that, workers start.
         self.warm: tuple[float, int] | None = None
+        self.checkpoints_kept: Set[str] | None = None
 
     @property
     def finished(self) -> bool:
@@ -106,6 +107,9 @@ class Run:
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
         proposals = self.stages.ask(self.made.pack_size)
+        if self.checkpoints_kept != (needed := self.stages.checkpoints()):
+            checkpoints.keep_only(self.home, needed)
+            self.checkpoints_kept = needed
         return (pack_name(proposals[0]) if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result]) -> None:
@@ -130,8 +134,8 @@ class Run:
         total = len(results)
         since, before = self.warm or (time.time(), total)
         rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
-        planned = self.stages.planned(phase)
-        remaining = sum(self.stages.planned(p) for p in ("baseline", "search", "confirm")) - total
+        planned = self.stages.expected(phase)
+        remaining = sum(self.stages.expected(p) for p in ("baseline", "search", "confirm")) - total
         return Progress(
             phase=phase,
             done=len(rows),
@@ -404,17 +408,18 @@ def _carry_out(
     run.show(stages.phase)
     try:
         if made.config.execution.backend == "local":
-            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0))
+            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
         elif made.config.execution.table is not None:
             local.execute(run, looked_up(read_table(made.config.execution.table)))
         else:
             from evoact.execution import ray_tune
 
-            ray_tune.execute(run, made, address)
+            ray_tune.execute(run, made, address, home.absolute)
     except KeyboardInterrupt:
         pass
     complete, found = run.finished, stages.results
     if complete:
+        checkpoints.keep_only(home, frozenset())
         record = _record_of(home)
         record |= {"finished_at": _now(), "networks": len(found)}
         compact(home)

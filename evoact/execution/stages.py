@@ -5,7 +5,7 @@ stored rows when it begins, so a resumed run stands where the interrupted one st
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
 from evoact.execution.warm import warm_genomes
@@ -45,6 +45,16 @@ class Stages:
             return self._to_be_confirmed
         return self.experiment.networks_by_phase[phase]
 
+    def expected(self, phase: str) -> int:
+        """How many trainings a stage will have been, as far as can be told: of a search that promotes networks more
+        than it may train to their end."""
+        position = self._stages.index(phase) if phase in self._stages else len(self._stages)
+        if phase != "search" or position > self._position:
+            return self.planned(phase)
+        if position == self._position:
+            return self._strategy.expected()
+        return sum(r.proposal.phase == phase for r in self._results.values())
+
     @property
     def results(self) -> list[Result]:
         """All results so far."""
@@ -74,6 +84,10 @@ class Stages:
         self._strategy.tell(results)
         self.in_flight -= len(results)
         self._results |= {r.proposal.index: r for r in results}
+
+    def checkpoints(self) -> Set[str]:
+        """The names of those from which a training may yet go on."""
+        return frozenset() if self._position == len(self._stages) else self._strategy.checkpoints()
 
     def _expired(self) -> bool:
         """Whether the clock ended the search, now or before the run was interrupted."""

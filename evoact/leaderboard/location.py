@@ -56,6 +56,11 @@ class Location:
         return self.path.rsplit("/", 1)[-1]
 
     @property
+    def absolute(self) -> str:
+        """A text that means this location in any working directory."""
+        return self.text if "://" in self.text else self.path
+
+    @property
     def local(self) -> Path | None:
         """The path on this machine's disk, or None on any other file system."""
         filesystem, path = self.filesystem, self.path

@@ -1,8 +1,17 @@
-"""Reports: one self-contained file that says what a run found."""
+"""Reports: what a run found as a page or as Markdown, and its networks as other tools read them."""
 
 from pathlib import Path
 
+from evoact.errors import UserError
 from evoact.report.run import RunData
+
+# What is written, and under which name in the run directory.
+FORMATS = {
+    "html": "report.html",
+    "md": "report.md",
+    "tensorboard": "tensorboard",
+    "optuna": "optuna.journal",
+}
 
 
 def write_report(run: RunData, format: str = "html", output: Path | None = None) -> str:
@@ -10,19 +19,35 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
 
     Args:
         run: from `report.run.read_run`
-        format: `html` or `md`
-        output: the file; by default `report.html` or `report.md` in the run directory
+        format: one of `FORMATS`: a page, Markdown, a directory of TensorBoard scalars, an Optuna journal
+        output: the file or directory; by default one in the run directory
 
     Returns:
         Where it was written.
-    """
-    from evoact.report.markdown import markdown
-    from evoact.report.page import page
 
-    content = (page(run) if format == "html" else markdown(run)).encode()
-    if output is not None:
-        output.write_bytes(content)
-        return str(output)
-    file = run.home.child(f"report.{format}")
-    file.write(content)
-    return file.text
+    Raises:
+        UserError: where TensorBoard or Optuna would mix it with what is there, or need a local place.
+    """
+    file = run.home.child(FORMATS[format])
+    if format in ("html", "md"):
+        from evoact.report.markdown import markdown
+        from evoact.report.page import page
+
+        content = (page(run) if format == "html" else markdown(run)).encode()
+        if output is None:
+            file.write(content)
+        else:
+            output.write_bytes(content)
+        return file.text if output is None else str(output)
+    place = output or file.local
+    if place is None:
+        raise UserError(f"expected a place on this machine for {format}, got {file.text}; add -o PATH")
+    if format == "tensorboard":
+        from evoact.report.tensorboard import write_tensorboard
+
+        write_tensorboard(run, place)
+    else:
+        from evoact.report.optuna_study import write_optuna
+
+        write_optuna(run, place)
+    return str(place)

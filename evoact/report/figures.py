@@ -9,8 +9,9 @@ import numpy as np
 from evoact.analysis.activation_curves import TypeCurves
 from evoact.analysis.best_so_far import BestSoFar
 from evoact.analysis.lineage import Ancestor
-from evoact.analysis.proposed_types import ProposedTypes
+from evoact.analysis.proposed_types import OTHER, ProposedTypes
 from evoact.report.svg import (
+    COLOURS,
     Scale,
     band,
     colour,
@@ -21,6 +22,7 @@ from evoact.report.svg import (
     quartiles,
     rectangle,
     scale,
+    shape,
     short,
     text,
     x_axis,
@@ -130,9 +132,16 @@ class Point:
 
 
 def scatter(
-    points: Sequence[Point], unit: Unit, x_label: str, name: str, log: bool = False, front: bool = False,
+    points: Sequence[Point],
+    unit: Unit,
+    x_label: str,
+    name: str,
+    *,
+    reference: str = "",
+    log: bool = False,
+    front: bool = False,
     maximize: bool = True,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Winners by series; `front` draws the ones that none beats in both, smaller x being better."""
     series = list(dict.fromkeys(p.series for p in points))
     x = scale([p.x for p in points], 46, WIDTH - 8, log)
@@ -153,11 +162,12 @@ def scatter(
         )
     for p in points:
         i = series.index(p.series)
-        parts.append(mark(x(p.x), y(unit.scale * p.y), i, f"dot {colour(i)}", p.title, 4))
+        css = "reference" if p.series == reference else colour(i)
+        parts.append(mark(x(p.x), y(unit.scale * p.y), shape(i), f"dot {css}", p.title, 4))
     described = f"{len(points)} winners of {len(series)} series"
     if best:
         described += "; on the Pareto front: " + ", ".join(points[i].title for i in best)
-    legend = tuple((colour(i), i, s) for i, s in enumerate(series))
+    legend = tuple(("reference" if s == reference else colour(i), shape(i), s) for i, s in enumerate(series))
     return Figure(figure(WIDTH, 290, parts, x_label, described, name), "", legend)
 
 
@@ -182,7 +192,7 @@ def types_figure(arms: Sequence[ProposedTypes]) -> Figure:
     columns, width, height, gap = 2, 218.0, 112.0, 24.0
     if len(arms) == 1:
         columns, width, height = 1, WIDTH, 180.0
-    kinds = list(dict.fromkeys(kind for arm in arms for kind in arm.kinds))
+    arms, kinds = _few_kinds(arms)
     rows = math.ceil(len(arms) / columns)
     parts: list[str] = []
     said = []
@@ -206,6 +216,25 @@ def types_figure(arms: Sequence[ProposedTypes]) -> Figure:
     return Figure(svg, note, legend)
 
 
+def _few_kinds(arms: Sequence[ProposedTypes]) -> tuple[list[ProposedTypes], list[str]]:
+    """The arms with no more kinds than there are colours: the least proposed ones join the others."""
+    total: dict[str, float] = {}
+    for arm in arms:
+        for kind, share in zip(arm.kinds, arm.shares.mean(axis=1).tolist(), strict=True):
+            total[kind] = total.get(kind, 0.0) + share
+    kinds = sorted((kind for kind in total if kind != OTHER), key=lambda kind: -total[kind])
+    if len(kinds) < COLOURS and OTHER not in total:
+        return list(arms), kinds
+    kinds = kinds[: COLOURS - 1]
+    merged = []
+    for arm in arms:
+        own = [i for i, kind in enumerate(arm.kinds) if kind in kinds]
+        rest = [i for i in range(len(arm.kinds)) if i not in own]
+        shares = np.vstack([arm.shares[own], arm.shares[rest].sum(axis=0)])
+        merged.append(ProposedTypes(arm.arm, (*(arm.kinds[i] for i in own), OTHER), shares))
+    return merged, [*kinds, OTHER]
+
+
 def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure:
     """A small panel for each type of each layer, with its number of neurons."""
     columns, width, height, gap = 3, 146.0, 118.0, 11.0
@@ -214,11 +243,11 @@ def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure
     for i, c in enumerate(drawn):
         x0, y0 = (i % columns) * (width + gap), (i // columns) * (height + 20)
         low, high = float(np.nanmin(c.y)), float(np.nanmax(c.y))
-        x = Scale(float(c.x[0]), float(c.x[-1]), x0 + 24, x0 + width)
+        x = Scale(float(c.x[0]), float(c.x[-1]), x0 + 30, x0 + width)
         y = scale([max(low, -10), min(high, 10)], y0 + height - 8, y0 + 34)
         parts.append(text(x0, y0 + 12, f"{c.site}: {c.count} ×", "tick"))
         parts.append(text(x0, y0 + 25, _cut(c.label, 24), "label"))
-        parts += y_axis(y, x0 + 24, x0 + width, "", short)
+        parts += y_axis(y, x0 + 30, x0 + width, "", short)
         parts += [line(x(0), y0 + 34, x(0), y0 + height - 8, "grid")]
         css = "line" if len(c.y) == 1 else "line thin"
         for row in c.y:
@@ -230,7 +259,8 @@ def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure
         f"{c.label} at {c.site}: {len(c.y)} of {c.sets} curves are drawn" for c in drawn if c.sets > len(c.y)
     ]
     rows = math.ceil(len(drawn) / columns)
-    svg = figure(WIDTH, max(1, rows * (height + 20)), parts, title, described, name) if drawn else ""
+    wide = min(columns, len(drawn)) * (width + gap)
+    svg = figure(wide, rows * (height + 20), parts, title, described, name) if drawn else ""
     return Figure(svg, "; ".join(notes))
 
 

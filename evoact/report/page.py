@@ -57,6 +57,8 @@ def _section(section: Section) -> str:
         lead = ' class="lead"' if section.id == "verdict" and i == 0 else ""
         parts.append(f"<p{lead}>{escape(paragraph)}</p>")
     figures = [_figure(heading, f) for heading, f in section.figures]
+    if len(figures) > 1:
+        figures = ['<div class="panels">', *(f"<div>{f}</div>" for f in figures), "</div>"]
     tables = [_table(table) for table in section.tables]
     # A verdict's table says more than its figures; elsewhere tables are what figures show in numbers.
     parts += tables + figures if section.id == "verdict" else figures + tables
@@ -92,7 +94,7 @@ def _legend(f: Figure) -> str:
 def _table(table: TextTable) -> str:
     head = "".join(f'<th scope="col"{_left(h, table)}>{escape(h)}</th>' for h in table.headers)
     inside = f"<thead><tr>{head}</tr></thead><tbody>{_rows(table)}</tbody>"
-    whole = f"<table><caption>{escape(table.caption)}</caption>{inside}</table>"
+    whole = f"<table><caption><span>{escape(table.caption)}</span></caption>{inside}</table>"
     if len(table.rows) > _FEW:
         return f"<details><summary>{escape(table.caption)}</summary>{_scrolled(whole, table)}</details>"
     return _scrolled(whole, table)
@@ -104,7 +106,7 @@ def _sortable(table: TextTable) -> str:
         for h in table.headers
     )
     inside = f"<thead><tr>{head}</tr></thead><tbody>{_rows(table)}</tbody>"
-    whole = f"<table data-sortable><caption>{escape(table.caption)}</caption>{inside}</table>"
+    whole = f"<table data-sortable><caption><span>{escape(table.caption)}</span></caption>{inside}</table>"
     return (
         '<p class="filter"><label>Show rows that contain <input type="search" data-filter '
         'placeholder="several words: all of them"></label> <span role="status" data-count></span></p>'

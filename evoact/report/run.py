@@ -89,6 +89,7 @@ class RunData:
             direction=plan.task.direction,
             scaled=plan.scaled,
             groups=plan.groups,
+            controls=plan.controls,
             equivalence=plan.equivalence,
         )
 

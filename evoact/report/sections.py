@@ -137,9 +137,10 @@ def _confirmed_table(run: RunData) -> TextTable:
 
 def _boxes(run: RunData, unit: Unit) -> Section | None:
     if run.arms:
-        reference = run.plan.reference if isinstance(run.plan, Comparison) else ""
         boxes = [
-            Box(arm.name, tuple(arm.means.tolist()), arm.name == reference) for arm in run.arms if arm.winners
+            Box(arm.name, tuple(arm.means.tolist()), arm.name == _reference(run))
+            for arm in run.arms
+            if arm.winners
         ]
         title, of = "Winners of each arm", "mean test metric of a repeat's winner"
     else:
@@ -236,6 +237,9 @@ def _types(run: RunData, unit: Unit) -> Section | None:
     found = proposed_types(moving) if len(moving) else []
     if not found:
         return None
+    if isinstance(run.plan, Comparison):
+        order = list(run.plan.arms)
+        found = sorted(found, key=lambda types: order.index(types.arm))
     return Section("types", "How the searches moved", figures=(("", types_figure(found)),))
 
 
@@ -251,6 +255,10 @@ def _points(run: RunData, x: Callable[[Winner], float | None]) -> list[Point]:
     return found
 
 
+def _reference(run: RunData) -> str:
+    return run.plan.reference if isinstance(run.plan, Comparison) else ""
+
+
 def _participation(run: RunData, unit: Unit) -> Section | None:
     points = _points(run, lambda winner: winner.participation_ratio)
     title = "Test metric against participation ratio"
@@ -261,7 +269,10 @@ def _participation(run: RunData, unit: Unit) -> Section | None:
         return Section("participation", title, (text,))
     text = "The participation ratio says over how many directions a network's hidden activity spreads."
     return Section(
-        "participation", title, (text,), figures=(("", scatter(points, unit, "participation ratio", "pr")),)
+        "participation",
+        title,
+        (text,),
+        figures=(("", scatter(points, unit, "participation ratio", "pr", reference=_reference(run))),),
     )
 
 
@@ -270,7 +281,14 @@ def _step_time(run: RunData, unit: Unit) -> Section | None:
     if not points:
         return None
     figure = scatter(
-        points, unit, "step time alone (ms)", "time", log=True, front=True, maximize=run.maximize
+        points,
+        unit,
+        "step time alone (ms)",
+        "time",
+        reference=_reference(run),
+        log=True,
+        front=True,
+        maximize=run.maximize,
     )
     text = (
         "Median wall time of an optimizer step of each winner trained alone. The line is the Pareto front: winners "
@@ -297,12 +315,13 @@ def _lineage(run: RunData, unit: Unit) -> Section | None:
             str(a.candidate),
             str(a.generation),
             a.label,
+            f"{a.learning_rate:.4g}",
             unit.value(a.validation),
             ", ".join(map(str, a.parents)) or NOTHING,
         )
         for a in best
     )
-    headers = ("candidate", "generation", "activations", "validation", "parents")
+    headers = ("candidate", "generation", "activations", "learning rate", "validation", "parents")
     table = TextTable(
         "The winner, then its parents, theirs, and so on",
         headers,
@@ -314,7 +333,15 @@ def _lineage(run: RunData, unit: Unit) -> Section | None:
 
 
 def _cost(run: RunData, unit: Unit) -> Section | None:
-    return Section("cost", "What it cost", tables=(cost_table(run),)) if run.arms else None
+    if not isinstance(run.plan, Comparison):
+        return None
+    amortised = ", ".join(sorted(run.plan.amortised))
+    text = (
+        (f"Meta-training amortised, that is, on top of the budget of the others: {amortised}.",)
+        if amortised
+        else ()
+    )
+    return Section("cost", "What it cost", text, (cost_table(run),))
 
 
 def _leaderboard(run: RunData, unit: Unit) -> Section | None:

@@ -11,8 +11,10 @@ from html import escape
 
 import numpy as np
 
+SHAPES = 4
 COLOURS = 8  # classes c0 to c7 of the style sheet: Okabe & Ito's palette
 TICKS = 5
+ENLARGED = 1.32  # at most, so that letters do not grow beyond those of the text
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def figure(width: float, height: float, parts: Iterable[str], title: str, descri
     """A whole SVG; `name` makes the ids of its title and description unique in the page."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-t {name}-d" '
-        f'preserveAspectRatio="xMinYMin meet"><title id="{name}-t">{escape(title)}</title>'
+        f'style="max-width:{ENLARGED * width:.0f}px"><title id="{name}-t">{escape(title)}</title>'
         f'<desc id="{name}-d">{escape(description)}</desc>{"".join(parts)}</svg>'
     )
 
@@ -108,16 +110,16 @@ def rectangle(x: float, y: float, width: float, height: float, css: str, title: 
     )
 
 
-def mark(x: float, y: float, shape: int, css: str, title: str = "", size: float = 4) -> str:
+def mark(x: float, y: float, form: int, css: str, title: str = "", size: float = 4) -> str:
     """A point in one of four shapes, so that colour is not all that tells points apart."""
     s = size
-    if shape % 4 == 0:
+    if form == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{s:g}"{_css(css)}>{_title(title)}</circle>'
     corners = {
         1: ((-s, -s), (s, -s), (s, s), (-s, s)),
         2: ((0, -1.3 * s), (1.2 * s, s), (-1.2 * s, s)),
         3: ((0, -1.4 * s), (1.4 * s, 0), (0, 1.4 * s), (-1.4 * s, 0)),
-    }[shape % 4]
+    }[form]
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
     return f'<polygon points="{points}"{_css(css)}>{_title(title)}</polygon>'
 
@@ -141,8 +143,17 @@ def y_axis(y: Scale, left: float, right: float, label: str, form: Callable[[floa
 
 
 def colour(index: int) -> str:
-    """The class of a series' colour; after eight they repeat, with another shape or dash."""
+    """The class of a series' colour; after eight they repeat, with another `shape`."""
     return f"c{index % COLOURS}"
+
+
+def shape(index: int) -> int:
+    """A series' shape; with the colour unlike that of 31 others.
+
+    >>> len({(colour(i), shape(i)) for i in range(32)})
+    32
+    """
+    return (index + index // COLOURS) % SHAPES
 
 
 def short(number: float) -> str:

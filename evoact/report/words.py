@@ -1,14 +1,18 @@
 """What a comparison shows, in sentences and as a table of texts; the command line and the report print these."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from evoact.analysis.comparison import Findings, Gain, Standing
+from evoact.analysis.comparison import Findings, Gain, Interval, Standing
 from evoact.analysis.verdicts import Verdict
+from evoact.analysis.welch import FEWEST
+from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.report.run import RunData
+from evoact.report.summary_words import counted
 from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
 
+UNEQUAL = 0.05  # budgets that differ by no more count as equal
 _HELPS = (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 _HURTS = (Verdict.WORSE, Verdict.SLIGHTLY_WORSE)
 
@@ -42,13 +46,16 @@ def verdict_sentences(run: RunData) -> list[str]:
     try:
         found = run.findings
     except UserError as error:
-        return [f"No verdict: {error}.", *_lost(run)]
+        return [f"No verdict: {error}.", *_caveats(run)]
     unit = unit_of(found.metric)
     sentences = [_headline(found, unit)]
-    sentences += [_gain(gain, unit, found) for gain in found.against if gain.verdict in (*_HELPS, *_HURTS)]
-    sentences += [_between(gain, unit) for gain in found.between]
-    sentences += [_share(gain) for gain in found.against if gain.share is not None]
-    return [*sentences, *_lost(run)]
+    shown = [gain for gain in found.against if gain.verdict in (*_HELPS, *_HURTS)]
+    # Of all others the table says as much in less room.
+    for gain in sorted(shown, key=lambda gain: -gain.difference.value)[:1]:
+        sentences.append(_gain(gain, unit))
+        sentences += [_share(gain)] if gain.share else []
+    sentences += [_between(gain, unit) for gain in found.between if gain.verdict is not Verdict.TOO_FEW]
+    return [*sentences, *_caveats(run)]
 
 
 def _headline(found: Findings, unit: Unit) -> str:
@@ -77,7 +84,7 @@ def _headline(found: Findings, unit: Unit) -> str:
     return text
 
 
-def _gain(gain: Gain, unit: Unit, found: Findings) -> str:
+def _gain(gain: Gain, unit: Unit) -> str:
     text = (
         f"{gain.arm} is {gain.verdict} than {gain.other}: {unit.difference(gain.difference.value)} "
         f"{unit.differences}, 95 % interval {unit.differences_range(gain.difference)}, over {gain.repeats} repeats "
@@ -89,7 +96,9 @@ def _gain(gain: Gain, unit: Unit, found: Findings) -> str:
 
 
 def _between(gain: Gain, unit: Unit) -> str:
-    why = f"{gain.reason[0].upper()}{gain.reason[1:]} ({gain.arm} against {gain.other})"
+    why = f"{gain.reason[0].upper()}{gain.reason[1:]}"
+    if not gain.reason.startswith(gain.arm):
+        why += f" ({gain.arm} against {gain.other})"
     return (
         f"{why}: {gain.verdict}; {unit.difference(gain.difference.value)} {unit.differences}, 95 % interval "
         f"{unit.differences_range(gain.difference)} (p = {p_text(gain.p_holm)}, corrected)."
@@ -98,11 +107,19 @@ def _between(gain: Gain, unit: Unit) -> str:
 
 def _share(gain: Gain) -> str:
     assert gain.share is not None
-    low, high = (f"{100 * end:.0f}".replace("-", "−") for end in (gain.share.low, gain.share.high))
     return (
-        f"Of what {gain.arm} gains, trained input and output scale alone explains "
-        f"{100 * gain.share.value:.0f} % (95 % interval {low} to {high} %).".replace(" -", " −")
+        f"Of what {gain.arm} gains, trained input and output scale alone explains {_share_text(gain.share)}."
     )
+
+
+def _share_text(share: Interval) -> str:
+    value, low, high = (f"{100 * end:.0f}".replace("-", "−") for end in (share.value, share.low, share.high))
+    return f"{value} % ({low} to {high} %)"
+
+
+def _caveats(run: RunData) -> list[str]:
+    """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
+    return [*_lost(run), *_few_seeds(run), *_unequal(run)]
 
 
 def _lost(run: RunData) -> list[str]:
@@ -121,46 +138,72 @@ def _lost(run: RunData) -> list[str]:
     return sentences
 
 
+def _few_seeds(run: RunData) -> list[str]:
+    seeds = min((len(w.seeds) for arm in run.arms for w in arm.winners.values()), default=FEWEST)
+    if seeds >= FEWEST:
+        return []
+    return [
+        f"Winners were confirmed on {counted(seeds, 'seed')}: too few to choose them well, and to tell the seeds' "
+        f"noise from the repeats'; set confirm.seeds to {FEWEST} or more, better 10."
+    ]
+
+
+def _unequal(run: RunData) -> list[str]:
+    """Arms that spent less than the others although they were to spend the same, as where a space was exhausted."""
+    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    spent = {
+        arm.name: arm.gradient_examples - (arm.meta_examples if arm.name in amortised else 0)
+        for arm in run.arms
+    }
+    most = max(spent.values(), default=0)
+    if not run.record["finished_at"]:
+        return []
+    return [
+        f"{name} spent {count(own)} gradient-examples where others spent {count(most)}: it had nothing new to propose, "
+        "so that its gain is not one at equal budget."
+        for name, own in spent.items()
+        if own < (1 - UNEQUAL) * most
+    ]
+
+
 def arm_table(run: RunData) -> TextTable:
     """One row for each arm, in the order of the config."""
     caption = (
         "Mean winner of each arm on the test split, over repeats of the whole search, with 95 % BCa intervals of a "
         "bootstrap over repeats, seeds and examples"
     )
-    headers = (
-        "arm",
-        "mean winner",
-        "95 % interval",
-        "gain",
-        "gain, 95 % interval",
-        "p (Holm)",
-        "P(better)",
-        "verdict",
-    )
+    headers = ["arm", "mean winner", "95 % interval", "gain", "gain, 95 % interval", "p (Holm)", "P(better)"]
+    left = frozenset(("arm", "verdict"))
     try:
         found = run.findings
     except UserError:
-        lost = tuple((arm.name, *[NOTHING] * 7) for arm in run.arms)
-        return TextTable(caption, headers, lost, frozenset(("arm", "verdict")))
+        lost = tuple((arm.name, *[NOTHING] * len(headers)) for arm in run.arms)
+        return TextTable(caption, (*headers, "verdict"), lost, left)
+    headers += ["scale explains"] if found.scaled else []
     gains = {gain.arm: gain for gain in found.against}
     unit = unit_of(found.metric)
-    rows = tuple(_row(s, gains.get(s.arm.name), found, unit) for s in found.standings)
-    return TextTable(caption, headers, rows, frozenset(("arm", "verdict")))
+    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    rows = tuple(_row(s, gains.get(s.arm.name), found, unit, amortised) for s in found.standings)
+    return TextTable(caption, (*headers, "verdict"), rows, left)
 
 
-def _row(standing: Standing, gain: Gain | None, found: Findings, unit: Unit) -> tuple[str, ...]:
-    own = (standing.arm.name, unit.value(standing.mean), unit.range(standing.interval))
+def _row(
+    standing: Standing, gain: Gain | None, found: Findings, unit: Unit, amortised: Collection[str]
+) -> tuple[str, ...]:
+    name = standing.arm.name + (" (amortised)" if standing.arm.name in amortised else "")
+    own = (name, unit.value(standing.mean), unit.range(standing.interval))
     if gain is None:
         last = "reference" if standing.arm.name == found.reference else "no winner"
-        return (*own, NOTHING, NOTHING, NOTHING, NOTHING, last)
-    return (
-        *own,
+        return (*own, *[NOTHING] * (5 if found.scaled else 4), last)
+    figures = [
         unit.difference(gain.difference.value),
         unit.differences_range(gain.difference),
         p_text(gain.p_holm),
         f"{gain.superiority:.2f}",
-        str(gain.verdict),
-    )
+    ]
+    if found.scaled:
+        figures.append(NOTHING if gain.share is None else _share_text(gain.share))
+    return (*own, *figures, str(gain.verdict))
 
 
 def cost_table(run: RunData) -> TextTable:

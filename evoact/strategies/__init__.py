@@ -1,7 +1,7 @@
 """The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +10,7 @@ from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.registry import lookup, unknown
+from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
 from evoact.strategies.strategy import Proposer, Strategy
 from evoact.strategies.warm_start import WarmStarted
@@ -22,6 +23,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "enumerate": ("enumerate", "Enumerate"),
     "discretise": ("discretise", "Discretise"),
     "bilevel": ("bilevel", "Bilevel"),
+    "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
 
 
@@ -63,7 +65,9 @@ def create(
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
     idea = proposer(name, space, seed, options or {})
-    return Generational(
+    # What is asynchronous can promote, too.
+    driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
+    return driver(
         WarmStarted(idea, tuple(warm)) if warm else idea,
         space.sites,
         networks=networks,

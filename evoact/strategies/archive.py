@@ -38,12 +38,15 @@ class Archive:
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
         self.meta_trained: list[Result] = []
+        self.latest: list[Result] = []
+        self.beginnings = 0
         self.aside: list[Result] = []
         self._texts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
         self._counts = array("q")
         self._failures = array("q")
+        self._rungs = array("q")
         self._means = array("d")
         self._squares = array("d")
 
@@ -62,7 +65,8 @@ class Archive:
     def add(self, result: Result) -> None:
         """Enters a result. A failure, or a score that is not finite, counts against its candidate.
 
-        A meta-training is no candidate and has no score; what a strategy set aside is none either.
+        A meta-training is no candidate and has no score; what a strategy set aside is none either. Of a candidate
+        that was promoted the scores at its highest rung count alone.
         """
         proposal = result.proposal
         if proposal.meta_training is not None:
@@ -76,14 +80,27 @@ class Archive:
             row = self._new(proposal.fingerprint, proposal.candidate, proposal.genome)
         if proposal.context:
             self.by_context.setdefault(proposal.context, {})[row] = None
+        if proposal.rung > self._rungs[row]:
+            self._rungs[row], self._counts[row] = proposal.rung, 0
+            self._means[row] = self._squares[row] = 0.0
         score = result.score
         if score is None or not math.isfinite(score):
             self._failures[row] += 1
+            return
+        if proposal.rung < self._rungs[row]:
             return
         self._counts[row] += 1  # Welford 1962
         step = score - self._means[row]
         self._means[row] += step / self._counts[row]
         self._squares[row] += step * (score - self._means[row])
+
+    def add_generation(self, results: Sequence[Result]) -> None:
+        """Enters all results of a generation, which then are `latest`; `beginnings` counts generations of which none
+        was promoted."""
+        for result in results:
+            self.add(result)
+        self.latest = list(results)
+        self.beginnings += all(r.proposal.rung == 0 for r in results)
 
     def _new(self, fingerprint: str, candidate: int, genome: Genome) -> int:
         row = len(self._texts)
@@ -93,6 +110,7 @@ class Archive:
         self._indices.append(candidate)
         self._counts.append(0)
         self._failures.append(0)
+        self._rungs.append(0)
         self._means.append(0.0)
         self._squares.append(0.0)
         return row
@@ -112,6 +130,10 @@ class Archive:
         """How many usable scores it has."""
         return self._counts[row]
 
+    def rungs(self) -> np.ndarray:
+        """The highest rung of every candidate: how often it was promoted."""
+        return np.array(self._rungs, dtype=int)
+
     def usable(self) -> np.ndarray:
         """Rows that have a score and never failed: the only ones to breed from or to return."""
         counts, failures = np.array(self._counts), np.array(self._failures)
@@ -128,14 +150,18 @@ class Archive:
         return np.array(self._means)[rows], np.array(self._counts)[rows]
 
     def best(self, k: int) -> list[Candidate]:
-        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated."""
+        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated.
+
+        Whoever was promoted further comes first: scores at different rungs do not compare.
+        """
         rows = self.usable()
         scores = self.posterior(rows).mean
-        if 0 < k < len(rows):  # only those that can be among the best need sorting
+        rungs = self.rungs()[rows]
+        if not rungs.any() and 0 < k < len(rows):  # only those that can be among the best need sorting
             near = scores >= np.partition(scores, len(rows) - k)[len(rows) - k]
-            rows, scores = rows[near], scores[near]
+            rows, scores, rungs = rows[near], scores[near], rungs[near]
         counts = np.array(self._counts)[rows]
-        order = np.lexsort((rows, -counts, -scores))[:k]
+        order = np.lexsort((rows, -counts, -scores, -rungs))[:k]
         return [self.candidate(int(rows[i]), float(scores[i])) for i in order]
 
     def candidate(self, row: int, score: float) -> Candidate:

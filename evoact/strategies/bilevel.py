@@ -22,7 +22,7 @@ from evoact.genomes.meta_training import MetaTraining, positive
 from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, Result
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft, MetaDraft
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft
 
 TWO_ON_SINE = ({"kind": "subnetwork", "base": "sin", "hidden": 50},) * 2
 TypesBySite = Mapping[str, tuple[Activation, ...]]
@@ -79,6 +79,8 @@ class Bilevel:
 
     name = "bilevel"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.starts < 1:
@@ -102,7 +104,11 @@ class Bilevel:
                     "expected types with one curve for all their neurons, to be captured, "
                     f"got {activation.label}"
                 )
-        if all(isinstance(a, (Base, Tabulated, Captured)) for a in self._types):
+            if isinstance(activation, Tabulated):
+                raise UserError(
+                    f"expected types that need no file, got {activation.label}; give its values as kind captured"
+                )
+        if all(isinstance(a, (Base, Captured)) for a in self._types):
             names = ", ".join(a.label for a in self._types)
             raise UserError(f"expected a type with parameters to learn, such as a subnetwork, got {names}")
         _ = self.settings  # says what is wrong with them
@@ -160,7 +166,12 @@ def _is_learned(genome: Genome) -> bool:
 
 def found_types(result: Result) -> TypesBySite:
     """The activations that a completed meta-training found, by site."""
-    found = json.loads(result.learned_types)
+    return types_in(result.learned_types)
+
+
+def types_in(text: str) -> TypesBySite:
+    """What stands in the leaderboard's column `learned_types`."""
+    found = json.loads(text)
     return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
 
 

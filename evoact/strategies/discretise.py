@@ -14,7 +14,7 @@ from evoact.registry import unknown
 from evoact.seeding import derive, python_random
 from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.evolution import Evolution
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate import recommended
 
 SMALLEST = 1e-3  # of an inherited coefficient
@@ -39,6 +39,8 @@ class Discretise:
 
     name = "discretise"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.hull not in HULLS:

@@ -8,7 +8,7 @@ from evoact.errors import UserError
 from evoact.genomes.genome import Base, Genome
 from evoact.genomes.space import SearchSpace
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 
 def baselines(space: SearchSpace) -> tuple[Genome, ...]:
@@ -41,6 +41,8 @@ class Enumerate:
 
     name = "enumerate"
     independent = True
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:

@@ -25,7 +25,7 @@ from evoact.genomes.operators import (
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate import Surrogate, recommended, surrogate
 from evoact.strategies.thompson import survivors, winners
 
@@ -183,6 +183,8 @@ class Evolution:
 
     name = "evolution"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.tournament <= self.parents:

@@ -1,15 +1,16 @@
 """Ask and tell for every generational strategy: numbering, replicates, duplicates, replay."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 from itertools import pairwise
 
 from evoact.errors import UserError
-from evoact.genomes import meta_training
-from evoact.genomes.genome import Site, canonical, digest, fingerprint, structure, to_json
-from evoact.records import META_TRAIN, Proposal, Result
+from evoact.genomes.genome import Site
+from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft, MetaDraft, Proposer
+from evoact.strategies.numbering import Numbering
+from evoact.strategies.strategy import Proposer
 
 # After so many generations in a row without anything new, a space counts as exhausted.
 PATIENCE = 50
@@ -27,8 +28,7 @@ class Generational:
 
     A generation is formed once all results of the ones before were told (at once where the proposer
     is independent), so what is proposed depends on the *set* of results, never on their order or on
-    the number of workers. The same genome, seed and steps are never proposed twice. A meta-training counts for
-    as many networks as it costs gradient-examples, and is asked for alone: it is a pack of its own.
+    the number of workers. A meta-training is asked for alone: it is a pack of its own.
 
     Args:
         proposer: what to propose.
@@ -55,27 +55,19 @@ class Generational:
         first_index: int = 0,
         earlier: Iterable[Result] = (),
     ):
-        at_least_one = {
-            "networks": networks,
-            "steps": steps,
-            "batch_size": batch_size,
-            "replicates": replicates,
-        }
-        for name, value in at_least_one.items():
-            if value < 1:
-                raise UserError(f"expected {name} of at least 1, got {value}")
         self._proposer = proposer
-        self._sites = tuple(sites)
-        self._steps = steps
-        self._examples = steps * batch_size
-        self._replicates = replicates
-        self._phase = phase
-        self._first = first_index
-        self._next = first_index
-        self._end = first_index + networks  # comes nearer with each meta-training
+        self._numbering = Numbering(
+            sites,
+            proposer.shares,
+            strategy=proposer.name,
+            networks=networks,
+            steps=steps,
+            batch_size=batch_size,
+            replicates=replicates,
+            phase=phase,
+            first_index=first_index,
+        )
         self._archive = Archive()
-        self._candidates: dict[str, int] = {}
-        self._used: set[tuple[int, int]] = set()  # (candidate, seed)
         self._generation = 0  # the next to be formed
         self._empty = 0
         self._exhausted = False
@@ -85,10 +77,10 @@ class Generational:
         self._arrived: dict[int, Result] = {}  # results of those
         self._stored: dict[int, Result] = {}  # of an interrupted run
         for result in sorted(earlier, key=lambda r: r.proposal.index):
-            self._candidates.setdefault(result.proposal.fingerprint, result.proposal.candidate)
+            self._numbering.know(result.proposal)
             if result.proposal.steps == steps:
-                self._used.add((result.proposal.candidate, result.proposal.seed))
-                self._archive.add(result)
+                whole = replace(result.proposal, rung=self._numbering.last_rung)
+                self._archive.add(replace(result, proposal=whole))
 
     @property
     def finished(self) -> bool:
@@ -121,16 +113,21 @@ class Generational:
             archive.add(self._arrived[index])
         return self._proposer.recommend(k, archive)
 
+    def expected(self) -> int:
+        return self._numbering.expected()
+
+    def checkpoints(self) -> Set[str]:
+        """Those that open proposals go on from or are about to leave, and those of the generations that may still
+        be promoted."""
+        needed = checkpoints_of(self._open.values())
+        fresh = [r.proposal for r in (*self._arrived.values(), *self._archive.latest)]
+        return needed | {checkpoint_name(p, p.steps) for p in fresh if p.rung < self._numbering.last_rung}
+
     def replay(self, results: Iterable[Result]) -> None:
-        if self._next > self._first or self._generation:
+        if self._generation:
             raise ValueError("expected replay before the first ask")
         self._stored = {result.proposal.index: result for result in results}
-        for index in self._stored:
-            if not self._first <= index < self._end:
-                raise UserError(
-                    f"expected stored proposals {self._first} to {self._end - 1}, got {index}; "
-                    "resume with the configuration of the run"
-                )
+        self._numbering.check_stored(list(self._stored))
         self._absorb_stored_generations()
         while self._stored and self._may_form():
             self._form()
@@ -139,7 +136,7 @@ class Generational:
 
     def _may_form(self) -> bool:
         waiting = self._cohorts and not self._proposer.independent
-        return not waiting and not self._exhausted and self._next < self._end
+        return not waiting and not self._exhausted and not self._numbering.exhausted
 
     def _refill(self) -> None:
         while not self._queue and self._may_form():
@@ -148,84 +145,23 @@ class Generational:
     def _form(self) -> None:
         """Numbers the drafts of the next generation; those with a stored result are told at once."""
         drafts = self._proposer.propose(self._generation, self._archive)
-        first = self._next
-        told = 0 if self._proposer.independent else first - self._first
+        first = self._numbering.next
+        told = 0 if self._proposer.independent else first - self._numbering.first
         for draft in drafts:
-            proposal = self._numbered(draft, told) if self._next < self._end else None
+            proposal = self._numbering.numbered(draft, self._generation, told)
             if proposal is not None:
                 self._open[proposal.index] = proposal
+        end = self._numbering.next
         self._generation += 1
-        self._empty = 0 if self._next > first else self._empty + 1
+        self._empty = 0 if end > first else self._empty + 1
         self._exhausted = not drafts or self._empty == PATIENCE
-        if self._next > first:
-            self._cohorts.append(_Cohort(first, self._next))
-        for index in range(first, self._next):
+        if end > first:
+            self._cohorts.append(_Cohort(first, end))
+        for index in range(first, end):
             if index in self._stored:
                 self.tell([self._matched(index)])
             else:
                 self._queue.append(self._open[index])
-
-    def _numbered(self, draft: Draft | MetaDraft, told: int) -> Proposal | None:
-        if isinstance(draft, MetaDraft):
-            return self._numbered_meta(draft, told)
-        genome = canonical(draft.genome, self._sites)
-        name = fingerprint(genome)
-        candidate = self._candidates.get(name, self._next)
-        seed = self._free_seed(candidate) if draft.seed is None else draft.seed
-        if seed is None or (candidate, seed) in self._used:
-            return None
-        self._candidates[name] = candidate
-        self._used.add((candidate, seed))
-        self._next += 1
-        return Proposal(
-            index=self._next - 1,
-            candidate=candidate,
-            genome=genome,
-            structure=structure(genome),
-            fingerprint=name,
-            seed=seed,
-            steps=self._steps,
-            phase=self._phase,
-            strategy=self._proposer.name,
-            generation=self._generation,
-            parents=draft.parents,
-            told=told,
-            context=draft.context,
-        )
-
-    def _numbered_meta(self, draft: MetaDraft, told: int) -> Proposal | None:
-        """None where the budget does not hold it, or it was proposed already."""
-        settings = meta_training.dumps(draft.meta_training)
-        name = digest([to_json(draft.genome), settings])
-        candidate = self._candidates.setdefault(name, self._next)
-        more = worth(draft.meta_training, self._examples) - 1
-        if (candidate, draft.seed) in self._used or self._next + more >= self._end:
-            return None
-        self._used.add((candidate, draft.seed))
-        self._next += 1
-        self._end -= more
-        return Proposal(
-            index=self._next - 1,
-            candidate=candidate,
-            genome=draft.genome,
-            structure=structure(draft.genome),
-            fingerprint=name,
-            seed=draft.seed,
-            steps=draft.meta_training.outer_steps * draft.meta_training.inner_steps,
-            phase=self._phase,
-            strategy=self._proposer.name,
-            generation=self._generation,
-            told=told,
-            meta_training=draft.meta_training,
-        )
-
-    def _free_seed(self, candidate: int) -> int | None:
-        """The generation's replicate, or the candidate's next unused one; None if all are used."""
-        for step in range(self._replicates):
-            seed = (self._generation + step) % self._replicates
-            if (candidate, seed) not in self._used:
-                return seed
-        return None
 
     def _absorb(self) -> None:
         """Enters complete generations into the archive, in proposal order."""
@@ -235,8 +171,7 @@ class Generational:
                 cohort.complete += 1
             if cohort.complete < cohort.end:
                 return
-            for index in range(cohort.first, cohort.end):
-                self._archive.add(self._arrived.pop(index))
+            self._archive.add_generation([self._arrived.pop(i) for i in range(cohort.first, cohort.end)])
             self._cohorts.popleft()
 
     # --- replay ---------------------------------------------------------------------------------
@@ -262,24 +197,10 @@ class Generational:
             rows.setdefault(self._stored[index].proposal.generation, []).append(index)
         order = sorted(rows)
         for generation, following in pairwise(order):
-            if rows[generation] != list(range(self._next, rows[following][0])):
+            if rows[generation] != list(range(self._numbering.next, rows[following][0])):
                 return
-            for index in rows[generation]:
-                result = self._stored.pop(index)
-                proposal = result.proposal
-                self._candidates.setdefault(proposal.fingerprint, proposal.candidate)
-                self._used.add((proposal.candidate, proposal.seed))
-                self._archive.add(result)
-                if proposal.meta_training is not None:
-                    self._end -= worth(proposal.meta_training, self._examples) - 1
-            self._next = rows[following][0]
+            results = [self._stored.pop(index) for index in rows[generation]]
+            for result in results:
+                self._numbering.enter(result.proposal)
+            self._archive.add_generation(results)
             self._generation = generation + 1
-
-
-def worth(settings: meta_training.MetaTraining, examples: int) -> int:
-    """How many networks of so many gradient-examples each a meta-training costs, at least 1.
-
-    >>> worth(meta_training.MetaTraining(outer_steps=10, inner_steps=5, batch_size=20), 800)
-    4
-    """
-    return max(1, -(-settings.gradient_examples // examples))

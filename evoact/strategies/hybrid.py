@@ -20,7 +20,7 @@ from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate, scores_by_context
 from evoact.strategies.evolution import GROWTH, breed, immigrants, parents_in
 from evoact.strategies.optuna_search import Told, suggest
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate import Surrogate, recommended, surrogate
 from evoact.strategies.thompson import survivors, winners
 
@@ -58,6 +58,8 @@ class Hybrid:
 
     name = "hybrid"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         for name in ("batch", "evaluations", "parents", "tournament", "offspring"):

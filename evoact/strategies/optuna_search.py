@@ -20,7 +20,7 @@ from evoact.genomes.genome import loads
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 FEWEST_FOR_IMPORTANCE = 10
 
@@ -125,6 +125,8 @@ class OptunaSearch:
 
     name = "optuna"
     independent = False
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.elites < self.batch:

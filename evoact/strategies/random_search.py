@@ -6,7 +6,7 @@ from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import WHOLE, Draft
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class RandomSearch:
 
     name = "random"
     independent = True
+    shares = WHOLE
+    asynchronous = False
 
     def __post_init__(self) -> None:
         if self.batch < 1:

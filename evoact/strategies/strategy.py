@@ -5,8 +5,9 @@ from the archive to the next generation of drafts, wrapped by `evoact.strategies
 does all the bookkeeping once for all of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from evoact.genomes.genome import Genome, fingerprint
@@ -50,23 +51,38 @@ class Strategy(Protocol):
         """At most k candidates for confirmation, the best first, by denoised score."""
         ...
 
+    def expected(self) -> int:
+        """How many proposals there will be in all, if those to come cost what those up to now did."""
+        ...
+
+    def checkpoints(self) -> Set[str]:
+        """The names of those from which a training may yet go on."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A genome to be evaluated, before it is numbered.
 
     `seed` None takes the replicate of the generation, or the candidate's next unused one; a draft
-    whose seed was used, or whose candidate has used all replicates, is dropped.
+    whose seed was used, or whose candidate has used all replicates, is dropped. `rung` says how often
+    it was promoted, and how long it is trained.
     """
 
     genome: Genome
     parents: tuple[int, ...] = ()
     seed: int | None = None
     context: str = ""
+    rung: int = 0
 
     @property
     def fingerprint(self) -> str:
         return fingerprint(self.genome)
+
+
+def promotion(p: Proposal) -> Draft:
+    """The same network on the next rung."""
+    return Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +95,16 @@ class MetaDraft:
     seed: int
 
 
+WHOLE = (Fraction(1),)  # the `shares` of a search that trains every network to its end
+
+
 class Proposer(Protocol):
     """The idea of a generational search, a pure function: same generation and archive, same drafts.
 
     `name` is the strategy's name in the leaderboard. Where `independent` holds, drafts do not depend
-    on results, and generations need not wait for each other.
+    on results, and generations need not wait for each other. `shares` are the parts of the steps after
+    which networks of each rung stand, rising to 1. Where `asynchronous` holds, a search promotes as results
+    come in, and is driven by `evoact.strategies.asynchronous`.
     """
 
     @property
@@ -92,10 +113,28 @@ class Proposer(Protocol):
     @property
     def independent(self) -> bool: ...
 
+    @property
+    def shares(self) -> Sequence[Fraction]: ...
+
+    @property
+    def asynchronous(self) -> bool: ...
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """The drafts of a generation, from the results of the ones before; none ends the search."""
         ...
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         """At most k candidates, the best first, by the search's own rule."""
+        ...
+
+
+class Promoter(Protocol):
+    """What an asynchronous search needs of its proposer."""
+
+    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        """Drafts for the first rung; none where there are no more."""
+        ...
+
+    def promotable(self, told: Sequence[Result]) -> list[Result]:
+        """Those of a rung's results that are good enough for the next one, the best first."""
         ...

@@ -103,14 +103,22 @@ def surrogate(archive: Archive) -> Surrogate | None:
 
 
 def recommended(archive: Archive, k: int) -> list[Candidate]:
-    """At most k candidates, the best denoised score first: by the surrogate, or by shrunken means alone."""
-    model = surrogate(archive)
+    """At most k candidates, the best denoised score first: by the surrogate, or by shrunken means alone; those that
+    were promoted furthest, where some were."""
+    model = None if archive.rungs().any() else surrogate(archive)
     return archive.best(k) if model is None else model.best(k)
 
 
 def _learnt_from(archive: Archive) -> np.ndarray:
-    """The usable candidates to learn from: all, or the better half of `MOST` and as many evenly from the rest."""
+    """The usable candidates to learn from: all, or the better half of `MOST` and as many evenly from the rest.
+
+    Scores after trainings of different lengths do not compare: where some were promoted, the longest with enough
+    candidates counts (Falkner et al. 2018).
+    """
     rows = archive.usable()
+    rungs = archive.rungs()[rows]
+    enough = [rung for rung in np.unique(rungs) if (rungs == rung).sum() >= FEWEST]
+    rows = rows[rungs == max(enough)] if enough else rows[:0]
     if len(rows) <= MOST:
         return rows
     order = rows[np.argsort(-archive.posterior(rows).mean, kind="stable")]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import cast
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome, SiteGenome, is_absent
@@ -11,7 +13,7 @@ from evoact.records import Result
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.discretise import discrete
-from evoact.strategies.strategy import Draft, MetaDraft, Proposer
+from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer
 from evoact.strategies.surrogate import recommended
 
 
@@ -30,13 +32,30 @@ class WarmStarted:
     def independent(self) -> bool:
         return self.proposer.independent
 
+    @property
+    def shares(self) -> Sequence[Fraction]:
+        return self.proposer.shares
+
+    @property
+    def asynchronous(self) -> bool:
+        return self.proposer.asynchronous
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        if generation == 0:
-            return [Draft(genome) for genome in self.genomes]
-        return self.proposer.propose(generation - 1, archive)
+        return self.proposer.propose(generation - 1, archive) if generation else self._first
+
+    # Both are asked only where the search is asynchronous, which makes it a promoter, too.
+    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        return cast(Promoter, self.proposer).begin(generation - 1, archive) if generation else self._first
+
+    def promotable(self, told: Sequence[Result]) -> list[Result]:
+        return cast(Promoter, self.proposer).promotable(told)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return self.proposer.recommend(k, archive)
+
+    @property
+    def _first(self) -> list[Draft]:
+        return [Draft(genome) for genome in self.genomes]
 
 
 def best_of(results: Iterable[Result], k: int) -> list[Genome]:

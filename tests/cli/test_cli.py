@@ -298,7 +298,7 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
 def test_the_next_steps_work(run, config_file):
     _, out, _ = run("search", config_file(), "-o", "a run")
     steps = [line.strip() for line in out.partition("Next:")[2].splitlines() if line.strip()]
-    assert len(steps) == 3
+    assert len(steps) == 4
     for step in steps:
         name, *arguments = shlex.split(step)
         assert Path(name).name == "evoact"

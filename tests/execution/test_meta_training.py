@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 
 from evoact.activations.capture import capture
-from evoact.config import experiment
+from evoact.config import UNLIMITED, experiment
 from evoact.errors import ConfigError, UserError
 from evoact.execution.meta_trainings import arguments, meta_trained
 from evoact.execution.run import search
@@ -169,6 +169,10 @@ def test_killed_at_any_operation_and_resumed(config_file, tmp_path, rows_of):
         ({"strategy": BILEVEL | {"outer_steps": "many"}}, "strategy.outer_steps: expected an integer"),
         ({"strategy": BILEVEL | {"types": []}}, "strategy: expected from 1 to 8 types"),
         (
+            {"strategy": BILEVEL | {"types": [*BILEVEL["types"], {**BILEVEL["types"][0], "base": "sinn"}]}},
+            "strategy: types.3: unknown base function 'sinn'; did you mean 'sin'?",
+        ),
+        (
             {"budget__networks": 2},
             "strategy: expected a budget of more than 2 networks, which is what meta-training costs",
         ),
@@ -178,6 +182,15 @@ def test_what_a_config_says_wrong(changes, message, tiny):
     with pytest.raises(ConfigError) as caught:
         experiment(tiny(**LEARNING | changes))
     assert [p for p in caught.value.problems if p.startswith(message)], caught.value.problems
+
+
+def test_what_a_search_is_planned_to_cost(tiny):
+    # 720 gradient-examples of meta-training are worth 2 networks of 640, and one row.
+    made = experiment(tiny(**LEARNING, budget__networks=20))
+    assert made.networks_by_phase["search"] == 19
+    assert made.summary()["gradient_examples"] == (6 + 20 + 6) * 640
+    by_time = experiment(tiny(**LEARNING, budget={"minutes": 1.0}))
+    assert by_time.networks_by_phase["search"] == UNLIMITED
 
 
 def test_what_only_the_data_tells(tiny, tmp_path):

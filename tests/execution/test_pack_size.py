@@ -5,7 +5,7 @@ import yaml
 
 from evoact.cli.main import main
 from evoact.config import experiment
-from evoact.execution.pack_size import LARGEST, asked_at_once, choose, room, with_pack_size
+from evoact.execution.pack_size import LARGEST, UNMEASURED, asked_at_once, choose, room, with_pack_size
 from evoact.execution.run import search
 
 LARGE = [60_000, 60_000]  # 3.6e9 weights
@@ -37,6 +37,11 @@ def test_no_worker_is_left_without_a_pack(tiny):
     assert choose(experiment(tiny(packs={"size": "auto"}, budget={"networks": 3}))) <= 2
     independent = experiment(tiny(strategy={"name": "random"}, budget={"networks": 100_000}))
     assert asked_at_once(independent) == LARGEST
+
+
+def test_meta_trainings_say_nothing_about_packs_of_networks(tiny):
+    learning = {"name": "bilevel", "outer_steps": 2, "inner_steps": 3, "batch_size": 20}
+    assert asked_at_once(experiment(tiny(strategy=learning, budget={"networks": 40}))) == UNMEASURED
 
 
 def test_memory_bounds_it(tiny):

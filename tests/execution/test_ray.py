@@ -78,6 +78,21 @@ def test_learned_curves_travel_with_the_networks_made_of_them(shared_cluster, ti
     assert [r["kind"] for r in rows if r["phase"] == "search"][:3] == ["meta_train", "meta_train", "train"]
 
 
+def test_any_worker_goes_on_from_anothers_checkpoint(shared_cluster, tiny, tmp_path, monkeypatch, rows_of):
+    """Also where the run directory is named relative to the driver's."""
+    halving = {
+        "name": "successive_halving",
+        "proposes": {"name": "evolution", "population": 9, "elites": 2, "parents": 4},
+    }
+    config = tiny(strategy=halving, training__steps=18, budget={"networks": 6}, packs__size=2)
+    search(experiment(config), tmp_path / "local")
+    monkeypatch.chdir(tmp_path)
+    search(on_ray(config, workers=2, cpus_per_pack=0.5), "ray")
+    rows = rows_of(tmp_path / "ray", BUT)
+    assert rows == rows_of(tmp_path / "local", BUT)
+    assert {r["steps_run"] for r in rows if r["rung"] == 2} == {12}
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="pretends to have GPUs")
 def test_half_a_gpu_each_places_two_packs_on_a_gpu(shared_cluster, tiny, tmp_path, rows_of):
     config = tiny(

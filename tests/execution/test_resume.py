@@ -66,7 +66,7 @@ def test_killed_at_any_operation(config_file, tmp_path, rows_of):
 @pytest.mark.parametrize("strategy", ["hybrid", "random", "optuna"])
 def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
     settings = {
-        "hybrid": {"trials": 2, "evaluations": 4, "rounds": 2, "elites": 2, "startup": 2},
+        "hybrid": {"batch": 8, "evaluations": 4, "elites": 2, "startup": 8},
         "random": {"batch": 6},
         "optuna": {},
     }[strategy]

@@ -173,6 +173,7 @@ def test_on_paper_all_is_black_on_white_and_controls_are_gone(browser, report):
     browser.open(report)
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert browser.run("document.documentElement.scrollWidth") <= 800
     for selector in ("nav", ".filter", ".more"):
         assert browser.run(f"getComputedStyle(document.querySelector('{selector}')).display") == "none"
     browser.screen(1000, 800)

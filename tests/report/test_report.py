@@ -1,13 +1,18 @@
 """What a report says, of comparisons and of searches, finished or not; and how large it may get."""
 
+import dataclasses
 import json
 import re
 import shutil
+import struct
 from html.parser import HTMLParser
 
 import numpy as np
+import optuna
 import pyarrow.parquet as pq
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 import evoact
 from evoact.analysis.verdicts import Verdict
@@ -115,11 +120,11 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     assert "at least 8 repeats are needed" in sentences[0]
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
     assert "not finite at the last step; the other arms are compared" in lost
-    assert any(
-        s.startswith("Best of drawn against best of evolved (random against evolution)") for s in sentences
-    )
+    assert any(s.startswith("Winners were confirmed on 2 seeds: too few") for s in sentences)
+    assert not any("not one at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
     assert {gain.verdict for gain in found.against} == {Verdict.TOO_FEW}
+    assert [gain.reason for gain in found.between] == ["best of drawn against best of evolved"]
     assert found.examples
     table = comparison_text(run).splitlines()
     assert [line.split("  ")[0] for line in table[-5:]] == [
@@ -131,6 +136,16 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     ]
     assert table[-1].endswith("no winner")
     assert table[-5].endswith("reference")
+
+
+def test_an_arm_that_ran_out_of_proposals_is_named(compared):
+    run = read_run(compared)
+    rows = run.rows.copy()
+    cut = (rows["arm"] == "random") & (rows["phase"] == "search") & (rows["proposal"] == 0)
+    rows.loc[cut, "gradient_examples"] = 0
+    sentences = verdict_sentences(dataclasses.replace(run, rows=rows))
+    (said,) = [s for s in sentences if "not one at equal budget" in s]
+    assert said.startswith("random spent 4,480 gradient-examples where others spent 5,120")
 
 
 def test_the_figures_are_those_of_the_parquet_files(compared):
@@ -252,6 +267,51 @@ def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     assert (code, len(errors)) == (2, 1)
     assert not (tmp_path / "other").exists()
     assert command("validate", "c.json") == (0, "c.json: valid\n", [])
+
+
+def test_tensorboard_scalars(compared, command, tmp_path):
+    from tensorboardX.proto.event_pb2 import Event
+
+    assert command("report", compared, "--format", "tensorboard", "-o", "events") == (0, "events\n", [])
+    rows = read_run(compared).rows
+    assert {p.name for p in (tmp_path / "events").iterdir()} == {
+        f"{arm}-{repeat}" for arm, repeat in rows[["arm", "repeat"]].itertuples(index=False)
+    }
+    (file,) = (tmp_path / "events" / "evolution-1").iterdir()
+    data, found = file.read_bytes(), {}
+    while data:  # a record: length, its checksum, content, its checksum
+        (length,) = struct.unpack("<Q", data[:8])
+        event = Event.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
+        for value in event.summary.value:
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    own = rows[(rows["arm"] == "evolution") & (rows["repeat"] == 1) & (rows["phase"] == "search")]
+    assert [v for _, v in found["validation"]] == pytest.approx(
+        own.sort_values("proposal")["val_metric"].tolist()
+    )
+    assert [s for s, _ in found["validation"]] == [320 * (i + 1) for i in range(8)]
+    best = [v for _, v in found["best_validation"]]
+    assert best == sorted(best)
+    assert {"confirmed/val_metric", "confirmed/test_metric"} <= found.keys()
+    code, _, errors = command("report", compared, "--format", "tensorboard", "-o", "events")
+    assert (code, errors) == (2, ["expected a new or empty directory, got 'events', which holds files"])
+
+
+def test_optuna_journal(compared, command, tmp_path):
+    assert command("report", compared, "--format", "optuna", "-o", "study.journal")[0] == 0
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    rows = read_run(compared).rows
+    assert {s.study_name for s in optuna.get_all_study_summaries(storage)} == set(rows["arm"])
+    study = optuna.load_study(study_name="evolution", storage=storage)
+    own = rows[(rows["arm"] == "evolution") & (rows["phase"] == "search")].sort_values(["repeat", "proposal"])
+    assert [t.value for t in study.trials] == own["val_metric"].tolist()
+    assert study.best_value == own["val_metric"].max()
+    assert {t.user_attrs["repeat"] for t in study.trials} == {0, 1}
+    assert [t.params["rate"] for t in study.trials] == own["learning_rate"].tolist()
+    assert all(len(t.params) > 3 for t in study.trials)
+    lost = optuna.load_study(study_name="lost", storage=storage)
+    assert {t.state.name for t in lost.trials} == {"FAIL"}
+    assert command("report", compared, "--format", "optuna", "-o", "study.journal")[0] == 2
 
 
 # --- the parts ------------------------------------------------------------------------------------

@@ -66,7 +66,9 @@ class Landscape:
     def result(self, proposal: Proposal) -> Result:
         draw = generator(proposal.fingerprint, proposal.seed)
         if draw.random() < self.failing:
-            state = ("failed", "diverged", "completed")[int(draw.integers(3))]
+            state = ("failed", "diverged", "completed")[
+                int(draw.integers(2 if proposal.meta_training else 3))
+            ]
             value = math.nan if state == "completed" else None
             return Result(proposal, state, "accuracy", "maximize", value, error="made to fail")
         if proposal.meta_training is not None:

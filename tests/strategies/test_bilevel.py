@@ -107,6 +107,7 @@ def test_starts_differ_in_their_seed_alone():
         ({"types": [{"kind": "base", "name": "sin"}]}, "a type with parameters to learn"),
         ({"types": [{"kind": "maxout", "pieces": 2}]}, "one curve for all their neurons"),
         ({"types": [{"kind": "prelu", "per": "neuron"}]}, "one curve for all their neurons"),
+        ({"types": [{"kind": "prelu"}, {"kind": "tabulated", "curve": "c"}]}, "types that need no file"),
         ({"starts": 0}, "starts of at least 1"),
         ({"outer_steps": -1}, "outer_steps of at least 0"),
         ({"mode": "exact"}, "unknown mode of meta-training 'exact'"),

@@ -1,0 +1,99 @@
+"""Successive halving (Jamieson & Talwalkar 2016) around any other search: many networks are trained a little, the
+best of them longer."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from evoact.errors import UserError
+from evoact.genomes.space import SearchSpace
+from evoact.records import Result
+from evoact.strategies import proposer
+from evoact.strategies.archive import Archive, Candidate
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, promotion
+
+RANDOM: Mapping[str, Any] = {"name": "random", "batch": 27}
+
+
+@dataclass(frozen=True)
+class SuccessiveHalving:
+    """Every generation of another search starts a bracket of `rungs` rungs. The networks of the first are trained for
+    1 / `eta` ** (`rungs` - 1) of the steps; of each rung the best 1 / `eta` go on to the next one, `eta` times as
+    long, from where they stopped. A bracket waits for all results of a rung, unless `asynchronous`: then (Li et al.
+    2020, algorithm 2) whoever is among the best 1 / `eta` of all that ended on its rung up to now goes on, and new
+    networks begin where there is none. No worker then waits, but what is proposed depends on the order in which
+    results come in.
+
+    Args:
+        proposes: the name of the search that fills the first rung, and its settings
+        eta: of so many networks one is promoted
+        rungs: how many lengths of training there are; the last is the whole
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    proposes: Mapping[str, Any] = field(default_factory=lambda: RANDOM)
+    eta: int = 3
+    rungs: int = 3
+    asynchronous: bool = False
+
+    name = "successive_halving"
+    independent = False
+
+    def __post_init__(self) -> None:
+        if self.eta < 2 or self.rungs < 2:
+            raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
+        if self._inner.shares != WHOLE or self._inner.name == "bilevel":
+            raise UserError(
+                "expected a search that trains every network to its end in strategy.proposes, "
+                f"got {self._inner.name!r}"
+            )
+
+    @cached_property
+    def _inner(self) -> Proposer:
+        settings = dict(self.proposes)
+        name = settings.pop("name", None)
+        if not isinstance(name, str):
+            raise UserError("expected the name of a search in strategy.proposes, got none")
+        return proposer(name, self.space, self.seed, settings)
+
+    @cached_property
+    def shares(self) -> Sequence[Fraction]:
+        """
+        >>> from evoact.genomes.space import Site, choices
+        >>> space = SearchSpace("s", (Site("h", 4),), (choices("base", name=("relu", "sin")),), (1, 2), (0.1,))
+        >>> [str(share) for share in SuccessiveHalving(space).shares]
+        ['1/9', '1/3', '1']
+        """
+        return [Fraction(1, self.eta**r) for r in reversed(range(self.rungs))]
+
+    def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        return self._promoted(archive) or self.begin(archive.beginnings, archive)
+
+    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
+        return archive.best(k)
+
+    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
+        """What fills the first rung, as `strategy.Promoter` says."""
+        return self._inner.propose(generation, archive)
+
+    def promotable(self, told: Sequence[Result]) -> list[Result]:
+        """The best 1 / `eta` of a rung's results; ties go to who was proposed first."""
+        fit = [r for r in told if r.score is not None and math.isfinite(r.score)]
+        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
+        return best[: len(told) // self.eta]
+
+    def _promoted(self, archive: Archive) -> list[Draft]:
+        """The best of the latest generation, one at least, if it is not of the last rung; who ever failed stays
+        behind."""
+        latest = archive.latest
+        if not latest or latest[0].proposal.rung == self.rungs - 1:
+            return []
+        usable = set(archive.usable().tolist())
+        fit = [r for r in latest if archive.rows[r.proposal.fingerprint] in usable]
+        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
+        kept = [r.proposal for r in best[: max(1, len(latest) // self.eta)] if r.score is not None]
+        return [promotion(p) for p in sorted(kept, key=lambda p: p.index)]

@@ -1,0 +1,60 @@
+"""The Langevin picture: derivatives of its landscape, the noise, and what it claims."""
+
+import numpy as np
+import pytest
+
+from evoact.analysis.noisy_descent import (
+    START,
+    aligned,
+    compare,
+    descend,
+    isotropic,
+    landscape,
+    main,
+    share_in_wide,
+)
+
+
+def test_derivatives_against_finite_differences():
+    where, x = landscape(), np.random.default_rng(0).normal(size=(9, 2)) * 1.5
+    for axis in (0, 1):
+        step = 1e-5 * np.eye(2)[axis]
+        slope = (where.loss(x + step) - where.loss(x - step)) / 2e-5
+        assert where.gradient(x)[:, axis] == pytest.approx(slope, abs=1e-8)
+        bend = (where.gradient(x + step) - where.gradient(x - step)) / 2e-5
+        assert where.hessian(x)[:, :, axis] == pytest.approx(bend, abs=1e-6)
+
+
+def test_noise_has_the_covariance_that_it_should():
+    where = landscape()
+    x = np.array([[1.7, 0.1], [0.9, -1.2]])
+    root = aligned(where, 0.02)(x)
+    for i, well in enumerate(where.nearest(x)):
+        expected = 0.02 * where.loss(x)[i] * where.hessian(where.centres)[well]
+        assert root[i] @ root[i].T == pytest.approx(expected)
+    assert isotropic(0.3)(x)[0] == pytest.approx(np.sqrt(0.3) * np.eye(2))
+
+
+def test_without_noise_it_descends_to_the_minimum():
+    where = landscape()
+    path, strength = descend(where, isotropic(0.0), START[None] + 0.05, 2000, 0.01, seed=0)
+    assert strength == 0
+    assert np.abs(where.gradient(path[-1])).max() < 1e-6
+    assert (np.diff(where.loss(path[:, 0])) <= 1e-12).all()
+
+
+def test_noise_along_the_hessian_leaves_narrow_minima_for_wide_ones():
+    where = landscape()
+    along, even = compare(where, 0.03, 10, 60, steps=1500)
+    assert share_in_wide(where, along[0]) == 0
+    assert share_in_wide(where, along[-1]) > 0.9
+    assert share_in_wide(where, even[-1]) < 0.4
+
+
+def test_the_command(tmp_path, capsys):
+    file = tmp_path / "descent.svg"
+    main(["-o", str(file), "--particles", "8"])
+    assert "end at a wide minimum" in capsys.readouterr().out
+    assert file.read_text().startswith("<?xml")
+    with pytest.raises(SystemExit):
+        main(["--rate", "0"])
