@@ -1,12 +1,11 @@
 """Gradient proposes, evolution disposes: per-neuron hulls are trained, then each neuron keeps its best function."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from evoact.errors import UserError
-from evoact.genomes.expressions import parse
-from evoact.genomes.genome import HULLS, Base, Genome, Hull, from_json
+from evoact.genomes.discretised import discrete, inherited
+from evoact.genomes.genome import HULLS, Genome, Hull
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
@@ -16,8 +15,6 @@ from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.evolution import Evolution
 from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate import recommended
-
-SMALLEST = 1e-3  # of an inherited coefficient
 
 
 @dataclass(frozen=True)
@@ -79,35 +76,3 @@ def _trained(archive: Archive) -> list[Result]:
     """The networks set aside that were trained, without those that failed on another replicate."""
     failed = {r.proposal.candidate for r in archive.aside if not r.discretised}
     return [r for r in archive.aside if r.proposal.candidate not in failed]
-
-
-def discrete(text: str) -> tuple[Genome, dict[str, list[float]]]:
-    """The genome and the coefficients in a result's `discretised`."""
-    data = json.loads(text)
-    return from_json(data["genome"]), data["coefficients"]
-
-
-def inherited(genome: Genome, sizes: dict[str, list[float]]) -> Genome:
-    """The genome with each base function times the coefficient of its type.
-
-    >>> from evoact.genomes.genome import SiteGenome
-    >>> sin = Genome((SiteGenome("h", (Base("2*sin(3*x)"),), (0, 0)),))
-    >>> inherited(sin, {"h": [0.4]}).label
-    '2 0.8*sin(3*x)'
-    """
-    sites = []
-    for site in genome.sites:
-        types = [
-            _times(t, size) if isinstance(t, Base) else t
-            for t, size in zip(site.types, sizes[site.site], strict=True)
-        ]
-        sites.append(replace(site, types=tuple(types)))
-    return replace(genome, sites=tuple(sites))
-
-
-def _times(activation: Base, size: float) -> Base:
-    expression = parse(activation.name)
-    if expression.normalised:  # takes no factor in front
-        return activation
-    scale = float(f"{expression.output_scale * max(size, SMALLEST):.3g}")
-    return Base(str(replace(expression, output_scale=scale)))

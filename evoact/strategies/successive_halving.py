@@ -44,7 +44,7 @@ class SuccessiveHalving:
     def __post_init__(self) -> None:
         if self.eta < 2 or self.rungs < 2:
             raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
-        if self._inner.shares != WHOLE or self._inner.name == "bilevel":
+        if self._inner.shares != WHOLE or self._inner.name in ("bilevel", "discretise"):
             raise UserError(
                 "expected a search that trains every network to its end in strategy.proposes, "
                 f"got {self._inner.name!r}"

@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import cast
 
 from evoact.errors import UserError
+from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Genome, SiteGenome, is_absent
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.discretise import discrete
 from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer
 from evoact.strategies.surrogate import recommended
 

@@ -9,13 +9,13 @@ from evoact.activations.discretised import discretised
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
+from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Base, Genome, Hull, Site, SiteGenome
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace, choices
 from evoact.seeding import python_random
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import ASIDE
-from evoact.strategies.discretise import discrete
 
 
 def hulls_then(space, landscape, **options):
