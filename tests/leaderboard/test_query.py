@@ -10,7 +10,7 @@ import pytest
 from evoact.errors import UserError
 from evoact.leaderboard.compact import compact
 from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.schema import SCHEMA, VERSION_KEY
+from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION, VERSION_KEY
 
 
 def parts(run_dir):
@@ -133,7 +133,7 @@ SPOILERS = {
     spoil_empty: "expected a Parquet file, got a torn or foreign one",
     spoil_foreign: "expected a part of a leaderboard, got a foreign Parquet file",
     spoil_not_parquet: "expected a Parquet file, got a torn or foreign one",
-    spoil_newer: "expected schema version 2 or older, got 99; upgrade evoact",
+    spoil_newer: f"expected schema version {SCHEMA_VERSION} or older, got 99; upgrade evoact",
     spoil_types: "expected column 'candidate' of type int64, got string",
 }
 
