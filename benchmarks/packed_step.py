@@ -13,9 +13,9 @@ four activations of `LENET_ACTIVATIONS` in every layer; a step of the pack of 4 
 same four networks alone, in one process with one thread, the median over pairs measured next to each other.
 
 `cost_past_best_k` is about large packs: the cost of a candidate-step in packs of 1, 2, 4 ... 1024 (four functions, one
-thread), the worst of those larger than the cheapest over the cheapest. `memory_per_member` is what training a
-pack of 1024 adds to the peak memory of a fresh process, over 1024 times what the same network in plain PyTorch with
-its optimizer takes at its peak, as PyTorch counts it.
+thread), the worst of those larger than the cheapest over the cheapest. `memory_per_member` is what training and
+evaluating a pack of 1024 adds to the peak memory of a fresh process, over 1024 times what training the same network
+in plain PyTorch takes at its peak, as PyTorch counts it.
 """
 
 import multiprocessing
@@ -26,6 +26,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 
@@ -42,7 +43,7 @@ from evoact.tasks import TASKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.packed import Pack, TrainingSettings, start_pack, train_step
+from evoact.training.packed import Pack, TrainingSettings, start_pack, train_pack, train_step
 
 FOUR = ("relu", "tanh", "sin", "gaussian")
 # Rows of table II of Manessi & Rozza 2018.
@@ -187,9 +188,7 @@ def memory_per_member(k: int) -> float:
 
     def train(size: int) -> None:
         members = members_of(network, size, FOUR)
-        pack = start_pack(members, network, task, TrainingSettings(BATCH), 0, torch.device("cpu"))
-        for _ in range(5):
-            train_step(pack)
+        train_pack([replace(m, steps=5) for m in members], network, task, TrainingSettings(BATCH))
 
     train(2)  # what the process needs once
     before = peak_bytes()

@@ -19,9 +19,9 @@ from evoact.training.members import Checkpoint, parameter_count
 if TYPE_CHECKING:
     from evoact.training.packed import Pack
 
-# Evaluated at a time, but no more than so many numbers of input, or a training batch where that is larger;
-# never what memory is free, on which results would then depend.
-EVALUATION_EXAMPLES = 1000
+# Evaluated at a time, so that evaluation takes no more memory than training, but no more than so many numbers of
+# input, or a training batch where that is larger; never what memory is free, on which results would then depend.
+EVALUATION_EXAMPLES = 250
 EVALUATION_NUMBERS = 2**19
 EXAMPLES = "examples"
 EXAMPLES = "examples"

@@ -16,6 +16,7 @@ from torch import Tensor
 from evoact.activations.heterogeneous import SitePlan
 from evoact.activations.plan import plan_site, site_parameter_count
 from evoact.networks.network import Network
+from evoact.networks.size import activation_count
 from evoact.records import COMPLETED
 from evoact.registry import lookup
 from evoact.tasks.task import Task, to_device
@@ -28,6 +29,8 @@ from evoact.training.members import Member, by_layout, initial_member, with_piec
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 
+# Activations of a batch, over all members: on a CPU more members in one tensor program are no faster, but take memory.
+NUMBERS_TOGETHER = 2**21
 LOOK_STEPS = 100  # between two looks for members that diverged
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
 
@@ -223,7 +226,7 @@ def train_pack(
         the outputs are no longer finite.
     """
     outcomes: dict[int, Outcome] = {}
-    for group in by_layout(members):
+    for group in _groups(members, network, task, settings.batch_size, torch.device(device)):
         started = time.perf_counter()
         chosen = [members[i] for i in group]
         pack = start_pack(chosen, network, task, settings, run_seed, torch.device(device))
@@ -233,6 +236,17 @@ def train_pack(
         seconds = (time.perf_counter() - started) / len(group)
         outcomes |= {i: replace(outcome, seconds=seconds) for i, outcome in zip(group, trained, strict=True)}
     return [outcomes[i] for i in range(len(members))]
+
+
+def _groups(
+    members: Sequence[Member], network: Network, task: Task, batch_size: int, device: torch.device
+) -> list[list[int]]:
+    """The members, by index, that are trained as one tensor program each, one after the other."""
+    groups = by_layout(members)
+    if device.type != "cpu":
+        return groups
+    most = max(1, NUMBERS_TOGETHER // (batch_size * activation_count(network, task.input_shape)))
+    return [list(map(int, part)) for g in groups for part in np.array_split(g, -(-len(g) // most))]
 
 
 def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
