@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from evoact.cli.options import warn
 from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
@@ -63,7 +64,7 @@ def leaderboard(
     from evoact.leaderboard import formats
     from evoact.leaderboard.query import Leaderboard
 
-    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    board = Leaderboard(*run_dirs, report=warn)
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
         if sql is None:
@@ -95,7 +96,7 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
                 time.sleep(0 if ended else REFRESH_SECONDS)
     except KeyboardInterrupt:
         pass
-    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    board = Leaderboard(*run_dirs, report=warn)
     _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
 
 
