@@ -80,15 +80,17 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
     """The ranking on a screen of its own until every run has ended or the keyboard says so; then here."""
     from rich.console import Console
 
-    from evoact.execution.run import is_finished
+    from evoact.leaderboard.location import Location
     from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.run_files import is_finished
 
+    homes = [Location.of(run_dir) for run_dir in run_dirs]
     console = Console(highlight=False, markup=False)
     ended = False
     try:
         with console.screen(hide_cursor=True):
             while not ended:
-                ended = all(map(is_finished, run_dirs))  # asked first: what comes later is seen once more
+                ended = all(map(is_finished, homes))  # asked first: what comes later is seen once more
                 board = Leaderboard(*run_dirs, report=lambda problem: None)
                 console.clear()
                 console.print(f"{len(board):,} networks, {time.strftime('%H:%M:%S')}; Ctrl-C ends this.")

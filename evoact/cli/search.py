@@ -61,9 +61,11 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.execution.run import is_finished, plan_of
+    from evoact.config.stored import plan_of
+    from evoact.leaderboard.location import Location
+    from evoact.leaderboard.run_files import is_finished
 
-    if is_finished(run_dir):
+    if is_finished(Location.of(run_dir)):
         _name_damage(run_dir)
         typer.echo(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
         return

@@ -4,7 +4,6 @@
 and write every pack's rows before the strategy hears of them.
 """
 
-import json
 import os
 import platform
 import shlex
@@ -19,11 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evoact import __version__
-from evoact.config import UNLIMITED, Comparison, Experiment, plan
+from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.config.meta_training import check_meta_training
+from evoact.config.stored import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.interleaved import Interleaved
@@ -36,14 +34,12 @@ from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, write_record
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.tabular import read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
-
-CONFIG = "config.yaml"
-RECORD = "run.json"
 
 
 @dataclass(frozen=True)
@@ -220,7 +216,7 @@ def _started(
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
         record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
-        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+        write_record(home, record)
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(made.to_yaml().encode())
         try:
@@ -252,88 +248,18 @@ def resume(
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    made = plan_of(run_dir)
+    made = plan_of(home)
     _check_address(made, address)
     with lock(home):
         finish_swap(home)
         board = Leaderboard(home, report=report)
         results = [from_row(row) for row in board.to_arrow().to_pylist()]
-        complete = is_finished(run_dir)
+        complete = is_finished(home)
         if not complete:
             complete, results = _carry_out(home, made, results, address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
         return Finished(home.text, complete, summarise(results))
-
-
-def plan_of(run_dir: str | Path) -> Experiment | Comparison:
-    """The experiment or comparison of a run directory.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    return plan(_config_of(Location.of(run_dir)), f"{run_dir}/{CONFIG}")
-
-
-def record_of(run_dir: str | Path) -> dict[str, Any]:
-    """When a run began and ended (None where it has not), with which versions, on which machine.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    home = Location.of(run_dir)
-    _config_of(home)
-    return _record_of(home)
-
-
-def is_finished(run_dir: str | Path) -> bool:
-    """Whether a run came to its end.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    home = Location.of(run_dir)
-    _config_of(home)
-    return bool(_record_of(home)["finished_at"])
-
-
-def _config_of(home: Location) -> dict[str, Any]:
-    if not home.child(CONFIG).exists():
-        raise UserError(
-            f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
-        )
-    return _mapping(home.child(CONFIG), yaml.safe_load, "the config that the search wrote")
-
-
-def _record_of(home: Location) -> dict[str, Any]:
-    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
-    if "finished_at" not in record:
-        raise UserError(
-            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
-            "restore the file or search again in a new run directory"
-        )
-    return record
-
-
-def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
-    """What one of a run's own files says.
-
-    Raises:
-        UserError: if the file is damaged or not there.
-    """
-    try:
-        data = parse(file.read())
-    except FileNotFoundError:
-        wrong = "nothing there"
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
-    else:
-        if isinstance(data, dict):
-            return data
-        wrong = "a damaged or foreign file"
-    raise UserError(
-        f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
-    )
 
 
 def _make(home: Location) -> None:
@@ -420,10 +346,9 @@ def _carry_out(
     complete, found = run.finished, stages.results
     if complete:
         checkpoints.keep_only(home, frozenset())
-        record = _record_of(home)
-        record |= {"finished_at": _now(), "networks": len(found)}
+        record = record_of(home) | {"finished_at": _now(), "networks": len(found)}
         compact(home)
-        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+        write_record(home, record)
         _check_any_worked(found)
     return complete, found
 
