@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoact.config.comparison import Comparison, meta_cost
+from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
 from evoact.config.load import checked, experiment, inline_space
 from evoact.config.models import Arm, Arms, Budget, Config
@@ -112,7 +112,7 @@ def _amortised(data: Mapping[str, Any], source: str) -> Experiment:
     """
     # However large the meta-training: the budget that holds it is only known when it is made.
     roomy = checked({**data, "budget": {"networks": ROOMY}}, source, [])
-    cost = meta_cost(roomy)
+    cost = roomy.meta_cost
     if not cost:
         raise ConfigError(
             source,

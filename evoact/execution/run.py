@@ -295,7 +295,7 @@ def _check_batch(made: Experiment) -> None:
             f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
             f"got {made.config.budget.gradient_examples}"
         )
-    check_meta_training(made, made.steps, examples)
+    check_meta_training(made, counted=True, examples=examples)
 
 
 def _check_gpu(made: Experiment | Comparison) -> None:
