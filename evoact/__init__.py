@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
-    from evoact.execution.run import Compared, Finished, Progress
+    from evoact.execution.progress import Progress
+    from evoact.execution.run import Compared, Finished
     from evoact.leaderboard.query import Leaderboard
 
 __version__ = "0.1.0"

@@ -7,8 +7,6 @@ and write every pack's rows before the strategy hears of them.
 import os
 import platform
 import shlex
-import statistics
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evoact import __version__
-from evoact.config import UNLIMITED, Comparison, Experiment
+from evoact.config import Comparison, Experiment
 from evoact.config.meta_training import check_meta_training
 from evoact.config.stored import plan_of
 from evoact.errors import SearchFailed, UserError
@@ -28,6 +26,7 @@ from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_one_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
+from evoact.execution.progress import Observer, Tally
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
 from evoact.execution.warm import warmed
@@ -36,28 +35,10 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, write_record
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.tabular import read_table
+from evoact.leaderboard.tabular import Tabular, read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, at its start and after each pack; metrics are validation metrics of this phase."""
-
-    phase: str
-    done: int
-    planned: int
-    total_done: int
-    failures: int
-    best: float | None
-    median: float | None
-    rate: float | None
-    seconds_left: float | None
-
-
-Observer = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -93,8 +74,7 @@ class Run:
         observe: Observer | None,
     ):
         self.home, self.made, self.stages, self.observe = home, made, stages, observe
-        # When the first pack was back, and how many results there were then: before that, workers start.
-        self.warm: tuple[float, int] | None = None
+        self.tally = Tally(stages.results)
         self.checkpoints_kept: Set[str] | None = None
 
     @property
@@ -114,35 +94,12 @@ class Run:
             self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
         )
         self.stages.tell(stored)
-        if self.warm is None:
-            self.warm = (time.time(), len(self.stages.results))
+        self.tally.add(stored)
         self.show(stored[0].proposal.phase)
 
     def show(self, phase: str) -> None:
         if self.observe:
-            self.observe(self.progress(phase))
-
-    def progress(self, phase: str) -> Progress:
-        results = self.stages.results
-        rows = [r for r in results if r.proposal.phase == phase]
-        values = [r.val_metric for r in rows if r.state == COMPLETED and r.val_metric is not None]
-        maximize = bool(rows) and rows[0].direction == "maximize"
-        total = len(results)
-        since, before = self.warm or (time.time(), total)
-        rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
-        planned = self.stages.expected(phase)
-        remaining = sum(self.stages.expected(p) for p in ("baseline", "search", "confirm")) - total
-        return Progress(
-            phase=phase,
-            done=len(rows),
-            planned=planned,
-            total_done=total,
-            failures=sum(r.state != COMPLETED for r in rows),
-            best=(max(values) if maximize else min(values)) if values else None,
-            median=statistics.median(values) if values else None,
-            rate=rate,
-            seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
-        )
+            self.observe(self.tally.progress(phase, self.stages.expected))
 
 
 def pack_name(first: Proposal) -> str:
@@ -201,11 +158,12 @@ def _started(
     """Whether a new run came to its end, and its results."""
     _check_address(made, address)
     _check_gpu(made)
-    for part in dict.fromkeys(arm for arm, _ in made.parts()):
-        if made.config.execution.table is None:
-            _check_batch(made.part(part, 0))
+    table = _table_of(made)
+    for arm in dict.fromkeys(arm for arm, _ in made.parts()):
+        if table is None:
+            _check_batch(made.part(arm, 0))
         else:
-            check_table(made.part(part, 0), read_table(made.config.execution.table))
+            check_table(made.part(arm, 0), table)
     _make(home)
     _check_empty(home)
     made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
@@ -220,7 +178,7 @@ def _started(
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(made.to_yaml().encode())
         try:
-            return _carry_out(home, made, [], address, observe)
+            return _carry_out(home, made, [], table, address, observe)
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
                 home.filesystem.delete_file(home.child(CONFIG).path)
@@ -256,7 +214,7 @@ def resume(
         results = [from_row(row) for row in board.to_arrow().to_pylist()]
         complete = is_finished(home)
         if not complete:
-            complete, results = _carry_out(home, made, results, address, observe)
+            complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
         return Finished(home.text, complete, summarise(results))
@@ -326,6 +284,7 @@ def _carry_out(
     home: Location,
     made: Experiment | Comparison,
     results: Sequence[Result],
+    table: Tabular | None,
     address: str | None,
     observe: Observer | None,
 ) -> tuple[bool, list[Result]]:
@@ -333,10 +292,10 @@ def _carry_out(
     run = Run(home, made, stages, observe)
     run.show(stages.phase)
     try:
-        if made.config.execution.backend == "local":
+        if table is not None:
+            local.execute(run, looked_up(table))
+        elif made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
-        elif made.config.execution.table is not None:
-            local.execute(run, looked_up(read_table(made.config.execution.table)))
         else:
             from evoact.execution import ray_tune
 
@@ -351,6 +310,11 @@ def _carry_out(
         write_record(home, record)
         _check_any_worked(found)
     return complete, found
+
+
+def _table_of(made: Experiment | Comparison) -> Tabular | None:
+    place = made.config.execution.table
+    return None if place is None else read_table(place)
 
 
 def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages | Interleaved:

@@ -15,7 +15,8 @@ import yaml
 from evoact.config import Comparison, Experiment, experiment
 from evoact.config.stored import plan_of
 from evoact.errors import UserError
-from evoact.execution.run import Observer, resume, search
+from evoact.execution.progress import Observer
+from evoact.execution.run import resume, search
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import CONFIG, is_finished

@@ -14,7 +14,7 @@ from evoact.leaderboard.run_files import is_finished, record_of, write_record
 def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
     assert experiment_of(tmp_path).config == plan_of(str(tmp_path)).config == experiment(tiny()).config
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_comparison()))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_comparison(), sort_keys=False))
     assert list(plan_of(tmp_path).arms) == ["homogeneous", "random", "evolution"]
     with pytest.raises(UserError, match="expected the run directory of a search, got that of a comparison"):
         confirmed_networks(str(tmp_path))
