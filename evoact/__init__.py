@@ -97,11 +97,14 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
 
     Args:
         run_dir: the directory of a run
-        format: `html` or `md`
-        output: the file; by default in the run directory
+        format: `html`, `md`, `tensorboard` or `optuna`
+        output: the file or directory; by default in the run directory
 
     Returns:
         Where it was written.
+
+    Raises:
+        evoact.errors.UserError: if the directory is no run, none of its rows can be read, or the format is another.
     """
     from evoact import report
     from evoact.report.run import read_run
