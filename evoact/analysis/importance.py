@@ -1,10 +1,12 @@
 """Which choices mattered in a search: shares of each base function, numbers of types and of neurons, learning rate.
 
-PED-ANOVA (Watanabe et al. 2023) compares how the best tenth of the candidates chose with how all did. What it calls
-importances sum to 1 whatever the data, pure noise included: so each choice is first tested against tenths drawn by
-chance, and what chance explains as well is not called a choice that mattered.
+How the best tenth of the candidates chose is compared with how all did, choice by choice, as in PED-ANOVA (Watanabe et
+al. 2023): by Pearson's divergence, here of the shares of the levels instead of kernel densities. Of any tenth, of pure
+noise, too, the divergence is above 0: so that of tenths drawn by chance is taken off, and a choice is said to matter
+where chance does not come as far.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ LEVELS = 8  # of a function's share of a site's neurons
 BEST = 0.1  # of the candidates
 FEWEST = 100  # candidates: of fewer, the best tenth is a handful
 MOST = 300  # an even sample of more says the same
-DRAWS = 4999
+DRAWS = 1999
 RATE = "learning rate"
 
 
@@ -56,7 +58,9 @@ def importance(rows: pd.DataFrame) -> Importance | None:
     Args:
         rows: of a search, or of all repeats of one, as data frame
     """
-    done = rows[(rows["phase"] == "search") & (rows["state"] == COMPLETED)].dropna(subset=["val_metric"])
+    # Every candidate is there at rung 0, and scores at other rungs do not compare with these.
+    usable = (rows["phase"] == "search") & (rows["state"] == COMPLETED) & (rows["rung"] == 0)
+    done = rows[usable].dropna(subset=["val_metric"])
     means = done.groupby("genome", sort=False)["val_metric"].mean()
     if len(means) < FEWEST:
         return None
@@ -68,10 +72,13 @@ def importance(rows: pd.DataFrame) -> Importance | None:
     scores = means.to_numpy() * (-1 if done["direction"].iloc[0] == "minimize" else 1)
     best = np.zeros(len(scores), dtype=bool)
     best[np.argsort(-scores, kind="stable")[: max(1, round(BEST * len(scores)))]] = True
-    p_values = dict(zip(levels, holm(_p_values(list(levels.values()), best)), strict=True))
-    beyond_chance = [name for name, p in p_values.items() if p < ALPHA]
-    shares = _shares(levels, scores) if beyond_chance else {}
-    mattered = [_choice(name, shares[name], made, best) for name in beyond_chance if name in shares]
+    beyond, p_values = _tested(list(levels.values()), best)
+    shares = beyond / max(beyond.sum(), 1e-12)
+    mattered = [
+        _choice(name, float(share), made, best)
+        for name, share, p in zip(levels, shares, holm(p_values), strict=True)
+        if p < ALPHA
+    ]
     return Importance(len(means), len(levels), tuple(sorted(mattered, key=lambda c: -c.importance)))
 
 
@@ -108,36 +115,23 @@ def _levels(made: list[dict[str, float]]) -> dict[str, np.ndarray]:
     return found
 
 
-def _p_values(levels: list[np.ndarray], best: np.ndarray) -> list[float]:
-    """Of each choice: how often a tenth drawn by chance differs from all candidates as much as the best tenth does.
-
-    How much is Pearson's divergence, which PED-ANOVA measures, of the shares of the levels.
-    """
+def _tested(levels: Sequence[np.ndarray], best: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """How far the best tenth's choices are from those of all candidates, less what is expected of a tenth drawn by
+    chance; and how often such a tenth is as far away. [choices] each."""
     rng = np.random.default_rng(0)
     n = int(best.sum())
     drawn = np.zeros((DRAWS + 1, len(best)), dtype=np.float32)
     drawn[0] = best
-    chosen = np.argpartition(rng.random((DRAWS, len(best))), n, axis=1)[:, :n]
+    chosen = np.argpartition(rng.random((DRAWS, len(best)), dtype=np.float32), n, axis=1)[:, :n]
     np.put_along_axis(drawn[1:], chosen, 1, axis=1)
-    found = []
+    beyond, p_values = [], []
     for own in levels:
         each = (own[:, None] == np.unique(own)).astype(np.float32)  # [candidates, levels]
         among_all = each.mean(axis=0)
         divergence = ((drawn @ each / n - among_all) ** 2 / among_all).sum(axis=1)
-        found.append(float((divergence >= divergence[0] - 1e-6).mean()))
-    return found
-
-
-def _shares(levels: dict[str, np.ndarray], scores: np.ndarray) -> dict[str, float]:
-    from evoact.strategies.optuna_search import Told, importances  # Optuna takes a second to import
-
-    domains = {name: (0, int(own.max())) for name, own in levels.items()}
-    return importances(
-        [
-            Told({name: int(own[i]) for name, own in levels.items()}, dict(domains), float(score))
-            for i, score in enumerate(scores)
-        ]
-    )
+        beyond.append(max(0.0, float(divergence[0] - divergence[1:].mean())))
+        p_values.append(float((divergence >= divergence[0] - 1e-6).mean()))
+    return np.array(beyond), p_values
 
 
 def _choice(name: str, share: float, made: list[dict[str, float]], best: np.ndarray) -> Choice:

@@ -13,8 +13,9 @@ MOST_BARS = 8
 
 _METHOD = (
     "Importance is a choice's part in what sets the best tenth of the candidates, by mean validation, apart from all "
-    "of them (PED-ANOVA, Watanabe et al. 2023). Only choices that do so beyond chance are here: tenths drawn at random "
-    "differ as much in less than 5 % of draws, corrected for the number of choices after Holm."
+    "of them (as in PED-ANOVA, Watanabe et al. 2023, less what is expected by chance). Only choices that do so beyond "
+    "chance are here: tenths drawn at random differ as much in less than 5 % of draws, corrected for the number of "
+    "choices after Holm."
 )
 _MEANING = (
     "It tells what went with success among the candidates that the search proposed, not what causes it: searches "

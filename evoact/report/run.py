@@ -22,6 +22,7 @@ from evoact.records import META_TRAIN, Result
 
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
 _ALSO = (
+    "rung",
     "steps_run",
     "generation",
     "parents",

@@ -6,8 +6,7 @@ so a replayed search continues exactly.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -85,26 +84,14 @@ def importances(history: Sequence[Told]) -> dict[str, float]:
     varied = sorted(name for name in common if len({told.values[name] for told in scored}) > 1)
     if not varied:
         return {}
-    with _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         study = optuna.create_study(direction="maximize")
         study.add_trials([_frozen(told) for told in scored])
         found = optuna.importance.get_param_importances(
             study, params=varied, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
         )
     return {name: float(share) for name, share in found.items()}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's messages, and its warnings that something is experimental."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _frozen(told: Told) -> FrozenTrial:

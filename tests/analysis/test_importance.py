@@ -22,6 +22,7 @@ def rows_of(score, direction="maximize", networks=300, seed=0):
             "genome": map(dumps, genomes),
             "val_metric": [score(g) + draw.gauss(0, 0.05) for g in genomes],
             "phase": "search",
+            "rung": 0,
             "state": "completed",
             "direction": direction,
         }
@@ -61,3 +62,4 @@ def test_too_few_candidates_say_nothing():
     assert importance(rows.iloc[:0]) is None
     assert importance(pd.concat([rows] * 3)).candidates == min(MOST, rows["genome"].nunique())
     assert importance(rows.assign(state="diverged")) is None
+    assert importance(rows.assign(rung=1)) is None
