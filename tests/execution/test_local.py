@@ -55,6 +55,15 @@ def test_test_metrics_are_for_confirmed_networks_alone(run):
     assert seeds == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
 
 
+def test_early_stopped_networks_count_for_what_they_took(run):
+    every = 5
+    _, rows = run(training__early_stop={"every": every, "patience": 1})
+    steps = {r["steps_run"] for r in rows}
+    assert len(steps) > 1
+    assert all(s == 20 or (s < 20 and s % every == 0) for s in steps)
+    assert all(r["gradient_examples"] == 32 * r["steps_run"] for r in rows)
+
+
 def test_rows_say_what_was_run(run):
     _, rows = run()
     for row in rows:
