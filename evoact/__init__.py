@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
-    from evoact.execution.run import Compared, Finished, Progress
+    from evoact.execution.progress import Progress
+    from evoact.execution.run import Compared, Finished
     from evoact.leaderboard.query import Leaderboard
 
 __version__ = "0.1.0"
@@ -96,11 +97,14 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
 
     Args:
         run_dir: the directory of a run
-        format: `html` or `md`
-        output: the file; by default in the run directory
+        format: `html`, `md`, `tensorboard` or `optuna`
+        output: the file or directory; by default in the run directory
 
     Returns:
         Where it was written.
+
+    Raises:
+        evoact.errors.UserError: if the directory is no run, none of its rows can be read, or the format is another.
     """
     from evoact import report
     from evoact.report.run import read_run

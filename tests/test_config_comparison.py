@@ -113,6 +113,9 @@ def test_arms_inherit_and_override(tiny_comparison, tmp_path):
     assert evolution.strategy.arguments["population"] == 6
     assert made.arms["random"].config.training.steps == 10
     assert (made.name, made.seed, made.reference) == ("tiny", 3, "homogeneous")
+    with pytest.raises(ConfigError, match=r"arms: unknown arm 'evolutoin'; did you mean 'evolution'\?"):
+        load_comparison(path, ["arms.evolutoin.training.steps=5"])
+    assert "one more" in load_comparison(path, ["arms.one more={strategy: {name: random}}"]).arms
 
 
 def test_repeats_differ_by_their_seed_which_arms_share(tiny_comparison):

@@ -7,7 +7,7 @@ intervals come from a bootstrap over repeats, seeds and test examples (`analysis
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -153,13 +153,7 @@ def findings(
     sign = 1 if direction == "maximize" else -1
     drawn = _Drawn(arms, sign, resamples)
     against = [Question(name, reference, "reference") for name in alive if name != reference]
-    sizes = [
-        Question(name, control, f"{name} against a network as large")
-        for control, names in (controls or {}).items()
-        for name in names
-        if control in alive and name in alive
-    ]
-    asked = [*against, *sizes, *_between(groups or {}, arms, sign, reference)]
+    asked = [*against, *_sizes(controls or {}, alive), *_between(groups or {}, arms, sign, reference)]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
         found = [_with_share(gain, drawn, reference, scaled) for gain in found]
@@ -175,6 +169,16 @@ def findings(
         between=tuple(gain for gain in found if gain.reason != "reference"),
         examples=all(w.scores is not None for arm in results for w in arm.winners.values()),
     )
+
+
+def _sizes(controls: Mapping[str, Sequence[str]], alive: Collection[str]) -> list[Question]:
+    """Each arm against its width-matched control."""
+    return [
+        Question(name, control, f"{name} against a network as large")
+        for control, names in controls.items()
+        for name in names
+        if control in alive and name in alive
+    ]
 
 
 def _between(

@@ -1,32 +1,18 @@
-"""What analyses read of a run directory: its experiment, its confirmed networks, its learned curves."""
+"""What analyses read of a run directory: its rows, its confirmed networks, what they learned."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import yaml
 
 from evoact.analysis.trained import Trained
-from evoact.config import Experiment, experiment
+from evoact.config import Experiment
+from evoact.config.stored import experiment_of
 from evoact.errors import UserError
 from evoact.genomes.genome import loads
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.records import COMPLETED
-
-
-def experiment_of(run_dir: str) -> Experiment:
-    """The experiment of a run directory.
-
-    Raises:
-        UserError: if it is none.
-    """
-    config = Location.of(run_dir).child("config.yaml")
-    if not config.exists():
-        raise UserError(
-            f"expected a run directory, got {run_dir!r} without config.yaml; `evoact search` makes one"
-        )
-    return experiment(yaml.safe_load(config.read()), config.text)
 
 
 def rows_of(run_dir: str) -> list[dict[str, Any]]:

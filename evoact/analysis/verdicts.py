@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     SLIGHTLY_WORSE = "worse, by less than matters"
     EQUIVALENT = "practically equivalent"
     NOT_SHOWN = "no difference shown"
-    TOO_FEW = "too few repeats to show a difference"
+    TOO_FEW = "too few repeats"
 
 
 def fewest_repeats(comparisons: int) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from evoact.cli.options import warn
 from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
@@ -63,7 +64,7 @@ def leaderboard(
     from evoact.leaderboard import formats
     from evoact.leaderboard.query import Leaderboard
 
-    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    board = Leaderboard(*run_dirs, report=warn)
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
         if sql is None:
@@ -79,15 +80,17 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
     """The ranking on a screen of its own until every run has ended or the keyboard says so; then here."""
     from rich.console import Console
 
-    from evoact.execution.run import is_finished
+    from evoact.leaderboard.location import Location
     from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.run_files import is_finished
 
+    homes = [Location.of(run_dir) for run_dir in run_dirs]
     console = Console(highlight=False, markup=False)
     ended = False
     try:
         with console.screen(hide_cursor=True):
             while not ended:
-                ended = all(map(is_finished, run_dirs))  # asked first: what comes later is seen once more
+                ended = all(map(is_finished, homes))  # asked first: what comes later is seen once more
                 board = Leaderboard(*run_dirs, report=lambda problem: None)
                 console.clear()
                 console.print(f"{len(board):,} networks, {time.strftime('%H:%M:%S')}; Ctrl-C ends this.")
@@ -95,7 +98,7 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
                 time.sleep(0 if ended else REFRESH_SECONDS)
     except KeyboardInterrupt:
         pass
-    board = Leaderboard(*run_dirs, report=lambda problem: typer.echo(problem, err=True))
+    board = Leaderboard(*run_dirs, report=warn)
     _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
 
 

@@ -10,8 +10,9 @@ import evoact
 from evoact.cli.compare import compare
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
+from evoact.cli.options import STOPPED
 from evoact.cli.report import report
-from evoact.cli.search import STOPPED, resume, search
+from evoact.cli.search import resume, search
 from evoact.cli.tabulate import tabulate
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError

@@ -9,7 +9,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from evoact.config import UNLIMITED, Comparison, Experiment
-from evoact.execution.run import Progress
+from evoact.execution.progress import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns

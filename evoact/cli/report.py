@@ -6,6 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from evoact.cli.options import warn
+
 
 class Format(StrEnum):
     """How a report is written."""
@@ -41,5 +43,5 @@ def report(
 
     run = read_run(run_dir)
     for problem in run.problems:
-        typer.echo(problem, err=True)
+        warn(problem)
     typer.echo(write_report(run, format.value, output))

@@ -1,4 +1,4 @@
-"""What a user sees when a search ends: the leaderboard's top, the winner beside the baselines, next steps."""
+"""What a user sees when a search or a comparison ends: what was found, and next steps."""
 
 import os
 import shlex
@@ -11,19 +11,42 @@ from rich.console import Console
 from rich.table import Table
 
 from evoact.cli.fitting import fitted
-from evoact.execution.run import Finished
+from evoact.cli.options import STOPPED
+from evoact.execution.run import Compared, Finished
 from evoact.execution.summary import Summary
 from evoact.report.summary_words import counted, shown, verdict
 
 
-def print_finished(finished: Finished) -> None:
-    """Print the end of a run, or how to go on with a stopped one."""
+def end(found: Finished | Compared) -> None:
+    """Print what was found; a stopped run ends as a stopped command does, so that no script goes on."""
+    if not found.complete:
+        networks = found.networks if isinstance(found, Compared) else found.summary.networks
+        typer.echo(f"Stopped after {networks} networks; nothing is lost.")
+        typer.echo(f"  {this_command()} resume {shlex.quote(found.run_dir)}")
+        raise typer.Exit(STOPPED)
+    if isinstance(found, Compared):
+        _print_compared(found)
+    else:
+        _print_finished(found)
+
+
+def _print_compared(compared: Compared) -> None:
+    """The verdict, the table and where the report is."""
+    from evoact.report import write_report
+    from evoact.report.run import read_run
+    from evoact.report.words import comparison_text
+
+    run = read_run(compared.run_dir)
+    typer.echo(f"\n{counted(compared.networks, 'network')} trained.")
+    for state, number in compared.failures:
+        typer.echo(f"{number} {state}.")
+    typer.echo("\n" + comparison_text(run))
+    typer.echo(f"\nReport: {write_report(run)}")
+
+
+def _print_finished(finished: Finished) -> None:
     console = Console(highlight=False, markup=False)
     summary = finished.summary
-    if not finished.complete:
-        console.print(f"Stopped after {summary.networks} networks; nothing is lost.")
-        console.print(f"  {this_command()} resume {shlex.quote(finished.run_dir)}", soft_wrap=True)
-        return
     times = counted(summary.meta_trainings, "meta-training")
     learned = f"Activations learned in {times}; " if summary.meta_trainings else ""
     console.print(

@@ -4,7 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.search import STOPPED, Address
+from evoact.cli.options import STOPPED, Address, Overrides, warn
 
 
 def tabulate(
@@ -27,10 +27,7 @@ def tabulate(
     seeds: Annotated[
         int, typer.Option(metavar="N", help="Seeds of each genome: half for searches, half for the truth.")
     ] = 20,
-    set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Overrides the config; may be repeated."),
-    ] = None,
+    set_: Overrides = None,
     address: Address = None,
 ) -> None:
     """Train every network of a small space into one Parquet table, for `evoact search --table FILE`.
@@ -48,9 +45,7 @@ def tabulate(
     run_dir = output or f"runs/{made.name}-table"
     file = table or f"{run_dir}/table.parquet"
     with Display(tabulation(made, seeds), run_dir) as display:
-        done = carry_out(
-            made, run_dir, file, seeds, address, display.update, lambda problem: typer.echo(problem, err=True)
-        )
+        done = carry_out(made, run_dir, file, seeds, address, display.update, warn)
     typer.echo(
         f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}."
     )

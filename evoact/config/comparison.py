@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -11,9 +12,6 @@ from evoact.config.models import Config
 from evoact.errors import UserError
 from evoact.registry import lookup
 from evoact.seeding import derive
-from evoact.strategies import proposer
-from evoact.strategies.bilevel import Bilevel
-from evoact.strategies.numbering import worth
 from evoact.tasks.task import Task
 
 # Strategies that propose nothing but genomes of the space.
@@ -72,7 +70,14 @@ class Comparison:
         Raises:
             UserError: for an unknown arm.
         """
-        return lookup(self.arms, "arm", arm).seeded(derive(self.seed, "repeat", repeat))
+        key = (arm, repeat)
+        if key not in self._parts:  # asked for with every pack
+            self._parts[key] = lookup(self.arms, "arm", arm).seeded(derive(self.seed, "repeat", repeat))
+        return self._parts[key]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, int], Experiment]:
+        return {}
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
@@ -105,21 +110,23 @@ class Comparison:
     def _spent(self, name: str) -> int:
         """An arm's budget in gradient-examples, without what is amortised."""
         e = self.arms[name]
-        return (e.networks - (meta_cost(e) if name in self.amortised else 0)) * _one(e)
+        return (e.networks - (e.meta_cost if name in self.amortised else 0)) * _one(e)
 
     def plain(self) -> dict[str, Any]:
         """The resolved config as plain data: complete, readable by `evoact.config.comparison_of`."""
-        first = next(e for name, e in self.arms.items() if name not in self.amortised).plain()
+        plain = {name: experiment.plain() for name, experiment in self.arms.items()}
+        first = next(data for name, data in plain.items() if name not in self.amortised)
         common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}
-        arms = {}
-        for name, experiment in self.arms.items():
-            arm = experiment.plain()
-            arms[name] = {key: arm[key] for key in OWN} | {
+        arms = {
+            name: {key: arm[key] for key in OWN}
+            | {
                 "group": self.groups.get(name, ""),
                 "amortised": name in self.amortised,
                 "control_of": list(self.controls.get(name, ())),
             }
-        curves = {name: curve for e in self.arms.values() for name, curve in e.plain()["curves"].items()}
+            for name, arm in plain.items()
+        }
+        curves = {name: curve for arm in plain.values() for name, curve in arm["curves"].items()}
         return {
             "name": self.name,
             "description": self.description,
@@ -143,17 +150,11 @@ def _one(e: Experiment) -> int:
     return e.steps * e.training.batch_size
 
 
-def meta_cost(e: Experiment) -> int:
-    """How many networks' worth of gradient-examples an arm's meta-training takes; 0 where there is none."""
-    strategy = proposer(e.config.strategy.name, e.space, e.seed, e.config.strategy.arguments)
-    return strategy.starts * worth(strategy.settings, _one(e)) if isinstance(strategy, Bilevel) else 0
-
-
 def _most_networks(e: Experiment) -> int:
     """How many networks its strategy can propose before it has to repeat itself."""
     strategy = e.config.strategy
     if strategy.name == "enumerate":
-        return len(proposer("enumerate", e.space, e.seed, strategy.arguments))  # type: ignore[arg-type]
+        return len(e.proposer)  # type: ignore[arg-type]
     if strategy.name in FROM_SPACE:
         return min(UNLIMITED, e.space.size() * e.config.replicates)
     return UNLIMITED

@@ -16,6 +16,7 @@ from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.bilevel import Bilevel
 from evoact.strategies.numbering import worth
+from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.early_stop import EarlyStop
@@ -99,13 +100,26 @@ class Experiment:
         return min(limits)
 
     @cached_property
+    def proposer(self) -> Proposer:
+        """The strategy itself, without the budget that drives it."""
+        named = self.config.strategy
+        return proposer(named.name, self.space, self.seed, named.arguments)
+
+    @cached_property
+    def meta_cost(self) -> int:
+        """How many networks' worth of gradient-examples meta-training takes; 0 where there is none."""
+        strategy = self.proposer
+        if not isinstance(strategy, Bilevel):
+            return 0
+        return strategy.starts * worth(strategy.settings, self.steps * self.training.batch_size)
+
+    @property
     def meta_networks(self) -> int:
         """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
-        named = self.config.strategy
-        strategy = proposer(named.name, self.space, self.seed, named.arguments)
+        strategy = self.proposer
         if not isinstance(strategy, Bilevel) or self.networks >= UNLIMITED:
             return 0
-        return strategy.starts * (worth(strategy.settings, self.steps * self.training.batch_size) - 1)
+        return self.meta_cost - strategy.starts
 
     @property
     def baseline_networks(self) -> int:

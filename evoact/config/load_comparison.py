@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoact.config.comparison import Comparison, meta_cost
+from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
 from evoact.config.load import checked, experiment, inline_space
 from evoact.config.models import Arm, Arms, Budget, Config
@@ -39,11 +39,20 @@ def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparis
     beside = Path(path).parent
     problems = _inline_spaces(data, beside)
     for text in overrides:
-        problems += override(data, text)
+        problems += _unknown_arm(data, text) or override(data, text)
     problems += _inline_spaces(data, beside)
     if not data.get("name"):
         data["name"] = Path(path).stem
     return _checked_comparison(data, str(path), problems)
+
+
+def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
+    """What is wrong with an override of an arm that is not there: it would make a new one of a slip of the pen."""
+    section, *names = text.partition("=")[0].strip().split(".")
+    arms = data.get("arms")
+    if section != "arms" or len(names) < 2 or not isinstance(arms, dict) or names[0] in arms:
+        return []
+    return [f"arms: {unknown('arm', names[0], arms)}"]
 
 
 def comparison(data: Mapping[str, Any], source: str = "config") -> Comparison:
@@ -112,7 +121,7 @@ def _amortised(data: Mapping[str, Any], source: str) -> Experiment:
     """
     # However large the meta-training: the budget that holds it is only known when it is made.
     roomy = checked({**data, "budget": {"networks": ROOMY}}, source, [])
-    cost = meta_cost(roomy)
+    cost = roomy.meta_cost
     if not cost:
         raise ConfigError(
             source,

@@ -14,7 +14,7 @@ from evoact.config.yaml_files import short
 from evoact.errors import ConfigError, UserError
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
-from evoact.strategies import STRATEGIES, proposer
+from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
@@ -70,7 +70,6 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
 
     `wrong` names the sections in which something was found already; what needs them is not made.
     """
-    strategy = made.config.strategy
     problems: list[str] = []
     needed: set[str] = set()
     for key, make in (
@@ -78,8 +77,8 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
         ("network", lambda: made.network),
         ("space", lambda: made.space),
         ("space", lambda: made.network.with_pieces(made.space.pieces)),
-        ("strategy", lambda: proposer(strategy.name, made.space, made.seed, strategy.arguments)),
-        ("strategy", lambda: check_meta_training(made, steps=made.config.training.steps)),
+        ("strategy", lambda: made.proposer),
+        ("strategy", lambda: check_meta_training(made, counted=made.config.training.steps is not None)),
     ):
         needed.add(key)
         if wrong & needed:

@@ -4,12 +4,9 @@
 and write every pack's rows before the strategy hears of them.
 """
 
-import json
 import os
 import platform
 import shlex
-import statistics
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
@@ -19,49 +16,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evoact import __version__
-from evoact.config import UNLIMITED, Comparison, Experiment, plan
+from evoact.config import Comparison, Experiment
 from evoact.config.meta_training import check_meta_training
+from evoact.config.stored import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_one_pack_size, with_pack_size
 from evoact.execution.packs import PackTrainer, gpu_here
+from evoact.execution.progress import Observer, Tally
 from evoact.execution.stages import Stages
 from evoact.execution.summary import Summary, summarise
 from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, write_record
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.tabular import read_table
+from evoact.leaderboard.tabular import Tabular, read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
-
-CONFIG = "config.yaml"
-RECORD = "run.json"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, at its start and after each pack; metrics are validation metrics of this phase."""
-
-    phase: str
-    done: int
-    planned: int
-    total_done: int
-    failures: int
-    best: float | None
-    median: float | None
-    rate: float | None
-    seconds_left: float | None
-
-
-Observer = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -97,8 +74,7 @@ class Run:
         observe: Observer | None,
     ):
         self.home, self.made, self.stages, self.observe = home, made, stages, observe
-        # When the first pack was back, and how many results there were then: before that, workers start.
-        self.warm: tuple[float, int] | None = None
+        self.tally = Tally(stages.results)
         self.checkpoints_kept: Set[str] | None = None
 
     @property
@@ -118,35 +94,12 @@ class Run:
             self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
         )
         self.stages.tell(stored)
-        if self.warm is None:
-            self.warm = (time.time(), len(self.stages.results))
+        self.tally.add(stored)
         self.show(stored[0].proposal.phase)
 
     def show(self, phase: str) -> None:
         if self.observe:
-            self.observe(self.progress(phase))
-
-    def progress(self, phase: str) -> Progress:
-        results = self.stages.results
-        rows = [r for r in results if r.proposal.phase == phase]
-        values = [r.val_metric for r in rows if r.state == COMPLETED and r.val_metric is not None]
-        maximize = bool(rows) and rows[0].direction == "maximize"
-        total = len(results)
-        since, before = self.warm or (time.time(), total)
-        rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
-        planned = self.stages.expected(phase)
-        remaining = sum(self.stages.expected(p) for p in ("baseline", "search", "confirm")) - total
-        return Progress(
-            phase=phase,
-            done=len(rows),
-            planned=planned,
-            total_done=total,
-            failures=sum(r.state != COMPLETED for r in rows),
-            best=(max(values) if maximize else min(values)) if values else None,
-            median=statistics.median(values) if values else None,
-            rate=rate,
-            seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
-        )
+            self.observe(self.tally.progress(phase, self.stages.expected))
 
 
 def pack_name(first: Proposal) -> str:
@@ -205,11 +158,12 @@ def _started(
     """Whether a new run came to its end, and its results."""
     _check_address(made, address)
     _check_gpu(made)
-    for part in dict.fromkeys(arm for arm, _ in made.parts()):
-        if made.config.execution.table is None:
-            _check_batch(made.part(part, 0))
+    table = _table_of(made)
+    for arm in dict.fromkeys(arm for arm, _ in made.parts()):
+        if table is None:
+            _check_batch(made.part(arm, 0))
         else:
-            check_table(made.part(part, 0), read_table(made.config.execution.table))
+            check_table(made.part(arm, 0), table)
     _make(home)
     _check_empty(home)
     made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
@@ -220,11 +174,11 @@ def _started(
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
         record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
-        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+        write_record(home, record)
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(made.to_yaml().encode())
         try:
-            return _carry_out(home, made, [], address, observe)
+            return _carry_out(home, made, [], table, address, observe)
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
                 home.filesystem.delete_file(home.child(CONFIG).path)
@@ -252,88 +206,18 @@ def resume(
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    made = plan_of(run_dir)
+    made = plan_of(home)
     _check_address(made, address)
     with lock(home):
         finish_swap(home)
         board = Leaderboard(home, report=report)
         results = [from_row(row) for row in board.to_arrow().to_pylist()]
-        complete = is_finished(run_dir)
+        complete = is_finished(home)
         if not complete:
-            complete, results = _carry_out(home, made, results, address, observe)
+            complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
         return Finished(home.text, complete, summarise(results))
-
-
-def plan_of(run_dir: str | Path) -> Experiment | Comparison:
-    """The experiment or comparison of a run directory.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    return plan(_config_of(Location.of(run_dir)), f"{run_dir}/{CONFIG}")
-
-
-def record_of(run_dir: str | Path) -> dict[str, Any]:
-    """When a run began and ended (None where it has not), with which versions, on which machine.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    home = Location.of(run_dir)
-    _config_of(home)
-    return _record_of(home)
-
-
-def is_finished(run_dir: str | Path) -> bool:
-    """Whether a run came to its end.
-
-    Raises:
-        UserError: if the directory is no run.
-    """
-    home = Location.of(run_dir)
-    _config_of(home)
-    return bool(_record_of(home)["finished_at"])
-
-
-def _config_of(home: Location) -> dict[str, Any]:
-    if not home.child(CONFIG).exists():
-        raise UserError(
-            f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
-        )
-    return _mapping(home.child(CONFIG), yaml.safe_load, "the config that the search wrote")
-
-
-def _record_of(home: Location) -> dict[str, Any]:
-    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
-    if "finished_at" not in record:
-        raise UserError(
-            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
-            "restore the file or search again in a new run directory"
-        )
-    return record
-
-
-def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
-    """What one of a run's own files says.
-
-    Raises:
-        UserError: if the file is damaged or not there.
-    """
-    try:
-        data = parse(file.read())
-    except FileNotFoundError:
-        wrong = "nothing there"
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
-    else:
-        if isinstance(data, dict):
-            return data
-        wrong = "a damaged or foreign file"
-    raise UserError(
-        f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
-    )
 
 
 def _make(home: Location) -> None:
@@ -369,7 +253,7 @@ def _check_batch(made: Experiment) -> None:
             f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
             f"got {made.config.budget.gradient_examples}"
         )
-    check_meta_training(made, made.steps, examples)
+    check_meta_training(made, counted=True, examples=examples)
 
 
 def _check_gpu(made: Experiment | Comparison) -> None:
@@ -400,6 +284,7 @@ def _carry_out(
     home: Location,
     made: Experiment | Comparison,
     results: Sequence[Result],
+    table: Tabular | None,
     address: str | None,
     observe: Observer | None,
 ) -> tuple[bool, list[Result]]:
@@ -407,10 +292,10 @@ def _carry_out(
     run = Run(home, made, stages, observe)
     run.show(stages.phase)
     try:
-        if made.config.execution.backend == "local":
+        if table is not None:
+            local.execute(run, looked_up(table))
+        elif made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
-        elif made.config.execution.table is not None:
-            local.execute(run, looked_up(read_table(made.config.execution.table)))
         else:
             from evoact.execution import ray_tune
 
@@ -420,12 +305,16 @@ def _carry_out(
     complete, found = run.finished, stages.results
     if complete:
         checkpoints.keep_only(home, frozenset())
-        record = _record_of(home)
-        record |= {"finished_at": _now(), "networks": len(found)}
+        record = record_of(home) | {"finished_at": _now(), "networks": len(found)}
         compact(home)
-        home.child(RECORD).write(json.dumps(record, indent=2).encode())
+        write_record(home, record)
         _check_any_worked(found)
     return complete, found
+
+
+def _table_of(made: Experiment | Comparison) -> Tabular | None:
+    place = made.config.execution.table
+    return None if place is None else read_table(place)
 
 
 def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages | Interleaved:

@@ -5,6 +5,7 @@ stored rows when it begins, so a resumed run stands where the interrupted one st
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
@@ -32,6 +33,7 @@ class Stages:
         self.seconds = seconds
         self.deadline: float | None = None
         self._results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
+        self._done = Counter(r.proposal.phase for r in self._results.values())
         self.in_flight = 0
         self._to_be_confirmed: int | None = None
         self._reached = max((PHASES.index(r.proposal.phase) for r in self._results.values()), default=0)
@@ -53,7 +55,7 @@ class Stages:
             return self.planned(phase)
         if position == self._position:
             return self._strategy.expected()
-        return sum(r.proposal.phase == phase for r in self._results.values())
+        return self._done[phase]
 
     @property
     def results(self) -> list[Result]:
@@ -84,6 +86,7 @@ class Stages:
         self._strategy.tell(results)
         self.in_flight -= len(results)
         self._results |= {r.proposal.index: r for r in results}
+        self._done.update(r.proposal.phase for r in results)
 
     def checkpoints(self) -> Set[str]:
         """The names of those from which a training may yet go on."""

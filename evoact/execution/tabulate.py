@@ -13,10 +13,13 @@ from typing import Any
 import yaml
 
 from evoact.config import Comparison, Experiment, experiment
+from evoact.config.stored import plan_of
 from evoact.errors import UserError
-from evoact.execution.run import CONFIG, Observer, is_finished, plan_of, resume, search
+from evoact.execution.progress import Observer
+from evoact.execution.run import resume, search
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.run_files import CONFIG, is_finished
 from evoact.leaderboard.tabular import write_table
 
 MOST_NETWORKS = 1_000_000
@@ -97,14 +100,15 @@ def tabulate(
     """
     whole = tabulation(made, seeds)
     complete = True
-    if not Location.of(run_dir).child(CONFIG).exists():
+    home = Location.of(run_dir)
+    if not home.child(CONFIG).exists():
         complete = search(whole, run_dir, address, observe).complete
-    elif _trains(plan_of(run_dir)) != _trains(whole):
+    elif _trains(plan_of(home)) != _trains(whole):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "
             "another config; choose another with -o"
         )
-    elif not is_finished(run_dir):
+    elif not is_finished(home):
         complete = resume(run_dir, address, observe, report).complete
     rows = Leaderboard(run_dir, report=report).to_arrow()
     return Tabulated(str(run_dir), str(file), write_table(rows, file, _about(whole, seeds)), complete)

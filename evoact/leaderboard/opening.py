@@ -11,9 +11,7 @@ from evoact.errors import UserError
 from evoact.leaderboard.compact import parts_directory
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.parts import Part, Unreadable, inspect_all
-
-# A directory with one is a run, even before its first part.
-CONFIG = "config.yaml"
+from evoact.leaderboard.run_files import CONFIG
 
 _ATTEMPTS = 10
 

@@ -13,7 +13,7 @@ from evoact.records import Proposal, Result
 
 # Raised by one whenever a column is added. Files of an older version lack the newer columns, which
 # then read as null; a column never changes its type and never goes.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 VERSION_KEY = b"evoact.schema_version"
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -34,6 +34,7 @@ COLUMNS: Mapping[str, pa.DataType] = {
     "task": pa.string(),
     "network": pa.string(),
     "genome": pa.string(),
+    "label": pa.string(),
     "structure": pa.string(),
     "fingerprint": pa.string(),
     "heterogeneous": pa.bool_(),
@@ -94,6 +95,7 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
         "network": network,
         "proposal": proposal.index,
         "genome": genomes.dumps(proposal.genome),
+        "label": proposal.genome.label,
         "heterogeneous": proposal.genome.heterogeneous,
         "kind": proposal.kind,
         "meta_training": meta and meta_training.dumps(meta),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from evoact.errors import UserError
+from evoact.registry import lookup
 from evoact.report.run import RunData
 
 # What is written, and under which name in the run directory.
@@ -26,9 +27,10 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
         Where it was written.
 
     Raises:
-        UserError: where TensorBoard or Optuna would mix it with what is there, or need a local place.
+        UserError: for another format, and where TensorBoard or Optuna would mix it with what is there, or need a
+            local place.
     """
-    file = run.home.child(FORMATS[format])
+    file = run.home.child(lookup(FORMATS, "format", format))
     if format in ("html", "md"):
         from evoact.report.markdown import markdown
         from evoact.report.page import page

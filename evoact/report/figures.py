@@ -57,7 +57,7 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
     height = top + step * len(boxes) + 40
     x = scale((unit.scale * v for box in boxes for v in box.values), 8, WIDTH - 8)
     bottom = top + step * len(boxes)
-    parts = x_axis(x, bottom, top, f"{of}{' (%)' if unit.sign else ''}", short)
+    parts = x_axis(x, bottom, top, of, short)
     for i, box in enumerate(boxes):
         middle = top + step * i + 30
         values = [unit.scale * v for v in box.values]
@@ -94,7 +94,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
         x = scale([0.0, *(c.budget[-1] for c in curves)], x0 + left, x0 + width - 4)
         x = Scale(0.0, x.high, x.start, x.end)
         y = scale(values, y0 + height - 22, y0 + top)
-        parts += [text(x0 + left, y0 + 14, curve.arm or "search", "label")]
+        parts += [text(x0 + left, y0 + 14, shortened(curve.arm or "search", 26), "label")]
         parts += x_axis(x, y0 + height - 22, y0 + top, "", short)
         parts += y_axis(y, x0 + left, x0 + width - 4, "", short)
         behind = known.get(reference)
@@ -109,7 +109,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
     many = any(c.repeats > 1 for c in curves)
     ends = "; ".join(f"{c.arm or 'search'} ends at {unit.value(float(c.mean[-1]))}" for c in curves)
     note = (
-        f"Best validation {'accuracy (%)' if unit.sign else unit.differences} so far against gradient-examples"
+        f"Best validation {unit.name} so far against gradient-examples"
         f"{'; the band holds the middle 80 % of the repeats' if many else ''}"
         f"{f', the grey line is {reference}' if len(curves) > 1 and reference else ''}. The best of many noisy "
         "values is too good: this shows progress, not what the winners are worth."
@@ -147,13 +147,7 @@ def scatter(
     x = scale([p.x for p in points], 46, WIDTH - 8, log)
     y = scale([unit.scale * p.y for p in points], 250, 26)
     parts = x_axis(x, 250, 26, x_label, short)
-    parts += y_axis(
-        y,
-        46,
-        WIDTH - 8,
-        f"test accuracy{' (%)' if unit.sign else ''}" if unit.sign else unit.differences,
-        short,
-    )
+    parts += y_axis(y, 46, WIDTH - 8, f"test {unit.name}", short)
     best = pareto_front([(p.x, p.y) for p in points], maximize) if front else []
     if best:
         chosen = [points[i] for i in best]
@@ -198,7 +192,7 @@ def types_figure(arms: Sequence[ProposedTypes]) -> Figure:
     said = []
     for i, arm in enumerate(arms):
         x0, y0 = (i % columns) * (width + gap), (i // columns) * (height + 14)
-        parts.append(text(x0, y0 + 13, arm.arm or "search", "label"))
+        parts.append(text(x0, y0 + 13, shortened(arm.arm or "search", 30), "label"))
         spans = arm.shares.shape[1]
         each, full = width / spans, height - 22
         for span in range(spans):
@@ -235,6 +229,22 @@ def _few_kinds(arms: Sequence[ProposedTypes]) -> tuple[list[ProposedTypes], list
     return merged, [*kinds, OTHER]
 
 
+def bars_figure(bars: Sequence[tuple[str, float]], title: str, name: str) -> Figure:
+    """A bar for each name, its share in per cent; they are drawn to one scale, the whole width for 100 %."""
+    step, left, right = 22, 150, WIDTH - 48
+    parts = []
+    for i, (label, share) in enumerate(bars):
+        y = 4 + step * i
+        parts += [
+            text(left - 8, y + 13, shortened(label, 24), "tick", "end"),
+            rectangle(left, y + 2, right - left, step - 8, "empty"),
+            rectangle(left, y + 2, share * (right - left), step - 8, f"share {colour(0)}", label),
+            text(right + 8, y + 13, f"{100 * share:.0f} %", "tick"),
+        ]
+    described = ", ".join(f"{label} {100 * share:.0f} %" for label, share in bars)
+    return Figure(figure(WIDTH, step * len(bars) + 8, parts, title, described, name))
+
+
 def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure:
     """A small panel for each type of each layer, with its number of neurons."""
     columns, width, height, gap = 3, 146.0, 118.0, 11.0
@@ -246,7 +256,7 @@ def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure
         x = Scale(float(c.x[0]), float(c.x[-1]), x0 + 30, x0 + width)
         y = scale([max(low, -10), min(high, 10)], y0 + height - 8, y0 + 34)
         parts.append(text(x0, y0 + 12, f"{c.site}: {c.count} ×", "tick"))
-        parts.append(text(x0, y0 + 25, _cut(c.label, 24), "label"))
+        parts.append(text(x0, y0 + 25, shortened(c.label, 20), "label"))
         parts += y_axis(y, x0 + 30, x0 + width, "", short)
         parts += [line(x(0), y0 + 34, x(0), y0 + height - 8, "grid")]
         css = "line" if len(c.y) == 1 else "line thin"
@@ -259,12 +269,16 @@ def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure
         f"{c.label} at {c.site}: {len(c.y)} of {c.sets} curves are drawn" for c in drawn if c.sets > len(c.y)
     ]
     rows = math.ceil(len(drawn) / columns)
-    wide = min(columns, len(drawn)) * (width + gap)
+    wide = columns * (width + gap)  # however few there are: letters are then of one size in all figures
     svg = figure(wide, rows * (height + 20), parts, title, described, name) if drawn else ""
     return Figure(svg, "; ".join(notes))
 
 
-def _cut(label: str, most: int) -> str:
+def shortened(label: str, most: int) -> str:
+    """
+    >>> shortened("44 convex(abs,elu) + 20 sin", 12), shortened("sin", 12)
+    ('44 convex(a…', 'sin')
+    """
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
@@ -273,7 +287,7 @@ def lineage_figure(ancestors: Sequence[Ancestor], unit: Unit) -> Figure:
     known: Mapping[int, Ancestor] = {a.candidate: a for a in ancestors if a.validation is not None}
     x = scale([float(a.generation) for a in ancestors], 46, WIDTH - 12)
     y = scale([unit.scale * a.validation for a in known.values() if a.validation is not None], 210, 26)
-    parts = y_axis(y, 46, WIDTH - 8, f"validation{' (%)' if unit.sign else f' {unit.differences}'}", short)
+    parts = y_axis(y, 46, WIDTH - 8, f"validation {unit.name}", short)
     generations = sorted({a.generation for a in ancestors})
     every = math.ceil(len(generations) / 8)
     parts += [text(x(g), 226, str(g), "tick", "middle") for g in generations[::every]]

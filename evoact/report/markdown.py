@@ -3,7 +3,8 @@
 import re
 
 from evoact.report.run import RunData
-from evoact.report.sections import Section, sections
+from evoact.report.section import Section
+from evoact.report.sections import sections
 from evoact.report.words import TextTable
 
 MOST_LINES = 50  # of the leaderboard

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from evoact.report.figures import Figure
 from evoact.report.run import RunData
-from evoact.report.sections import Section, sections
+from evoact.report.section import Section
+from evoact.report.sections import sections
 from evoact.report.svg import mark
 from evoact.report.words import TextTable
 
@@ -55,7 +56,7 @@ def _section(section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     for i, paragraph in enumerate(section.paragraphs):
         lead = ' class="lead"' if section.id == "verdict" and i == 0 else ""
-        parts.append(f"<p{lead}>{escape(paragraph)}</p>")
+        parts.append(f"<p{lead}>{_text(paragraph)}</p>")
     figures = [_figure(heading, f) for heading, f in section.figures]
     if len(figures) > 1:
         figures = ['<div class="panels">', *(f"<div>{f}</div>" for f in figures), "</div>"]
@@ -125,10 +126,15 @@ def _rows(table: TextTable) -> str:
     left = [_left(h, table) for h in table.headers]
     lines = []
     for row in table.rows:
-        first = f'<th scope="row"{left[0]}>{escape(row[0])}</th>'
-        rest = "".join(f"<td{css}>{escape(cell)}</td>" for css, cell in zip(left[1:], row[1:], strict=True))
+        first = f'<th scope="row"{left[0]}>{_text(row[0])}</th>'
+        rest = "".join(f"<td{css}>{_text(cell)}</td>" for css, cell in zip(left[1:], row[1:], strict=True))
         lines.append(f"<tr>{first}{rest}</tr>")
     return "".join(lines)
+
+
+def _text(text: str) -> str:
+    """Escaped, and with numbers that stay beside their signs."""
+    return escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
 
 
 def _left(header: str, table: TextTable) -> str:

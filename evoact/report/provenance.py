@@ -3,6 +3,7 @@
 import shlex
 
 from evoact.config import Comparison
+from evoact.leaderboard.run_files import CONFIG
 from evoact.report.run import RunData
 from evoact.report.words import TextTable
 
@@ -37,7 +38,7 @@ def provenance(run: RunData) -> tuple[TextTable, str]:
         facts["repeats"] = f"{plan.repeats}, seeds of the repeats derived from the seed"
     rows = tuple((name, value) for name, value in facts.items() if value)
     command = "compare" if isinstance(plan, Comparison) else "search"
-    again = f"{shlex.quote(run.home.text.rstrip('/'))}/config.yaml"
+    again = shlex.quote(f"{run.home.text.rstrip('/')}/{CONFIG}")
     commands = (
         f"evoact {command} {again} -o NEW_DIRECTORY\nevoact {command} {again} -o NEW_DIRECTORY --set seed=1"
     )

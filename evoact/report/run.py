@@ -12,15 +12,17 @@ import pandas as pd
 from evoact.analysis.comparison import Findings, findings
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
 from evoact.config import Comparison, Experiment
-from evoact.execution.run import plan_of, record_of
+from evoact.config.stored import plan_of
 from evoact.execution.summary import Summary, summarise
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.run_files import record_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import META_TRAIN, Result
 
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
 _ALSO = (
+    "rung",
     "steps_run",
     "generation",
     "parents",
@@ -124,8 +126,9 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
         UserError: if it is no run, or none of its rows can be read.
     """
     problems: list[str] = []
-    plan, record = plan_of(run_dir), record_of(run_dir)
-    board = Leaderboard(run_dir, report=problems.append)
+    home = Location.of(run_dir)
+    plan, record = plan_of(home), record_of(home)
+    board = Leaderboard(home, report=problems.append)
     table = board.to_arrow()
     rows = table.select([*COLUMNS, *_ALSO]).to_pandas()
     # Rows from before the column was there.
@@ -135,7 +138,7 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
     confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []
     results = tuple(from_row(row) for row in table.take(confirmed).to_pylist()) if confirmed else ()
-    return RunData(Location.of(run_dir), plan, record, rows, top, results, tuple(problems))
+    return RunData(home, plan, record, rows, top, results, tuple(problems))
 
 
 def _confirmed(rows: pd.DataFrame) -> list[int]:

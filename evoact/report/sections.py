@@ -1,7 +1,7 @@
 """What a report says, section by section, before it is HTML or Markdown."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,31 +22,18 @@ from evoact.report.figures import (
     curves_figure,
     lineage_figure,
     scatter,
+    shortened,
     types_figure,
 )
+from evoact.report.mattered import mattered
 from evoact.report.provenance import provenance
 from evoact.report.run import RunData
+from evoact.report.section import Section
 from evoact.report.summary_words import counted, shown, verdict
 from evoact.report.units import NOTHING, Unit, unit_of
 from evoact.report.words import TextTable, arm_table, cost_table, verdict_sentences
 
 MOST_CURVES = 12  # panels for a network: more layers than that nobody compares
-
-
-@dataclass(frozen=True)
-class Section:
-    """Paragraphs, then tables, then figures, each with a heading of its own where it has one.
-
-    `sortable` names the one table that readers sort and filter; `code` is shown as it is.
-    """
-
-    id: str
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    tables: tuple[TextTable, ...] = ()
-    figures: tuple[tuple[str, Figure], ...] = ()
-    sortable: TextTable | None = None
-    code: tuple[tuple[str, str], ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -66,6 +53,7 @@ def sections(run: RunData) -> list[Section]:
         _best_so_far,
         _curves,
         _types,
+        mattered,
         _participation,
         _step_time,
         _lineage,
@@ -126,13 +114,16 @@ def _confirmed_table(run: RunData) -> TextTable:
             f"{c.learning_rate:.4g}",
             f"{c.n_parameters:,}",
             shown(summary, c.validation),
-            shown(summary, c.test_large or c.test, c.test_large_error if large else c.test_error),
+            shown(summary, c.test, c.test_error),
+            *(() if c.test_large is None else (shown(summary, c.test_large, c.test_large_error),)),
         )
         for c in summary.confirmed
     )
     seeds = counted(summary.confirmed[0].seeds, "fresh seed")
     caption = f"Confirmed on {seeds}, best validation first; ± is the standard error"
-    return TextTable(caption, headers, rows, frozenset(("activations",)))
+    return TextTable(
+        caption, headers + (("test (large)",) if large else ()), rows, frozenset(("activations",))
+    )
 
 
 def _boxes(run: RunData, unit: Unit) -> Section | None:
@@ -142,17 +133,17 @@ def _boxes(run: RunData, unit: Unit) -> Section | None:
             for arm in run.arms
             if arm.winners
         ]
-        title, of = "Winners of each arm", "mean test metric of a repeat's winner"
+        title, of = "Winners of each arm", f"mean test {unit.name} of a repeat's winner"
     else:
         boxes = [Box(_named(c), c.test_by_seed, c.baseline) for c in run.summary.confirmed]
-        title, of = "Confirmed candidates, seed by seed", "test metric of a seed"
+        title, of = "Confirmed candidates, seed by seed", f"test {unit.name} of a seed"
     if not boxes:
         return None
     return Section("boxes", title, figures=(("", box_plots(boxes, unit, of)),))
 
 
 def _named(c: Confirmed) -> str:
-    return f"{c.candidate}: {c.label[:60]}{' (baseline)' if c.baseline else ''}"
+    return f"{c.candidate}: {shortened(c.label, 48)}{' (baseline)' if c.baseline else ''}"
 
 
 def _best_so_far(run: RunData, unit: Unit) -> Section | None:
@@ -216,7 +207,7 @@ def _curves(run: RunData, unit: Unit) -> Section | None:
     for i, chosen in enumerate(_chosen(run)[:12]):
         genome = loads(chosen.winner.genome)
         curves = activation_curves(genome, run.tensors(chosen.winner.artifact))
-        title = f"{chosen.series}: {genome.label}" if run.arms else chosen.series
+        title = f"{chosen.series if run.arms else chosen.winner.candidate}: {genome.label}"
         figure = curves_figure(curves[:MOST_CURVES], f"curves{i}", f"Activations of {chosen.series}")
         if len(curves) > MOST_CURVES:
             more = f"{len(curves) - MOST_CURVES} more types are not drawn"

@@ -63,10 +63,16 @@ def nice_ticks(low: float, high: float, most: int = TICKS) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten, over short ranges with multiples between them, over the shortest what a linear axis has.
+
+    >>> _log_ticks(0.2, 900), _log_ticks(3, 40), _log_ticks(1.7, 2.9)
+    ([1.0, 10.0, 100.0], [5.0, 10.0, 20.0], [2.0, 2.5])
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    dense = high / low < 30
+    dense = high / low < 100
     ticks = [m * 10.0**p for p in powers for m in ((1, 2, 5) if dense else (1,))]
-    return [float(f"{t:.12g}") for t in ticks if low <= t <= high]
+    inside = [float(f"{t:.12g}") for t in ticks if low <= t <= high]
+    return inside if len(inside) > 2 else nice_ticks(low, high)
 
 
 def figure(width: float, height: float, parts: Iterable[str], title: str, description: str, name: str) -> str:
@@ -159,13 +165,15 @@ def shape(index: int) -> int:
 def short(number: float) -> str:
     """A tick label.
 
-    >>> short(0.30000000000000004), short(2000.0), short(0.00012)
-    ('0.3', '2,000', '1.2e-4')
+    >>> short(0.30000000000000004), short(2000.0), short(250000.0), short(0.00012)
+    ('0.3', '2,000', '250k', '1.2e-4')
     """
     if number and not 1e-3 <= abs(number) < 1e6:
         mantissa, exponent = f"{number:.2e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     rounded = float(f"{number:.6g}")
+    if abs(rounded) >= 1e4:
+        return f"{rounded / 1000:g}k"
     return f"{rounded:,.0f}" if rounded == int(rounded) else f"{rounded:g}"
 
 

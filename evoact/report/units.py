@@ -10,8 +10,9 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Unit:
-    """A metric's scale and words."""
+    """A metric's scale and words; `name` stands beside axes whose numbers bear no sign."""
 
+    name: str
     scale: float
     sign: str
     differences: str
@@ -50,8 +51,8 @@ def unit_of(metric: str) -> Unit:
     ('61.72 %', '0.00331', '−1.20')
     """
     if metric == "accuracy":
-        return Unit(100, " %", "points", 2)
-    return Unit(1, "", metric, None)
+        return Unit("accuracy (%)", 100, " %", "points", 2)
+    return Unit(metric, 1, "", metric, None)
 
 
 def p_text(p: float) -> str:

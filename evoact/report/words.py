@@ -190,7 +190,9 @@ def arm_table(run: RunData) -> TextTable:
 def _row(
     standing: Standing, gain: Gain | None, found: Findings, unit: Unit, amortised: Collection[str]
 ) -> tuple[str, ...]:
-    name = standing.arm.name + (" (amortised)" if standing.arm.name in amortised else "")
+    name = standing.arm.name
+    if name in amortised and "amortised" not in name:
+        name += " (amortised)"
     own = (name, unit.value(standing.mean), unit.range(standing.interval))
     if gain is None:
         last = "reference" if standing.arm.name == found.reference else "no winner"

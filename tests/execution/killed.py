@@ -24,7 +24,8 @@ import safetensors.numpy  # noqa: F401
 import yaml
 
 from evoact.config import experiment
-from evoact.execution.run import CONFIG, resume, search
+from evoact.execution.run import resume, search
+from evoact.leaderboard.run_files import CONFIG
 
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from evoact.config import experiment
+from evoact.config.stored import plan_of
 from evoact.errors import UserError
-from evoact.execution.run import plan_of, resume, search
+from evoact.execution.run import resume, search
 
 
 def first_generation(rows):

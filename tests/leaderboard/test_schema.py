@@ -132,7 +132,7 @@ def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
 
 
 def test_every_file_says_its_version():
-    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"3"}
+    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"4"}
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
 
 

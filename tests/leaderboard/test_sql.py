@@ -6,6 +6,7 @@ import time
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evoact.errors import UserError
@@ -194,6 +195,18 @@ def test_an_answer_is_an_arrow_table(run_dir):
     assert isinstance(answer, pa.Table)
     assert answer.schema.field("started_at").type == pa.timestamp("us", tz="UTC")
     assert answer.to_pylist()[1] == {"candidate": 1, "val_metric": 0.01, "parents": [], "started_at": None}
+
+
+def test_labels_can_be_selected(tmp_path, make_result, make_genome, write):
+    home = write(tmp_path, *(make_result(i, genome=make_genome(relu=5 - i)) for i in range(3)))
+    query = "SELECT label, candidate FROM leaderboard WHERE label LIKE '%sin' ORDER BY candidate"
+    assert Leaderboard(home).sql(query).to_pylist() == [
+        {"label": f"{5 - i} relu + {5 + i} sin", "candidate": i} for i in range(3)
+    ]
+    # Older rows lack it.
+    (part,) = (tmp_path / "leaderboard").glob("*.parquet")
+    pq.write_table(pq.read_table(part).drop_columns("label"), part)
+    assert set(Leaderboard(home).sql("SELECT label FROM leaderboard")["label"].to_pylist()) == {None}
 
 
 def test_all_rows(run_dir):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import re
 import shutil
 import struct
@@ -9,22 +10,27 @@ from html.parser import HTMLParser
 
 import numpy as np
 import optuna
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import evoact
+from evoact.analysis.importance import choices
 from evoact.analysis.verdicts import Verdict
 from evoact.cli.main import main
 from evoact.config import comparison, experiment
 from evoact.errors import UserError
 from evoact.execution.run import compare, search
+from evoact.genomes.genome import dumps
 from evoact.leaderboard.schema import VERSION_KEY
 from evoact.report.markdown import markdown
+from evoact.report.mattered import mattered
 from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.svg import nice_ticks, quartiles, scale
+from evoact.report.units import unit_of
 from evoact.report.words import comparison_text, verdict_sentences
 
 
@@ -119,7 +125,7 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     )
     assert "at least 8 repeats are needed" in sentences[0]
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
-    assert "not finite at the last step; the other arms are compared" in lost
+    assert "not finite at step 10; the other arms are compared" in lost
     assert any(s.startswith("Winners were confirmed on 2 seeds: too few") for s in sentences)
     assert not any("not one at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
@@ -186,6 +192,43 @@ def test_the_page_of_a_search(searched):
     assert "Winner: candidate" in text
     assert "22 networks trained" not in text  # those of the confirmation count, too
     assert f"{len(read_run(searched).rows)} networks trained" in text
+
+
+def searched_so(run, arm, score, networks=260):
+    """The run as if an arm had tried so many networks of its space, worth `score` plus noise."""
+    space, draw = run.plan.part(arm, 0).space, random.Random(0)
+    genomes = [space.sample(draw) for _ in range(networks)]
+    first = run.rows[(run.rows["arm"] == arm) & (run.rows["phase"] == "search")].iloc[:1]
+    more = pd.concat([first] * networks, ignore_index=True)
+    more["proposal"] = more["candidate"] = range(1000, 1000 + networks)
+    more["genome"] = [dumps(genome) for genome in genomes]
+    more["val_metric"] = [score(genome) + draw.gauss(0, 0.05) for genome in genomes]
+    return dataclasses.replace(run, rows=pd.concat([run.rows, more], ignore_index=True))
+
+
+def test_which_choices_mattered(compared):
+    run = read_run(compared)
+    assert mattered(run, unit_of(run.metric)) is None  # too few candidates
+
+    telling = searched_so(run, "random", lambda genome: choices(genome).get("hidden0 relu", 0) / 8)
+    text = page(telling)
+    assert "Which choices mattered" in Checked(text).headings
+    section = mattered(telling, unit_of(run.metric))
+    (table,) = section.tables
+    assert table.headers == ("arm", "choice", "importance", "best tenth", "all candidates")
+    first = table.rows[0]
+    assert first[:2] == ("random", "hidden0 relu")
+    assert [heading for heading, _ in section.figures] == ["random"]
+    best, everywhere = (float(cell.removesuffix(" %")) for cell in first[3:])
+    assert best > everywhere + 20
+    assert "not what causes it" in text
+    assert "| random | " in markdown(telling)
+
+    silent = mattered(searched_so(run, "random", lambda genome: 0.0), unit_of(run.metric))
+    assert (silent.tables, silent.figures) == ((), ())
+    assert re.fullmatch(
+        r"random: none of \d choices among 1\d\d candidates stands out beyond chance\.", *silent.paragraphs
+    )
 
 
 def test_of_an_unfinished_run_and_one_without_a_row(tiny_comparison, tmp_path):

@@ -1,0 +1,41 @@
+"""What several commands have in common: options, the run directory's name, and how a stopped command ends."""
+
+from datetime import datetime
+from typing import Annotated, Optional
+
+import typer
+
+STOPPED = 130  # what shells say of a command that the keyboard stopped
+
+# Optional[...], because typer reads these at run time.
+Output = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("-o", "--output", metavar="RUN_DIR", help="The run directory, new; default runs/NAME-TIME."),
+]
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Overrides the config; may be repeated. A section can be replaced whole: "
+        "--set 'network={name: lenet5}'.",
+    ),
+]
+Address = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="ADDRESS",
+        help="A running Ray cluster: HOST:PORT, or `auto` for the one this machine belongs to.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")]
+
+
+def run_directory(name: str, output: str | None) -> str:
+    """The directory that was asked for, else a new one for a plan of this name."""
+    return output or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def warn(problem: str) -> None:
+    """A sentence for the user that ends nothing."""
+    typer.echo(problem, err=True)

@@ -1,0 +1,102 @@
+"""Where a run stands, counted result by result: to say it after a pack takes no look at what was before."""
+
+import time
+from bisect import insort
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from evoact.config import UNLIMITED
+from evoact.records import COMPLETED, PHASES, Result
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, at its start and after each pack; metrics are validation metrics of this phase."""
+
+    phase: str
+    done: int
+    planned: int
+    total_done: int
+    failures: int
+    best: float | None
+    median: float | None
+    rate: float | None
+    seconds_left: float | None
+
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass
+class _Phase:
+    done: int = 0
+    failures: int = 0
+    maximize: bool = False
+    values: list[float] = field(default_factory=list)  # in ascending order
+
+    @property
+    def best(self) -> float | None:
+        if not self.values:
+            return None
+        return self.values[-1] if self.maximize else self.values[0]
+
+    @property
+    def median(self) -> float | None:
+        n = len(self.values)
+        return (self.values[(n - 1) // 2] + self.values[n // 2]) / 2 if n else None
+
+
+class Tally:
+    """Counts the results of a run."""
+
+    def __init__(self, stored: Iterable[Result] = ()):
+        """
+        Args:
+            stored: what the interrupted run had found
+        """
+        self._phases = {phase: _Phase() for phase in PHASES}
+        # When the first pack was back, and how many results there were then: before that, workers start.
+        self._warm: tuple[float, int] | None = None
+        self._enter(stored)
+
+    @property
+    def total(self) -> int:
+        return sum(phase.done for phase in self._phases.values())
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Takes in the results of a pack that is just back."""
+        self._enter(results)
+        if self._warm is None:
+            self._warm = (time.time(), self.total)
+
+    def progress(self, phase: str, expected: Callable[[str], int]) -> Progress:
+        """Where the run stands.
+
+        Args:
+            phase: the one that is shown
+            expected: gives how many results a phase will have had
+        """
+        own, total = self._phases[phase], self.total
+        since, before = self._warm or (time.time(), total)
+        rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
+        remaining = sum(map(expected, PHASES)) - total
+        return Progress(
+            phase=phase,
+            done=own.done,
+            planned=expected(phase),
+            total_done=total,
+            failures=own.failures,
+            best=own.best,
+            median=own.median,
+            rate=rate,
+            seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
+        )
+
+    def _enter(self, results: Iterable[Result]) -> None:
+        for r in results:
+            phase = self._phases[r.proposal.phase]
+            phase.done += 1
+            phase.failures += r.state != COMPLETED
+            phase.maximize = r.direction == "maximize"
+            if r.state == COMPLETED and r.val_metric is not None:
+                insort(phase.values, r.val_metric)

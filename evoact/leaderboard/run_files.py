@@ -1,0 +1,83 @@
+"""The files of a run directory beside its rows: the resolved config, and the record of when, with what and where."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from evoact.errors import UserError
+from evoact.leaderboard.location import Location
+
+# A directory with a config is a run, even before its first row.
+CONFIG = "config.yaml"
+RECORD = "run.json"
+
+
+def config_of(home: Location) -> dict[str, Any]:
+    """The resolved config of a run, as plain data.
+
+    Raises:
+        UserError: if the directory is no run, or the file is damaged.
+    """
+    if not home.child(CONFIG).exists():
+        raise UserError(
+            f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
+        )
+    return _mapping(home.child(CONFIG), _yaml, "the config that the search wrote")
+
+
+def record_of(home: Location) -> dict[str, Any]:
+    """When a run began and ended (None where it has not), with which versions, on which machine.
+
+    Raises:
+        UserError: if the file is damaged or not there.
+    """
+    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
+    if "finished_at" not in record:
+        raise UserError(
+            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
+            "restore the file or search again in a new run directory"
+        )
+    return record
+
+
+def write_record(home: Location, record: dict[str, Any]) -> None:
+    """Replaces a run's record."""
+    home.child(RECORD).write(json.dumps(record, indent=2).encode())
+
+
+def is_finished(home: Location) -> bool:
+    """Whether a run came to its end.
+
+    Raises:
+        UserError: if the directory is no run, or its record is damaged.
+    """
+    config_of(home)
+    return bool(record_of(home)["finished_at"])
+
+
+def _yaml(content: bytes) -> Any:
+    # libyaml's parser is ten times as fast, where PyYAML has it.
+    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
+    """What one of a run's own files says.
+
+    Raises:
+        UserError: if the file is damaged or not there.
+    """
+    try:
+        data = parse(file.read())
+    except FileNotFoundError:
+        wrong = "nothing there"
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
+    else:
+        if isinstance(data, dict):
+            return data
+        wrong = "a damaged or foreign file"
+    raise UserError(
+        f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
+    )

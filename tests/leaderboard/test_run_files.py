@@ -1,0 +1,50 @@
+"""What a run directory says about itself; damage is a sentence for whoever asks, command or analysis."""
+
+import pytest
+import yaml
+
+from evoact.analysis.runs import confirmed_networks
+from evoact.config import experiment
+from evoact.config.stored import experiment_of, plan_of
+from evoact.errors import UserError
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import is_finished, record_of, write_record
+
+
+def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    assert experiment_of(tmp_path).config == plan_of(str(tmp_path)).config == experiment(tiny()).config
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_comparison(), sort_keys=False))
+    assert list(plan_of(tmp_path).arms) == ["homogeneous", "random", "evolution"]
+    with pytest.raises(UserError, match="expected the run directory of a search, got that of a comparison"):
+        confirmed_networks(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "without config.yaml; `evoact search` makes one"),
+        (
+            "task: [unclosed",
+            "config.yaml: expected the config that the search wrote, got a file that cannot be",
+        ),
+        ("a text", "config.yaml: expected the config that the search wrote, got a damaged or foreign file"),
+    ],
+)
+def test_analyses_say_what_is_wrong_with_a_directory(content, said, tmp_path):
+    if content is not None:
+        (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(UserError, match=said):
+        confirmed_networks(str(tmp_path))
+
+
+def test_a_record_says_whether_the_run_has_ended(tiny, tmp_path):
+    home = Location.of(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    for finished_at in (None, "2026-01-01T00:00:00+00:00"):
+        write_record(home, {"finished_at": finished_at})
+        assert record_of(home) == {"finished_at": finished_at}
+        assert is_finished(home) == (finished_at is not None)
+    write_record(home, {"evoact": "0.1.0"})
+    with pytest.raises(UserError, match="got one without 'finished_at'"):
+        is_finished(home)
