@@ -2,18 +2,13 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import replace
+from collections.abc import Iterable, Set
 from typing import Protocol
 
-from evoact.genomes.genome import Site
 from evoact.records import Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.numbering import Numbering
+from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer, promotion
-
-# After so many generations in a row without anything new, a space counts as exhausted.
-PATIENCE = 50
 
 
 class PromotingProposer(Proposer, Promoter, Protocol):
@@ -28,32 +23,8 @@ class Asynchronous:
     promoted or proposed anew under another index.
     """
 
-    def __init__(
-        self,
-        proposer: PromotingProposer,
-        sites: Sequence[Site],
-        *,
-        networks: int,
-        steps: int,
-        batch_size: int = 100,
-        replicates: int = 10,
-        phase: str = "search",
-        first_index: int = 0,
-        earlier: Iterable[Result] = (),
-    ):
-        self._proposer = proposer
-        self._numbering = Numbering(
-            sites,
-            proposer.shares,
-            strategy=proposer.name,
-            networks=networks,
-            steps=steps,
-            batch_size=batch_size,
-            replicates=replicates,
-            phase=phase,
-            first_index=first_index,
-        )
-        self._archive = Archive()
+    def __init__(self, proposer: PromotingProposer, numbering: Numbering, archive: Archive):
+        self._proposer, self._numbering, self._archive = proposer, numbering, archive
         self._rungs: list[list[Result]] = [[] for _ in proposer.shares]
         self._gone_on: set[int] = set()  # the indices of those that were promoted
         self._drafts: deque[Draft | MetaDraft] = deque()  # for the first rung
@@ -61,11 +32,6 @@ class Asynchronous:
         self._exhausted = False
         self._queue: deque[Proposal] = deque()
         self._open: dict[int, Proposal] = {}
-        for result in sorted(earlier, key=lambda r: r.proposal.index):
-            self._numbering.know(result.proposal)
-            if result.proposal.steps == steps:
-                whole = replace(result.proposal, rung=self._numbering.last_rung)
-                self._archive.add(replace(result, proposal=whole))
 
     @property
     def finished(self) -> bool:
