@@ -93,7 +93,6 @@ def create(
         phase=phase,
         first_index=first_index,
     )
-    # What is asynchronous can promote, too.
     driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
     return driver(
         WarmStarted(idea, tuple(warm)) if warm else idea, numbering, _known(numbering, steps, earlier)

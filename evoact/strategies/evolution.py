@@ -25,7 +25,7 @@ from evoact.genomes.operators import (
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 from evoact.strategies.surrogate import Surrogate, recommended, surrogate
 from evoact.strategies.thompson import survivors, winners
 
@@ -207,7 +207,7 @@ class Evolution:
         elites = self.elites * size // self.population
         if model is None:
             best = archive.best(max(self.parents, elites))
-            kept = [Draft(c.genome, parents=(c.index,)) for c in best[:elites]]
+            kept = [reevaluation(c) for c in best[:elites]]
             return kept + self._children(best[: self.parents], size - len(kept), archive, seed)
         random = generator(seed, "thompson")
         chosen = survivors(model, self.parents, random)

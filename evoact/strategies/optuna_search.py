@@ -20,7 +20,7 @@ from evoact.genomes.genome import loads
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 
 FEWEST_FOR_IMPORTANCE = 10
 
@@ -136,7 +136,7 @@ class OptunaSearch:
         seed = derive(self.seed, "optuna", generation)
         if len(archive) < self.startup:
             return [Draft(self.space.sample(python_random(seed, i))) for i in range(self.batch)]
-        elites = [Draft(c.genome, parents=(c.index,)) for c in archive.best(self.elites)]
+        elites = [reevaluation(c) for c in archive.best(self.elites)]
         drafts: list[Draft] = []
         suggest(
             self._history(archive),
