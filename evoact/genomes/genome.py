@@ -257,13 +257,19 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
 
 def structure(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations alone, without hyperparameters."""
-    return digest(to_json(genome)["sites"])
+    return _names(genome)[0]
 
 
-@lru_cache(maxsize=4096)
 def fingerprint(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations and the hyperparameters."""
-    return digest(to_json(genome))
+    return _names(genome)[1]
+
+
+@lru_cache(maxsize=8192)
+def _names(genome: Genome) -> tuple[str, str]:
+    """Structure and fingerprint: who wants one, nearly always wants the other, too."""
+    plain = to_json(genome)
+    return digest(plain["sites"]), digest(plain)
 
 
 def digest(value: Any) -> str:

@@ -1,17 +1,19 @@
-"""Evolution with DEAP's operators: mu + lambda with elitism, on denoised scores.
+"""How candidates breed: DEAP's tournaments and crossover, mutations, repair.
 
-The only module that imports DEAP. DEAP draws from Python's global generator, so every use of it is
+DEAP draws from Python's global generator, so every use of it is
 wrapped in `contained`, which seeds that generator and restores it afterwards.
 """
 
+import json
+import math
 import random
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deap import tools
 
-from evoact.errors import UserError
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.operators import (
     Layers,
@@ -23,21 +25,19 @@ from evoact.genomes.operators import (
     step_learning_rate,
 )
 from evoact.genomes.space import SearchSpace
-from evoact.seeding import derive, generator, python_random
-from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft, reevaluation
-from evoact.strategies.surrogate import Surrogate, recommended, surrogate
-from evoact.strategies.thompson import survivors, winners
+from evoact.seeding import derive, python_random
+from evoact.strategies.archive import Candidate
+from evoact.strategies.strategy import Draft
 
 # How often a child is bred anew, with two mutations more each time, before a sample takes its place.
 ATTEMPTS = 3
-# Chance that a child's learning rate takes a step on the grid.
-LEARNING_RATE_STEP = 0.25
-# A generation is at least such a part of all results so far: what a generation costs is then spread over as
-# many more proposals, and as many more workers find work.
-GROWTH = 16
-# Chance of each block to be reassigned among its layer's types where single blocks are flipped.
-FLIP = 0.1
+# Chance that a child's learning rate takes a step, and the standard deviation of that, in decades.
+LEARNING_RATE_STEP, LEARNING_RATE_SPREAD = 0.25, 0.25
+# At strength 1: how many mutations follow the first in the mean, and the chance of each block to be reassigned
+# among its layer's types where single blocks are flipped.
+MORE, FLIP = 0.3, 0.1
+# Between these limits strengths adapt themselves; above, children would be random samples.
+WEAKEST, STRONGEST = 0.125, 8.0
 
 
 @contextmanager
@@ -53,21 +53,42 @@ def contained(seed: int) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A candidate to breed from; DEAP's tournament compares `fitness`."""
+    """A candidate to breed from; DEAP's tournament compares `fitness`, children inherit `strength`."""
 
     index: int
     genome: Genome
     layers: Layers
     fitness: float
+    strength: float
 
 
 def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Parent]:
-    """Those of the candidates that lie in the space, in their order."""
+    """Those of the candidates that lie in the space; who comes earlier is the fitter."""
+    placed = [(c, _layers(space, c.genome)) for c in candidates]
     return [
-        Parent(c.index, c.genome, layers_of(space, c.genome), c.score)
-        for c in candidates
-        if space.contains(c.genome)
+        Parent(c.index, c.genome, layers, -place, _strength(c.context))
+        for place, (c, layers) in enumerate(placed)
+        if layers is not None
     ]
+
+
+@lru_cache(maxsize=1024)
+def _layers(space: SearchSpace, genome: Genome) -> Layers | None:
+    """Of a genome; None if it is not in the space."""
+    return layers_of(space, genome) if space.contains(genome) else None
+
+
+def _strength(context: str) -> float:
+    """How strongly the children of a candidate mutate, from the context in which it was proposed; by default 1."""
+    return float(json.loads(context).get("strength", 1.0)) if context else 1.0
+
+
+def _adapted(strength: float, space: SearchSpace, draw: random.Random) -> float:
+    """A child's strength, log-normal around its parent's (Schwefel 1981), at the rate 1 / sqrt(2 sqrt(n)) for n blocks
+    (Bäck & Schwefel 1993)."""
+    blocks = sum(len(space.block_widths(site)) for site in space.sites)
+    strength *= math.exp(draw.gauss(0, 1) / math.sqrt(2 * math.sqrt(blocks)))
+    return float(f"{min(max(strength, WEAKEST), STRONGEST):.2g}")  # few different ones are few contexts
 
 
 def breed(
@@ -79,11 +100,14 @@ def breed(
     tournament: int,
     crossover: float,
     seen: Collection[str],
+    adaptive: bool = False,
 ) -> list[Draft]:
     """At most `count` new children, all in the space: tournament, crossover, mutation, repair.
 
     A child is new if its fingerprint is not in `seen`; where breeding gives none, nor a random sample
-    does, it is left out. Parents must be in the space; without any, the drafts are random samples.
+    does, it is left out. Parents must be in the space; without any, the drafts are random samples. Where mutations are
+    `adaptive`, a child's strength of mutation is that of its parent, mutated before it is used, and stands in its
+    context.
     """
     drafts: list[Draft] = []
     born: set[str] = set()
@@ -92,7 +116,7 @@ def breed(
         for _ in range(count):
             for attempt in range(ATTEMPTS + 1):
                 if parents and attempt < ATTEMPTS:
-                    draft = _child(space, parents, tournament, crossover, 1 + 2 * attempt, draw)
+                    draft = _child(space, parents, tournament, crossover, adaptive, 1 + 2 * attempt, draw)
                 else:
                     draft = Draft(space.sample(draw))
                 name = fingerprint(draft.genome)
@@ -113,6 +137,7 @@ def _child(
     parents: Sequence[Parent],
     tournament: int,
     crossover: float,
+    adaptive: bool,
     mutations: int,
     draw: random.Random,
 ) -> Draft:
@@ -123,13 +148,16 @@ def _child(
     if crossed:
         layers = _crossed(space, layers, second.layers, draw)
         rate = draw.choice((rate, second.genome.hyperparameter("learning_rate")))
+    strength = _adapted(first.strength, space, draw) if adaptive else 1.0
     if not crossed or mutations > 1 or draw.random() < 0.5:
-        for _ in range(mutations + (draw.random() < 0.3)):
-            _mutate(space, layers, draw)
+        further = MORE * strength
+        for _ in range(mutations + int(further) + (draw.random() < further % 1)):
+            _mutate(space, layers, strength, draw)
         if draw.random() < LEARNING_RATE_STEP:
-            rate = step_learning_rate(space, rate, draw)
+            rate = step_learning_rate(space, rate, LEARNING_RATE_SPREAD * strength, draw)
     ancestors = (first.index, second.index) if crossed else (first.index,)
-    return Draft(build(space, layers, rate, draw), parents=ancestors)
+    context = json.dumps({"strength": strength}) if adaptive else ""
+    return Draft(build(space, layers, rate, draw), parents=ancestors, context=context)
 
 
 def _crossed(space: SearchSpace, first: Layers, second: Layers, draw: random.Random) -> Layers:
@@ -145,7 +173,7 @@ def _crossed(space: SearchSpace, first: Layers, second: Layers, draw: random.Ran
     return layers_from(space, rows)
 
 
-def _mutate(space: SearchSpace, layers: Layers, draw: random.Random) -> None:
+def _mutate(space: SearchSpace, layers: Layers, strength: float, draw: random.Random) -> None:
     """One mutation: one of `mutations`, or single blocks flipped among their layer's types."""
     known = mutations(space)
     choice = draw.randrange(len(known) + 1)
@@ -155,75 +183,5 @@ def _mutate(space: SearchSpace, layers: Layers, draw: random.Random) -> None:
     layer = draw.choice(layers)
     types = list(dict.fromkeys(layer))
     assignment = [types.index(activation) for activation in layer]
-    tools.mutUniformInt(assignment, 0, len(types) - 1, FLIP)
+    tools.mutUniformInt(assignment, 0, len(types) - 1, min(FLIP * strength, 0.5))
     layer[:] = [types[t] for t in assignment]
-
-
-@dataclass(frozen=True)
-class Evolution:
-    """Generations of `population` proposals, or of a sixteenth of all results so far where that is more.
-
-    `startup` candidates are drawn at random. From then on a surrogate learns from all results, its posterior
-    samples say which `parents` survive to breed, and which of many `offspring` are trained; at most `elites`
-    of a generation are candidates known, evaluated once more. With `surrogate: false` the parents are the best
-    by shrunken mean, their children are trained unseen, and the elites are the best of the parents.
-    A candidate that ever failed is neither parent nor elite.
-    """
-
-    space: SearchSpace
-    seed: int = 0
-    population: int = 16
-    parents: int = 16
-    elites: int = 8
-    tournament: int = 3
-    crossover: float = 0.5
-    offspring: int = 96
-    startup: int = 24
-    surrogate: bool = True
-
-    name = "evolution"
-    independent = False
-    shares = WHOLE
-    asynchronous = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.tournament <= self.parents:
-            raise UserError(f"expected a tournament of 1 to {self.parents} parents, got {self.tournament}")
-        if not 0 <= self.elites < self.population:
-            raise UserError(
-                f"expected fewer elites than the population of {self.population}, got {self.elites}"
-            )
-        if not 0 <= self.crossover <= 1:
-            raise UserError(f"expected a crossover probability from 0 to 1, got {self.crossover}")
-
-    def propose(self, generation: int, archive: Archive) -> list[Draft]:
-        size = max(self.population, archive.results // GROWTH)
-        seed = derive(self.seed, "evolution", generation)
-        model = surrogate(archive) if self.surrogate and len(archive) >= self.startup else None
-        drafts = [] if len(archive) < self.startup else self._bred(size, model, archive, seed)
-        return drafts + immigrants(self.space, size - len(drafts), seed)
-
-    def _bred(self, size: int, model: Surrogate | None, archive: Archive, seed: int) -> list[Draft]:
-        elites = self.elites * size // self.population
-        if model is None:
-            best = archive.best(max(self.parents, elites))
-            kept = [reevaluation(c) for c in best[:elites]]
-            return kept + self._children(best[: self.parents], size - len(kept), archive, seed)
-        random = generator(seed, "thompson")
-        chosen = survivors(model, self.parents, random)
-        children = self._children(chosen, max(self.offspring, size), archive, seed)
-        return winners(model, children, size, elites, random)
-
-    def _children(self, parents: Sequence[Candidate], count: int, archive: Archive, seed: int) -> list[Draft]:
-        return breed(
-            self.space,
-            parents_in(self.space, parents),
-            count,
-            seed=seed,
-            tournament=self.tournament,
-            crossover=self.crossover,
-            seen=archive.rows,
-        )
-
-    def recommend(self, k: int, archive: Archive) -> list[Candidate]:
-        return recommended(archive, k) if self.surrogate else archive.best(k)

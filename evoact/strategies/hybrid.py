@@ -18,7 +18,8 @@ from evoact.genomes.operators import adopted
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate, scores_by_context
-from evoact.strategies.evolution import GROWTH, breed, immigrants, parents_in
+from evoact.strategies.breeding import breed, immigrants, parents_in
+from evoact.strategies.evolution import GROWTH
 from evoact.strategies.optuna_search import Told, suggest
 from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 from evoact.strategies.surrogate import Surrogate, recommended, surrogate

@@ -105,6 +105,7 @@ class MetaDraft:
     seed: int
 
 
+METRIC = "val_metric"  # the column that every search is for
 WHOLE = (Fraction(1),)  # the `shares` of a search that trains every network to its end
 
 

@@ -47,10 +47,19 @@ class SuccessiveHalving:
                 "expected a search that trains every network to its end in strategy.proposes, "
                 f"got {self._inner.name!r}"
             )
+        if self._inner.asynchronous or len(self._settings.get("objectives", ())) > 1:
+            raise UserError(
+                "expected a search by generations, for the metric alone, in strategy.proposes, "
+                f"got {self.proposes}; leave steady_state and objectives out"
+            )
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
 
     @cached_property
     def _inner(self) -> Proposer:
-        settings = {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
+        settings = self._settings
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise UserError("expected the name of a search in strategy.proposes, got none")
