@@ -96,6 +96,14 @@ ONE_MISTAKE = {
         {"training__schedule": {"name": "stepwise", "every": 0}},
         "expected training.schedule.every of at least 1",
     ),
+    "early stop beyond the end": (
+        {"training__early_stop": {"every": 20, "patience": 1}},
+        "training.early_stop.every: expected fewer than the 20 steps of a network, got 20",
+    ),
+    "early stop without patience": (
+        {"training__early_stop": {"every": 5}},
+        "training.early_stop.patience",
+    ),
     "steps and epochs": ({"training__epochs": 3}, "training: expected steps or epochs, got both, 20 and 3"),
     "half an epoch": ({"training__epochs": 0.5}, "training.epochs: expected an integer, got 0.5"),
     "a network for images": (

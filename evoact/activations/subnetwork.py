@@ -10,6 +10,8 @@ linear layers. N is a function of one number, so it is evaluated on a grid once 
 cubic spline (error about 1e-6), unless asked to be exact.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from evoact.activations import spline
 from evoact.activations.base_functions import apply, base_function
 from evoact.activations.sharing import Noise
 from evoact.genomes.genome import Subnetwork
+from evoact.native import subnetwork as native
+from evoact.native.tensors import accepts
 
 SCALE = 0.2  # the published code's factor
 # Where N is tabulated; beyond, it goes on straight. The published curves span the same interval.
@@ -54,9 +58,36 @@ def spline_coefficients(parameters: Tensor) -> Tensor:
 
 def network(x: Tensor, parameters: Tensor) -> Tensor:
     """N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
+    if accepts(x):
+        result: Tensor = NativeNetwork.apply(x.contiguous(), parameters.contiguous())
+        return result
+    return reference(x, parameters)
+
+
+def reference(x: Tensor, parameters: Tensor) -> Tensor:
+    """`network` in PyTorch."""
     h = (parameters.shape[-1] - 1) // 3
     u, b, v, d = parameters.split([h, h, h, 1], dim=-1)
     parts = x.split(max(1, UNITS_AT_ONCE // h), dim=1)
     # In parts: the [sets, n, h] intermediate of all would not stay in the cache.
     units = [torch.tanh(torch.addcmul(b[:, None], u[:, None], part[..., None])) for part in parts]
     return torch.cat([(unit * v[:, None]).sum(dim=2) for unit in units], dim=1) + d
+
+
+class NativeNetwork(torch.autograd.Function):
+    """`reference` by the kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parameters: Tensor) -> Tensor:
+        ctx.save_for_backward(x, parameters)
+        return native.forward(x, parameters)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        if not torch.is_grad_enabled():
+            return native.backward(grads[0].contiguous(), *ctx.saved_tensors)
+        # A derivative of this derivative will be asked for.
+        wanted = [t for t in ctx.saved_tensors if t.requires_grad]
+        found = torch.autograd.grad(reference(*ctx.saved_tensors), wanted, grads[0], create_graph=True)
+        by_input = dict(zip(map(id, wanted), found, strict=True))
+        return tuple(by_input.get(id(t)) for t in ctx.saved_tensors)

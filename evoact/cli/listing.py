@@ -18,6 +18,8 @@ class Kind(StrEnum):
     networks = "networks"
     tasks = "tasks"
     strategies = "strategies"
+    optimizers = "optimizers"
+    schedules = "schedules"
     spaces = "spaces"
 
 
@@ -178,6 +180,28 @@ def _strategies() -> list[dict[str, Any]]:
     return rows
 
 
+def _optimizers() -> list[dict[str, Any]]:
+    from evoact.training.optimizers import OPTIMIZERS
+
+    return [
+        {
+            "name": name,
+            "arguments": _arguments(build, ("parameters", "learning_rates")),
+            "meaning": _first_sentence(build.__doc__),
+        }
+        for name, build in OPTIMIZERS.items()
+    ]
+
+
+def _schedules() -> list[dict[str, Any]]:
+    from evoact.training.schedules import SCHEDULES
+
+    return [
+        {"name": name, "arguments": _arguments(build), "meaning": _first_sentence(build.__doc__)}
+        for name, build in SCHEDULES.items()
+    ]
+
+
 def _spaces() -> list[dict[str, Any]]:
     from evoact.config import load_space, space_directories
 
@@ -220,6 +244,8 @@ ROWS: dict[Kind, Callable[[], list[dict[str, Any]]]] = {
     Kind.networks: _networks,
     Kind.tasks: _tasks,
     Kind.strategies: _strategies,
+    Kind.optimizers: _optimizers,
+    Kind.schedules: _schedules,
     Kind.spaces: _spaces,
 }
 

@@ -18,6 +18,7 @@ from evoact.strategies.bilevel import Bilevel
 from evoact.strategies.numbering import worth
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
+from evoact.training.early_stop import EarlyStop
 from evoact.training.packed import TrainingSettings
 
 UNLIMITED = 2**30  # networks: from here on, time alone ends the search
@@ -66,6 +67,7 @@ class Experiment:
             t.optimizer.arguments,
             schedule=t.schedule.name,
             schedule_arguments=t.schedule.arguments,
+            early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
         )
 
     @cached_property

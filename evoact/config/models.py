@@ -161,6 +161,14 @@ class Space(Section):
     learning_rate: LearningRates
 
 
+class EarlyStopping(Section):
+    """A network ends once its validation metric, taken every so many steps, has brought no new best so many times
+    in a row. The budget counts it as a whole one."""
+
+    every: Positive
+    patience: Positive
+
+
 class Training(Section):
     """How long is either `steps`, by default so many, or `epochs`: whole passes over the training split."""
 
@@ -169,6 +177,7 @@ class Training(Section):
     batch_size: Positive = 100
     optimizer: Named = Named(name="adam")
     schedule: Named = Named(name="constant")
+    early_stop: EarlyStopping | None = None
 
     @model_validator(mode="before")
     @classmethod

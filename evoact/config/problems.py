@@ -46,6 +46,11 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
         problems.append(
             f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
         )
+    if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
+        problems.append(
+            f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
+            f"got {training.early_stop.every}"
+        )
     # What epochs cost shows when the task is made.
     least = (training.steps or 0) * training.batch_size
     if budget.gradient_examples is not None and budget.gradient_examples < least:

@@ -16,10 +16,11 @@ from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
 from evoact.records import COMPLETED, Proposal, Result, checkpoint_name, of_part
+from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.packed import Outcome, solo_step_seconds, start_pack, train_pack
+from evoact.training.packed import solo_step_seconds, start_pack, train_pack
 
 LOST = "trained again from the start: its checkpoint was not there"
 

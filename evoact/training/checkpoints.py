@@ -1,4 +1,5 @@
-"""What a member's training goes on from: parameters, running statistics, the optimizer's moments, recent losses.
+"""What a member's training goes on from: parameters, running statistics, the optimizer's moments, recent
+losses, what early stopping remembers.
 
 Going on from a checkpoint gives the same bits as training without a stop. All else that training depends
 on (batches, augmentation, dropout, the schedule) follows from (run seed, member, step).
@@ -35,7 +36,7 @@ def restore(pack: "Pack") -> None:
         assert member.checkpoint is not None
         for name, tensor in _tensors(pack):
             part = _part(pack, name, tensor, i)
-            part.copy_(torch.as_tensor(member.checkpoint[name]))
+            part.copy_(torch.as_tensor(member.checkpoint[name]).view(part.shape))
     losses = [torch.as_tensor(m.checkpoint[LOSSES]) for m in members if m.checkpoint is not None]
     device = next(iter(pack.parameters.values())).device
     pack.recent_losses = list(torch.stack(losses, dim=1).to(device).unbind())
@@ -48,6 +49,8 @@ def _tensors(pack: "Pack") -> Iterator[tuple[str, Tensor]]:
         yield f"parameter/{name}", pack.parameters[name].detach()
     for name, tensor in pack.statistics.items():
         yield f"statistic/{name}", tensor
+    for name, tensor in pack.progress.items():
+        yield f"progress/{name}", tensor
     for moment, tensors in pack.optimizer.moments().items():
         for name, tensor in zip(names, tensors, strict=True):
             yield f"{moment}/{name}", tensor

@@ -10,8 +10,8 @@ import torch
 
 from evoact.errors import UserError
 from evoact.records import COMPLETED
+from evoact.training.evaluation import Outcome
 from evoact.training.members import Member
-from evoact.training.packed import Outcome
 
 
 class TimeLimit(BaseException):

@@ -5,8 +5,6 @@ learning rate), in seed and in number of steps. They share the network's shape, 
 size and the optimizer's other settings. A member's result does not depend on its neighbours.
 """
 
-import functools
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,32 +18,24 @@ from evoact.activations.plan import plan_site, site_parameter_count
 from evoact.networks.network import Network
 from evoact.records import COMPLETED
 from evoact.registry import lookup
-from evoact.tasks.task import Task, example_scores, metric_values, to_device
-from evoact.training.batches import Batches, evaluation_parts
+from evoact.tasks.task import Task, to_device
+from evoact.training.batches import Batches
 from evoact.training.checkpoints import checkpoint, restore
+from evoact.training.early_stop import EarlyStop, first_progress, note_progress, out_of_patience
+from evoact.training.evaluation import Outcome, are_finite, evaluate_members
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
-from evoact.training.members import (
-    Checkpoint,
-    Member,
-    by_layout,
-    initial_member,
-    parameter_count,
-    with_pieces_of,
-)
+from evoact.training.members import Member, by_layout, initial_member, with_pieces_of
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 
-# Evaluated at a time, but no more than so many numbers of input, or a training batch where that is larger;
-# never what memory is free, on which results would then depend.
-EVALUATION_EXAMPLES = 1000
-EVALUATION_NUMBERS = 2**19
-EXAMPLES = "examples"
+LOOK_STEPS = 100  # between two looks for members that diverged
 LOSS_WINDOW = 50  # the reported training loss is the mean over this many last steps
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What all members of a pack share; `schedule` scales every member's learning rate, update by update."""
+    """What all members of a pack share; `schedule` scales every member's learning rate, update by update, and
+    `early_stop` says when a member ends before its last step."""
 
     batch_size: int = 100
     optimizer: str = "adam"
@@ -53,29 +43,15 @@ class TrainingSettings:
     dtype: str = "float32"
     schedule: str = "constant"
     schedule_arguments: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
-    a resumable member's training can go on from."""
-
-    state: str
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    train_loss: float | None = None
-    n_parameters: int = 0
-    steps_run: int = 0
-    seconds: float = 0.0
-    error: str = ""
-    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
-    checkpoint: Checkpoint = field(default_factory=dict)
+    early_stop: EarlyStop | None = None
 
 
 @dataclass
 class Pack:
     """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
     site's activations under `SITE.activation`, padded with zeros. `statistics` are the
-    running `NAME.mean` and `NAME.variance` of batch norms, [K, channels]."""
+    running `NAME.mean` and `NAME.variance` of batch norms, [K, channels]; `progress` is what early stopping
+    remembers, [K] each."""
 
     members: list[Member]
     network: Network
@@ -88,6 +64,8 @@ class Pack:
     batches: Batches
     step: int
     recent_losses: list[Tensor]
+    early_stop: EarlyStop | None
+    progress: dict[str, Tensor]
 
     @property
     def names(self) -> list[str]:
@@ -144,6 +122,8 @@ def start_pack(
         batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),
         step=0,
         recent_losses=[],
+        early_stop=settings.early_stop,
+        progress=first_progress(len(members), task.direction, device) if settings.early_stop else {},
     )
 
 
@@ -194,17 +174,29 @@ def train_step(pack: Pack) -> Tensor:
     return losses.detach()
 
 
-def keep_members(pack: Pack, keep: Sequence[int]) -> None:
-    """Go on with these members only."""
-    index = torch.tensor(keep, device=next(iter(pack.parameters.values())).device)
-    pack.members = [pack.members[i] for i in keep]
-    with torch.no_grad():
-        pack.parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
-        pack.statistics = {n: s[index] for n, s in pack.statistics.items()}
-        pack.optimizer.keep(index, pack.trained)
-        pack.recent_losses = [loss[index] for loss in pack.recent_losses]
-    # The activations' parameters stay padded to the longest member that ever was in the pack.
-    pack.plans = plan_sites(pack.members, pack.network, index.device, pack.parameters)
+@torch.no_grad()
+def part_of(pack: Pack, members: Sequence[int]) -> Pack:
+    """These members as a pack of their own, which is not to be trained: the optimizer is that of all."""
+    index = torch.tensor(members, device=next(iter(pack.parameters.values())).device)
+    chosen = [pack.members[i] for i in members]
+    parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
+    return replace(
+        pack,
+        members=chosen,
+        parameters=parameters,
+        statistics={n: s[index] for n, s in pack.statistics.items()},
+        # The activations' parameters stay padded to the longest member that ever was in the pack.
+        plans=plan_sites(chosen, pack.network, index.device, parameters),
+        recent_losses=[loss[index] for loss in pack.recent_losses],
+        progress={n: p[index] for n, p in pack.progress.items()},
+    )
+
+
+def keep_members(pack: Pack, members: Sequence[int]) -> Pack:
+    """The pack that goes on with these members only; the one before cannot be trained any more."""
+    kept = part_of(pack, members)
+    kept.optimizer.keep(torch.tensor(members, device=kept.trained[0].device), kept.trained)
+    return kept
 
 
 def train_pack(
@@ -217,7 +209,8 @@ def train_pack(
     evaluate: Sequence[str] = ("validation",),
     keep: str = "activations",
 ) -> list[Outcome]:
-    """Train all members to their number of steps and evaluate them at their last step.
+    """Train all members to their number of steps, or until they diverge or are stopped early, and evaluate them
+    as they then are.
 
     Args:
         members: one or more networks; each site's widths agree
@@ -243,94 +236,40 @@ def train_pack(
 
 
 def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
-    """Train the members of a pack to their number of steps; outcomes as `train_pack` gives them, in order."""
+    """Train the members of a pack to their ends; outcomes as `train_pack` gives them, in order."""
     members, outcomes = list(pack.members), dict[str, Outcome]()
-    for stop in sorted({m.steps for m in members}):
-        while pack.step < stop:
+    while len(outcomes) < len(members):
+        ended = _ended(pack)
+        part = part_of(pack, ended) if 0 < len(ended) < len(pack.members) else pack
+        for i, outcome in zip(ended, evaluate_members(part, evaluate, keep) if ended else (), strict=True):
+            outcomes[pack.members[i].name] = _resumable(pack, i, outcome)
+        if len(outcomes) == len(members):
+            break
+        if ended:
+            pack = keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
+        look = _next_look(pack)
+        while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
-        ended = [i for i, m in enumerate(pack.members) if m.steps == stop]
-        results = evaluate_members(pack, evaluate, keep)
-        outcomes |= {pack.members[i].name: _resumable(pack, i, results[i]) for i in ended}
-        if len(outcomes) < len(members):
-            keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
+        if pack.early_stop and pack.step % pack.early_stop.every == 0:
+            note_progress(pack)
     return [outcomes[m.name] for m in members]
+
+
+def _next_look(pack: Pack) -> int:
+    """The next step at which a member may end."""
+    periods = [LOOK_STEPS, pack.early_stop.every] if pack.early_stop else [LOOK_STEPS]
+    return min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
+
+
+def _ended(pack: Pack) -> list[int]:
+    """The members that have come to their last step, no longer improve, or diverged."""
+    over = ~are_finite(pack).cpu() | out_of_patience(pack)
+    return [i for i, m in enumerate(pack.members) if pack.step >= m.steps or over[i]]
 
 
 def _resumable(pack: Pack, i: int, outcome: Outcome) -> Outcome:
     wanted = pack.members[i].resumable and outcome.state == COMPLETED
     return replace(outcome, checkpoint=checkpoint(pack, i)) if wanted else outcome
-
-
-@torch.no_grad()
-def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outcome]:
-    """The outcome of every member as it now stands."""
-    k = len(pack.members)
-    reference = next(iter(pack.parameters.values()))
-    finite = torch.ones(k, dtype=torch.bool, device=reference.device)
-    for p in pack.parameters.values():
-        finite &= p.flatten(1).isfinite().all(dim=1)
-    loss = None
-    if pack.recent_losses:
-        # Added one by one: a reduction over a stack would round differently with the number of members.
-        loss = functools.reduce(torch.add, pack.recent_losses) / len(pack.recent_losses)
-        finite &= loss.isfinite()
-    metrics: dict[str, Tensor] = {}
-    scores: dict[str, Tensor] = {}
-    for name, split in pack.task.splits().items():
-        if name in splits:
-            size = _examples_at_once(pack, math.prod(pack.task.input_shape))
-            parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
-            answers = [(pack.outputs(inputs), targets) for inputs, targets in parts]
-            outputs = torch.cat([part for part, _ in answers], dim=1)
-            targets = torch.cat([part for _, part in answers])
-            finite &= outputs.flatten(1).isfinite().all(dim=1)
-            metrics[name] = metric_values(pack.task.metric, outputs, targets)
-            if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
-                scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
-    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
-
-
-def _examples_at_once(pack: Pack, numbers: int) -> int:
-    """How many examples of so many numbers are evaluated at a time."""
-    return min(EVALUATION_EXAMPLES, max(EVALUATION_NUMBERS // numbers, pack.batches.batch_size))
-
-
-def _outcome(
-    pack: Pack,
-    i: int,
-    finite: bool,
-    loss: Tensor | None,
-    metrics: Mapping[str, Tensor],
-    keep: str,
-    scores: Mapping[str, Tensor],
-) -> Outcome:
-    genome = pack.members[i].genome
-    n_parameters = parameter_count(genome, pack.network)
-    if not finite:
-        return Outcome(
-            "diverged",
-            n_parameters=n_parameters,
-            steps_run=pack.step - pack.members[i].start,
-            error="not finite at the last step",
-        )
-    return Outcome(
-        COMPLETED,
-        metrics={name: float(values[i]) for name, values in metrics.items()},
-        train_loss=None if loss is None else float(loss[i]),
-        n_parameters=n_parameters,
-        steps_run=pack.step - pack.members[i].start,
-        learned=_learned(pack, i, keep) | {name: values[i].cpu().numpy() for name, values in scores.items()},
-    )
-
-
-def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
-    """What a member learned, without padding; nothing that holds no number."""
-    own = {f"{s.site}.activation": site_parameter_count(s) for s in pack.members[i].genome.sites}
-    return {
-        name: p[i].detach()[: own.get(name)].cpu().numpy().copy()
-        for name, p in (pack.parameters | pack.statistics).items()
-        if (keep == "all" or name in own) and own.get(name, 1)
-    }
 
 
 def solo_step_seconds(

@@ -17,6 +17,8 @@ from evoact.genomes.genome import KINDS
 from evoact.networks import NETWORKS
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
+from evoact.training.optimizers import OPTIMIZERS
+from evoact.training.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("search", "resume", "leaderboard", "list", "validate")
@@ -147,6 +149,8 @@ LISTED = {
     "networks": (NETWORKS, {"name", "arguments", "parameters"}),
     "tasks": (TASKS, {"name", "input_shape", "outputs", "metric", "data", "arguments"}),
     "strategies": (STRATEGIES, {"name", "arguments", "meaning"}),
+    "optimizers": (OPTIMIZERS, {"name", "arguments", "meaning"}),
+    "schedules": (SCHEDULES, {"name", "arguments", "meaning"}),
     "spaces": (
         [f.stem for f in (ROOT / "search_spaces").glob("*.yaml")],
         {"name", "functions", "description"},

@@ -1,0 +1,124 @@
+"""What became of a pack's members: their metrics, what they learned, whether they diverged."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.activations.plan import site_parameter_count
+from evoact.records import COMPLETED
+from evoact.tasks.task import Split, example_scores, metric_values
+from evoact.training.batches import evaluation_parts
+from evoact.training.members import Checkpoint, parameter_count
+
+if TYPE_CHECKING:
+    from evoact.training.packed import Pack
+
+# Evaluated at a time, but no more than so many numbers of input, or a training batch where that is larger;
+# never what memory is free, on which results would then depend.
+EVALUATION_EXAMPLES = 1000
+EVALUATION_NUMBERS = 2**19
+EXAMPLES = "examples"
+EXAMPLES = "examples"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
+    a resumable member's training can go on from."""
+
+    state: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    train_loss: float | None = None
+    n_parameters: int = 0
+    steps_run: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
+    checkpoint: Checkpoint = field(default_factory=dict)
+
+
+@torch.no_grad()
+def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Outcome]:
+    """The outcome of every member as it now stands."""
+    k = len(pack.members)
+    finite = are_finite(pack)
+    loss = None
+    if pack.recent_losses:
+        # Added one by one: a reduction over a stack would round differently with the number of members.
+        loss = functools.reduce(torch.add, pack.recent_losses) / len(pack.recent_losses)
+        finite &= loss.isfinite()
+    metrics: dict[str, Tensor] = {}
+    scores: dict[str, Tensor] = {}
+    for name, split in pack.task.splits().items():
+        if name in splits:
+            outputs, targets = answers(pack, split)
+            finite &= outputs.flatten(1).isfinite().all(dim=1)
+            metrics[name] = metric_values(pack.task.metric, outputs, targets)
+            if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
+                scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
+    return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
+
+
+@torch.no_grad()
+def answers(pack: "Pack", split: Split) -> tuple[Tensor, Tensor]:
+    """The members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
+    reference = next(iter(pack.parameters.values()))
+    size = _examples_at_once(pack, math.prod(pack.task.input_shape))
+    parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
+    found = [(pack.outputs(inputs), targets) for inputs, targets in parts]
+    return torch.cat([part for part, _ in found], dim=1), torch.cat([part for _, part in found])
+
+
+def are_finite(pack: "Pack") -> Tensor:
+    """Which members' parameters all are finite: bool [K]. What is not, will never be again."""
+    finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in pack.parameters.values()]
+    return torch.stack(finite).all(dim=0)
+
+
+def _examples_at_once(pack: "Pack", numbers: int) -> int:
+    """How many examples of so many numbers are evaluated at a time."""
+    return min(EVALUATION_EXAMPLES, max(EVALUATION_NUMBERS // numbers, pack.batches.batch_size))
+
+
+def _outcome(
+    pack: "Pack",
+    i: int,
+    finite: bool,
+    loss: Tensor | None,
+    metrics: Mapping[str, Tensor],
+    keep: str,
+    scores: Mapping[str, Tensor],
+) -> Outcome:
+    genome = pack.members[i].genome
+    n_parameters = parameter_count(genome, pack.network)
+    if not finite:
+        return Outcome(
+            "diverged",
+            n_parameters=n_parameters,
+            steps_run=pack.step - pack.members[i].start,
+            error=f"not finite at step {pack.step}",
+        )
+    return Outcome(
+        COMPLETED,
+        metrics={name: float(values[i]) for name, values in metrics.items()},
+        train_loss=None if loss is None else float(loss[i]),
+        n_parameters=n_parameters,
+        steps_run=pack.step - pack.members[i].start,
+        learned=_learned(pack, i, keep) | {name: values[i].cpu().numpy() for name, values in scores.items()},
+    )
+
+
+def _learned(pack: "Pack", i: int, keep: str) -> dict[str, np.ndarray]:
+    """What a member learned, without padding; nothing that holds no number."""
+    own = {f"{s.site}.activation": site_parameter_count(s) for s in pack.members[i].genome.sites}
+    return {
+        name: p[i].detach()[: own.get(name)].cpu().numpy().copy()
+        for name, p in (pack.parameters | pack.statistics).items()
+        if (keep == "all" or name in own) and own.get(name, 1)
+    }

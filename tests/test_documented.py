@@ -1,0 +1,45 @@
+"""docs/configs.md names every key of a config and its default."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from evoact.config.models import Arm, Arms, Config, Section
+
+TEXT = (Path(__file__).parent.parent / "docs" / "configs.md").read_text()
+# Filled in by the program, or said in docs/search_spaces.md.
+ELSEWHERE = {"space", "curves", "genomes"}
+
+
+def keys(section, prefix=""):
+    for name, field in section.model_fields.items():
+        if (name in ELSEWHERE and section is Config) or name == "genomes":
+            continue
+        inner = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type)]
+        below = next((t for t in inner if issubclass(t, Section)), None)
+        if below is None:
+            yield f"{prefix}{name}", field
+        else:
+            yield from keys(below, f"{prefix}{name}.")
+
+
+EVERY = [
+    *keys(Config),
+    *((key, field) for key, field in keys(Arms) if not key.startswith("arms.")),
+    *((f"arms.NAME.{key}", field) for key, field in keys(Arm)),
+]
+
+
+@pytest.mark.parametrize(("key", "field"), EVERY, ids=[key for key, _ in EVERY])
+def test_key(key, field):
+    row = next((line for line in TEXT.splitlines() if line.startswith(f"| `{key}` |")), None)
+    assert row is not None, f"docs/configs.md says nothing of {key}"
+    default = row.split("|")[2].strip()
+    value = field.default
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        assert default == f"{value:g}"
+    elif isinstance(value, str) and value:
+        assert default == f"`{value}`"
+    elif field.is_required():
+        assert default == "required"
