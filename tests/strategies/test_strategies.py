@@ -124,7 +124,7 @@ def test_enumerate_takes_genomes_outside_the_space(space, landscape):
 def test_hybrid_fixes_a_sub_space_per_trial(space, landscape):
     results = run(create("hybrid", space, seed=0, networks=200, steps=1), landscape())
     trials = {r.proposal.context for r in results if r.proposal.context}
-    assert len(trials) > 8
+    assert len(trials) > 6
     for p in (r.proposal for r in results if r.proposal.context):
         _, narrow = sub_space(space, Given(json.loads(p.context)["values"]))
         assert narrow.contains(p.genome)
