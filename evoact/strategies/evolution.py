@@ -33,8 +33,8 @@ class Evolution:
 
     With `steady_state` no worker waits for a generation. Each proposal is made from what is known at that moment, the
     parents are the best of the `population` candidates that were first evaluated last, whoever is older has died (Real
-    et al. 2019), and a share of `elites` / `population` of the proposals evaluates the best of these once more. What
-    is proposed then depends on the order of results.
+    et al. 2019), and a share of `elites` / `population` of the proposals evaluates one of the `elites` best of these
+    once more. What is proposed then depends on the order of results.
 
     With several `objectives`, of which the first is the metric, the parents are the best compromises (NSGA-II, Deb et
     al. 2002). What is recommended is best by the metric.
@@ -119,9 +119,8 @@ class Evolution:
         model = surrogate(archive) if self._learns else None
         if model is not None:
             return self._foreseen(size, model, archive, seed)
-        elites = self._elites(size, seed)
-        best = self._best(max(self.parents, elites), archive)
-        kept = [reevaluation(c) for c in best[:elites]]
+        best = self._best(max(self.parents, self.elites * size // self.population), archive)
+        kept = self._again(best, size, seed)
         return kept + self._children(best[: self.parents], size - len(kept), archive, seed)
 
     def _foreseen(self, size: int, model: Surrogate, archive: Archive, seed: int) -> list[Draft]:
@@ -130,11 +129,14 @@ class Evolution:
         children = self._children(chosen, max(self.offspring, size), archive, seed)
         return winners(model, children, size, self.elites * size // self.population, random)
 
-    def _elites(self, size: int, seed: int) -> int:
-        """How many of so many proposals evaluate a candidate once more."""
-        if self.steady_state:
-            return int(python_random(seed, "elite").random() < self.elites / self.population)
-        return self.elites * size // self.population
+    def _again(self, best: Sequence[Candidate], size: int, seed: int) -> list[Draft]:
+        """Those of so many proposals that evaluate a candidate once more; where each is made alone, one of the elites
+        by lot, or many that are asked for together would be the same one."""
+        if not self.steady_state:
+            return [reevaluation(c) for c in best[: self.elites * size // self.population]]
+        draw = python_random(seed, "elite")
+        wanted = best and draw.random() < self.elites / self.population
+        return [reevaluation(draw.choice(best[: self.elites]))] if wanted else []
 
     def _best(self, k: int, archive: Archive) -> list[Candidate]:
         """Those who may breed, the best first."""
