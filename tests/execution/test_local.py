@@ -66,6 +66,15 @@ def test_a_search_for_fast_networks_times_them(run, tmp_path):
     assert {'{"strength": ' in row["context"] for row in rows if row["parents"]} >= {True}
 
 
+def test_early_stopped_networks_count_for_what_they_took(run):
+    every = 5
+    _, rows = run(training__early_stop={"every": every, "patience": 1})
+    steps = {r["steps_run"] for r in rows}
+    assert len(steps) > 1
+    assert all(s == 20 or (s < 20 and s % every == 0) for s in steps)
+    assert all(r["gradient_examples"] == 32 * r["steps_run"] for r in rows)
+
+
 def test_rows_say_what_was_run(run):
     _, rows = run()
     for row in rows:
