@@ -36,6 +36,7 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/packed_step.py $(ARGS)
 	$(BIN)/python benchmarks/activation_step.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
+	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
 	$(BIN)/python benchmarks/leaderboard.py $(ARGS)
 	$(BIN)/python benchmarks/search_throughput.py $(ARGS)
 

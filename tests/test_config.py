@@ -357,6 +357,10 @@ ONE_MISTAKE = {
     "task's arguments out of range": ({"task__raises": 1.5}, "task: expected rates of at least 0"),
     "network without a layer": ({"network__hidden": []}, "expected network.hidden to list at least one"),
     "network of no width": ({"network__hidden": [0]}, "expected network.hidden to list at least one"),
+    "an objective that is no column": (
+        {"strategy": {"name": "evolution", "objectives": ["val_metric", "n_paramters"]}},
+        "strategy: unknown objective 'n_paramters'; did you mean 'n_parameters'?",
+    ),
     "strategy's arguments out of range": (
         {"strategy__population": 1},
         "strategy: expected fewer elites than the population of 1, got 2",

@@ -122,6 +122,11 @@ class Experiment:
         return self.meta_cost - strategy.starts
 
     @property
+    def timed(self) -> bool:
+        """Whether the steps of every network are timed, because the search wants them fast."""
+        return "step_seconds_solo" in self.config.strategy.arguments.get("objectives", ())
+
+    @property
     def baseline_networks(self) -> int:
         space = self.space
         return self.config.baselines.replicates * len(space.functions) * len(space.learning_rates)

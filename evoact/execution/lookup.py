@@ -43,6 +43,11 @@ def check_table(made: Experiment, table: Tabular) -> None:
             raise UserError(
                 f"{table.place}: expected a table of the search's {key} {config[key]}, got {theirs[key]}"
             )
+    if made.timed:
+        raise UserError(
+            f"{table.place}: expected objectives that a table holds, got step_seconds_solo; "
+            "leave it out of strategy.objectives"
+        )
     limits = [("replicates", made.config.replicates, table.search_seeds)]
     if made.config.confirm.candidates:
         limits.append(("confirm.seeds", made.config.confirm.seeds, table.truth_seeds))

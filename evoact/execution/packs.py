@@ -69,6 +69,7 @@ class PackTrainer:
             solo = ratio = None
             if confirming and outcome.state == COMPLETED:
                 (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
+            if (confirming or e.timed) and outcome.state == COMPLETED:
                 solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
             results.append(
                 Result(

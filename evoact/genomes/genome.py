@@ -6,9 +6,9 @@ Neurons of a `free` site are exchangeable, so only the counts per type matter; `
 genomes that describe the same network to one of them, and `structure` and `fingerprint` name it.
 """
 
-import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,6 +91,10 @@ __all__ = [
 
 SHOWN_RUNS = 6  # of different sites, in a label
 
+# `json.dumps` would make one for every genome.
+_compact = json.JSONEncoder(separators=(",", ":"))
+_in_order = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -115,10 +119,8 @@ class SiteGenome:
 
     def counts(self) -> tuple[int, ...]:
         """Neurons per type, in the order of `types`."""
-        counts = [0] * len(self.types)
-        for index in self.assignment:
-            counts[index] += 1
-        return tuple(counts)
+        counted = Counter(self.assignment)
+        return tuple([counted[index] for index in range(len(self.types))])
 
     @property
     def label(self) -> str:
@@ -206,9 +208,12 @@ def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
 
 def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
-    by_key = {type_key(t): t for t in map(canonical_activation, site.types)}
-    keys = [type_key(canonical_activation(t)) for t in site.types]
+    types = tuple([canonical_activation(t) for t in site.types])
+    keys = [type_key(t) for t in types]
     used = sorted({keys[i] for i in set(site.assignment)})
+    if keys == used and types == site.types:  # as it is nearly always
+        return site
+    by_key = dict(zip(keys, types, strict=True))
     rank = {key: i for i, key in enumerate(used)}
     place = [rank.get(key, -1) for key in keys]  # -1: an empty type
     return SiteGenome(
@@ -240,9 +245,9 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     for s in merged:
         group = symmetry[s.site]
         if group == "free":
-            s = dataclasses.replace(s, assignment=tuple(sorted(s.assignment)))
+            s = SiteGenome(s.site, s.types, tuple(sorted(s.assignment)))
         elif group in order:
-            s = dataclasses.replace(s, assignment=tuple(s.assignment[i] for i in order[group]))
+            s = SiteGenome(s.site, s.types, tuple([s.assignment[i] for i in order[group]]))
         result.append(s)
     # float: a learning rate of 1 and one of 1.0 are equal, and must look equal as text too
     return Genome(
@@ -252,18 +257,24 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
 
 def structure(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations alone, without hyperparameters."""
-    return digest(to_json(genome)["sites"])
+    return _names(genome)[0]
 
 
-@lru_cache(maxsize=4096)
 def fingerprint(genome: Genome) -> str:
     """A 16-digit hash of the canonical activations and the hyperparameters."""
-    return digest(to_json(genome))
+    return _names(genome)[1]
+
+
+@lru_cache(maxsize=8192)
+def _names(genome: Genome) -> tuple[str, str]:
+    """Structure and fingerprint: who wants one, nearly always wants the other, too."""
+    plain = to_json(genome)
+    return digest(plain["sites"]), digest(plain)
 
 
 def digest(value: Any) -> str:
     """16 hexadecimal digits that stand for plain data."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    text = _in_order.encode(value)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -278,9 +289,10 @@ def to_json(genome: Genome) -> dict[str, Any]:
     """
     sites = []
     for site in genome.sites:
-        blocks = site.assignment == tuple(sorted(site.assignment)) and 0 not in site.counts()
+        counts = site.counts()
+        blocks = site.assignment == tuple(sorted(site.assignment)) and 0 not in counts
         types = []
-        for index, (activation, count) in enumerate(zip(site.types, site.counts(), strict=True)):
+        for index, (activation, count) in enumerate(zip(site.types, counts, strict=True)):
             where: dict[str, Any] = (
                 {"count": count}
                 if blocks
@@ -323,7 +335,7 @@ def from_json(data: Mapping[str, Any]) -> Genome:
 
 def dumps(genome: Genome) -> str:
     """Compact JSON text, as it stands in the leaderboard's `genome` column."""
-    return json.dumps(to_json(genome), separators=(",", ":"))
+    return _compact.encode(to_json(genome))
 
 
 def loads(text: str) -> Genome:

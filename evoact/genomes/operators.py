@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Genome, is_absent
 from evoact.genomes.layers import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace, distinct
+from evoact.genomes.space import NOBODY, SearchSpace, distinct, objects
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]
@@ -64,7 +64,8 @@ def _types(layer: Sequence[Activation]) -> list[Activation]:
 
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
-    return [i for i, a in enumerate(layer) if a == activation]
+    equal = {key for key, a in objects(layer).items() if a == activation}
+    return [i for i, a in enumerate(layer) if id(a) in equal]
 
 
 def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
@@ -132,7 +133,7 @@ def _layer(
     i = random.randrange(len(layers))
     if not _types(layers[i]):
         layers[i][0] = space.layers[i].fresh_activation((), random)
-    return layers[i], space.layers[i], space.most_absent(i) - layers[i].count(NOBODY)
+    return layers[i], space.layers[i], space.most_absent(i) - len(_places(layers[i], NOBODY))
 
 
 def move_blocks(space: SearchSpace, layers: Layers, random: random.Random) -> None:
@@ -214,13 +215,17 @@ def mutations(space: SearchSpace) -> tuple[Mutation, ...]:
     return MUTATIONS + WIDTH_MUTATIONS if space.varies_width else MUTATIONS
 
 
-def step_learning_rate(space: SearchSpace, learning_rate: float, random: random.Random) -> float:
-    """The next lower or higher learning rate of the grid; at its ends the only neighbour."""
+def step_learning_rate(
+    space: SearchSpace, learning_rate: float, spread: float, random: random.Random
+) -> float:
+    """Another learning rate of the grid, the nearest to a log-normal step by `spread` decades; at least one place away,
+    and at the ends of the grid always inwards."""
     rates = space.learning_rates
-    i = rates.index(learning_rate) + random.choice((-1, 1))
-    if len(rates) == 1:
-        return learning_rate
-    return rates[1 if i < 0 else len(rates) - 2 if i == len(rates) else i]
+    step = random.gauss(0, spread)
+    near = [rate for rate in rates if (rate > learning_rate) == (step > 0) and rate != learning_rate]
+    near = near or [rate for rate in rates if rate != learning_rate]
+    wanted = math.log10(learning_rate) + step
+    return min(near, key=lambda rate: abs(math.log10(rate) - wanted), default=learning_rate)
 
 
 # --- recombination ------------------------------------------------------------------------------

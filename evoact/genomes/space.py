@@ -235,9 +235,7 @@ class SearchSpace:
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             types = distinct(row)
-            index = {
-                id(activation): types.index(activation) for activation in {id(a): a for a in row}.values()
-            }
+            index = {key: types.index(activation) for key, activation in objects(row).items()}
             neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
         return canonical(Genome(tuple(sites), (("learning_rate", learning_rate),)), self.sites)
@@ -343,11 +341,14 @@ def _weight(layer: LayerChoices, k: int) -> int:
 
 
 def distinct(row: Sequence[Activation]) -> list[Activation]:
-    """The different activations of a row, in order of first occurrence.
+    """The different activations of a row, in order of first occurrence."""
+    return list(dict.fromkeys(objects(row).values()))
 
-    Most are one object many times, and to tell objects apart is an order of magnitude faster than to hash them.
-    """
-    return list(dict.fromkeys({id(activation): activation for activation in row}.values()))
+
+def objects(row: Sequence[Activation]) -> dict[int, Activation]:
+    """The objects of a row by their `id`. Most are there many times, and to tell objects apart is an order of
+    magnitude faster than to hash or compare activations."""
+    return {id(activation): activation for activation in row}
 
 
 def _repeated(blocks: Sequence[_T], widths: Sequence[int]) -> list[_T]:

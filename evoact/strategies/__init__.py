@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -10,8 +11,10 @@ from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.registry import lookup, unknown
+from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
+from evoact.strategies.numbering import Numbering
 from evoact.strategies.strategy import Proposer, Strategy
 from evoact.strategies.warm_start import WarmStarted
 
@@ -58,23 +61,50 @@ def create(
     options: Mapping[str, Any] | None = None,
     warm: Sequence[Genome] = (),
 ) -> Strategy:
-    """The named strategy, ready to be asked; `warm` are the genomes it begins with, the other arguments those of
-    `Generational`.
+    """The named strategy, ready to be asked.
+
+    Args:
+        name: which one, of `STRATEGIES`.
+        space: what to search; its sites are the network's.
+        seed: of all its randomness.
+        networks: the budget.
+        steps: the budget of each network.
+        batch_size: examples of a step, which tell how many networks a meta-training is worth.
+        replicates: seeds rotate over 0 .. replicates - 1, one per generation.
+        phase: of the run.
+        first_index: where the ask index starts; the phases of a run share it.
+        earlier: the complete results of earlier phases of the run: their candidates keep their ids,
+            and those of as many steps count as evaluated.
+        options: settings of the strategy.
+        warm: genomes to begin with.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
     idea = proposer(name, space, seed, options or {})
-    # What is asynchronous can promote, too.
-    driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
-    return driver(
-        WarmStarted(idea, tuple(warm)) if warm else idea,
+    numbering = Numbering(
         space.sites,
+        idea.shares,
+        strategy=idea.name,
         networks=networks,
         steps=steps,
         batch_size=batch_size,
         replicates=replicates,
         phase=phase,
         first_index=first_index,
-        earlier=earlier,
     )
+    driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
+    return driver(
+        WarmStarted(idea, tuple(warm)) if warm else idea, numbering, _known(numbering, steps, earlier)
+    )
+
+
+def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archive:
+    """What earlier phases found out, which the numbering takes note of."""
+    archive = Archive()
+    for result in sorted(earlier, key=lambda r: r.proposal.index):
+        numbering.know(result.proposal)
+        if result.proposal.steps == steps:
+            whole = replace(result.proposal, rung=numbering.last_rung)
+            archive.add(replace(result, proposal=whole))
+    return archive

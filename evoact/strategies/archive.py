@@ -7,28 +7,35 @@ no objects, so that a hundred thousand of them stay small.
 
 import copy
 import math
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from evoact.genomes.genome import Genome, dumps, loads, structure
-from evoact.records import Result
+from evoact.records import Proposal, Result
 from evoact.strategies.denoise import Posterior, posterior
 
 ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
+# Columns that a candidate is the better for, the smaller they are; of several evaluations the smallest counts, because
+# nothing makes a step faster than it is.
+COSTS = ("n_parameters", "step_seconds_solo")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A candidate as seen from outside: its id, genome, denoised score and number of evaluations."""
+    """A candidate as seen from outside: its id, genome, denoised score and number of evaluations, and the context
+    in which it was first proposed."""
 
     index: int
     genome: Genome
     fingerprint: str
     score: float
     evaluations: int
+    context: str = ""
 
 
 class Archive:
@@ -42,6 +49,7 @@ class Archive:
         self.beginnings = 0
         self.aside: list[Result] = []
         self._texts: list[str] = []
+        self._contexts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
         self._counts = array("q")
@@ -49,6 +57,7 @@ class Archive:
         self._rungs = array("q")
         self._means = array("d")
         self._squares = array("d")
+        self._costs = {name: array("d") for name in COSTS}
 
     @property
     def results(self) -> int:
@@ -77,7 +86,7 @@ class Archive:
             return
         row = self.rows.get(proposal.fingerprint)
         if row is None:
-            row = self._new(proposal.fingerprint, proposal.candidate, proposal.genome)
+            row = self._new(proposal)
         if proposal.context:
             self.by_context.setdefault(proposal.context, {})[row] = None
         if proposal.rung > self._rungs[row]:
@@ -89,6 +98,9 @@ class Archive:
             return
         if proposal.rung < self._rungs[row]:
             return
+        for name, known in self._costs.items():
+            if (spent := getattr(result, name)) is not None:
+                known[row] = min(spent, known[row]) if known[row] == known[row] else spent
         self._counts[row] += 1  # Welford 1962
         step = score - self._means[row]
         self._means[row] += step / self._counts[row]
@@ -102,21 +114,24 @@ class Archive:
         self.latest = list(results)
         self.beginnings += all(r.proposal.rung == 0 for r in results)
 
-    def _new(self, fingerprint: str, candidate: int, genome: Genome) -> int:
+    def _new(self, first: Proposal) -> int:
         row = len(self._texts)
-        self.rows[fingerprint] = row
-        self._texts.append(dumps(genome))
-        self._fingerprints.append(fingerprint)
-        self._indices.append(candidate)
+        self.rows[first.fingerprint] = row
+        self._texts.append(dumps(first.genome))
+        self._contexts.append(sys.intern(first.context))
+        self._fingerprints.append(first.fingerprint)
+        self._indices.append(first.candidate)
         self._counts.append(0)
         self._failures.append(0)
         self._rungs.append(0)
         self._means.append(0.0)
         self._squares.append(0.0)
+        for known in self._costs.values():
+            known.append(math.nan)
         return row
 
     def genome(self, row: int) -> Genome:
-        return loads(self._texts[row])
+        return _genome(self._texts[row])
 
     def text(self, row: int) -> str:
         """The genome as compact JSON."""
@@ -139,6 +154,16 @@ class Archive:
         counts, failures = np.array(self._counts), np.array(self._failures)
         return np.flatnonzero((counts > 0) & (failures == 0))
 
+    def youngest(self, k: int) -> np.ndarray:
+        """At most k usable rows, those whose first result came last, ascending."""
+        found: list[int] = []
+        for row in reversed(range(len(self))):
+            if len(found) == k:
+                break
+            if self._counts[row] and not self._failures[row]:
+                found.append(row)
+        return np.array(found[::-1], dtype=int)
+
     def posterior(self, rows: np.ndarray) -> Posterior:
         """The denoised scores of these usable rows, in their order."""
         return posterior(
@@ -149,12 +174,17 @@ class Archive:
         """Mean scores of these usable rows, and how many each is the mean of."""
         return np.array(self._means)[rows], np.array(self._counts)[rows]
 
-    def best(self, k: int) -> list[Candidate]:
-        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated.
+    def costs(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """What each of these candidates costs [rows, names], of `COSTS`; NaN where it is not known."""
+        return np.column_stack([np.array(self._costs[name])[rows] for name in names])
+
+    def best(self, k: int, rows: np.ndarray | None = None) -> list[Candidate]:
+        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated. Of some
+        usable `rows` alone, where they are given.
 
         Whoever was promoted further comes first: scores at different rungs do not compare.
         """
-        rows = self.usable()
+        rows = self.usable() if rows is None else rows
         scores = self.posterior(rows).mean
         rungs = self.rungs()[rows]
         if not rungs.any() and 0 < k < len(rows):  # only those that can be among the best need sorting
@@ -167,8 +197,18 @@ class Archive:
     def candidate(self, row: int, score: float) -> Candidate:
         """The candidate there, as seen from outside, with this denoised score."""
         return Candidate(
-            self._indices[row], self.genome(row), self._fingerprints[row], score, self._counts[row]
+            self._indices[row],
+            self.genome(row),
+            self._fingerprints[row],
+            score,
+            self._counts[row],
+            self._contexts[row],
         )
+
+
+@lru_cache(maxsize=1024)
+def _genome(text: str) -> Genome:
+    return loads(text)
 
 
 def best_structures(archive: Archive, k: int) -> list[Candidate]:

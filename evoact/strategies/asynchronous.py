@@ -1,71 +1,66 @@
-"""Ask and tell for searches that promote as results come in."""
+"""Ask and tell for searches that never wait for a generation to end."""
 
+import bisect
+import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Iterable, Set
+from fractions import Fraction
+from itertools import pairwise
 
-from evoact.genomes.genome import Site
 from evoact.records import Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.numbering import Numbering
-from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer, promotion
-
-# After so many generations in a row without anything new, a space counts as exhausted.
-PATIENCE = 50
+from evoact.strategies.numbering import PATIENCE, Numbering
+from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
 
 
-class PromotingProposer(Proposer, Promoter, Protocol):
-    """A proposer that can say who is promoted."""
+class _Rung:
+    """The results of one length of training, of which a share goes on to the next."""
+
+    def __init__(self, share: Fraction):
+        self.checkpoints: set[str] = set()  # of those that wait
+        self._share, self._told = share, 0
+        self._ranking: list[tuple[float, int]] = []  # the merit of all that are fit
+        self._waiting: list[tuple[tuple[float, int], Proposal]] = []  # a heap of those that have not gone on
+
+    def add(self, result: Result, gone_on: bool) -> None:
+        self._told += 1
+        if result.score is None or not math.isfinite(result.score):
+            return
+        bisect.insort(self._ranking, merit(result))
+        if not gone_on:
+            heapq.heappush(self._waiting, (merit(result), result.proposal))
+            self.checkpoints.add(checkpoint_name(result.proposal, result.proposal.steps))
+
+    def pop(self) -> Proposal | None:
+        """The best that waits, if it is among the best share of all."""
+        places = min(int(self._told * self._share), len(self._ranking))
+        if not places or not self._waiting or self._waiting[0][0] > self._ranking[places - 1]:
+            return None
+        proposal = heapq.heappop(self._waiting)[1]
+        self.checkpoints.remove(checkpoint_name(proposal, proposal.steps))
+        return proposal
 
 
 class Asynchronous:
     """A strategy that never waits: it promotes whoever can be, from the highest rung down, else begins anew.
 
-    The arguments are those of `generational.Generational`. What is proposed depends on the order of results.
-    Replay therefore asks for nothing again: what was in training when the run stopped is given up, and may be
-    promoted or proposed anew under another index.
+    Of each rung as many go on as their training gets longer: of networks that are trained three times as long,
+    the best third of all that ended there up to now. The arguments are those of `generational.Generational`.
+
+    What is proposed depends on the order of results. Replay therefore asks for nothing again: what was in training
+    when the run stopped is given up, and may be promoted or proposed anew under another index.
     """
 
-    def __init__(
-        self,
-        proposer: PromotingProposer,
-        sites: Sequence[Site],
-        *,
-        networks: int,
-        steps: int,
-        batch_size: int = 100,
-        replicates: int = 10,
-        phase: str = "search",
-        first_index: int = 0,
-        earlier: Iterable[Result] = (),
-    ):
-        self._proposer = proposer
-        self._numbering = Numbering(
-            sites,
-            proposer.shares,
-            strategy=proposer.name,
-            networks=networks,
-            steps=steps,
-            batch_size=batch_size,
-            replicates=replicates,
-            phase=phase,
-            first_index=first_index,
-        )
-        self._archive = Archive()
-        self._rungs: list[list[Result]] = [[] for _ in proposer.shares]
-        self._gone_on: set[int] = set()  # the indices of those that were promoted
+    def __init__(self, proposer: Proposer, numbering: Numbering, archive: Archive):
+        self._proposer, self._numbering, self._archive = proposer, numbering, archive
+        self._rungs = [_Rung(Fraction(a) / Fraction(b)) for a, b in pairwise(proposer.shares)]
+        self._told = 0
         self._drafts: deque[Draft | MetaDraft] = deque()  # for the first rung
         self._generation = -1  # of those
         self._exhausted = False
         self._queue: deque[Proposal] = deque()
         self._open: dict[int, Proposal] = {}
-        for result in sorted(earlier, key=lambda r: r.proposal.index):
-            self._numbering.know(result.proposal)
-            if result.proposal.steps == steps:
-                whole = replace(result.proposal, rung=self._numbering.last_rung)
-                self._archive.add(replace(result, proposal=whole))
 
     @property
     def finished(self) -> bool:
@@ -87,22 +82,19 @@ class Asynchronous:
             if index not in self._open:
                 raise ValueError(f"expected a result of a pending proposal, got index {index}")
             del self._open[index]
-            self._enter(result)
+            self._enter(result, gone_on=False)
 
     def replay(self, results: Iterable[Result]) -> None:
         if self._generation >= 0:
             raise ValueError("expected replay before the first ask")
         stored = sorted(results, key=lambda r: r.proposal.index)
         self._numbering.check_stored([r.proposal.index for r in stored])
-        for result in stored:
-            self._numbering.enter(result.proposal)
-            self._generation = max(self._generation, result.proposal.generation)
-            self._enter(result)
-        rising = {(r.proposal.fingerprint, r.proposal.seed, r.proposal.rung) for r in stored}
+        known = {(r.proposal.fingerprint, r.proposal.seed, r.proposal.rung) for r in stored}
         for result in stored:
             p = result.proposal
-            if (p.fingerprint, p.seed, p.rung + 1) in rising:
-                self._gone_on.add(p.index)
+            self._numbering.enter(p)
+            self._generation = max(self._generation, p.generation)
+            self._enter(result, gone_on=(p.fingerprint, p.seed, p.rung + 1) in known)
 
     def recommend(self, k: int) -> list[Candidate]:
         return self._proposer.recommend(k, self._archive)
@@ -112,18 +104,13 @@ class Asynchronous:
 
     def checkpoints(self) -> Set[str]:
         """Those that open proposals go on from or are about to leave, and those of all who may still be promoted."""
-        needed = checkpoints_of(self._open.values())
-        waiting = [
-            r.proposal
-            for told in self._rungs[:-1]
-            for r in told
-            if r.score is not None and math.isfinite(r.score)
-        ]
-        return needed | {checkpoint_name(p, p.steps) for p in waiting if p.index not in self._gone_on}
+        return checkpoints_of(self._open.values()).union(*(rung.checkpoints for rung in self._rungs))
 
-    def _enter(self, result: Result) -> None:
-        self._rungs[result.proposal.rung].append(result)
+    def _enter(self, result: Result, gone_on: bool) -> None:
+        self._told += 1
         self._archive.add(result)
+        if result.proposal.rung < len(self._rungs):
+            self._rungs[result.proposal.rung].add(result, gone_on)
 
     def _refill(self) -> None:
         if self._queue or self._exhausted:
@@ -136,14 +123,10 @@ class Asynchronous:
         self._queue.append(proposal)
 
     def _promotion(self) -> Proposal | None:
-        for told in reversed(self._rungs[:-1]):
-            for result in self._proposer.promotable(told):
-                p = result.proposal
-                if p.index in self._gone_on:
-                    continue
-                found = self._numbering.numbered(promotion(p), p.generation, self._told)
-                if found is not None:
-                    self._gone_on.add(p.index)
+        for rung in reversed(self._rungs):
+            while best := rung.pop():
+                # None where the budget does not hold it, and so never will, or it was trained as long before.
+                if found := self._numbering.numbered(promotion(best), best.generation, self._told):
                     return found
         return None
 
@@ -156,9 +139,5 @@ class Asynchronous:
             if self._numbering.exhausted:
                 return None
             self._generation += 1
-            self._drafts.extend(self._proposer.begin(self._generation, self._archive))
+            self._drafts.extend(self._proposer.propose(self._generation, self._archive))
         return None
-
-    @property
-    def _told(self) -> int:
-        return sum(map(len, self._rungs))

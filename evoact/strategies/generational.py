@@ -1,19 +1,14 @@
 """Ask and tell for every generational strategy: numbering, replicates, duplicates, replay."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import replace
+from collections.abc import Iterable, Set
 from itertools import pairwise
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Site
 from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.numbering import Numbering
+from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.strategy import Proposer
-
-# After so many generations in a row without anything new, a space counts as exhausted.
-PATIENCE = 50
 
 
 class _Cohort:
@@ -24,50 +19,17 @@ class _Cohort:
 
 
 class Generational:
-    """A strategy that proposes generation after generation, worth at most `networks` networks in all.
+    """A strategy that proposes generation after generation.
 
     A generation is formed once all results of the ones before were told (at once where the proposer
     is independent), so what is proposed depends on the *set* of results, never on their order or on
     the number of workers. A meta-training is asked for alone: it is a pack of its own.
 
-    Args:
-        proposer: what to propose.
-        sites: the network's activation sites.
-        networks: the budget.
-        steps: the budget of each network.
-        batch_size: examples of a step, which tell how many networks a meta-training is worth.
-        replicates: seeds rotate over 0 .. replicates - 1, one per generation.
-        first_index: where the ask index starts; the phases of a run share it.
-        earlier: the complete results of earlier phases of the run: their candidates keep their ids,
-            and those of as many steps count as evaluated.
+    `numbering` and `archive` hold what the phase may spend and what is known from earlier ones.
     """
 
-    def __init__(
-        self,
-        proposer: Proposer,
-        sites: Sequence[Site],
-        *,
-        networks: int,
-        steps: int,
-        batch_size: int = 100,
-        replicates: int = 10,
-        phase: str = "search",
-        first_index: int = 0,
-        earlier: Iterable[Result] = (),
-    ):
-        self._proposer = proposer
-        self._numbering = Numbering(
-            sites,
-            proposer.shares,
-            strategy=proposer.name,
-            networks=networks,
-            steps=steps,
-            batch_size=batch_size,
-            replicates=replicates,
-            phase=phase,
-            first_index=first_index,
-        )
-        self._archive = Archive()
+    def __init__(self, proposer: Proposer, numbering: Numbering, archive: Archive):
+        self._proposer, self._numbering, self._archive = proposer, numbering, archive
         self._generation = 0  # the next to be formed
         self._empty = 0
         self._exhausted = False
@@ -76,11 +38,6 @@ class Generational:
         self._cohorts: deque[_Cohort] = deque()  # formed, not yet absorbed
         self._arrived: dict[int, Result] = {}  # results of those
         self._stored: dict[int, Result] = {}  # of an interrupted run
-        for result in sorted(earlier, key=lambda r: r.proposal.index):
-            self._numbering.know(result.proposal)
-            if result.proposal.steps == steps:
-                whole = replace(result.proposal, rung=self._numbering.last_rung)
-                self._archive.add(replace(result, proposal=whole))
 
     @property
     def finished(self) -> bool:

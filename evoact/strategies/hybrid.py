@@ -18,9 +18,10 @@ from evoact.genomes.operators import adopted
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import Archive, Candidate, scores_by_context
-from evoact.strategies.evolution import GROWTH, breed, immigrants, parents_in
+from evoact.strategies.breeding import breed, immigrants, parents_in
+from evoact.strategies.evolution import GROWTH
 from evoact.strategies.optuna_search import Told, suggest
-from evoact.strategies.strategy import WHOLE, Draft
+from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 from evoact.strategies.surrogate import Surrogate, recommended, surrogate
 from evoact.strategies.thompson import survivors, winners
 
@@ -104,7 +105,7 @@ class Hybrid:
         children = [child for child in children if child.fingerprint not in taken]
         elites = self.elites * count // self.batch
         if model is None:
-            kept = [Draft(c.genome, parents=(c.index,)) for c in archive.best(elites)]
+            kept = [reevaluation(c) for c in archive.best(elites)]
             return (kept + children)[:count]
         return winners(model, children, count, elites, generator(seed, "anywhere"))
 

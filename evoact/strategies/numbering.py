@@ -9,6 +9,9 @@ from evoact.genomes.genome import Site, canonical, digest, fingerprint, structur
 from evoact.records import Proposal
 from evoact.strategies.strategy import Draft, MetaDraft
 
+# After so many generations in a row without anything new, a space counts as exhausted.
+PATIENCE = 50
+
 
 class Numbering:
     """All that was proposed in a phase, and how much more may be.

@@ -85,6 +85,16 @@ def promotion(p: Proposal) -> Draft:
     return Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
 
 
+def reevaluation(candidate: Candidate) -> Draft:
+    """The same network on its next unused replicate."""
+    return Draft(candidate.genome, parents=(candidate.index,))
+
+
+def merit(result: Result) -> tuple[float, int]:
+    """What results of one rung are ordered by, the best first; ties go to who was proposed first."""
+    return -(result.score or 0.0), result.proposal.index
+
+
 @dataclass(frozen=True, slots=True)
 class MetaDraft:
     """A meta-training, before it is numbered: the types of `genome`, which is not canonical, are to be learned
@@ -95,6 +105,7 @@ class MetaDraft:
     seed: int
 
 
+METRIC = "val_metric"  # the column that every search is for
 WHOLE = (Fraction(1),)  # the `shares` of a search that trains every network to its end
 
 
@@ -103,8 +114,8 @@ class Proposer(Protocol):
 
     `name` is the strategy's name in the leaderboard. Where `independent` holds, drafts do not depend
     on results, and generations need not wait for each other. `shares` are the parts of the steps after
-    which networks of each rung stand, rising to 1. Where `asynchronous` holds, a search promotes as results
-    come in, and is driven by `evoact.strategies.asynchronous`.
+    which networks of each rung stand, rising to 1. Where `asynchronous` holds, generations do not wait for each
+    other, and networks are promoted as results come in: `evoact.strategies.asynchronous` drives such a search.
     """
 
     @property
@@ -125,16 +136,4 @@ class Proposer(Protocol):
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         """At most k candidates, the best first, by the search's own rule."""
-        ...
-
-
-class Promoter(Protocol):
-    """What an asynchronous search needs of its proposer."""
-
-    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        """Drafts for the first rung; none where there are no more."""
-        ...
-
-    def promotable(self, told: Sequence[Result]) -> list[Result]:
-        """Those of a rung's results that are good enough for the next one, the best first."""
         ...

@@ -1,7 +1,6 @@
 """Successive halving (Jamieson & Talwalkar 2016) around any other search: many networks are trained a little, the
 best of them longer."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,10 +9,9 @@ from typing import Any
 
 from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
-from evoact.records import Result
 from evoact.strategies import proposer
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, promotion
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, merit, promotion
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,19 @@ class SuccessiveHalving:
                 "expected a search that trains every network to its end in strategy.proposes, "
                 f"got {self._inner.name!r}"
             )
+        if self._inner.asynchronous or len(self._settings.get("objectives", ())) > 1:
+            raise UserError(
+                "expected a search by generations, for the metric alone, in strategy.proposes, "
+                f"got {self.proposes}; leave steady_state and objectives out"
+            )
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
 
     @cached_property
     def _inner(self) -> Proposer:
-        settings = {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
+        settings = self._settings
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise UserError("expected the name of a search in strategy.proposes, got none")
@@ -74,20 +81,12 @@ class SuccessiveHalving:
         return [Fraction(1, self.eta**r) for r in reversed(range(self.rungs))]
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        return self._promoted(archive) or self.begin(archive.beginnings, archive)
+        if self.asynchronous:  # then promotions are not for generations
+            return self._inner.propose(generation, archive)
+        return self._promoted(archive) or self._inner.propose(archive.beginnings, archive)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return archive.best(k)
-
-    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        """What fills the first rung, as `strategy.Promoter` says."""
-        return self._inner.propose(generation, archive)
-
-    def promotable(self, told: Sequence[Result]) -> list[Result]:
-        """The best 1 / `eta` of a rung's results; ties go to who was proposed first."""
-        fit = [r for r in told if r.score is not None and math.isfinite(r.score)]
-        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
-        return best[: len(told) // self.eta]
 
     def _promoted(self, archive: Archive) -> list[Draft]:
         """The best of the latest generation, one at least, if it is not of the last rung; who ever failed stays
@@ -96,7 +95,6 @@ class SuccessiveHalving:
         if not latest or latest[0].proposal.rung == self.rungs - 1:
             return []
         usable = set(archive.usable().tolist())
-        fit = [r for r in latest if archive.rows[r.proposal.fingerprint] in usable]
-        best = sorted(fit, key=lambda r: (-(r.score or 0.0), r.proposal.index))
-        kept = [r.proposal for r in best[: max(1, len(latest) // self.eta)] if r.score is not None]
-        return [promotion(p) for p in sorted(kept, key=lambda p: p.index)]
+        fit = [r for r in latest if r.score is not None and archive.rows[r.proposal.fingerprint] in usable]
+        best = sorted(fit, key=merit)[: max(1, len(latest) // self.eta)]
+        return [promotion(p) for p in sorted((r.proposal for r in best), key=lambda p: p.index)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evoact.strategies.archive import Candidate
-from evoact.strategies.strategy import Draft
+from evoact.strategies.strategy import Draft, reevaluation
 from evoact.strategies.surrogate import Surrogate
 
 KNOWN = 64  # candidates that compete for another evaluation, the best by posterior mean
@@ -28,21 +28,27 @@ def winners(
     model: Surrogate, offspring: Sequence[Draft], count: int, again: int, random: np.random.Generator
 ) -> list[Draft]:
     """At most `count` drafts: offspring, and at most `again` of the candidates known, on another replicate."""
+    known = np.argsort(-model.worth(), kind="stable")[:KNOWN] if again else np.arange(0)
     heats = -(-len(offspring) // AT_ONCE) or 1
     won: list[Draft] = []
     for heat in range(heats):
         places = count * (heat + 1) // heats - count * heat // heats
         left = again * (heat + 1) // heats - again * heat // heats
-        won += _heat(model, offspring[heat::heats], places, left, random)
+        won += _heat(model, offspring[heat::heats], known[: KNOWN if left else 0], places, left, random)
     return won
 
 
 def _heat(
-    model: Surrogate, offspring: Sequence[Draft], count: int, again: int, random: np.random.Generator
+    model: Surrogate,
+    offspring: Sequence[Draft],
+    known: np.ndarray,
+    count: int,
+    again: int,
+    random: np.random.Generator,
 ) -> list[Draft]:
-    if not offspring and not again:
+    """The same among some of the offspring, with those at the positions `known`."""
+    if not offspring and not len(known):
         return []
-    known = np.argsort(-model.worth(), kind="stable")[: KNOWN if again else 0]
     samples = model.beliefs(known, [draft.genome for draft in offspring]).draws(count, random)
     won: list[Draft] = []
     for sample in samples:
@@ -53,8 +59,7 @@ def _heat(
         if best >= len(known):
             won.append(offspring[best - len(known)])
             continue
-        candidate = model.archive.candidate(int(model.rows[known[best]]), 0.0)
-        won.append(Draft(candidate.genome, parents=(candidate.index,)))
+        won.append(reevaluation(model.archive.candidate(int(model.rows[known[best]]), 0.0)))
         again -= 1
         if again == 0:
             samples[:, : len(known)] = -np.inf

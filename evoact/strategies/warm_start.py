@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import cast
 
 from evoact.errors import UserError
 from evoact.genomes.discretised import discrete
@@ -13,7 +12,7 @@ from evoact.genomes.space import SearchSpace
 from evoact.records import Result
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import Draft, MetaDraft, Promoter, Proposer
+from evoact.strategies.strategy import Draft, MetaDraft, Proposer
 from evoact.strategies.surrogate import recommended
 
 
@@ -42,13 +41,6 @@ class WarmStarted:
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         return self.proposer.propose(generation - 1, archive) if generation else self._first
-
-    # Both are asked only where the search is asynchronous, which makes it a promoter, too.
-    def begin(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        return cast(Promoter, self.proposer).begin(generation - 1, archive) if generation else self._first
-
-    def promotable(self, told: Sequence[Result]) -> list[Result]:
-        return cast(Promoter, self.proposer).promotable(told)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return self.proposer.recommend(k, archive)

@@ -55,6 +55,17 @@ def test_test_metrics_are_for_confirmed_networks_alone(run):
     assert seeds == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
 
 
+def test_a_search_for_fast_networks_times_them(run, tmp_path):
+    settings = {"population": 6, "parents": 4, "tournament": 2, "elites": 1, "startup": 6}
+    objectives = ["val_metric", "n_parameters", "step_seconds_solo"]
+    strategy = {"name": "evolution", "steady_state": True, "adaptive": True, "objectives": objectives}
+    finished, rows = run(strategy=strategy | settings)
+    assert finished.complete
+    assert all(row["step_seconds_solo"] > 0 and row["n_parameters"] > 0 for row in rows)
+    assert any(row["parents"] for row in rows)
+    assert {'{"strength": ' in row["context"] for row in rows if row["parents"]} >= {True}
+
+
 def test_early_stopped_networks_count_for_what_they_took(run):
     every = 5
     _, rows = run(training__early_stop={"every": every, "patience": 1})

@@ -125,6 +125,10 @@ def test_what_a_table_is_not_good_for(small, table, tmp_path):
         ({"seed": 5}, "expected a table of the search's seed 5, got 0"),
         ({"replicates": 3}, "replicates 3, got one with 2 seeds for that; add --set replicates=2"),
         ({"confirm": {"seeds": 3}}, "confirm.seeds 3, got one with 2 seeds for that"),
+        (
+            {"strategy": {"name": "evolution", "objectives": ["val_metric", "step_seconds_solo"]}},
+            "objectives that a table holds, got step_seconds_solo; leave it out",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             search(small(execution=on(table), **changes), tmp_path / "run")

@@ -110,7 +110,7 @@ def test_mutants_stay_in_the_space(space, draw, mutations):
     layers = layers_of(space, genome)
     for mutate in mutations:
         mutate(space, layers, draw)
-    rate = step_learning_rate(space, genome.hyperparameter("learning_rate"), draw)
+    rate = step_learning_rate(space, genome.hyperparameter("learning_rate"), 0.25, draw)
     assert space.objection(build(space, layers, rate, draw)) == ""
     assert dumps(genome) == before
 
@@ -168,9 +168,9 @@ def test_every_mutation_changes_something(mutate):
 def test_learning_rate_steps_along_the_grid():
     space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01, 0.03, 0.1))
     draw = random.Random(0)
-    assert {step_learning_rate(space, 0.03, draw) for _ in range(20)} == {0.01, 0.1}
-    assert {step_learning_rate(space, 0.01, draw) for _ in range(20)} == {0.03}
-    assert {step_learning_rate(space, 0.1, draw) for _ in range(20)} == {0.03}
+    assert {step_learning_rate(space, 0.03, 0.25, draw) for _ in range(20)} == {0.01, 0.1}
+    assert {step_learning_rate(space, 0.01, 0.01, draw) for _ in range(20)} == {0.03}
+    assert {step_learning_rate(space, 0.1, 0.01, draw) for _ in range(20)} == {0.03}
 
 
 def test_a_genome_outside_has_no_encoding():

@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -303,3 +305,20 @@ def test_the_sandbox_loads_little():
     code = "import evoact.leaderboard.sandbox, evoact.leaderboard.sql, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "optuna", "pandas"} & set(done.stdout.split())
+
+
+def test_the_front_of_several_objectives(tmp_path, make_result, make_genome, write):
+    """The query that the documentation gives."""
+    guide = (Path(__file__).parents[2] / "docs" / "search_strategies.md").read_text()
+    [query] = re.findall(r'--sql "(.*?)"\n```', guide, flags=re.DOTALL)
+    points = [(10, 0.5), (10, 0.6), (20, 0.55), (30, 0.9), (40, 0.9), (50, 0.95)]
+    results = [
+        make_result(index, val=score, genome=make_genome(relu=1 + index), n_parameters=size)
+        for index, (size, score) in enumerate(points)
+    ]
+    again = make_result(9, candidate=1, seed=1, val=0.7, genome=make_genome(relu=2), n_parameters=10)
+    failed = make_result(10, state="failed", val=None, genome=make_genome(relu=9), n_parameters=1)
+    answer = Leaderboard(write(tmp_path / "run", *results, again, failed)).sql(query)
+    rows = answer.to_pylist()
+    assert [(row["candidate"], row["n_parameters"]) for row in rows] == [(1, 10), (3, 30), (5, 50)]
+    assert rows[0]["val_metric"] == pytest.approx(0.65)

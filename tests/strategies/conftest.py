@@ -82,7 +82,23 @@ class Landscape:
             return Result(proposal, COMPLETED, "accuracy", "maximize", learned_types=json.dumps(types))
         score = self.truth(proposal.genome) + self.noise * float(draw.normal())
         discretised = self.discretised(proposal) if proposal.context == ASIDE else ""
-        return Result(proposal, COMPLETED, "accuracy", "maximize", score, discretised=discretised)
+        return Result(
+            proposal,
+            COMPLETED,
+            "accuracy",
+            "maximize",
+            score,
+            discretised=discretised,
+            n_parameters=self.n_parameters(proposal.genome),
+        )
+
+    def n_parameters(self, genome: Genome) -> int:
+        """As if each function of a hull took as many as a neuron."""
+        return sum(
+            count * len(getattr(activation, "functions", "1"))
+            for site in genome.sites
+            for activation, count in zip(site.types, site.counts(), strict=True)
+        )
 
     def discretised(self, proposal: Proposal) -> str:
         """What training of per-neuron hulls would leave: a different mix of two functions for each network."""

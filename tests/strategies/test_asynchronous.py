@@ -1,4 +1,4 @@
-"""Asynchronous halving: nobody waits, the best of each rung go on, and a stopped search goes on from its rows."""
+"""Searches that never wait: halving, where the best of each rung go on, and evolution in a steady state."""
 
 import random
 
@@ -96,6 +96,69 @@ def test_replay_refuses_what_cannot_be_of_this_search(space, landscape):
     (last,) = finish(asha(space, networks=1, first_index=500), landscape())[-1:]
     with pytest.raises(UserError, match="expected stored proposals 0 to 179"):
         asha(space).replay([last])
+
+
+STEADY = {"steady_state": True, "population": 12, "parents": 6, "elites": 3, "startup": 8}
+SEVERAL = {"objectives": ("val_metric", "n_parameters"), "adaptive": True}
+
+
+def steady(space, networks=60, options=STEADY, **more):
+    return create("evolution", space, seed=0, networks=networks, steps=1, options=options, **more)
+
+
+@pytest.mark.parametrize("options", [STEADY, STEADY | SEVERAL])
+def test_a_steady_state_spends_its_budget(space, landscape, options):
+    strategy = steady(space, options=options)
+    results = finish(strategy, landscape(failing=0.2))
+    asked = proposals(results)
+    assert strategy.finished
+    assert [p.index for p in asked] == list(range(60))
+    assert len({(p.candidate, p.seed) for p in asked}) == 60
+    assert all(space.contains(p.genome) for p in asked)
+    assert sum(bool(p.parents) for p in asked) > 30
+    assert {p.context == "" for p in asked if p.parents} == (
+        {True, False} if "adaptive" in options else {True}
+    )
+    failed = {r.proposal.candidate for r in results if r.score is None or r.score != r.score}
+    assert not failed & {c.index for c in strategy.recommend(5)}
+
+
+def test_a_steady_state_never_waits(space):
+    assert len(steady(space).ask(50)) == 50
+
+
+def test_the_old_have_no_children(space, landscape):
+    """With one at a time, parents are among the last candidates that were first evaluated, and the best are not
+    parents for ever."""
+    strategy, born = steady(space, networks=150, options=STEADY | {"elites": 0}), []
+    while asked := strategy.ask(1):
+        assert set(asked[0].parents) <= set(born[-12:])
+        assert not asked[0].parents or len(born) >= 8
+        strategy.tell([landscape(noise=0.0).result(p) for p in asked])
+        born += [p.candidate for p in asked]
+    assert len(born) == len(set(born)) == 150
+
+
+def test_a_share_of_a_steady_state_is_evaluated_again(space, landscape):
+    asked = proposals(finish(steady(space, networks=200), landscape()))
+    again = sum(p.candidate != p.index for p in asked)
+    assert 200 * 3 / 12 / 2 < again < 200 * 3 / 12 * 1.5
+
+
+def test_a_stopped_steady_state_goes_on(space, landscape):
+    """Where nothing was in training it goes on exactly as it would have."""
+    strategy, whole = steady(space), []
+    while asked := strategy.ask(1):
+        whole += [landscape().result(p) for p in asked]
+        strategy.tell(whole[-1:])
+    resumed = steady(space)
+    resumed.replay(reversed(whole[:25]))
+    rest = []
+    while asked := resumed.ask(1):
+        rest += [landscape().result(p) for p in asked]
+        resumed.tell(rest[-1:])
+    assert proposals(rest) == proposals(whole[25:])
+    assert resumed.recommend(3) == strategy.recommend(3)
 
 
 def test_all_failing_still_ends(space, landscape):

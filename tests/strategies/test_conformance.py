@@ -26,18 +26,35 @@ OPTIONS = {
 }
 EVOLVING = {"name": "evolution", "population": 8, "parents": 4, "elites": 2}
 OPTIONS["successive_halving"]["proposes"] = EVOLVING
+# The same strategies with settings that make others of them.
+OPTIONS["evolution, two objectives"] = OPTIONS["evolution"] | {
+    "objectives": ("val_metric", "n_parameters"),
+    "adaptive": True,
+}
+OPTIONS["optuna, nsga2"] = OPTIONS["optuna"] | {"sampler": "nsga2"}
 STEPS = 10
 # Most proposals have a budget: of networks that are trained to their end, or of those that none is promoted of.
 MOST = {"successive_halving": NETWORKS * STEPS // 2}
 
 
-@pytest.fixture(params=sorted(STRATEGIES))
+@pytest.fixture(params=sorted(OPTIONS))
 def name(request) -> str:
     return request.param
 
 
+def strategy_of(name):
+    return name.partition(",")[0]
+
+
 def new(name, space, seed=0, networks=NETWORKS, **more):
-    return create(name, space, seed=seed, networks=networks, steps=STEPS, options=OPTIONS[name], **more)
+    options = OPTIONS[name]
+    return create(
+        strategy_of(name), space, seed=seed, networks=networks, steps=STEPS, options=options, **more
+    )
+
+
+def test_every_strategy_is_here():
+    assert {strategy_of(name) for name in OPTIONS} == set(STRATEGIES)
 
 
 def finish(strategy, landscape, shuffle=0, n=7):
@@ -87,7 +104,7 @@ def test_proposals_are_canonical_inside_and_never_repeated(name, space, landscap
             assert canonical(p.genome, space.sites) == p.genome
             assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
         assert p.candidate == first.setdefault(p.fingerprint, p.index)
-        assert p.strategy == name
+        assert p.strategy == strategy_of(name)
         assert all(parent < p.index for parent in p.parents)
 
 
@@ -117,6 +134,7 @@ def test_another_seed_proposes_otherwise(name, space, landscape):
     assert (one == other) == (name in ("enumerate", "bilevel"))  # those draw nothing themselves
 
 
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_the_same_seed_proposes_the_same_in_another_process(name, space):
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
@@ -153,7 +171,7 @@ def test_the_global_generator_is_left_alone(name, space, landscape):
 def test_replay_continues_from_every_kill_point(name, space, landscape):
     whole = finish(new(name, space), landscape())
     seldom = {"optuna": 13, "hybrid": 13, "successive_halving": 13, "evolution": 9, "discretise": 9}
-    for killed_after in range(0, len(whole) + 1, seldom.get(name, 1)):
+    for killed_after in range(0, len(whole) + 1, seldom.get(strategy_of(name), 1)):
         draw = random.Random(killed_after)
         # what was stored when the process died: finished generations and some of the running ones
         strategy, stored, waiting = new(name, space), [], []
@@ -277,7 +295,7 @@ def test_recommendations_come_best_first(name, space, landscape):
 
 def test_settings_are_checked(name, space):
     with pytest.raises(UserError, match="unknown setting of strategy"):
-        create(name, space, seed=0, networks=5, steps=5, options={"populaton": 3})
+        create(strategy_of(name), space, seed=0, networks=5, steps=5, options={"populaton": 3})
     with pytest.raises(UserError, match="expected networks of at least 1, got 0"):
         new(name, space, networks=0)
 

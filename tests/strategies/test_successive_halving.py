@@ -103,6 +103,14 @@ def test_a_bracket_in_which_all_fail_is_followed_by_another(space, landscape):
         ({"proposes": {"name": "randon"}}, "unknown strategy 'randon'; did you mean 'random'"),
         ({"proposes": {"name": "random", "bath": 3}}, "unknown setting of strategy 'random' 'bath'"),
         (
+            {"proposes": {"name": "evolution", "steady_state": True}},
+            "expected a search by generations, for the metric alone",
+        ),
+        (
+            {"proposes": {"name": "evolution", "objectives": ["val_metric", "n_parameters"]}},
+            "leave steady_state and objectives out",
+        ),
+        (
             {"proposes": {"name": "successive_halving"}},
             "expected a search that trains every network to its end",
         ),
