@@ -26,7 +26,6 @@ from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 
 Sampling = Callable[[int], BaseSampler]
 
-FEWEST_FOR_IMPORTANCE = 10
 ALIVE = 50  # trials that NSGA-II breeds from, the best
 FEWEST_FOR_COVARIANCE = 10  # trials: the best tenth of them is one
 
@@ -136,28 +135,6 @@ def suggest(
                 choose(_Asked(study.ask()))
     finally:
         optuna.logging.set_verbosity(verbosity)
-
-
-def importances(history: Sequence[Told]) -> dict[str, float]:
-    """Which choices mattered for being among the best, by PED-ANOVA (Watanabe et al. 2023); shares that sum to 1.
-
-    Choices that not all trials had to make are left out; empty where there are fewer than ten trials, or no choice.
-    """
-    scored = [told for told in history if told.score is not None]
-    if len(scored) < FEWEST_FOR_IMPORTANCE:
-        return {}
-    common = set.intersection(*(set(told.values) for told in scored))
-    varied = sorted(name for name in common if len({told.values[name] for told in scored}) > 1)
-    if not varied:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        study = optuna.create_study(direction="maximize")
-        study.add_trials([_frozen(told) for told in scored])
-        found = optuna.importance.get_param_importances(
-            study, params=varied, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
-        )
-    return {name: float(share) for name, share in found.items()}
 
 
 def _frozen(told: Told, alive: bool = False) -> FrozenTrial:
