@@ -102,7 +102,7 @@ def _outcome(
             "diverged",
             n_parameters=n_parameters,
             steps_run=pack.step - pack.members[i].start,
-            error=f"not finite at step {pack.step}",
+            error="not finite at the last step",
         )
     return Outcome(
         COMPLETED,

@@ -76,7 +76,6 @@ def test_what_diverged_does_not_train_on():
     ours = train_pack(members, net, data, settings, keep="all")
     assert [o.state for o in ours] == ["completed", "diverged", "completed"]
     assert [o.steps_run for o in ours] == [LOOK_STEPS + 20, LOOK_STEPS, LOOK_STEPS + 20]
-    assert str(LOOK_STEPS) in ours[1].error
     others = train_pack([members[0], members[2]], net, data, settings, keep="all")
     for a, b in zip((ours[0], ours[2]), others, strict=True):
         assert_same(a, b)
