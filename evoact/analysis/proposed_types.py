@@ -10,7 +10,7 @@ from evoact.genomes.activation import Activation
 from evoact.genomes.genome import Base, Hull, is_absent, loads
 
 SPANS = 10
-MOST_NETWORKS = 1500  # a sample of more is as good
+MOST_NETWORKS = 500  # of an arm: an even sample shows as much
 MOST_KINDS = 6
 OTHER = "other"
 
