@@ -125,7 +125,7 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     )
     assert "at least 8 repeats are needed" in sentences[0]
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
-    assert "not finite at step 10; the other arms are compared" in lost
+    assert "not finite at the last step; the other arms are compared" in lost
     assert any(s.startswith("Winners were confirmed on 2 seeds: too few") for s in sentences)
     assert not any("not one at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
