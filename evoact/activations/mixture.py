@@ -16,6 +16,7 @@ from torch import Tensor
 
 from evoact.activations import spline
 from evoact.activations.base_functions import BaseFunction
+from evoact.activations.derivatives import followed
 from evoact.activations.spline import Grid
 from evoact.native import mixture as native
 from evoact.native import spline as native_spline
@@ -153,11 +154,8 @@ class NativeMixture(torch.autograd.Function):
         x, c, splines, y, slopes = ctx.saved_tensors
         plan, g = ctx.plan, grads[0].contiguous()
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
-            again = plan.reference(x, c, splines)
-            wanted = [t for t in (x, c, splines) if t.requires_grad]
-            found = torch.autograd.grad(again, wanted, g, create_graph=True, materialize_grads=True)
-            by_input = dict(zip(map(id, wanted), found, strict=True))
-            return by_input.get(id(x)), by_input.get(id(c)), by_input.get(id(splines)), None, None
+            again = followed(plan.reference, (x, c, splines), g)
+            return again[0], again[1], again[2], None, None
         grad_x, grad_c = native.backward(g, x, c, y, plan.program)
         if plan.splined is None:
             return grad_x, grad_c, None, None, None

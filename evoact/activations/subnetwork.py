@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evoact.activations import spline
 from evoact.activations.base_functions import apply, base_function
+from evoact.activations.derivatives import followed
 from evoact.activations.sharing import Noise
 from evoact.genomes.genome import Subnetwork
 from evoact.native import subnetwork as native
@@ -84,10 +85,7 @@ class NativeNetwork(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        if not torch.is_grad_enabled():
-            return native.backward(grads[0].contiguous(), *ctx.saved_tensors)
-        # A derivative of this derivative will be asked for.
-        wanted = [t for t in ctx.saved_tensors if t.requires_grad]
-        found = torch.autograd.grad(reference(*ctx.saved_tensors), wanted, grads[0], create_graph=True)
-        by_input = dict(zip(map(id, wanted), found, strict=True))
-        return tuple(by_input.get(id(t)) for t in ctx.saved_tensors)
+        inputs = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            return tuple(followed(reference, inputs, grads[0]))
+        return native.backward(grads[0].contiguous(), *inputs)
