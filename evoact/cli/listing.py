@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
@@ -167,38 +167,30 @@ def _tasks() -> list[dict[str, Any]]:
 def _strategies() -> list[dict[str, Any]]:
     from evoact.strategies import STRATEGIES
 
-    rows = []
-    for name, (module, attribute) in STRATEGIES.items():
-        cls = getattr(import_module(f"evoact.strategies.{module}"), attribute)
-        rows.append(
-            {
-                "name": name,
-                "arguments": _arguments(cls, ("space", "seed", "genomes")),
-                "meaning": _first_sentence(cls.__doc__),
-            }
-        )
-    return rows
+    built = {
+        name: getattr(import_module(f"evoact.strategies.{module}"), attribute)
+        for name, (module, attribute) in STRATEGIES.items()
+    }
+    return _described(built, ("space", "seed", "genomes"))
 
 
 def _optimizers() -> list[dict[str, Any]]:
     from evoact.training.optimizers import OPTIMIZERS
 
-    return [
-        {
-            "name": name,
-            "arguments": _arguments(build, ("parameters", "learning_rates")),
-            "meaning": _first_sentence(build.__doc__),
-        }
-        for name, build in OPTIMIZERS.items()
-    ]
+    return _described(OPTIMIZERS, ("parameters", "learning_rates"))
 
 
 def _schedules() -> list[dict[str, Any]]:
     from evoact.training.schedules import SCHEDULES
 
+    return _described(SCHEDULES)
+
+
+def _described(table: Mapping[str, Any], skip: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """What a config can name in a table: its arguments, and what its docstring begins with."""
     return [
-        {"name": name, "arguments": _arguments(build), "meaning": _first_sentence(build.__doc__)}
-        for name, build in SCHEDULES.items()
+        {"name": name, "arguments": _arguments(build, skip), "meaning": _first_sentence(build.__doc__)}
+        for name, build in table.items()
     ]
 
 

@@ -252,21 +252,21 @@ def _groups(
 def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
     """Train the members of a pack to their ends; outcomes as `train_pack` gives them, in order."""
     members, outcomes = list(pack.members), dict[str, Outcome]()
-    while len(outcomes) < len(members):
+    while True:
         ended = _ended(pack)
-        part = part_of(pack, ended) if 0 < len(ended) < len(pack.members) else pack
-        for i, outcome in zip(ended, evaluate_members(part, evaluate, keep) if ended else (), strict=True):
-            outcomes[pack.members[i].name] = _resumable(pack, i, outcome)
-        if len(outcomes) == len(members):
-            break
         if ended:
-            pack = keep_members(pack, [i for i in range(len(pack.members)) if i not in ended])
+            left = [i for i in range(len(pack.members)) if i not in ended]
+            part = part_of(pack, ended) if left else pack
+            for i, outcome in zip(ended, evaluate_members(part, evaluate, keep), strict=True):
+                outcomes[pack.members[i].name] = _resumable(pack, i, outcome)
+            if not left:
+                return [outcomes[m.name] for m in members]
+            pack = keep_members(pack, left)
         look = _next_look(pack)
         while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
         if pack.early_stop and pack.step % pack.early_stop.every == 0:
             note_progress(pack)
-    return [outcomes[m.name] for m in members]
 
 
 def _next_look(pack: Pack) -> int:
