@@ -208,11 +208,10 @@ def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
 
 def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
-    types = tuple([canonical_activation(t) for t in site.types])
-    keys = [type_key(t) for t in types]
-    used = sorted({keys[i] for i in set(site.assignment)})
-    if keys == used and types == site.types:  # as it is nearly always
+    types, keys, in_order = _spelled(site.types)
+    if in_order and len(set(site.assignment)) == len(keys) and types == site.types:  # as it is nearly always
         return site
+    used = sorted({keys[i] for i in set(site.assignment)})
     by_key = dict(zip(keys, types, strict=True))
     rank = {key: i for i, key in enumerate(used)}
     place = [rank.get(key, -1) for key in keys]  # -1: an empty type
@@ -221,6 +220,14 @@ def _merge_types(site: SiteGenome) -> SiteGenome:
         tuple(by_key[key] for key in used),
         tuple([place[i] for i in site.assignment]),
     )
+
+
+@lru_cache(maxsize=4096)
+def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tuple[str, ...], bool]:
+    """Types in canonical spelling, their keys, and whether these are all different and in order."""
+    spelled = tuple(map(canonical_activation, types))
+    keys = tuple(map(type_key, spelled))
+    return spelled, keys, list(keys) == sorted(set(keys))
 
 
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
@@ -269,12 +276,17 @@ def fingerprint(genome: Genome) -> str:
 def _names(genome: Genome) -> tuple[str, str]:
     """Structure and fingerprint: who wants one, nearly always wants the other, too."""
     plain = to_json(genome)
-    return digest(plain["sites"]), digest(plain)
+    sites, hyperparameters = _in_order.encode(plain["sites"]), _in_order.encode(plain["hyperparameters"])
+    # The digest of `plain` itself, whose sites, nearly all of its text, are encoded once.
+    return _hash(sites), _hash(f'{{"hyperparameters":{hyperparameters},"sites":{sites}}}')
 
 
 def digest(value: Any) -> str:
     """16 hexadecimal digits that stand for plain data."""
-    text = _in_order.encode(value)
+    return _hash(_in_order.encode(value))
+
+
+def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -290,7 +302,7 @@ def to_json(genome: Genome) -> dict[str, Any]:
     sites = []
     for site in genome.sites:
         counts = site.counts()
-        blocks = site.assignment == tuple(sorted(site.assignment)) and 0 not in counts
+        blocks = 0 not in counts and list(site.assignment) == sorted(site.assignment)
         types = []
         for index, (activation, count) in enumerate(zip(site.types, counts, strict=True)):
             where: dict[str, Any] = (

@@ -36,8 +36,8 @@ def _filled(
     space: SearchSpace, site: int, layer: Sequence[Activation], random: random.Random
 ) -> list[Activation]:
     """Absent blocks come back, as types that the layer has, while too many of them are."""
-    layer = list(layer)
     absent = _places(layer, NOBODY)
+    layer = list(layer)
     if len(absent) > space.most_absent(site):
         types = _types(layer) or [space.layers[site].fresh_activation((), random)]
         for i in random.sample(absent, len(absent) - space.most_absent(site)):
@@ -47,14 +47,16 @@ def _filled(
 
 def _repaired(choices: LayerChoices, layer: Sequence[Activation], random: random.Random) -> list[Activation]:
     """Blocks of the rarest types go to others while there are too many; new types join while too few."""
-    layer = list(layer)
-    while len(types := _types(layer)) > choices.most_types:
+    layer, types = list(layer), _types(layer)
+    while len(types) > choices.most_types:
         rarest = min(types, key=layer.count)
         types.remove(rarest)
         layer = [random.choice(types) if a == rarest else a for a in layer]
-    while len(types := _types(layer)) < choices.least_types:
+        types = _types(layer)
+    while len(types) < choices.least_types:
         most = max(types, key=layer.count)
         layer[layer.index(most)] = choices.fresh_activation(types, random)
+        types = _types(layer)
     return layer
 
 
@@ -65,7 +67,7 @@ def _types(layer: Sequence[Activation]) -> list[Activation]:
 
 def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
     equal = {key for key, a in objects(layer).items() if a == activation}
-    return [i for i, a in enumerate(layer) if id(a) in equal]
+    return [i for i, a in enumerate(layer) if id(a) in equal] if equal else []
 
 
 def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:

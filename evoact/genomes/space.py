@@ -234,8 +234,9 @@ class SearchSpace:
         """The canonical genome that gives each block of each site this activation (no check)."""
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
-            types = distinct(row)
-            index = {key: types.index(activation) for key, activation in objects(row).items()}
+            found = objects(row)
+            types = list(dict.fromkeys(found.values()))
+            index = {key: types.index(activation) for key, activation in found.items()}
             neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
         return canonical(Genome(tuple(sites), (("learning_rate", learning_rate),)), self.sites)

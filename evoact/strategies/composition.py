@@ -33,6 +33,11 @@ def type_vector(activation: Activation) -> np.ndarray:
     return vector
 
 
+@lru_cache(maxsize=4096)
+def _type_vectors(types: tuple[Activation, ...]) -> np.ndarray:
+    return np.array([type_vector(activation) for activation in types])
+
+
 def composition(genome: Genome) -> tuple[np.ndarray, float]:
     """The vector of all sites of a genome, and the logarithm of its learning rate.
 
@@ -46,7 +51,7 @@ def composition(genome: Genome) -> tuple[np.ndarray, float]:
     vectors = []
     for site in genome.sites:
         shares = np.array(site.counts()) / len(site.assignment)
-        vectors.append(shares @ np.array([type_vector(activation) for activation in site.types]))
+        vectors.append(shares @ _type_vectors(site.types))
     rate = dict(genome.hyperparameters).get("learning_rate", 1.0)
     return np.concatenate(vectors), math.log10(rate)
 
