@@ -1,0 +1,123 @@
+"""How long the report of a large leaderboard takes to write, and how large the file is: `python benchmarks/report.py`.
+
+    python benchmarks/report.py [--quick] [--json FILE]
+
+A search and a comparison, each of 100,000 networks (with --quick 10,000) that were proposed and confirmed but not
+trained: their metrics are drawn. The time is that of the whole process `evoact report`, imports included; the median
+of three.
+"""
+
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from reporting import Row, arguments, report
+
+from evoact.config import Comparison, Experiment, comparison, load, load_comparison
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import CONFIG, write_record
+from evoact.leaderboard.write import write_part
+from evoact.records import COMPLETED, Proposal, Result
+from evoact.strategies import create
+
+NETWORKS, QUICK_NETWORKS = 100_000, 10_000
+REPEATS, CONFIRMED, SEEDS = 10, 3, 10
+ARMS = ("random mixtures", "discretised", "evolution", "optuna", "hybrid")
+RUNS, QUICK_RUNS = 3, 1
+IN_A_PART = 500
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    networks = QUICK_NETWORKS if options.quick else NETWORKS
+    rows = []
+    for name, plan in (("search", searched(networks)), ("comparison", compared(networks))):
+        with tempfile.TemporaryDirectory(prefix="evoact-benchmark-") as directory:
+            home = Path(directory) / name
+            make(plan, home)
+            command = [str(Path(sys.executable).with_name("evoact")), "report", str(home)]
+            seconds = [timed(command) for _ in range(QUICK_RUNS if options.quick else RUNS)]
+            rows.append(Row(f"{name}_seconds", statistics.median(seconds), "s", 10, "lower"))
+            size = (home / "report.html").stat().st_size / 1e6
+            rows.append(Row(f"{name}_megabytes", size, "MB", 5, "lower"))
+    report(options, rows)
+
+
+def timed(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def searched(networks: int) -> Experiment:
+    return load(
+        CONFIGS / "mnist1d_evolution.yaml", ["strategy={name: random}", f"budget.networks={networks}"]
+    )
+
+
+def compared(networks: int) -> Comparison:
+    """The shipped comparison of some arms, with random networks in place of those that each would train."""
+    overrides = [f"budget.networks={networks // (len(ARMS) * REPEATS)}", f"repeats={REPEATS}"]
+    whole = load_comparison(CONFIGS / "compare_mnist1d.yaml", overrides)
+    data = yaml.safe_load(whole.to_yaml())
+    return comparison(
+        data | {"arms": {name: data["arms"][name] for name in ARMS}, "reference": ARMS[0], "scaled": None}
+    )
+
+
+def make(plan: Experiment | Comparison, home: Path) -> None:
+    """A run directory as a search leaves it."""
+    home.mkdir()
+    (home / CONFIG).write_text(plan.to_yaml())
+    when = "2026-01-01T00:00:00+00:00"
+    write_record(
+        Location.of(home),
+        {"evoact": "0.1.0", "started_at": when, "finished_at": when, "machine": {"packages": {}}},
+    )
+    results = [
+        result for arm, repeat in plan.parts() for result in drawn(plan.part(arm, repeat), arm, repeat)
+    ]
+    for i in range(0, len(results), IN_A_PART):
+        write_part(home, results[i : i + IN_A_PART], run="benchmark", task="mnist1d", network="mlp")
+
+
+def drawn(e: Experiment, arm: str, repeat: int) -> Iterator[Result]:
+    """The results of one search, then of the confirmation of its first candidates."""
+    strategy = create("random", e.space, seed=e.seed, networks=e.config.budget.networks or 1, steps=e.steps)
+    proposals = strategy.ask(e.config.budget.networks or 1)
+    for p in proposals:
+        yield result(p, arm, repeat, "search", p.seed)
+    for p in proposals[:CONFIRMED]:
+        for seed in range(SEEDS):
+            yield result(p, arm, repeat, "confirm", 1000 + seed)
+
+
+def result(p: Proposal, arm: str, repeat: int, phase: str, seed: int) -> Result:
+    """The more tanh the better, with noise."""
+    draw = random.Random(f"{arm} {repeat} {p.index} {seed}")
+    share = sum(
+        n
+        for site in p.genome.sites
+        for t, n in zip(site.types, site.counts(), strict=True)
+        if "tanh" in t.label
+    )
+    metric = min(1.0, max(0.0, draw.gauss(0.6 + 0.0005 * share, 0.02)))
+    placed = replace(p, seed=seed, phase=phase, arm=arm, repeat=repeat)
+    return Result(
+        placed, COMPLETED, "accuracy", "maximize", metric, metric, metric, draw.random(), 5110,
+        steps_run=p.steps, train_seconds=1.0, pack=f"{phase}-{p.index // IN_A_PART}", pack_size=IN_A_PART,
+        device="cpu", started_at=1.77e9 + p.index, finished_at=1.77e9 + p.index + 1,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
