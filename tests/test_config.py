@@ -1,5 +1,6 @@
 """Configs: what is right is read exactly, and everything that is wrong is said, all at once."""
 
+import math
 import os
 import subprocess
 import sys
@@ -831,6 +832,37 @@ def test_learning_rates_as_a_list(tiny):
     made = experiment(tiny(space__learning_rate={"values": [1e-4, 3e-4, 1e-3]}))
     assert made.space.learning_rates == (1e-4, 3e-4, 1e-3)
     assert experiment(yaml.safe_load(made.to_yaml())) == made
+
+
+def test_settings_of_the_optimizer_are_searched(tiny):
+    made = experiment(tiny(space__optimizer={"weight_decay": [0, 1e-4], "beta1": [0.8, 0.9, 0.95]}))
+    rates = len(made.space.learning_rates)
+    assert (
+        len(made.space.settings) == 6 * rates == made.space.size() / (experiment(tiny()).space.size() / rates)
+    )
+    assert made.baseline_networks == 6 * experiment(tiny()).baseline_networks
+    assert experiment(yaml.safe_load(made.to_yaml())) == made
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "training", "message"),
+    [
+        ({"momentum": [0.9]}, {}, "space.optimizer: unknown key 'momentum'; known"),
+        ({"learning_rate": [0.9]}, {}, "space.optimizer: unknown key 'learning_rate'; known"),
+        ({"beta1": [0.9, 0.8]}, {}, "space.optimizer.beta1: expected ascending values without repetition"),
+        ({"beta1": []}, {}, "space.optimizer.beta1"),
+        ({"beta1": [math.inf]}, {}, "space.optimizer.beta1"),
+        (
+            {"beta1": [0.9]},
+            {"beta1": 0.8},
+            "space.optimizer.beta1: expected it here or in training.optimizer, got both",
+        ),
+    ],
+)
+def test_wrong_settings_of_the_optimizer(tiny, optimizer, training, message):
+    with pytest.raises(ConfigError) as error:
+        experiment(tiny(space__optimizer=optimizer, training__optimizer={"name": "adam", **training}))
+    assert message in str(error.value)
 
 
 def test_arrays_file(tiny, tmp_path):

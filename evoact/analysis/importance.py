@@ -24,6 +24,7 @@ FEWEST = 100  # candidates: of fewer, the best tenth is a handful
 MOST = 300  # an even sample of more says the same
 DRAWS = 1999
 RATE = "learning rate"
+SETTING = "optimizer "  # what the names of its other settings begin with
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Choice:
     """A choice that separates the best from all others by more than chance does.
 
     `importance` is its part in what separates them; `best` and `all` are the means of what was chosen, by the best
-    and by all: a rate (geometric mean), a number of types, or the share of a site's neurons in [0, 1], which is what
-    `is_share` says.
+    and by all: a rate (geometric mean), another setting, a number of types, or the share of a site's neurons in
+    [0, 1], which is what `is_share` says.
     """
 
     name: str
@@ -84,7 +85,7 @@ def importance(rows: pd.DataFrame) -> Importance | None:
 
 def choices(genome: Genome) -> dict[str, float]:
     """What a genome chose: at each site the number of types, and the neurons that there are and those of each function
-    in eighths of the site's; and the learning rate.
+    in eighths of the site's; the learning rate and other settings.
 
     >>> from evoact.genomes.genome import Base, SiteGenome
     >>> choices(Genome((SiteGenome("h", (Base("sin"), Base("abs")), (0, 0, 0, 1)),), (("learning_rate", 0.1),)))
@@ -101,17 +102,18 @@ def choices(genome: Genome) -> dict[str, float]:
                 key = f"{site.site} {name}"
                 found[key] = found.get(key, 0) + each * count
     eighths = {name: round(share) for name, share in found.items()}
-    return eighths | {RATE: dict(genome.hyperparameters).get("learning_rate", 0.0)}
+    settings = {f"{SETTING}{name}": value for name, value in genome.optimizer_settings.items()}
+    return eighths | settings | {RATE: dict(genome.hyperparameters).get("learning_rate", 0.0)}
 
 
 def _levels(made: list[dict[str, float]]) -> dict[str, np.ndarray]:
-    """Each choice that was not always the same, as whole numbers from 0 [candidates]; a function that a genome has not
-    has none of the neurons."""
+    """Each choice that was not always the same, as the number of its value [candidates]; a function that a genome has
+    not has none of the neurons."""
     found = {}
     for name in sorted({name for one in made for name in one}):
         values, levels = np.unique([one.get(name, 0) for one in made], return_inverse=True)
         if len(values) > 1:
-            found[name] = levels if name == RATE else values[levels].astype(int)
+            found[name] = levels
     return found
 
 
@@ -139,6 +141,6 @@ def _choice(name: str, share: float, made: list[dict[str, float]], best: np.ndar
     if name == RATE:
         logs = np.log(values)
         return Choice(name, share, float(np.exp(logs[best].mean())), float(np.exp(logs.mean())), False)
-    is_share = not name.endswith(" types")
+    is_share = not (name.endswith(" types") or name.startswith(SETTING))
     values = values / LEVELS if is_share else values
     return Choice(name, share, float(values[best].mean()), float(values.mean()), is_share)

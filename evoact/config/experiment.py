@@ -129,7 +129,7 @@ class Experiment:
     @property
     def baseline_networks(self) -> int:
         space = self.space
-        return self.config.baselines.replicates * len(space.functions) * len(space.learning_rates)
+        return self.config.baselines.replicates * len(space.functions) * len(space.settings)
 
     @property
     def confirm_networks(self) -> int:

@@ -12,6 +12,7 @@ DEFAULT_PER_DECADE = 4
 Positive = Annotated[int, Field(gt=0, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, strict=True)]
 PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+FiniteNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -148,7 +149,8 @@ class Space(Section):
     """A search space; `functions` are the base functions of every kind of type that names none.
 
     `least_width` is the smallest share of a layer's neurons that must be present; `sites` gives single
-    sites of the network choices of their own.
+    sites of the network choices of their own; `optimizer` lists values of arguments of `training.optimizer`, of which
+    each network takes one.
     """
 
     description: str = ""
@@ -159,6 +161,7 @@ class Space(Section):
     sites: dict[str, Layer] = {}
     neurons_per_block: Positive = 1
     learning_rate: LearningRates
+    optimizer: dict[str, Annotated[list[FiniteNumber], Field(min_length=1)]] = {}
 
 
 class EarlyStopping(Section):

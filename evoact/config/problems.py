@@ -38,6 +38,7 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
             module, attribute = STRATEGIES[named.name]
             build = getattr(import_module(f"evoact.strategies.{module}"), attribute)
         problems += _argument_problems(key, build, named.arguments, skip)
+    problems += _searched_settings(config)
     budget = config.budget
     if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
         problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
@@ -63,6 +64,23 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
     problems += space_problems(config.space)
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     return problems + _object_problems(Experiment(config), wrong)
+
+
+def _searched_settings(config: Config) -> list[str]:
+    """What is wrong with the names of the optimizer's settings that are searched."""
+    key, named, problems = "space.optimizer", config.training.optimizer, []
+    for name, values in config.space.optimizer.items():
+        if name in named.arguments:
+            problems.append(
+                f"{key}.{name}: expected it here or in training.optimizer, got both, {values} and "
+                f"{named.arguments[name]}; leave one out"
+            )
+        elif named.name in OPTIMIZERS:
+            given = {name: values[0]}
+            problems += _argument_problems(
+                key, OPTIMIZERS[named.name], given, ("parameters", "learning_rates")
+            )
+    return problems
 
 
 def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:

@@ -65,6 +65,7 @@ def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
         neurons_per_block=space.neurons_per_block,
         least_width=common.least_width,
         overrides=tuple(overrides),
+        optimizer=tuple((name, tuple(values)) for name, values in sorted(space.optimizer.items())),
     )
 
 
@@ -150,6 +151,11 @@ def space_problems(space: Space) -> list[str]:
             problems += _types_problems(f"space.sites.{site}.types", layer.types, space.functions or [])
         if layer.types_per_layer:
             problems += _range_problems(f"space.sites.{site}.types_per_layer", layer.types_per_layer)
+    for name, values in space.optimizer.items():
+        if values != sorted(set(values)):
+            problems.append(
+                f"space.optimizer.{name}: expected ascending values without repetition, got {values}"
+            )
     return problems + list(_rate_problems("space.learning_rate", space.learning_rate))
 
 

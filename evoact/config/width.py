@@ -23,9 +23,9 @@ HALVINGS = 30
 
 def most_parameters(e: Experiment) -> int:
     """Trained numbers of the largest of many networks of an arm's space, its ordinary and sampled ones."""
-    rate = e.space.learning_rates[0]
+    settings = e.space.settings[0]
     every = LayerChoices(e.space.families, e.space.types_per_layer).every()
-    genomes = [e.space.homogeneous(activation, rate) for activation in islice(every, ORDINARY)]
+    genomes = [e.space.homogeneous(activation, settings) for activation in islice(every, ORDINARY)]
     genomes += [e.space.sample(random.Random(i)) for i in range(SAMPLES)]
     return max(parameter_count(genome, e.network) for genome in genomes)
 

@@ -89,6 +89,7 @@ __all__ = [
     "to_json",
 ]
 
+LEARNING_RATE = "learning_rate"
 SHOWN_RUNS = 6  # of different sites, in a label
 
 # `json.dumps` would make one for every genome.
@@ -139,6 +140,11 @@ class Genome:
         return dict(self.hyperparameters)[name]
 
     @property
+    def optimizer_settings(self) -> dict[str, float]:
+        """What the optimizer is told for this network alone, but for the learning rate."""
+        return {name: value for name, value in self.hyperparameters if name != LEARNING_RATE}
+
+    @property
     def heterogeneous(self) -> bool:
         """Whether any layer mixes at least two neuron types; absent neurons are none."""
         return any(
@@ -154,13 +160,19 @@ class Genome:
 
     @property
     def label(self) -> str:
-        """A short description for tables, such as `60 relu + 40 sin | 100 tanh`.
+        """A short description for tables, such as `60 relu + 40 sin | 100 tanh`, with settings of its own at the end.
 
         Not an identity: of many different sites in a row only the first and the last are shown.
 
         >>> homogeneous(Base("relu"), [Site(f"conv{i}", 16) for i in range(55)]).label
         'relu everywhere (55 sites)'
         """
+        return ", ".join(
+            [self._activations_label, *(f"{k} {v:g}" for k, v in self.optimizer_settings.items())]
+        )
+
+    @property
+    def _activations_label(self) -> str:
         if len(self.sites) > 1 and len({site.types for site in self.sites}) == 1 == len(self.sites[0].types):
             return f"{self.sites[0].types[0].label} everywhere ({len(self.sites)} sites)"
         runs = [(label, len(list(same))) for label, same in groupby(site.label for site in self.sites)]

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Activation, Genome, is_absent
+from evoact.genomes.genome import LEARNING_RATE, Activation, Genome, is_absent
 from evoact.genomes.layers import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace, distinct, objects
+from evoact.genomes.space import NOBODY, SearchSpace, Settings, distinct, objects
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]
@@ -23,13 +23,13 @@ def layers_of(space: SearchSpace, genome: Genome) -> Layers:
     return space.blocks(genome)
 
 
-def build(space: SearchSpace, layers: Layers, learning_rate: float, random: random.Random) -> Genome:
+def build(space: SearchSpace, layers: Layers, settings: Settings, random: random.Random) -> Genome:
     """The canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
     repaired = [
         _repaired(choices, _filled(space, i, layer, random), random)
         for i, (choices, layer) in enumerate(zip(space.layers, layers, strict=True))
     ]
-    return space.assemble(repaired, learning_rate)
+    return space.assemble(repaired, settings)
 
 
 def _filled(
@@ -73,8 +73,8 @@ def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
 def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
     """The genome carried over into a space on the same sites; itself if it is inside.
 
-    Activations that the space does not offer are replaced, type by type, and a learning rate off its
-    grid by the nearest on it, by ratio.
+    Activations that the space does not offer are replaced, type by type, settings off its grids by the nearest on
+    them, the learning rate by ratio; one that the genome has not is drawn.
     """
     layers: Layers = []
     for choices, layer in zip(space.layers, layers_of(space, genome), strict=True):
@@ -83,9 +83,12 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
             offered = choices.offers(activation)
             new[activation] = activation if offered else random.choice(choices.families).sample(random)
         layers.append([new[activation] for activation in layer])
-    rate = genome.hyperparameter("learning_rate")
-    nearest = min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))
-    return build(space, layers, nearest, random)
+    rate, given = genome.hyperparameter(LEARNING_RATE), genome.optimizer_settings
+    settings = {LEARNING_RATE: min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))}
+    for name, values in space.optimizer:
+        wanted = given[name] if name in given else random.choice(values)
+        settings[name] = min(values, key=lambda value: abs(value - wanted))
+    return build(space, layers, tuple(settings.items()), random)
 
 
 def carried(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
@@ -109,7 +112,7 @@ def carried(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
         else:
             places = (i * len(found.assignment) // blocks for i in range(blocks))
             layers.append([found.types[found.assignment[i]] for i in places])
-    return adopted(space, space.assemble(layers, genome.hyperparameter("learning_rate")), random)
+    return adopted(space, space.assemble(layers, genome.hyperparameters), random)
 
 
 def _rounded(counts: Sequence[int], total: int) -> list[int]:
@@ -228,6 +231,13 @@ def step_learning_rate(
     near = near or [rate for rate in rates if rate != learning_rate]
     wanted = math.log10(learning_rate) + step
     return min(near, key=lambda rate: abs(math.log10(rate) - wanted), default=learning_rate)
+
+
+def step_setting(space: SearchSpace, name: str, value: float, random: random.Random) -> float:
+    """A neighbouring value of the grid of one of the optimizer's other settings; itself where there is none."""
+    values = dict(space.optimizer)[name]
+    place = values.index(value)
+    return random.choice([values[i] for i in (place - 1, place + 1) if 0 <= i < len(values)] or [value])
 
 
 # --- recombination ------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""What may vary in a search: the activations a type may have, types per layer, widths and learning rates.
+"""What may vary in a search: activations, types per layer, widths, learning rates and other settings of the optimizer.
 
 A family offers the activations of one kind; `LayerChoices` says which of them a layer may have; a
-space combines these with sites and a grid of learning rates. Neurons are assigned in blocks of
+space combines these with sites and grids of learning rates and settings. Neurons are assigned in blocks of
 `neurons_per_block` (the last may be smaller), which sets the resolution of the search.
 """
 
@@ -16,7 +16,17 @@ from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError
 from evoact.genomes.families import MIXED, Family, HullChoices, Listed, choices
-from evoact.genomes.genome import ABSENT, Activation, Base, Genome, Site, SiteGenome, canonical, is_absent
+from evoact.genomes.genome import (
+    ABSENT,
+    LEARNING_RATE,
+    Activation,
+    Base,
+    Genome,
+    Site,
+    SiteGenome,
+    canonical,
+    is_absent,
+)
 from evoact.genomes.layers import LayerChoices
 from evoact.registry import unknown
 
@@ -34,13 +44,16 @@ __all__ = [
 
 NOBODY = Base(ABSENT)  # what blocks of absent neurons have
 
+Settings = tuple[tuple[str, float], ...]  # the hyperparameters of a genome
+
 _T = TypeVar("_T")
 _Row = tuple[int, ...]  # the types of one neuron at all sites that are tied
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All genomes over `sites` with types from `families` and learning rates from a grid.
+    """All genomes over `sites` with types from `families`, learning rates from a grid, and for each argument of the
+    optimizer that `optimizer` names one of its values.
 
     `types_per_layer` and `least_width` are as in `LayerChoices`; `overrides` gives single sites, by name, choices
     of their own, such as a linear hull on the output. Neurons can be absent at `free` sites alone: in a
@@ -62,6 +75,7 @@ class SearchSpace:
     neurons_per_block: int = 1
     least_width: float = 1.0
     overrides: tuple[tuple[str, LayerChoices], ...] = ()
+    optimizer: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -74,6 +88,13 @@ class SearchSpace:
         own = dict(self.overrides)
         common = LayerChoices(self.families, self.types_per_layer, self.least_width)
         return tuple(own.get(site.name, common) for site in self.sites)
+
+    @cached_property
+    def settings(self) -> tuple[Settings, ...]:
+        """Every learning rate with every combination of the optimizer's other settings."""
+        names = [LEARNING_RATE, *(name for name, _ in self.optimizer)]
+        grids = [self.learning_rates, *(values for _, values in self.optimizer)]
+        return tuple(tuple(sorted(zip(names, chosen, strict=True))) for chosen in product(*grids))
 
     def most_absent(self, site: int) -> int:
         """How many blocks of the site with that index may be absent."""
@@ -130,12 +151,12 @@ class SearchSpace:
         return (self.neurons_per_block,) * full + ((rest,) if rest else ())
 
     def size(self) -> int:
-        """The exact number of different networks: canonical structures times learning rates.
+        """The exact number of different networks: canonical structures times settings.
 
         A layer that uses exactly m types is counted by inclusion and exclusion over the k <= m types
         that are allowed to occur; weights are summed over the product P of the k of tied sites.
         """
-        total = len(self.learning_rates)
+        total = len(self.settings)
         for group in self.groups:
             weights = Counter({1: 1})
             for i in group:
@@ -185,19 +206,21 @@ class SearchSpace:
             if site.symmetry != "free" or widths[-1] != widths[0]:
                 random.shuffle(row)
             blocks.append(row)
-        return self.assemble(blocks, random.choice(self.learning_rates))
+        rate = random.choice(self.learning_rates)
+        others = [(name, random.choice(values)) for name, values in self.optimizer]
+        return self.assemble(blocks, ((LEARNING_RATE, rate), *others))
 
-    def homogeneous(self, activation: Activation, learning_rate: float) -> Genome:
+    def homogeneous(self, activation: Activation, settings: Settings) -> Genome:
         """The ordinary network: one activation at every site that has no choices of its own, theirs there."""
         own = dict(self.overrides)
         chosen = [own[s.name].families[0].first() if s.name in own else activation for s in self.sites]
         blocks = [[a] * len(self.block_widths(s)) for a, s in zip(chosen, self.sites, strict=True)]
-        return self.assemble(blocks, learning_rate)
+        return self.assemble(blocks, settings)
 
     def ordinary(self) -> Iterator[Genome]:
-        """All networks with one activation throughout, at each learning rate, activation by activation."""
+        """All networks with one activation throughout, with all settings, activation by activation."""
         families = LayerChoices(self.families, self.types_per_layer)
-        return (self.homogeneous(a, rate) for a in families.every() for rate in self.learning_rates)
+        return (self.homogeneous(a, settings) for a in families.every() for settings in self.settings)
 
     def every(self) -> Iterator[Genome]:
         """All different networks, as many as `size` says, structure by structure.
@@ -212,8 +235,8 @@ class SearchSpace:
             for group, columns in zip(self.groups, rows, strict=True):
                 for i, column in zip(group, columns, strict=True):
                     blocks[i] = column
-            for rate in self.learning_rates:
-                yield self.assemble(blocks, rate)
+            for settings in self.settings:
+                yield self.assemble(blocks, settings)
 
     def _every_row(self, group: Sequence[int]) -> Iterator[tuple[tuple[Activation, ...], ...]]:
         """All different layers of tied sites, one column of blocks for each: first the types, then who has them."""
@@ -230,7 +253,7 @@ class SearchSpace:
                 if used and columns[0].count(NOBODY) <= absent:
                     yield columns
 
-    def assemble(self, blocks: Sequence[Sequence[Activation]], learning_rate: float) -> Genome:
+    def assemble(self, blocks: Sequence[Sequence[Activation]], settings: Settings) -> Genome:
         """The canonical genome that gives each block of each site this activation (no check)."""
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
@@ -239,7 +262,7 @@ class SearchSpace:
             index = {key: types.index(activation) for key, activation in found.items()}
             neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
-        return canonical(Genome(tuple(sites), (("learning_rate", learning_rate),)), self.sites)
+        return canonical(Genome(tuple(sites), settings), self.sites)
 
     def blocks(self, genome: Genome) -> list[list[Activation]]:
         """The inverse of `assemble`: one activation per block, for each site; equal ones stand together.
@@ -279,11 +302,14 @@ class SearchSpace:
         got = [(site.site, len(site.assignment)) for site in genome.sites]
         if widths != got:
             return f"expected the sites {widths}, got {got}"
-        if [name for name, _ in genome.hyperparameters] != ["learning_rate"]:
-            return f"expected the hyperparameter learning_rate alone, got {dict(genome.hyperparameters)}"
-        if genome.hyperparameter("learning_rate") not in self.learning_rates:
-            rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
-            return f"expected a learning rate of {rates}, got {genome.hyperparameter('learning_rate'):g}"
+        offered = {LEARNING_RATE: self.learning_rates, **dict(self.optimizer)}
+        chosen = dict(genome.hyperparameters)
+        if chosen.keys() != offered.keys():
+            return f"expected the hyperparameters {', '.join(sorted(offered))}, got {chosen}"
+        for name, value in chosen.items():
+            if value not in offered[name]:
+                values = ", ".join(f"{one:g}" for one in offered[name])
+                return f"expected {name} to be one of {values}, got {value:g}"
         genome = canonical(genome, self.sites)
         for layer, site in zip(self.layers, genome.sites, strict=True):
             types = [activation for activation in site.types if not is_absent(activation)]
@@ -372,6 +398,9 @@ def _problems(space: SearchSpace) -> Iterable[str]:
         yield f"expected learning rates above 0, got {list(rates)}"
     elif list(rates) != sorted(set(rates)):
         yield f"expected learning rates in ascending order without repetition, got {list(rates)}"
+    for name, values in space.optimizer:
+        if not values or not all(map(math.isfinite, values)) or list(values) != sorted(set(values)):
+            yield f"expected ascending values of {name} without repetition, got {list(values)}"
     if space.neurons_per_block < 1:
         yield f"expected neurons_per_block of at least 1, got {space.neurons_per_block}"
         return

@@ -1,6 +1,6 @@
 """The section on which choices of a search mattered, and by how much."""
 
-from evoact.analysis.importance import RATE, Choice, Importance, importance
+from evoact.analysis.importance import RATE, SETTING, Choice, Importance, importance
 from evoact.config import Comparison
 from evoact.report.figures import Figure, bars_figure
 from evoact.report.run import RunData
@@ -68,8 +68,8 @@ def _table(shown: list[tuple[str, Importance]], by_arm: bool) -> TextTable:
         for choice in own.mattered
     )
     caption = (
-        "Means of what was chosen: the share of a layer's neurons, the number of types in it, or the learning rate "
-        "(geometric mean); where they agree, what was chosen varied less or more"
+        "Means of what was chosen: the share of a layer's neurons, the number of types in it, a setting, or the "
+        "learning rate (geometric mean); where they agree, what was chosen varied less or more"
     )
     return TextTable(caption, headers, rows, frozenset(("arm", "choice")))
 
@@ -77,5 +77,5 @@ def _table(shown: list[tuple[str, Importance]], by_arm: bool) -> TextTable:
 def _means(choice: Choice) -> tuple[str, str]:
     if choice.is_share:
         return f"{100 * choice.best:.0f} %", f"{100 * choice.all:.0f} %"
-    digits = ".2g" if choice.name == RATE else ".1f"
+    digits = ".2g" if choice.name == RATE or choice.name.startswith(SETTING) else ".1f"
     return f"{choice.best:{digits}}", f"{choice.all:{digits}}"

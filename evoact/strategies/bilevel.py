@@ -10,6 +10,7 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes import activation as activations
 from evoact.genomes.genome import (
+    LEARNING_RATE,
     Activation,
     Base,
     Captured,
@@ -19,7 +20,7 @@ from evoact.genomes.genome import (
     shared_out,
 )
 from evoact.genomes.meta_training import MetaTraining, positive
-from evoact.genomes.space import SearchSpace
+from evoact.genomes.space import SearchSpace, Settings
 from evoact.records import COMPLETED, Result
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft
@@ -142,20 +143,20 @@ class Bilevel:
     @cached_property
     def _untrained(self) -> Genome:
         """The types that are to be learned, at every site."""
-        return self._network({site.name: self._types for site in self.space.sites}, self.inner_rate)
+        types = {site.name: self._types for site in self.space.sites}
+        return self._network(types, ((LEARNING_RATE, self.inner_rate),))
 
-    def _network(self, types: TypesBySite, rate: float) -> Genome:
-        sites = tuple(shared_out(site, types[site.name]) for site in self.space.sites)
-        return Genome(sites, (("learning_rate", rate),))
+    def _network(self, types: TypesBySite, settings: Settings) -> Genome:
+        return Genome(tuple(shared_out(site, types[site.name]) for site in self.space.sites), settings)
 
     def _learned(self, archive: Archive) -> list[Genome]:
-        """For each meta-training that worked: all its types mixed, then each alone, at every rate."""
+        """For each meta-training that worked: all its types mixed, then each alone, with all settings."""
         return [
-            self._network(types, rate)
+            self._network(types, settings)
             for result in archive.meta_trained
             if result.state == COMPLETED
             for types in _mixed_and_pure(found_types(result))
-            for rate in self.space.learning_rates
+            for settings in self.space.settings
         ]
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from deap import tools
 
-from evoact.genomes.genome import Genome, fingerprint
+from evoact.genomes.genome import LEARNING_RATE, Genome, fingerprint
 from evoact.genomes.operators import (
     Layers,
     aligned,
@@ -23,6 +23,7 @@ from evoact.genomes.operators import (
     layers_of,
     mutations,
     step_learning_rate,
+    step_setting,
 )
 from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, python_random
@@ -31,7 +32,8 @@ from evoact.strategies.strategy import Draft
 
 # How often a child is bred anew, with two mutations more each time, before a sample takes its place.
 ATTEMPTS = 3
-# Chance that a child's learning rate takes a step, and the standard deviation of that, in decades.
+# Chance that a child's learning rate takes a step, and the standard deviation of that, in decades; other settings of
+# the optimizer go to a neighbour on their grid with that chance.
 LEARNING_RATE_STEP, LEARNING_RATE_SPREAD = 0.25, 0.25
 # At strength 1: how many mutations follow the first in the mean, and the chance of each block to be reassigned
 # among its layer's types where single blocks are flipped.
@@ -143,21 +145,25 @@ def _child(
 ) -> Draft:
     """One child; its parents are chosen by DEAP, which draws from the global generator."""
     first, second = tools.selTournament(parents, 2, tournsize=tournament)
-    layers, rate = [list(layer) for layer in first.layers], first.genome.hyperparameter("learning_rate")
+    layers, settings = [list(layer) for layer in first.layers], dict(first.genome.hyperparameters)
     crossed = first.index != second.index and draw.random() < crossover
     if crossed:
         layers = _crossed(space, layers, second.layers, draw)
-        rate = draw.choice((rate, second.genome.hyperparameter("learning_rate")))
+        settings = {k: draw.choice((v, second.genome.hyperparameter(k))) for k, v in settings.items()}
     strength = _adapted(first.strength, space, draw) if adaptive else 1.0
     if not crossed or mutations > 1 or draw.random() < 0.5:
         further = MORE * strength
         for _ in range(mutations + int(further) + (draw.random() < further % 1)):
             _mutate(space, layers, strength, draw)
         if draw.random() < LEARNING_RATE_STEP:
-            rate = step_learning_rate(space, rate, LEARNING_RATE_SPREAD * strength, draw)
+            rate = settings[LEARNING_RATE]
+            settings[LEARNING_RATE] = step_learning_rate(space, rate, LEARNING_RATE_SPREAD * strength, draw)
+        for name, _ in space.optimizer:
+            if draw.random() < LEARNING_RATE_STEP:
+                settings[name] = step_setting(space, name, settings[name], draw)
     ancestors = (first.index, second.index) if crossed else (first.index,)
     context = json.dumps({"strength": strength}) if adaptive else ""
-    return Draft(build(space, layers, rate, draw), parents=ancestors, context=context)
+    return Draft(build(space, layers, tuple(settings.items()), draw), parents=ancestors, context=context)
 
 
 def _crossed(space: SearchSpace, first: Layers, second: Layers, draw: random.Random) -> Layers:

@@ -26,11 +26,17 @@ def type_vector(activation: Activation) -> np.ndarray:
     # Curves are PyTorch's; a search without a surrogate needs none of it.
     from evoact.activations.alike import curve_vector
 
-    own = generator("composition", activation.label).normal(size=OWN_AXES)
-    own /= np.linalg.norm(own)
+    own = _own_axes(activation.label)
     alike = np.array(curve_vector(activation))
     vector: np.ndarray = np.concatenate([np.sqrt(ALIKE) * alike, np.sqrt(1 - ALIKE) * own])
     return vector
+
+
+@lru_cache(maxsize=65536)
+def _own_axes(name: str) -> np.ndarray:
+    """A direction of its own, of norm 1."""
+    own: np.ndarray = generator("composition", name).normal(size=OWN_AXES)
+    return own / np.linalg.norm(own)
 
 
 @lru_cache(maxsize=4096)
@@ -39,7 +45,7 @@ def _type_vectors(types: tuple[Activation, ...]) -> np.ndarray:
 
 
 def composition(genome: Genome) -> tuple[np.ndarray, float]:
-    """The vector of all sites of a genome, and the logarithm of its learning rate.
+    """The vector of all sites and settings of a genome, and the logarithm of its learning rate.
 
     >>> from evoact.genomes.genome import Base, Site, homogeneous
     >>> sin, tanh, gaussian = (
@@ -52,6 +58,8 @@ def composition(genome: Genome) -> tuple[np.ndarray, float]:
     for site in genome.sites:
         shares = np.array(site.counts()) / len(site.assignment)
         vectors.append(shares @ _type_vectors(site.types))
+    # Settings without a scale of their own: the same or another, as far apart as two functions with nothing in common.
+    vectors += [_own_axes(f"{name}={value!r}") for name, value in genome.optimizer_settings.items()]
     rate = dict(genome.hyperparameters).get("learning_rate", 1.0)
     return np.concatenate(vectors), math.log10(rate)
 

@@ -52,7 +52,7 @@ class Discretise:
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
         if generation == 0:
             hull = Hull(self.hull, self.space.functions, "neuron")
-            networks = [self.space.homogeneous(hull, rate) for rate in self.space.learning_rates]
+            networks = [self.space.homogeneous(hull, settings) for settings in self.space.settings]
             return [Draft(g, seed=k, context=ASIDE) for k in range(self.hulls) for g in networks]
         if generation == 1:
             drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in _trained(archive)]

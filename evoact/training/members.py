@@ -3,6 +3,7 @@
 Members share the network's shape, but a genome may leave neurons out (`absent`) or give them several
 pre-activations (`pieces`). Members with different numbers of pieces at a site are trained in packs of
 their own: a layer with more rows than a member needs would round that member's products differently.
+So are those with different settings of the optimizer; learning rates may differ within a pack.
 """
 
 import math
@@ -49,7 +50,8 @@ def by_layout(members: Sequence[Member]) -> list[list[int]]:
     """The indices of the members that can be trained as one pack, in order of their first."""
     groups: dict[object, list[int]] = {}
     for i, member in enumerate(members):
-        groups.setdefault((member.start, *most_pieces(member.genome).items()), []).append(i)
+        settings = tuple(member.genome.optimizer_settings.items())
+        groups.setdefault((member.start, settings, *most_pieces(member.genome).items()), []).append(i)
     return list(groups.values())
 
 

@@ -1,8 +1,8 @@
 """The one training loop: K candidates as one tensor program; an ordinary training run is a pack of one.
 
-Members of a pack may differ in everything that a genome holds (base functions, hulls, assignments,
-learning rate), in seed and in number of steps. They share the network's shape, the task, the batch
-size and the optimizer's other settings. A member's result does not depend on its neighbours.
+Members of a pack may differ in everything that a genome holds (base functions, hulls, assignments, learning rate and
+other settings of the optimizer), in seed and in number of steps. They share the network's shape, the task and the batch
+size. A member's result does not depend on its neighbours.
 """
 
 import time
@@ -37,8 +37,8 @@ LOSS_WINDOW = 50  # the reported training loss is the mean over this many last s
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What all members of a pack share; `schedule` scales every member's learning rate, update by update, and
-    `early_stop` says when a member ends before its last step."""
+    """What all members of a pack share, but for settings of the optimizer that a genome has itself; `schedule` scales
+    every member's learning rate, update by update, and `early_stop` says when a member ends before its last step."""
 
     batch_size: int = 100
     optimizer: str = "adam"
@@ -119,7 +119,9 @@ def start_pack(
         statistics=initial_statistics(network, len(members), next(iter(parameters.values())).detach()),
         plans=plan_sites(members, network, device, parameters),
         optimizer=optimizer(
-            [p for p in parameters.values() if p.numel()], rates, **settings.optimizer_arguments
+            [p for p in parameters.values() if p.numel()],
+            rates,
+            **{**settings.optimizer_arguments, **members[0].genome.optimizer_settings},
         ),
         schedule=schedule(**settings.schedule_arguments),
         batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),

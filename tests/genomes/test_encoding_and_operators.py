@@ -31,6 +31,7 @@ from evoact.genomes.operators import (
     layers_of,
     mutations,
     step_learning_rate,
+    step_setting,
 )
 from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices
 
@@ -62,6 +63,7 @@ spaces = st.builds(
     neurons_per_block=st.sampled_from([1, 2]),
     least_width=st.sampled_from([1.0, 0.6, 0.01]),
     overrides=st.sampled_from([(), (("h", OWN),)]),
+    optimizer=st.sampled_from([(), (("momentum", (0.0, 0.9)), ("weight_decay", (0.0, 1e-4, 1e-3)))]),
 )
 draws = st.integers(0, 2**32).map(random.Random)
 quick = settings(max_examples=60, deadline=None)
@@ -111,7 +113,9 @@ def test_mutants_stay_in_the_space(space, draw, mutations):
     for mutate in mutations:
         mutate(space, layers, draw)
     rate = step_learning_rate(space, genome.hyperparameter("learning_rate"), 0.25, draw)
-    assert space.objection(build(space, layers, rate, draw)) == ""
+    stepped = {name: step_setting(space, name, v, draw) for name, v in genome.optimizer_settings.items()}
+    settings = (("learning_rate", rate), *stepped.items())
+    assert space.objection(build(space, layers, settings, draw)) == ""
     assert dumps(genome) == before
 
 
@@ -122,7 +126,7 @@ def test_any_exchange_of_rows_is_repaired_into_the_space(space, draw):
     rows = [
         [draw.choice(pair) for pair in zip(a, b, strict=True)] for a, b in zip(first, second, strict=True)
     ]
-    child = build(space, layers_from(space, rows), space.learning_rates[0], draw)
+    child = build(space, layers_from(space, rows), space.settings[0], draw)
     assert space.objection(child) == ""
 
 
@@ -138,14 +142,18 @@ def test_absent_neurons_everywhere_are_repaired_into_the_space(space, draw):
     layers = [[NOBODY] * len(space.block_widths(site)) for site in space.sites]
     for mutate in draw.sample(MUTATIONS + WIDTH_MUTATIONS, 2):
         mutate(space, layers, draw)
-    assert space.objection(build(space, layers, 0.01, draw)) == ""
+    assert space.objection(build(space, layers, space.settings[0], draw)) == ""
 
 
 @quick
 @given(spaces, spaces, draws)
 def test_a_genome_of_one_space_is_adopted_by_another(first, second, draw):
     other = replace(
-        first, families=second.families, overrides=second.overrides, least_width=second.least_width
+        first,
+        families=second.families,
+        overrides=second.overrides,
+        least_width=second.least_width,
+        optimizer=second.optimizer,
     )
     child = adopted(other, first.sample(draw), draw)
     assert other.objection(child) == ""
@@ -161,7 +169,7 @@ def test_every_mutation_changes_something(mutate):
         genome = space.sample(draw)
         layers = layers_of(space, genome)
         mutate(space, layers, draw)
-        changed += build(space, layers, 0.01, draw) != genome
+        changed += build(space, layers, space.settings[0], draw) != genome
     assert changed > 15
 
 
@@ -171,6 +179,23 @@ def test_learning_rate_steps_along_the_grid():
     assert {step_learning_rate(space, 0.03, 0.25, draw) for _ in range(20)} == {0.01, 0.1}
     assert {step_learning_rate(space, 0.01, 0.01, draw) for _ in range(20)} == {0.03}
     assert {step_learning_rate(space, 0.1, 0.01, draw) for _ in range(20)} == {0.03}
+
+
+def test_settings_step_to_a_neighbour_on_their_grid():
+    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), optimizer=(("eps", (1.0, 2.0, 3.0)),))
+    draw = random.Random(0)
+    assert {step_setting(space, "eps", 2.0, draw) for _ in range(20)} == {1.0, 3.0}
+    assert {step_setting(space, "eps", 3.0, draw) for _ in range(20)} == {2.0}
+    assert step_setting(replace(space, optimizer=(("eps", (1.0,)),)), "eps", 1.0, draw) == 1.0
+
+
+def test_a_setting_off_the_grid_becomes_the_nearest():
+    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), optimizer=(("momentum", (0.0, 0.9)),))
+    other = replace(space, optimizer=(("momentum", (0.1, 0.7)),))
+    for i in range(10):
+        genome = space.sample(random.Random(i))
+        (near,) = adopted(other, genome, random.Random(0)).optimizer_settings.values()
+        assert near == {0.0: 0.1, 0.9: 0.7}[genome.hyperparameter("momentum")]
 
 
 def test_a_genome_outside_has_no_encoding():

@@ -31,14 +31,15 @@ NARROW = LayerChoices((ABC,), (1, 2), 0.5)
 
 
 def space(
-    *sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1, width=1.0, own=()
+    *sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1, width=1.0, own=(), optimizer=()
 ) -> SearchSpace:
-    return SearchSpace("test", sites, families, types, rates, block, width, own)
+    return SearchSpace("test", sites, families, types, rates, block, width, own, optimizer)
 
 
 SPACES = {
     "free": space(Site("h", 6)),
     "blocks": space(Site("h", 7), block=2),
+    "settings": space(Site("h", 3), optimizer=(("beta1", (0.8, 0.9)), ("weight_decay", (0.0, 1e-4, 1e-3)))),
     "two layers": space(Site("h", 4), Site("g", 3), types=(1, 2)),
     "at least two": space(Site("h", 5), types=(2, 3)),
     "none": space(Site("h", 5, "none"), types=(1, 3), block=2),
@@ -85,7 +86,7 @@ def everything(s: SearchSpace) -> set[Genome]:
                 if row.count(NOBODY) <= s.most_absent(i) and least <= len(set(row) - {NOBODY}) <= most
             ]
         )
-    return {s.assemble(blocks, rate) for blocks in itertools.product(*layers) for rate in s.learning_rates}
+    return {s.assemble(blocks, settings) for blocks in itertools.product(*layers) for settings in s.settings}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_samples_are_canonical_and_inside(any_space):
         genome = any_space.sample(random.Random(i))
         assert any_space.objection(genome) == ""
         assert canonical(genome, any_space.sites) == genome
-        assert any_space.assemble(any_space.blocks(genome), genome.hyperparameter("learning_rate")) == genome
+        assert any_space.assemble(any_space.blocks(genome), genome.hyperparameters) == genome
 
 
 def test_samples_reach_everything():
@@ -170,7 +171,7 @@ def test_at_least_one_neuron_of_each_type_is_present():
 
 
 def test_the_ordinary_network_of_a_space_with_own_choices():
-    genome = SPACES["own choices"].homogeneous(Base("tanh"), 0.1)
+    genome = SPACES["own choices"].homogeneous(Base("tanh"), (("learning_rate", 0.1),))
     assert genome.label == "3 tanh | 4 relu | 2 identity"
     assert SPACES["own choices"].contains(genome)
 
@@ -196,10 +197,10 @@ def test_samples_are_stratified_over_counts():
     ("genome", "message"),
     [
         (homogeneous(Base("relu"), [Site("x", 6)], learning_rate=0.01), "sites"),
-        (homogeneous(Base("relu"), [Site("h", 6)]), "learning_rate alone"),
+        (homogeneous(Base("relu"), [Site("h", 6)]), "expected the hyperparameters learning_rate, got {}"),
         (
             homogeneous(Base("relu"), [Site("h", 6)], learning_rate=0.02),
-            "expected a learning rate of 0.01, 0.1",
+            "expected learning_rate to be one of 0.01, 0.1, got 0.02",
         ),
         (homogeneous(Base("gelu"), [Site("h", 6)], learning_rate=0.01), "got gelu"),
     ],

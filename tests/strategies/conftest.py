@@ -23,7 +23,7 @@ def small_space() -> SearchSpace:
 
 
 def rich_space() -> SearchSpace:
-    """Every kind of choice: many families, widths, blocks with a smaller last one, a site of its own."""
+    """Every kind of choice: many families, widths, blocks with a smaller last one, a site of its own, settings."""
     families = (
         choices("base", name=FUNCTIONS),
         HullChoices(("affine", "conic"), FUNCTIONS, (1, 2), ("layer", "neuron")),
@@ -35,7 +35,15 @@ def rich_space() -> SearchSpace:
     output = LayerChoices((HullChoices(("linear",), ("identity", "cos"), (1, 2)),), (1, 1))
     sites = (Site("h", 9), Site("g", 5, "stream:a"), Site("k", 5, "stream:a"), Site("output", 3, "none"))
     return SearchSpace(
-        "rich", sites, families, (1, 3), (0.01, 0.1), 2, least_width=0.4, overrides=(("output", output),)
+        "rich",
+        sites,
+        families,
+        (1, 3),
+        (0.01, 0.1),
+        2,
+        least_width=0.4,
+        overrides=(("output", output),),
+        optimizer=(("momentum", (0.0, 0.5, 0.9)),),
     )
 
 

@@ -1,5 +1,7 @@
 """Neurons with several pre-activations and neurons that are not there, alone and in packs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,30 @@ def test_a_member_is_bit_equal_whatever_its_neighbours(optimizer):
 
 def test_members_with_equal_pieces_are_one_pack():
     assert by_layout(members_of(network())) == [[0, 3], [1], [2, 5], [4]]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("adam", ({"weight_decay": 0.0}, {"weight_decay": 0.1, "beta1": 0.5})),
+        ("sgd", ({"momentum": 0.9}, {"momentum": 0.0}, {"momentum": 0.9, "weight_decay": 0.1})),
+        ("rmsprop", ({"momentum": 0.0}, {"momentum": 0.5})),
+    ],
+)
+def test_members_have_settings_of_the_optimizer_of_their_own(optimizer, settings):
+    """As if all had been trained with them; what their genomes do not say is the pack's."""
+    net, made, shared = network(hidden=(5,)), task(), {"weight_decay": 0.01}
+    own = [settings[i % len(settings)] for i in range(5)]
+    members = [
+        Member(homogeneous(Base("tanh"), net.sites, learning_rate=0.01, **each), f"m{i}", i, 7 + i)
+        for i, each in enumerate(own)
+    ]
+    plain = [replace(m, genome=homogeneous(Base("tanh"), net.sites, learning_rate=0.01)) for m in members]
+    together = train_pack(members, net, made, TrainingSettings(16, optimizer, shared), keep="all")
+    for m, each, outcome in zip(plain, own, together, strict=True):
+        (alone,) = train_pack([m], net, made, TrainingSettings(16, optimizer, shared | each), keep="all")
+        assert all(np.array_equal(alone.learned[name], value) for name, value in outcome.learned.items())
+    assert not np.array_equal(together[0].learned["weight0"], together[1].learned["weight0"])
 
 
 def test_maxout_takes_the_largest_of_its_neurons_rows():
