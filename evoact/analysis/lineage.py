@@ -13,7 +13,8 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Ancestor:
-    """`validation` is the mean over the candidate's networks in the search, None where none was completed."""
+    """`validation` is the mean over the candidate's networks in the search, of those that were trained longest where
+    some were promoted; None where none was completed."""
 
     candidate: int
     generation: int
@@ -32,7 +33,7 @@ def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancest
         most: after so many no more are followed
 
     >>> rows = pd.DataFrame({"candidate": [0, 1], "generation": [0, 1], "strategy": "evolution", "phase": "search",
-    ...     "state": "completed", "val_metric": [0.3, 0.4], "proposal": [0, 1], "parents": [[], [0]],
+    ...     "state": "completed", "val_metric": [0.3, 0.4], "proposal": [0, 1], "rung": 0, "parents": [[], [0]],
     ...     "genome": '{"sites":[{"site":"h","types":[{"kind":"base","name":"sin","count":3}]}],"hyperparameters":{}}'})
     >>> [(a.candidate, a.generation, a.label, a.parents) for a in lineage(rows, 1)]
     [(1, 1, '3 sin', (0,)), (0, 0, '3 sin', ())]
@@ -40,7 +41,8 @@ def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancest
     searched = rows[rows["phase"] != "confirm"].sort_values("proposal")
     first = searched.drop_duplicates("candidate").set_index("candidate")
     done = searched[searched["state"] == COMPLETED]
-    means = done.groupby("candidate")["val_metric"].mean()
+    longest = done["rung"] == done.groupby("candidate")["rung"].transform("max")
+    means = done[longest].groupby("candidate")["val_metric"].mean()
     found: dict[int, Ancestor] = {}
     queue = [candidate]
     while queue and len(found) < most:
