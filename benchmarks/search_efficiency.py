@@ -16,6 +16,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from reporting import Row, report
@@ -35,7 +36,14 @@ TABLES = Path(__file__).parent / "tables"
 BARRED = "mnist1d_*.parquet"
 AFTER = (50, 100, 200, 400, 800)
 QUICK_AFTER = (50, 100, 200, 400)
-STRATEGIES = ("random", "evolution", "hybrid")
+# By label: the strategy and its settings.
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {}),
+    "evolution": ("evolution", {}),
+    "evolution, no surrogate": ("evolution", {"surrogate": False}),
+    "evolution, steady state": ("evolution", {"steady_state": True}),
+    "hybrid": ("hybrid", {}),
+}
 RUNS, QUICK_RUNS = 100, 10
 ASKED = 8  # proposals at a time: as many as eight workers would take
 SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
@@ -61,9 +69,10 @@ def space_of(table: Tabular) -> SearchSpace:
     return Experiment(Config.model_validate(table.about["config"])).space
 
 
-def searched(table: Tabular, space: SearchSpace, name: str, seed: int, after: Sequence[int]) -> Gains:
+def searched(table: Tabular, space: SearchSpace, label: str, seed: int, after: Sequence[int]) -> Gains:
     """One run of a strategy of evoact's."""
     judge, gains, results = Judge(table), [], []
+    name, options = STRATEGIES[label]
     strategy = create(
         name,
         space,
@@ -71,6 +80,7 @@ def searched(table: Tabular, space: SearchSpace, name: str, seed: int, after: Se
         networks=after[-1],
         steps=table.about["steps"],
         replicates=len(table.search_seeds),
+        options=options,
     )
     archive = Archive()
     while len(gains) < len(after) and (asked := strategy.ask(min(ASKED, after[len(gains)] - len(results)))):
@@ -161,9 +171,9 @@ def measured(file: Path, runs: int, after: Sequence[int]) -> dict[str, dict[int,
     table = read_table(file)
     space = space_of(table)
     found: dict[str, dict[int, Gains]] = {}
-    for name in STRATEGIES:
-        all_runs = [searched(table, space, name, 1000 + seed, after) for seed in range(runs)]
-        found[name] = {n: [run[i] for run in all_runs] for i, n in enumerate(after)}
+    for label in STRATEGIES:
+        all_runs = [searched(table, space, label, 1000 + seed, after) for seed in range(runs)]
+        found[label] = {n: [run[i] for run in all_runs] for i, n in enumerate(after)}
     if _store(file).exists():
         for sampler, kept in json.loads(_store(file).read_text()).items():
             found[f"optuna {sampler}"] = {
