@@ -107,9 +107,13 @@ def _between(gain: Gain, unit: Unit) -> str:
 
 def _share(gain: Gain) -> str:
     assert gain.share is not None
-    return (
-        f"Of what {gain.arm} gains, trained input and output scale alone explains {_share_text(gain.share)}."
-    )
+    share = _share_text(gain.share)
+    if gain.share.high < 0:
+        return (
+            f"Trained input and output scale alone loses where {gain.arm} gains: "
+            f"its share of the gain is {share}."
+        )
+    return f"Of what {gain.arm} gains, trained input and output scale alone explains {share}."
 
 
 def _share_text(share: Interval) -> str:
