@@ -1,0 +1,47 @@
+"""The tables in benchmarks/tables: whole, of the configs beside them, and what training gives."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evoact.config import experiment, load
+from evoact.execution.tabulate import tabulation
+from evoact.genomes.genome import fingerprint, loads
+from evoact.leaderboard.tabular import read_table
+from evoact.training.members import Member
+from evoact.training.packed import train_pack
+
+TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.parquet"))
+SEEDS = 20
+
+
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem)
+def test_a_shipped_table_holds_what_its_config_says(file):
+    table, made = read_table(file), load(file.with_suffix(".yaml"))
+    assert len(table.genomes) == made.space.size() == 2907
+    assert table.about["steps"] == made.steps
+    assert (len(table.search_seeds), len(table.truth_seeds)) == (SEEDS // 2, SEEDS // 2)
+    stored, whole = experiment(table.about["config"]).config, tabulation(made, SEEDS).config
+    for section in ("task", "network", "space", "training", "seed", "test_splits"):
+        assert getattr(stored, section) == getattr(whole, section)
+    assert np.isfinite(table.truth()).all()
+
+
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem)
+def test_rows_of_a_shipped_table_are_what_training_gives(file):
+    """The same to the last digit on the processor that made them; elsewhere hundreds of steps of float32 come apart,
+    and single networks differ as two seeds do, but not in the mean."""
+    table, made = read_table(file), load(file.with_suffix(".yaml"))
+    places = np.linspace(0, len(table.genomes) - 1, 24).astype(int)
+    seeds = [table.search_seeds[i % len(table.search_seeds)] for i in range(len(places))]
+    genomes = [loads(table.genomes[i]) for i in places]
+    members = [
+        Member(genome, f"{fingerprint(genome)}-{seed}", seed, made.steps)
+        for genome, seed in zip(genomes, seeds, strict=True)
+    ]
+    again = train_pack(members, made.network, made.task, made.training, made.seed)
+    stored = table.metrics["val_metric"][places, [table.seeds.index(seed) for seed in seeds]]
+    differences = np.array([outcome.metrics["validation"] for outcome in again]) - stored
+    assert abs(differences.mean()) < 0.02
+    assert np.abs(differences).max() < 0.15
