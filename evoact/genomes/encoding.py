@@ -12,7 +12,7 @@ from typing import Protocol
 from evoact.errors import UserError
 from evoact.genomes.activation import KINDS, Activation, Hull, is_absent
 from evoact.genomes.families import Choices, Family, HullChoices, Listed
-from evoact.genomes.genome import LEARNING_RATE, Genome, canonical
+from evoact.genomes.genome import Genome, canonical
 from evoact.genomes.layers import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace
 from evoact.seeding import python_random
@@ -100,15 +100,8 @@ def decode(space: SearchSpace, chooser: Chooser) -> Genome:
             names = [f"{site.name}.block{j}" for j in range(len(space.block_widths(site)))]
             row = [types[int(chooser.category(name, options)) % count] for name in names]
         blocks.append(_with_enough_types(layer, row))
-    settings = [
-        (name, values[chooser.integer(name, 0, len(values) - 1)]) for name, values in _settings(space).items()
-    ]
+    settings = [(name, grid[chooser.integer(name, 0, len(grid) - 1)]) for name, grid in space.grids.items()]
     return space.assemble(blocks, tuple(settings))
-
-
-def _settings(space: SearchSpace) -> dict[str, tuple[float, ...]]:
-    """The values of each hyperparameter, by the name of its choice: the index of a value, since grids are ordered."""
-    return {LEARNING_RATE: space.learning_rates, **dict(space.optimizer)}
 
 
 def _decode_activation(families: Sequence[Family], prefix: str, chooser: Chooser) -> Activation:
@@ -225,7 +218,7 @@ def encode(space: SearchSpace, genome: Genome) -> dict[str, Value]:
         elif widths[-1] != widths[0]:
             values[f"{site.name}.last"] = layer.most_types if is_absent(row[-1]) else types.index(row[-1])
     chosen = dict(genome.hyperparameters)
-    return values | {name: grid.index(chosen[name]) for name, grid in _settings(space).items()}
+    return values | {name: grid.index(chosen[name]) for name, grid in space.grids.items()}
 
 
 def _encode_activation(layer: LayerChoices, prefix: str, activation: Activation) -> dict[str, Value]:

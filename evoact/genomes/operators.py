@@ -235,7 +235,7 @@ def step_learning_rate(
 
 def step_setting(space: SearchSpace, name: str, value: float, random: random.Random) -> float:
     """A neighbouring value of the grid of one of the optimizer's other settings; itself where there is none."""
-    values = dict(space.optimizer)[name]
+    values = space.grids[name]
     place = values.index(value)
     return random.choice([values[i] for i in (place - 1, place + 1) if 0 <= i < len(values)] or [value])
 

@@ -90,11 +90,15 @@ class SearchSpace:
         return tuple(own.get(site.name, common) for site in self.sites)
 
     @cached_property
+    def grids(self) -> dict[str, tuple[float, ...]]:
+        """The values of each hyperparameter, ascending, the learning rate first."""
+        return {LEARNING_RATE: self.learning_rates, **dict(self.optimizer)}
+
+    @cached_property
     def settings(self) -> tuple[Settings, ...]:
         """Every learning rate with every combination of the optimizer's other settings."""
-        names = [LEARNING_RATE, *(name for name, _ in self.optimizer)]
-        grids = [self.learning_rates, *(values for _, values in self.optimizer)]
-        return tuple(tuple(sorted(zip(names, chosen, strict=True))) for chosen in product(*grids))
+        combinations = product(*self.grids.values())
+        return tuple(tuple(sorted(zip(self.grids, chosen, strict=True))) for chosen in combinations)
 
     def most_absent(self, site: int) -> int:
         """How many blocks of the site with that index may be absent."""
@@ -206,9 +210,7 @@ class SearchSpace:
             if site.symmetry != "free" or widths[-1] != widths[0]:
                 random.shuffle(row)
             blocks.append(row)
-        rate = random.choice(self.learning_rates)
-        others = [(name, random.choice(values)) for name, values in self.optimizer]
-        return self.assemble(blocks, ((LEARNING_RATE, rate), *others))
+        return self.assemble(blocks, tuple((name, random.choice(grid)) for name, grid in self.grids.items()))
 
     def homogeneous(self, activation: Activation, settings: Settings) -> Genome:
         """The ordinary network: one activation at every site that has no choices of its own, theirs there."""
@@ -302,13 +304,12 @@ class SearchSpace:
         got = [(site.site, len(site.assignment)) for site in genome.sites]
         if widths != got:
             return f"expected the sites {widths}, got {got}"
-        offered = {LEARNING_RATE: self.learning_rates, **dict(self.optimizer)}
         chosen = dict(genome.hyperparameters)
-        if chosen.keys() != offered.keys():
-            return f"expected the hyperparameters {', '.join(sorted(offered))}, got {chosen}"
+        if chosen.keys() != self.grids.keys():
+            return f"expected the hyperparameters {', '.join(sorted(self.grids))}, got {chosen}"
         for name, value in chosen.items():
-            if value not in offered[name]:
-                values = ", ".join(f"{one:g}" for one in offered[name])
+            if value not in self.grids[name]:
+                values = ", ".join(f"{one:g}" for one in self.grids[name])
                 return f"expected {name} to be one of {values}, got {value:g}"
         genome = canonical(genome, self.sites)
         for layer, site in zip(self.layers, genome.sites, strict=True):
