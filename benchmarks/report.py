@@ -19,6 +19,7 @@ from pathlib import Path
 
 import yaml
 from reporting import Row, arguments, report
+from strategy_overhead import tanh_neurons
 
 from evoact.config import Comparison, Experiment, comparison, load, load_comparison
 from evoact.leaderboard.location import Location
@@ -104,13 +105,7 @@ def drawn(e: Experiment, arm: str, repeat: int) -> Iterator[Result]:
 def result(p: Proposal, arm: str, repeat: int, phase: str, seed: int) -> Result:
     """The more tanh the better, with noise."""
     draw = random.Random(f"{arm} {repeat} {p.index} {seed}")
-    share = sum(
-        n
-        for site in p.genome.sites
-        for t, n in zip(site.types, site.counts(), strict=True)
-        if "tanh" in t.label
-    )
-    metric = min(1.0, max(0.0, draw.gauss(0.6 + 0.0005 * share, 0.02)))
+    metric = min(1.0, max(0.0, draw.gauss(0.6 + 0.0005 * tanh_neurons(p.genome), 0.02)))
     placed = replace(p, seed=seed, phase=phase, arm=arm, repeat=repeat)
     return Result(
         placed, COMPLETED, "accuracy", "maximize", metric, metric, metric, draw.random(), 5110,

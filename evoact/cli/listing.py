@@ -175,9 +175,9 @@ def _strategies() -> list[dict[str, Any]]:
 
 
 def _optimizers() -> list[dict[str, Any]]:
-    from evoact.training.optimizers import OPTIMIZERS
+    from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 
-    return _described(OPTIMIZERS, ("parameters", "learning_rates"))
+    return _described(OPTIMIZERS, FROM_PACK)
 
 
 def _schedules() -> list[dict[str, Any]]:

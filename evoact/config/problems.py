@@ -16,7 +16,7 @@ from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
-from evoact.training.optimizers import OPTIMIZERS
+from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
 
@@ -26,7 +26,7 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
     for key, named, table, skip in (
         ("task", config.task, TASKS, ()),
         ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
-        ("training.optimizer", config.training.optimizer, OPTIMIZERS, ("parameters", "learning_rates")),
+        ("training.optimizer", config.training.optimizer, OPTIMIZERS, FROM_PACK),
         ("training.schedule", config.training.schedule, SCHEDULES, ()),
         ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
     ):
@@ -77,9 +77,7 @@ def _searched_settings(config: Config) -> list[str]:
             )
         elif named.name in OPTIMIZERS:
             given = {name: values[0]}
-            problems += _argument_problems(
-                key, OPTIMIZERS[named.name], given, ("parameters", "learning_rates")
-            )
+            problems += _argument_problems(key, OPTIMIZERS[named.name], given, FROM_PACK)
     return problems
 
 

@@ -152,10 +152,7 @@ def space_problems(space: Space) -> list[str]:
         if layer.types_per_layer:
             problems += _range_problems(f"space.sites.{site}.types_per_layer", layer.types_per_layer)
     for name, values in space.optimizer.items():
-        if values != sorted(set(values)):
-            problems.append(
-                f"space.optimizer.{name}: expected ascending values without repetition, got {values}"
-            )
+        problems += _order_problems(f"space.optimizer.{name}", values)
     return problems + list(_rate_problems("space.learning_rate", space.learning_rate))
 
 
@@ -165,12 +162,16 @@ def _rate_problems(path: str, rates: LearningRates) -> Iterator[str]:
         both = [key for key, value in grid.items() if value is not None]
         if both:
             yield f"{path}: expected values or a grid, got both, values and {', '.join(both)}; leave one out"
-        if rates.values != sorted(set(rates.values)):
-            yield f"{path}.values: expected ascending values without repetition, got {rates.values}"
+        yield from _order_problems(f"{path}.values", rates.values)
         return
     yield from (f"{path}.{key}: expected a value, got none" for key, value in grid.items() if value is None)
     if rates.low is not None and rates.high is not None and rates.low > rates.high:
         yield f"{path}: expected low <= high, got {rates.low:g} > {rates.high:g}"
+
+
+def _order_problems(path: str, values: Sequence[float]) -> Iterator[str]:
+    if values != sorted(set(values)):
+        yield f"{path}: expected ascending values without repetition, got {values}"
 
 
 def _range_problems(key: str, types: tuple[int, int]) -> Iterator[str]:

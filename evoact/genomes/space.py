@@ -260,7 +260,7 @@ class SearchSpace:
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             found = objects(row)
-            types = list(dict.fromkeys(found.values()))
+            types = distinct([*found.values()])
             index = {key: types.index(activation) for key, activation in found.items()}
             neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))

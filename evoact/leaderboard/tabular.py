@@ -95,8 +95,12 @@ class Tabular:
         The large test split where the task has one.
         """
         name = "test_metric" if np.isnan(self.metrics["test_large_metric"]).all() else "test_large_metric"
-        columns = [self.seeds.index(seed) for seed in self.truth_seeds]
-        mean: np.ndarray = self.metrics[name][:, columns].mean(axis=1)
+        return self.worth(name, self.truth_seeds)
+
+    def worth(self, metric: str, seeds: Sequence[int]) -> np.ndarray:
+        """[genomes], each one's mean of a metric over these seeds, larger is better, NaN where it failed on any."""
+        columns = [self.seeds.index(seed) for seed in seeds]
+        mean: np.ndarray = self.metrics[metric][:, columns].mean(axis=1)
         return mean if self.about["direction"] == "maximize" else -mean
 
     def missing(self, fingerprints: Sequence[str], seeds: Sequence[int]) -> int:

@@ -178,4 +178,7 @@ class RMSprop:
         pass
 
 
+# What an optimizer is given by the pack that it trains; all other arguments are settings.
+FROM_PACK = ("parameters", "learning_rates")
+
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}
