@@ -63,6 +63,7 @@ class PackTrainer:
         outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
         finished = time.time()
         results = []
+        step_seconds: dict[str, float] = {}  # by genome: replicates take the same time
         for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
             if self.home is not None and outcome.checkpoint:
                 checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
@@ -70,7 +71,10 @@ class PackTrainer:
             if confirming and outcome.state == COMPLETED:
                 (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
             if (confirming or e.timed) and outcome.state == COMPLETED:
-                solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
+                solo = step_seconds.get(proposal.fingerprint)
+                if solo is None:
+                    solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
+                    step_seconds[proposal.fingerprint] = solo
             results.append(
                 Result(
                     proposal=proposal,

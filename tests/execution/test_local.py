@@ -55,6 +55,16 @@ def test_test_metrics_are_for_confirmed_networks_alone(run):
     assert seeds == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
 
 
+def test_a_step_is_timed_once_a_genome_and_pack(run):
+    _, rows = run(confirm={"candidates": 2, "seeds": 3})
+    times: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        if row["phase"] == "confirm":
+            times.setdefault((row["pack"], row["fingerprint"]), set()).add(row["step_seconds_solo"])
+    assert all(len(measured) == 1 for measured in times.values())
+    assert len({seconds for measured in times.values() for seconds in measured}) == len(times)
+
+
 def test_a_search_for_fast_networks_times_them(run, tmp_path):
     settings = {"population": 6, "parents": 4, "tournament": 2, "elites": 1, "startup": 6}
     objectives = ["val_metric", "n_parameters", "step_seconds_solo"]
