@@ -20,7 +20,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 search: $(VENV)/.installed  ## search MNIST-1D and print what was found
 	$(BIN)/evoact search configs/quickstart.yaml $(if $(RUN),-o $(RUN)) $(CONFIG_OPTIONS)
 
-test: $(VENV)/.installed  ## the whole test suite
+$(VENV)/.installed-for-tests: $(VENV)/.installed
+	$(PIP) -e '.[triton]'
+	touch $@
+
+test: $(VENV)/.installed-for-tests  ## the whole test suite
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed  ## formatting, lint rules, types

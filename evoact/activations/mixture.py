@@ -1,26 +1,32 @@
 """Rows of base functions, hulls and splines: y_r = sum_i c_ri f_i(x_r) + s_r(x_r) for every row r, in one
 operation.
 
-Two backends compute the same. The kernels of `evoact.native` take rows as they lie, on the CPU in
-single precision. PyTorch everywhere else: rows are sorted so that equal activations lie together,
-each segment is evaluated at once, and the rows are put back. Both have derivatives of any order.
+Three backends compute the same. The kernels of `evoact.native`, on the CPU in single precision, and those of
+`evoact.triton` on CUDA take rows as they lie. PyTorch everywhere else: rows are sorted so that equal
+activations lie together, each segment is evaluated at once, and the rows are put back. All have derivatives
+of any order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from evoact.activations import spline
+from evoact.activations.agreement import kernels_agree
 from evoact.activations.base_functions import BaseFunction
 from evoact.activations.derivatives import followed
 from evoact.activations.spline import Grid
 from evoact.native import mixture as native
 from evoact.native import spline as native_spline
 from evoact.native.tensors import accepts
+from evoact.triton import backend
+
+if TYPE_CHECKING:
+    from evoact.triton.mixture import Program
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,15 @@ class SplineRows:
 @dataclass(frozen=True)
 class MixturePlan:
     """Which rows hold what: row `order[i]` stands at place i of the sorted rows, where None means that
-    they are sorted; rows beyond the last segment are 0. `program` is the same for the kernels, None
-    where they cannot be used. `splined` rows have a spline on `grid` besides."""
+    they are sorted; rows beyond the last segment are 0. `program` is the same for the native kernels, and
+    `cuda_program` for those on CUDA, None where they cannot be used. `splined` rows have a spline on `grid`
+    besides."""
 
     segments: tuple[Segment, ...]
     order: Tensor | None
     inverse: Tensor | None
     program: native.Program | None
+    cuda_program: "Program | None"
     splined: SplineRows | None
     grid: Grid
 
@@ -75,20 +83,30 @@ class MixturePlan:
                 x.contiguous(), c.contiguous(), splines.contiguous(), self, torch.is_grad_enabled()
             )
             return result
-        return self.reference(x, c, splines)
+        if self.cuda_program is None or not kernels_agree(x.device, x.dtype):
+            return self.reference(x, c, splines)
+        return self._with_splines(TritonMixture.apply(x.contiguous(), c.contiguous(), self), x, splines)
 
     def reference(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
         """The same in PyTorch."""
+        return self._with_splines(self.mixed(x, c), x, splines)
+
+    def mixed(self, x: Tensor, c: Tensor) -> Tensor:
+        """All rows but for their splines, in PyTorch."""
         x = x[:, 0]
-        in_order = x if self.order is None else Permute.apply(x, self.order, self.inverse)
-        y: Tensor = Mixture.apply(in_order, c, self.segments)
-        if self.order is not None:
-            y = Permute.apply(y, self.inverse, self.order)
+        if self.order is None:
+            y: Tensor = Mixture.apply(x, c, self.segments)
+            return y
+        in_order = Permute.apply(x, self.order, self.inverse)
+        y = Permute.apply(Mixture.apply(in_order, c, self.segments), self.inverse, self.order)
+        return y
+
+    def _with_splines(self, y: Tensor, x: Tensor, splines: Tensor) -> Tensor:
         if self.splined is None:
             return y
         rows, numbers = self.splined.rows, self.splined.numbers
-        added = spline.reference(x.index_select(0, rows), splines.index_select(0, numbers), self.grid)
-        return y.index_add(0, rows, added)
+        own = splines.index_select(0, numbers)
+        return y.index_add(0, rows, spline.reference(x[:, 0].index_select(0, rows), own, self.grid))
 
 
 def plan_mixture(
@@ -104,23 +122,31 @@ def plan_mixture(
         segments=tuple(segments),
         order=None if identity else torch.as_tensor(order, device=device),
         inverse=None if identity else torch.as_tensor(np.argsort(order), device=device),
-        program=_program(segments, order),
+        program=_program(segments, order, native.function_codes(), native.TERM),
+        cuda_program=_cuda_program(segments, order, torch.device(device)),
         splined=splined,
         grid=grid,
     )
 
 
-def _program(segments: Sequence[Segment], order: np.ndarray) -> native.Program | None:
-    codes = native.function_codes()
-    if not codes:
+def _cuda_program(segments: Sequence[Segment], order: np.ndarray, device: torch.device) -> "Program | None":
+    if not backend.wanted(device):
         return None
-    parts, rows = [np.zeros(0, native.TERM)], [np.zeros(0, int)]
+    program = _program(segments, order, backend.function_codes(), backend.TERM)
+    return None if program is None else backend.kernels().Program.of(program.begin, program.terms, device)
+
+
+def _program(
+    segments: Sequence[Segment], order: np.ndarray, codes: Mapping[str, int], term: np.dtype
+) -> native.Program | None:
+    """All rows' terms, of this dtype; None where a function is not among the codes."""
+    parts, rows = [np.zeros(0, term)], [np.zeros(0, int)]
     for s in segments:
         n = len(s.functions)
         for i, f in enumerate(s.functions):
             if f.core not in codes:
                 return None
-            terms = np.zeros(s.stop - s.start, native.TERM)
+            terms = np.zeros(s.stop - s.start, term)
             terms["function"] = codes[f.core]
             if s.offset is None:
                 terms["coefficient"] = native.SPLINED if s.splined else native.ALONE
@@ -162,6 +188,24 @@ class NativeMixture(torch.autograd.Function):
         where, grid = plan.splined.native, (plan.grid.low, plan.grid.per_step)
         grad_splines = native_spline.rows_backward(grad_x, g, x, slopes, splines, where, grid)
         return grad_x, grad_c, grad_splines, None, None
+
+
+class TritonMixture(torch.autograd.Function):
+    """`MixturePlan.mixed` by the kernels for CUDA."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor, plan: MixturePlan) -> Tensor:
+        ctx.plan = plan
+        ctx.save_for_backward(x, c)
+        return backend.kernels().forward(x, c, plan.cuda_program)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None]:
+        x, c = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            again = followed(ctx.plan.mixed, (x, c), grads[0])
+            return again[0], again[1], None
+        return *backend.kernels().backward(grads[0].contiguous(), x, c, ctx.plan.cuda_program), None
 
 
 class Mixture(torch.autograd.Function):

@@ -1,0 +1,1 @@
+"""Kernels for CUDA GPUs, written in Triton, which CUDA builds of PyTorch bring along."""

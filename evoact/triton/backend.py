@@ -1,0 +1,51 @@
+"""Where the Triton kernels are, and for which devices.
+
+EVOACT_TRITON=0 leaves them out. With TRITON_INTERPRET=1, Triton's own switch, they serve CPUs too, in Triton's
+interpreter, which is slow and for tests of the kernels alone.
+"""
+
+import functools
+import os
+from types import ModuleType
+
+import numpy as np
+import torch
+
+SCALES = ("input_scale", "output_scale", "shift")
+# As in `evoact.native.mixture`, with scales for double precision, too.
+TERM = np.dtype([("function", np.int32), ("coefficient", np.int32), *((name, np.float64) for name in SCALES)])
+
+
+def wanted(device: torch.device) -> bool:
+    """Whether the kernels are there and meant for this device."""
+    return (device.type == "cuda" or _interpreted()) and loaded() is not None
+
+
+@functools.cache
+def loaded() -> ModuleType | None:
+    """The module of the kernels, `evoact.triton.mixture`, or None."""
+    if os.environ.get("EVOACT_TRITON", "1") == "0":
+        return None
+    try:
+        from evoact.triton import mixture
+    except ImportError:
+        return None
+    return mixture
+
+
+def kernels() -> ModuleType:
+    """The same, where the caller knows that it is there."""
+    found = loaded()
+    assert found is not None
+    return found
+
+
+def function_codes() -> dict[str, int]:
+    """The base functions that the kernels know, by name."""
+    from evoact.triton.functions import NAMES
+
+    return {name: code for code, name in enumerate(NAMES)}
+
+
+def _interpreted() -> bool:
+    return os.environ.get("TRITON_INTERPRET") == "1"
