@@ -60,8 +60,8 @@ class Standing:
 @dataclass(frozen=True)
 class Findings:
     """`standings` in the order of the arms; `against` the gains over the reference, `between` those over
-    width-matched controls, and of the best arm of one group over that of another. `examples` says
-    whether test examples were resampled, too."""
+    width-matched controls, and of the best arm of one group over that of another. `controls` are the
+    width-matched ones; `examples` says whether test examples were resampled, too."""
 
     metric: str
     direction: str
@@ -72,6 +72,7 @@ class Findings:
     standings: tuple[Standing, ...]
     against: tuple[Gain, ...]
     between: tuple[Gain, ...]
+    controls: tuple[str, ...]
     examples: bool
 
     @property
@@ -156,7 +157,10 @@ def findings(
     asked = [*against, *_sizes(controls or {}, alive), *_between(groups or {}, arms, sign, reference)]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
-        found = [_with_share(gain, drawn, reference, scaled) for gain in found]
+        found = [
+            gain if gain.arm in (controls or {}) else _with_share(gain, drawn, reference, scaled)
+            for gain in found
+        ]
     return Findings(
         metric=metric,
         direction=direction,
@@ -167,6 +171,7 @@ def findings(
         standings=tuple(_standing(arm, drawn) for arm in results),
         against=tuple(gain for gain in found if gain.reason == "reference"),
         between=tuple(gain for gain in found if gain.reason != "reference"),
+        controls=tuple(controls or ()),
         examples=all(w.scores is not None for arm in results for w in arm.winners.values()),
     )
 

@@ -47,24 +47,35 @@ def verdict_sentences(run: RunData) -> list[str]:
         found = run.findings
     except UserError as error:
         return [f"No verdict: {error}.", *_caveats(run)]
+    return [*found_sentences(found), *_caveats(run)]
+
+
+def found_sentences(found: Findings) -> list[str]:
+    """What was found: the headline, the arm that differs most, controls that differ, and gains between arms."""
     unit = unit_of(found.metric)
-    sentences = [_headline(found, unit)]
     shown = [gain for gain in found.against if gain.verdict in (*_HELPS, *_HURTS)]
-    # Of all others the table says as much in less room.
-    for gain in sorted(shown, key=lambda gain: -gain.difference.value)[:1]:
-        sentences.append(_gain(gain, unit))
-        sentences += [_share(gain)] if gain.share else []
-    sentences += [_between(gain, unit) for gain in found.between if gain.verdict is not Verdict.TOO_FEW]
-    return [*sentences, *_caveats(run)]
+    # Of all other arms the table says as much in less room.
+    most = max(
+        (gain for gain in shown if gain.arm not in found.controls),
+        key=lambda g: g.difference.value,
+        default=None,
+    )
+    return [
+        _headline(found, unit),
+        *([_gain(most, unit)] if most else []),
+        *([_share(most)] if most and most.share else []),
+        *(_gain(gain, unit) for gain in shown if gain.arm in found.controls),
+        *(_between(gain, unit) for gain in found.between if gain.verdict is not Verdict.TOO_FEW),
+    ]
 
 
 def _headline(found: Findings, unit: Unit) -> str:
-    gains = found.against
+    gains = [gain for gain in found.against if gain.arm not in found.controls]
     if not gains:
         return f"No verdict: no arm beside the reference {found.reference} has a winner."
     if all(gain.verdict is Verdict.TOO_FEW for gain in gains):
         return (
-            f"No difference can be shown: {len(gains) + len(found.between)} comparisons over "
+            f"No difference can be shown: {len(found.against) + len(found.between)} comparisons over "
             f"{found.repeats} repeats each cannot pass the corrected test, whatever the arms do; at least "
             f"{found.fewest} repeats are needed. The figures below are a first look, no result."
         )

@@ -17,6 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import evoact
+from evoact.analysis.comparison import findings
 from evoact.analysis.importance import choices
 from evoact.analysis.verdicts import Verdict
 from evoact.cli.main import main
@@ -31,7 +32,8 @@ from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.svg import nice_ticks, quartiles, scale
 from evoact.report.units import unit_of
-from evoact.report.words import comparison_text, verdict_sentences
+from evoact.report.words import comparison_text, found_sentences, verdict_sentences
+from tests.analysis.test_comparison import arm
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,28 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     ]
     assert table[-1].endswith("no winner")
     assert table[-5].endswith("reference")
+
+
+def test_a_control_is_no_arm_that_helps():
+    """What width alone brings is said, but not counted among the arms, nor explained by scale."""
+    rng = np.random.default_rng(3)
+    control = "plain as large as mixed"
+    means = {"plain": 0.4, "scaled": 0.45, "mixed": 0.44, control: 0.5, "worse": 0.3}
+    arms = [arm(name, rng.normal(mean, 0.004, 12), rng) for name, mean in means.items()]
+    found = findings(
+        arms, reference="plain", scaled="scaled", controls={control: ["mixed"]}, metric="accuracy",
+        direction="maximize",
+    )  # fmt: skip
+    sentences = found_sentences(found)
+    assert sentences[0].startswith("2 of 3 arms are shown to be better than plain, scaled the most (+")
+    assert sentences[0].endswith("1 to be worse.")
+    assert sentences[1].startswith("scaled is better than plain: +")
+    assert sentences[2].startswith(f"{control} is better than plain: +")
+    assert sentences[3].startswith("Mixed against a network as large: worse")
+    assert len(sentences) == 4
+    shares = {gain.arm: gain.share for gain in found.against}
+    assert shares[control] is None
+    assert shares["mixed"] is not None
 
 
 def test_an_arm_that_ran_out_of_proposals_is_named(compared):
