@@ -2,8 +2,8 @@
 
 The pre-activations of a site in a pack are z[K, N * P, M]: member, neuron, pieces of a neuron (more
 than one for maxout and its like), and what is left (the batch, with positions for images). Base
-functions, hulls and sub-networks, whose rows are combinations of fixed functions and splines, go
-through `mixture`; types of the other families are evaluated group by group.
+functions, plain, scaled or in hulls, and sub-networks, whose rows are combinations of fixed functions
+and splines, go through `mixture`; types of the other families are evaluated group by group.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,6 +27,19 @@ class HullGroup:
 
     hull: str
     parameters: Tensor
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Trained factors of pre-activations: of these rows, and where each one's lies among the parameters."""
+
+    rows: Tensor
+    parameters: Tensor
+
+    def __call__(self, x: Tensor, flat: Tensor) -> Tensor:
+        """x[R, P, M], scaled row by row; all others times 1."""
+        factors = flat.new_ones(len(x)).index_copy(0, self.rows, flat[self.parameters])
+        return x * factors.view(-1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ class SitePlan:
     mixture: MixturePlan
     hulls: tuple[HullGroup, ...]
     expansion: Tensor
+    scales: Scales | None
     subnetworks: tuple[Tensor, ...]
     families: tuple[FamilyGroup, ...]
 
@@ -78,6 +92,8 @@ class SitePlan:
         k, _, m = z.shape
         x = z.reshape(k * self.neurons, self.pieces, m)
         flat = parameters.reshape(-1)
+        if self.scales is not None:
+            x = self.scales(x, flat)
         y = self.mixture(x, self._coefficients(flat), self._splines(flat))
         for group in self.families:
             y = y.index_copy(0, group.rows, group(x, flat, noise))

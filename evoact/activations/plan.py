@@ -1,7 +1,7 @@
 """From the genomes of a pack to the `SitePlan` that evaluates one of its sites.
 
 Rows are sorted so that each segment is one slice: first the plain base functions, then the hulls
-(grouped by kind and function set), then sub-networks that are splines, then the other families.
+(grouped by kind and function set) and scaled functions, then sub-networks that are splines, then the other families.
 Within a segment rows keep the order of member, type and neuron, so that sums over the neurons of a
 type do not depend on the rest of the pack.
 """
@@ -18,22 +18,23 @@ from torch import Tensor
 
 from evoact.activations.base_functions import BaseFunction, base_function
 from evoact.activations.families import FAMILIES
-from evoact.activations.heterogeneous import FamilyGroup, HullGroup, SitePlan
+from evoact.activations.heterogeneous import FamilyGroup, HullGroup, Scales, SitePlan
 from evoact.activations.mixture import Segment, SplineRows, plan_mixture
 from evoact.activations.subnetwork import GRID
-from evoact.genomes.genome import Activation, Base, Hull, SiteGenome, Subnetwork, pieces
+from evoact.genomes.genome import Activation, Base, Hull, Scaled, SiteGenome, Subnetwork, pieces
 
 CoefficientRows = dict[tuple[str, int], list[np.ndarray]]  # by hull kind and size: [sets, n] indices
 
 
-def functions_of(activation: Base | Hull) -> tuple[BaseFunction, ...]:
+def functions_of(activation: Base | Hull | Scaled) -> tuple[BaseFunction, ...]:
     """The base functions of a mixture's row.
 
     Raises:
         UserError: for a name that is neither in the table nor an expression, naming the nearest.
     """
-    names = (activation.name,) if isinstance(activation, Base) else activation.functions
-    return tuple(map(base_function, names))
+    if isinstance(activation, Hull):
+        return tuple(map(base_function, activation.functions))
+    return (base_function(activation.base if isinstance(activation, Scaled) else activation.name),)
 
 
 def parameter_count(activation: Activation, neurons: int) -> int:
@@ -79,6 +80,8 @@ class _Block:
             return 0, a.name
         if isinstance(a, Hull):
             return 1, f"{a.hull} {len(a.functions)} {a.functions}"
+        if isinstance(a, Scaled):
+            return 1, f"scaled {a.base}"
         if is_splined(a):
             return 2, f"{a.hidden} {a.base}"
         return 3, f"{a!r} {len(self.rows) // self.sets}"
@@ -122,6 +125,7 @@ def plan_site(
     uses: list[tuple[tuple[str, int], np.ndarray]] = []
     subnetworks: dict[int, list[np.ndarray]] = {}  # by hidden width: their parameters' indices
     splined: list[np.ndarray] = []  # the rows of each, in that order
+    scaled: list[_Block] = []
     row = offset = 0
     for _, group in groupby(blocks, key=lambda b: b.sort_key):
         same = list(group)
@@ -129,10 +133,12 @@ def plan_site(
         stop = row + sum(len(b.rows) for b in same)
         if isinstance(first, Base):
             segments.append(Segment(functions_of(first), row, stop, None))
-        elif isinstance(first, Hull):
-            segments.append(Segment(functions_of(first), row, stop, offset))
-            uses += [_hull_rows(b, coefficient_rows) for b in same]
-            offset += (stop - row) * len(first.functions)
+        elif isinstance(first, Hull | Scaled):
+            functions = functions_of(first)
+            segments.append(Segment(functions, row, stop, offset))
+            uses += [_coefficient_rows(b, coefficient_rows) for b in same]
+            offset += (stop - row) * len(functions)
+            scaled += same if isinstance(first, Scaled) else []
         elif is_splined(first):
             segments.append(Segment((base_function(first.base),), row, stop, None, splined=True))
             splined += [b.rows for b in same]
@@ -150,6 +156,7 @@ def plan_site(
             for (kind, _), rows in coefficient_rows.items()
         ),
         expansion=torch.as_tensor(_expansion(coefficient_rows, uses), device=device),
+        scales=_scales(scaled, device),
         subnetworks=tuple(torch.as_tensor(np.stack(index), device=device) for index in subnetworks.values()),
         families=tuple(families),
     )
@@ -187,16 +194,34 @@ def _family_group(
     )
 
 
-def _hull_rows(block: _Block, coefficient_rows: CoefficientRows) -> tuple[tuple[str, int], np.ndarray]:
-    """Enter a hull's parameter sets [sets, n] under its kind and size; say which set each row uses."""
-    hull = block.activation
-    assert isinstance(hull, Hull)
-    n = len(hull.functions)
-    known = coefficient_rows.setdefault((hull.hull, n), [])
+def _coefficient_rows(block: _Block, coefficient_rows: CoefficientRows) -> tuple[tuple[str, int], np.ndarray]:
+    """Enter the coefficients of a hull or a scaled function, [sets, n] parameters, under their kind and size;
+    say which set each row uses."""
+    activation = block.activation
+    if isinstance(activation, Scaled):
+        key, own = ("linear", 1), 2 * np.arange(block.sets)[:, None]
+    else:
+        assert isinstance(activation, Hull)
+        key = activation.hull, len(activation.functions)
+        own = np.arange(block.sets * key[1]).reshape(block.sets, -1)
+    known = coefficient_rows.setdefault(key, [])
     first = sum(len(rows) for rows in known)
-    known.append(block.parameters + np.arange(block.sets * n).reshape(block.sets, n))
-    use = first + (np.arange(block.sets) if hull.per == "neuron" else np.zeros(len(block.rows), int))
-    return (hull.hull, n), use
+    known.append(block.parameters + own)
+    return key, first + _set_of_row(block)
+
+
+def _scales(blocks: Sequence[_Block], device: torch.device | str) -> Scales | None:
+    """The trained input scales of scaled functions, which lie behind the output scales."""
+    if not blocks:
+        return None
+    rows = np.concatenate([b.rows for b in blocks])
+    parameters = np.concatenate([b.parameters + 2 * _set_of_row(b) + 1 for b in blocks])
+    return Scales(torch.as_tensor(rows, device=device), torch.as_tensor(parameters, device=device))
+
+
+def _set_of_row(block: _Block) -> np.ndarray:
+    """Which of its parameter sets each row of a block uses."""
+    return np.arange(len(block.rows)) % block.sets
 
 
 def _expansion(
