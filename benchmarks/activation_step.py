@@ -18,7 +18,7 @@ from reporting import Row, arguments, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evoact.genomes.genome import Activation, Base, Genome, Hull, SiteGenome, Subnetwork
+from evoact.genomes.genome import Activation, Base, Genome, Hull, Scaled, SiteGenome, Subnetwork
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
@@ -107,6 +107,7 @@ def main() -> None:
             "relu": our_step((Base("relu"),), *data),
             "per_neuron_4": our_step(tuple(map(Base, FOUR)), *data),
             "hull_3": our_step((Hull("linear", HULL, "neuron"),), *data),
+            "scaled": our_step((Scaled("tanh", "neuron"),), *data),
             "subnetwork_50": our_step((Subnetwork("sin", 50), Subnetwork("identity", 50)), *data),
             "masks": plain_step(Masked, *data),
             "plain_hull_3": plain_step(PlainHull, *data),
