@@ -366,6 +366,15 @@ ONE_MISTAKE = {
         {"strategy__population": 1},
         "strategy: expected fewer elites than the population of 1, got 2",
     ),
+    "steps for a network that differentiates": (
+        {
+            "task": {"name": "van_der_pol"},
+            "network": {"name": "hamiltonian"},
+            "strategy": {"name": "bilevel", "outer_steps": 1, "inner_steps": 1},
+            "budget__networks": 60,
+        },
+        "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got ",
+    ),
     "file of a task is not there": (
         {"task": {"name": "arrays", "path": "no.npz"}},
         "expected task.path to name an npz file, got 'no.npz', which is not there",

@@ -61,6 +61,12 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
     if (config.execution.backend == "table") != (config.execution.table is not None):
         got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
         problems.append(f"execution: expected backend table and its file, table, together, got {got}")
+    smooth = config.network.name != "hamiltonian" or config.strategy.name != "bilevel"
+    if not smooth and config.strategy.arguments.get("interpolation", "linear") == "linear":
+        problems.append(
+            "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got "
+            "linear, whose slope jumps at every point; set it to cubic"
+        )
     problems += space_problems(config.space)
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     return problems + _object_problems(Experiment(config), wrong)
