@@ -82,6 +82,17 @@ def _width(m: int) -> int:
 
 
 @triton.jit
+def _term(t, c, coefficient, scales):
+    """Where the weight of a term lies, negative where it has none, the weight, and its three scales."""
+    place = tl.load(coefficient + t)
+    weight = tl.load(c + place, mask=place >= 0, other=1.0)
+    inner = tl.load(scales + 3 * t).to(weight.dtype)
+    outer = tl.load(scales + 3 * t + 1).to(weight.dtype)
+    shift = tl.load(scales + 3 * t + 2).to(weight.dtype)
+    return place, weight, inner, outer, shift
+
+
+@triton.jit
 def _forward(x, y, c, begin, function, coefficient, scales, stride, m, WIDTH: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
@@ -89,11 +100,7 @@ def _forward(x, y, c, begin, function, coefficient, scales, stride, m, WIDTH: tl
     xs = tl.load(x + row * stride + column, mask=there, other=0.0)
     total = tl.zeros_like(xs)
     for t in range(tl.load(begin + row), tl.load(begin + row + 1)):
-        place = tl.load(coefficient + t)
-        weight = tl.load(c + place, mask=place >= 0, other=1.0)
-        inner = tl.load(scales + 3 * t).to(xs.dtype)
-        outer = tl.load(scales + 3 * t + 1).to(xs.dtype)
-        shift = tl.load(scales + 3 * t + 2).to(xs.dtype)
+        _, weight, inner, outer, shift = _term(t, c, coefficient, scales)
         total += weight * (outer * value(inner * xs, tl.load(function + t)) + shift)
     tl.store(y + row * m + column, total, mask=there)
 
@@ -111,11 +118,7 @@ def _backward(
     total = tl.zeros_like(xs)
     for t in range(tl.load(begin + row), tl.load(begin + row + 1)):
         code = tl.load(function + t)
-        place = tl.load(coefficient + t)
-        weight = tl.load(c + place, mask=place >= 0, other=1.0)
-        inner = tl.load(scales + 3 * t).to(xs.dtype)
-        outer = tl.load(scales + 3 * t + 1).to(xs.dtype)
-        shift = tl.load(scales + 3 * t + 2).to(xs.dtype)
+        place, weight, inner, outer, shift = _term(t, c, coefficient, scales)
         core = value(inner * xs, code)
         total += weight * outer * inner * slope(inner * xs, core, code)
         share = tl.sum(tl.where(there, gs * (outer * core + shift), 0.0), axis=0)
