@@ -1,6 +1,6 @@
 """What heterogeneous and learned activations cost: whole training steps over the same network with relu.
 
-    python benchmarks/activation_step.py [--quick] [--json FILE]
+    python benchmarks/activation_step.py [--quick] [--json FILE] [--device cpu|cuda]
 
 The network is 512-512-512-10, batch 1024, Adam; the denominator is plain PyTorch with `nn.ReLU` and
 PyTorch's fused Adam. Ours is a pack of one. All take turns step by step, so that the machine's drift
@@ -10,11 +10,10 @@ hits all alike; a ratio is one of medians. `masks` and `plain_*` are what a user
 import os
 import random
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
-from reporting import Row, arguments, report
+from reporting import Row, arguments, device_of, now, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,7 +31,7 @@ Step = Callable[[], object]
 
 def our_step(types: tuple[Activation, ...], inputs: Tensor, targets: Tensor) -> Step:
     """A step of a pack of one whose neurons take these types in equal shares and random order."""
-    split = Split(inputs.numpy(), targets.numpy())
+    split = Split(inputs.cpu().numpy(), targets.cpu().numpy())
     task = ArrayTask((WIDTH,), 10, True, lambda: {"train": split, "validation": split, "test": split})
     network = NETWORKS["mlp"]((WIDTH,), 10, hidden=[WIDTH, WIDTH])
     sites = []
@@ -42,7 +41,7 @@ def our_step(types: tuple[Activation, ...], inputs: Tensor, targets: Tensor) -> 
         sites.append(SiteGenome(site.name, types, tuple(assignment)))
     genome = Genome(tuple(sites), (("learning_rate", 1e-3),))
     settings = TrainingSettings(BATCH)
-    pack = start_pack([Member(genome, "one", 0, 1)], network, task, settings, 0, torch.device("cpu"))
+    pack = start_pack([Member(genome, "one", 0, 1)], network, task, settings, 0, inputs.device)
     return lambda: train_step(pack)
 
 
@@ -52,7 +51,7 @@ class Masked(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         chosen = torch.randperm(WIDTH, generator=torch.Generator().manual_seed(0)) % len(FOUR)
-        self.masks = [(chosen == i).float() for i in range(len(FOUR))]
+        self.register_buffer("masks", torch.stack([(chosen == i).float() for i in range(len(FOUR))]))
 
     def forward(self, x: Tensor) -> Tensor:
         return sum(f(x) * mask for f, mask in zip(FOUR.values(), self.masks, strict=True))
@@ -72,12 +71,12 @@ class PlainHull(nn.Module):
 def plain_step(activation: Callable[[], nn.Module], inputs: Tensor, targets: Tensor) -> Step:
     net = nn.Sequential(
         nn.Linear(WIDTH, WIDTH), activation(), nn.Linear(WIDTH, WIDTH), activation(), nn.Linear(WIDTH, 10)
-    )
+    ).to(inputs.device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
     def step() -> None:
         # A fresh draw of the batch, which a pack also makes.
-        rows = torch.randperm(len(inputs))[:BATCH]
+        rows = torch.randperm(len(inputs), device=inputs.device)[:BATCH]
         optimizer.zero_grad()
         F.cross_entropy(net(inputs[rows]), targets[rows]).backward()
         optimizer.step()
@@ -85,22 +84,23 @@ def plain_step(activation: Callable[[], nn.Module], inputs: Tensor, targets: Ten
     return step
 
 
-def medians(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+def medians(steps: dict[str, Step], rounds: int, device: torch.device) -> dict[str, float]:
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 3):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = now(device)
             step()
             if number >= 3:
-                taken[name].append(time.perf_counter() - started)
+                taken[name].append(now(device) - started)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    options = arguments(__doc__, devices=True)
     torch.set_num_threads(os.cpu_count() or 1)
-    generator = torch.Generator().manual_seed(0)
-    data = torch.randn(2 * BATCH, WIDTH, generator=generator), torch.randint(0, 10, (2 * BATCH,))
+    device = device_of(options)
+    inputs = torch.randn(2 * BATCH, WIDTH, generator=torch.Generator().manual_seed(0))
+    data = inputs.to(device), torch.randint(0, 10, (2 * BATCH,)).to(device)
     times = medians(
         {
             "plain_relu": plain_step(nn.ReLU, *data),
@@ -113,6 +113,7 @@ def main() -> None:
             "plain_hull_3": plain_step(PlainHull, *data),
         },
         30 if options.quick else 200,
+        device,
     )
     bars = {"per_neuron_4": 1.10, "hull_3": 1.15, "subnetwork_50": 1.30}
     rows = [Row("plain_relu_ms", 1e3 * times["plain_relu"], "ms")]

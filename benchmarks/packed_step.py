@@ -1,9 +1,9 @@
 """Optimizer steps of packed training against a plain sequential PyTorch loop, as ratios in one run.
 
-    python benchmarks/packed_step.py [--quick] [--json FILE]
+    python benchmarks/packed_step.py [--quick] [--json FILE] [--device cpu|cuda]
 
-The network is 40-100-100-10, batch 100, Adam, on MNIST-1D; `candidate-steps/s` counts one optimizer
-step of one network. The plain loop trains one `nn.Sequential` after another with one thread, which is
+The network is 40-100-100-10, batch 100, Adam, on numbers in the form of MNIST-1D; `candidate-steps/s` counts
+one optimizer step of one network. The plain loop trains one `nn.Sequential` after another with one thread, which is
 its fastest on small networks. Packs run as searches run them: as many worker processes as processors,
 each with one torch thread and a pack of its own. Both sides are timed in turn, the median of several
 rounds each; rows that end in `_threads` are one pack in one process that uses all processors.
@@ -16,6 +16,8 @@ same four networks alone, in one process with one thread, the median over pairs 
 thread), the worst of those larger than the cheapest over the cheapest. `memory_per_member` is what training and
 evaluating a pack of 1024 adds to the peak memory of a fresh process, over 1024 times what training the same network
 in plain PyTorch takes at its peak, as PyTorch counts it.
+
+On a GPU: packs of growing size, one after the other, in one process, over the plain loop on the same GPU.
 """
 
 import multiprocessing
@@ -24,7 +26,7 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -32,14 +34,13 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from reporting import Row, arguments, report
+from reporting import Row, arguments, device_of, now, report
 from torch import nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from evoact.genomes.genome import Base, Genome, Hull, SiteGenome, canonical, fingerprint, homogeneous
 from evoact.networks import NETWORKS
-from evoact.tasks import TASKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
@@ -55,27 +56,40 @@ LENET_ACTIVATIONS = (
 )
 BATCH = 100
 LARGEST = 1024
+ON_GPU = (64, 256, 1024, 4096)
 PROCESSORS = os.cpu_count() or 1
+CPU = torch.device("cpu")
 
 
-def plain_steps_per_second(task, hidden: int, steps: int) -> float:
+def numbers_task() -> ArrayTask:
+    """As many numbers as MNIST-1D has; what they are does not change how long a step takes."""
+    rng = np.random.default_rng(0)
+
+    def split(n: int) -> Split:
+        return Split(rng.normal(size=(n, 40)).astype(np.float32), rng.integers(0, 10, n))
+
+    data = {"train": split(3200), "validation": split(800)}
+    return ArrayTask((40,), 10, True, lambda: data)
+
+
+def plain_steps_per_second(hidden: int, steps: int, device: torch.device = CPU) -> float:
     """A network of plain PyTorch with relu, Adam as PyTorch has it."""
     torch.set_num_threads(1)
-    data = task.splits()["train"]
-    inputs, targets = torch.as_tensor(data.inputs), torch.as_tensor(data.targets)
+    data = numbers_task().splits()["train"]
+    inputs, targets = (torch.as_tensor(a, device=device) for a in (data.inputs, data.targets))
     net = nn.Sequential(
         nn.Linear(40, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
-    )
+    ).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     started = 0.0
     for step in range(steps + 20):
         if step == 20:
-            started = time.perf_counter()
-        rows = torch.randint(0, len(inputs), (BATCH,))
+            started = now(device)
+        rows = torch.randint(0, len(inputs), (BATCH,), device=device)
         optimizer.zero_grad()
         F.cross_entropy(net(inputs[rows]), targets[rows]).backward()
         optimizer.step()
-    return steps / (time.perf_counter() - started)
+    return steps / (now(device) - started)
 
 
 def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
@@ -97,20 +111,20 @@ def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
     return made
 
 
-def packed_steps_per_second(k: int, functions: tuple[str, ...], steps: int, threads: int = 1) -> float:
+def packed_steps_per_second(
+    k: int, functions: tuple[str, ...], steps: int, threads: int = 1, device: torch.device = CPU
+) -> float:
     """Candidate-steps per second of a pack of k in this process."""
     torch.set_num_threads(threads)
     keep_freed_memory()  # as workers do
-    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
-    pack = start_pack(
-        members_of(network, k, functions), network, task, TrainingSettings(BATCH), 0, torch.device("cpu")
-    )
+    task, network = numbers_task(), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    pack = start_pack(members_of(network, k, functions), network, task, TrainingSettings(BATCH), 0, device)
     for _ in range(3):
         train_step(pack)
-    started = time.perf_counter()
+    started = now(device)
     for _ in range(steps):
         train_step(pack)
-    return steps * k / (time.perf_counter() - started)
+    return steps * k / (now(device) - started)
 
 
 def lenet_packs() -> list[Pack]:
@@ -125,10 +139,7 @@ def lenet_packs() -> list[Pack]:
         for i, a in enumerate(LENET_ACTIVATIONS)
     ]
     settings = TrainingSettings(BATCH, "rmsprop")
-    return [
-        start_pack(part, network, task, settings, 0, torch.device("cpu"))
-        for part in (*([m] for m in members), members)
-    ]
+    return [start_pack(part, network, task, settings, 0, CPU) for part in (*([m] for m in members), members)]
 
 
 def lenet_pack_cost(rounds: int) -> float:
@@ -183,7 +194,7 @@ def memory_per_member(k: int) -> float:
     """To be called in a fresh process: its peak memory never shrinks."""
     torch.set_num_threads(1)
     keep_freed_memory()  # as workers do
-    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    task, network = numbers_task(), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
     alone = plain_bytes()
 
     def train(size: int) -> None:
@@ -204,12 +215,10 @@ def cost_past_best(rounds: int, most: int) -> float:
     """The worst cost of a candidate-step among packs larger than the cheapest, over the cheapest's."""
     torch.set_num_threads(1)
     keep_freed_memory()  # as workers do
-    task, network = TASKS["mnist1d"](), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
+    task, network = numbers_task(), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
     sizes = [2**i for i in range(most.bit_length())]
     packs = [
-        start_pack(
-            members_of(network, k, FOUR), network, task, TrainingSettings(BATCH), 0, torch.device("cpu")
-        )
+        start_pack(members_of(network, k, FOUR), network, task, TrainingSettings(BATCH), 0, CPU)
         for k in sizes
     ]
     for pack in packs:
@@ -241,10 +250,32 @@ def in_turn(rounds: int, *measures: Callable[[], float]) -> list[float]:
     return [statistics.median(values) for values in taken]
 
 
+def rows_on_gpu(device: torch.device, sizes: Sequence[int], rounds: int, steps: int) -> list[Row]:
+    """Packs of these sizes over the plain loop, all on this device."""
+    plain, *packed = in_turn(
+        rounds,
+        partial(plain_steps_per_second, 100, 10 * steps, device),
+        *(
+            partial(packed_steps_per_second, k, functions, steps, device=device)
+            for functions in (("relu",), FOUR)
+            for k in sizes
+        ),
+    )
+    ratios = [value / plain for value in packed]
+    rows = [Row("plain_steps_per_s", plain, "candidate-steps/s")]
+    for name, own in (("homogeneous", ratios[: len(sizes)]), ("heterogeneous", ratios[len(sizes) :])):
+        rows += [Row(f"packed_{name}_k{k}", r, "x plain") for k, r in zip(sizes, own, strict=True)]
+        rows.append(Row(f"packed_{name}", max(own), "x plain", 100, "higher"))
+    return rows
+
+
 def main() -> None:
-    options = arguments(__doc__)
+    options = arguments(__doc__, devices=True)
     rounds, steps = (3, 40) if options.quick else (7, 80)
-    task = TASKS["mnist1d"]()
+    device = device_of(options)
+    if device.type == "cuda":
+        report(options, rows_on_gpu(device, ON_GPU, rounds, steps))
+        return
     fresh = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"))
     with fresh() as worker:
         memory = worker.submit(memory_per_member, LARGEST).result()
@@ -255,7 +286,7 @@ def main() -> None:
         lenet = workers.submit(lenet_pack_cost, 3 * rounds).result()
         plain, same, mixed, one, same_threads, mixed_threads = in_turn(
             rounds,
-            lambda: plain_steps_per_second(task, 100, 10 * steps),
+            lambda: plain_steps_per_second(100, 10 * steps),
             lambda: on_workers(workers, 64, ("relu",), steps),
             lambda: on_workers(workers, 64, FOUR, steps),
             lambda: packed_steps_per_second(1, ("relu",), 10 * steps),

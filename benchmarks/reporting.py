@@ -1,11 +1,16 @@
-"""What all benchmarks share: their two options, and a table that is also a JSON file."""
+"""What all benchmarks share: their options, and a table that is also a JSON file."""
 
 import argparse
 import json
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,35 @@ class Row:
         return "met" if good else "MISSED"
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """`--quick` and `--json FILE`."""
+def arguments(description: str | None, devices: bool = False) -> argparse.Namespace:
+    """`--quick`, `--json FILE`, and `--device` where a program measures on GPUs, too."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="under a minute, coarser")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    if devices:
+        parser.add_argument("--device", help="cpu or cuda; by default the GPU where there is one")
     return parser.parse_args()
+
+
+def device_of(options: argparse.Namespace) -> "torch.device":
+    """What `--device` names, else the GPU where there is one; a GPU's name is printed."""
+    import torch
+
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda":
+        print(torch.cuda.get_device_name(device))
+    return device
+
+
+def now(device: "torch.device") -> float:
+    """Seconds on a clock, once the device has done what it was asked to."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def report(options: argparse.Namespace, rows: Sequence[Row]) -> None:
