@@ -89,10 +89,14 @@ def _verdict(run: RunData, unit: Unit) -> Section:
 def _estimand(run: RunData) -> str:
     plan = run.plan
     assert isinstance(plan, Comparison)
+    candidates, seeds = plan.config.confirm.candidates, counted(plan.config.confirm.seeds, "fresh seed")
+    if candidates == 1:
+        confirmed = f"the best of each was trained again on {seeds}"
+    else:
+        confirmed = f"the best {candidates} of each were trained again on {seeds}, the winner chosen among them by validation"
     text = (
-        f"Each arm's search was repeated {plan.repeats} times at equal budget; "
-        f"the best {plan.config.confirm.candidates} of each were trained again on {plan.config.confirm.seeds} fresh "
-        "seeds, the winner chosen among them by validation, and test was read of it. Gains are over "
+        f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and test was read of it. "
+        "Gains are over "
         f"{plan.reference}, above 0 where an arm is better; p is Wilcoxon's signed-rank test over repeats, corrected "
         "after Holm."
     )
