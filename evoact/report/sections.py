@@ -93,7 +93,9 @@ def _estimand(run: RunData) -> str:
     if candidates == 1:
         confirmed = f"the best of each was trained again on {seeds}"
     else:
-        confirmed = f"the best {candidates} of each were trained again on {seeds}, the winner chosen among them by validation"
+        confirmed = (
+            f"the best {candidates} of each were trained again on {seeds}, the winner chosen by validation"
+        )
     text = (
         f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and test was read of it. "
         "Gains are over "
