@@ -3,8 +3,8 @@
     python benchmarks/scheduling.py [--quick] [--json FILE]
 
 `overhead_per_pack_ms`: two workers train many tiny packs; from the first pack's end to the last one's,
-the time that the workers did not train, per pack. `utilisation_64_workers` (not with --quick; takes about
-three minutes and 12 GB): 64 workers whose packs sleep for 20 seconds, so that the driver alone limits.
+the time that the workers did not train, per pack. `utilisation_64_workers` (not with --quick; takes 12 GB, and
+on two processors over five minutes): 64 workers whose packs sleep for 20 seconds, so that the driver alone limits.
 """
 
 import logging
