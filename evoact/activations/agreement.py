@@ -29,9 +29,8 @@ def kernels_agree(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _agree(device: torch.device, dtype: torch.dtype) -> bool:
-    x = torch.linspace(
-        -12, 12, 2 * kernels().WIDEST + 7, dtype=dtype, device=device
-    )  # three blocks, one in part
+    columns = 2 * kernels().WIDEST + 7  # three blocks, one in part
+    x = torch.linspace(-12, 12, columns, dtype=dtype, device=device)
     codes = function_codes()
     terms = np.zeros(2 * len(codes), TERM)  # each function alone, then weighted
     terms["function"] = np.repeat(list(codes.values()), 2)

@@ -117,16 +117,25 @@ def plan_mixture(
     device: torch.device | str,
 ) -> MixturePlan:
     """The plan of these segments of the rows in this order."""
+    device = torch.device(device)
     identity = bool((order == np.arange(len(order))).all())
     return MixturePlan(
         segments=tuple(segments),
         order=None if identity else torch.as_tensor(order, device=device),
         inverse=None if identity else torch.as_tensor(np.argsort(order), device=device),
-        program=_program(segments, order, native.function_codes(), native.TERM),
-        cuda_program=_cuda_program(segments, order, torch.device(device)),
+        program=_native_program(segments, order, device),
+        cuda_program=_cuda_program(segments, order, device),
         splined=splined,
         grid=grid,
     )
+
+
+def _native_program(
+    segments: Sequence[Segment], order: np.ndarray, device: torch.device
+) -> native.Program | None:
+    if device.type != "cpu":
+        return None
+    return _program(segments, order, native.function_codes(), native.TERM)
 
 
 def _cuda_program(segments: Sequence[Segment], order: np.ndarray, device: torch.device) -> "Program | None":

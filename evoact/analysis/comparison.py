@@ -143,6 +143,7 @@ def findings(
     Raises:
         UserError: if the reference, or every other arm, has no winner.
     """
+    controls = controls or {}
     arms = {result.name: result for result in results}
     alive = [name for name, arm in arms.items() if arm.winners]
     if reference not in alive:
@@ -154,12 +155,11 @@ def findings(
     sign = 1 if direction == "maximize" else -1
     drawn = _Drawn(arms, sign, resamples)
     against = [Question(name, reference, "reference") for name in alive if name != reference]
-    asked = [*against, *_sizes(controls or {}, alive), *_between(groups or {}, arms, sign, reference)]
+    asked = [*against, *_sizes(controls, alive), *_between(groups or {}, arms, sign, reference)]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
         found = [
-            gain if gain.arm in (controls or {}) else _with_share(gain, drawn, reference, scaled)
-            for gain in found
+            gain if gain.arm in controls else _with_share(gain, drawn, reference, scaled) for gain in found
         ]
     return Findings(
         metric=metric,
@@ -171,7 +171,7 @@ def findings(
         standings=tuple(_standing(arm, drawn) for arm in results),
         against=tuple(gain for gain in found if gain.reason == "reference"),
         between=tuple(gain for gain in found if gain.reason != "reference"),
-        controls=tuple(controls or ()),
+        controls=tuple(controls),
         examples=all(w.scores is not None for arm in results for w in arm.winners.values()),
     )
 

@@ -61,8 +61,8 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
     if (config.execution.backend == "table") != (config.execution.table is not None):
         got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
         problems.append(f"execution: expected backend table and its file, table, together, got {got}")
-    smooth = config.network.name != "hamiltonian" or config.strategy.name != "bilevel"
-    if not smooth and config.strategy.arguments.get("interpolation", "linear") == "linear":
+    captured_as = config.strategy.arguments.get("interpolation", "linear")
+    if (config.network.name, config.strategy.name, captured_as) == ("hamiltonian", "bilevel", "linear"):
         problems.append(
             "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got "
             "linear, whose slope jumps at every point; set it to cubic"
