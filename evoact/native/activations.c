@@ -52,8 +52,11 @@ INLINE float swish_slope(float x) {
     return FMA(x * s, 1.0f - s, s);
 }
 
+INLINE float gelu(float x) { return x * vnormal_cdf(x, vexp(-0.5f * x * x)); }
+
 INLINE float gelu_slope(float x) {
-    return FMA(x * 0.39894228f, vexp(-0.5f * x * x), vnormal_cdf(x));
+    float bell = vexp(-0.5f * x * x);
+    return FMA(x * 0.39894228f, bell, vnormal_cdf(x, bell));
 }
 
 /* tanh(log(1 + e^x)) = w / (w + 2) with w = e^x (e^x + 2); it is 1 in single precision beyond 20. */
@@ -98,7 +101,7 @@ DEFINE(softsign, x / (1.0f + fabsf(x)), (1.0f - fabsf(y)) * (1.0f - fabsf(y)))
 DEFINE(small_sin, vsin_shifted(x, 0), vsin_shifted(x, 1))
 DEFINE(small_cos, vsin_shifted(x, 1), -vsin_shifted(x, 0))
 DEFINE(gaussian, vexp(-x * x), -2.0f * (x * y))
-DEFINE(gelu, x *vnormal_cdf(x), gelu_slope(x))
+DEFINE(gelu, gelu(x), gelu_slope(x))
 DEFINE(swish, x *vlogistic(x), swish_slope(x))
 DEFINE(mish, x *mish_gate(x), mish_slope(x))
 DEFINE(abs, fabsf(x), x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x))
