@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
+from evoact.strategies.one_thread import one_thread
+
 FITTED_ON = 112  # candidates that the hyperparameters are fitted on
 ITERATIONS = 12  # of their optimizer, L-BFGS
 JITTER = 1e-8
@@ -77,6 +79,7 @@ class Covariance(Kernel):
         return False
 
 
+@one_thread
 def fitted(x: np.ndarray, y: np.ndarray) -> GaussianProcessRegressor:
     """The process conditioned on scores y [candidates] of variance 1 at points x; see `Covariance`."""
     start = Covariance(**{name: value for name, (value, _) in HYPERPARAMETERS.items()})

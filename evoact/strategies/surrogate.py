@@ -21,6 +21,7 @@ from evoact.genomes.genome import Genome
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.composition import composition, composition_of
 from evoact.strategies.denoise import FENCE
+from evoact.strategies.one_thread import one_thread
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -37,6 +38,7 @@ class Beliefs:
     mean: np.ndarray
     covariance: np.ndarray
 
+    @one_thread
     def draws(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Samples of all scores together, [count, candidates]."""
         n = len(self.mean)
@@ -60,12 +62,14 @@ class Surrogate:
     centre: float
     scale: float
 
+    @one_thread
     def beliefs(self, positions: np.ndarray, genomes: Sequence[Genome] = ()) -> Beliefs:
         """The posterior over the candidates at these positions of `rows`, then over new genomes."""
         new = _at([composition(genome) for genome in genomes], len(self.x)) if genomes else self.x[:0]
         mean, covariance = self.process.predict(np.concatenate([self.x[positions], new]), return_cov=True)
         return Beliefs(self.centre + self.scale * mean, self.scale**2 * covariance)
 
+    @one_thread
     def worth(self) -> np.ndarray:
         """The posterior mean of the candidates at `rows`."""
         mean: np.ndarray = self.centre + self.scale * self.process.predict(self.x)

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.gaussian_process  # noqa: F401  or SciPy's BLAS would not be known yet
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from evoact.genomes.genome import Base, Site, canonical, homogeneous
 from evoact.genomes.space import SearchSpace, choices
@@ -11,6 +13,7 @@ from evoact.records import COMPLETED, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.composition import composition
+from evoact.strategies.process import Covariance
 from evoact.strategies.strategy import Draft
 from evoact.strategies.surrogate import FEWEST, MOST, recommended, surrogate
 from evoact.strategies.thompson import survivors, winners
@@ -131,3 +134,26 @@ def test_composition_counts_shares_and_rates():
     half = by_label["2 abs + 2 relu", 0.1][0]
     assert half == pytest.approx((by_label["4 abs", 0.1][0] + by_label["4 relu", 0.1][0]) / 2)
     assert by_label["4 abs", 1.0][1] - by_label["4 abs", 0.1][1] == pytest.approx(math.log10(10))
+
+
+def test_its_linear_algebra_has_one_thread(wide, landscape, monkeypatch):
+    """What is proposed may not depend on how many processors there are."""
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen = []
+    archive = told(create("random", wide, seed=0, networks=20, steps=1), landscape(noise=0.1))
+    inner = Covariance.__call__
+
+    def call(self, *args, **kwargs):
+        seen.append(threads())
+        return inner(self, *args, **kwargs)
+
+    monkeypatch.setattr(Covariance, "__call__", call)
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        surrogate(archive).worth()
+        assert threads() == before
+    assert seen
+    assert set().union(*seen) == {1}
