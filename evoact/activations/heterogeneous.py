@@ -1,9 +1,9 @@
 """Any assignment of neurons to types, for a whole pack, as one batched operation.
 
-The pre-activations of a site in a pack are z[K, N * P, M]: member, neuron, pieces of a neuron (more
-than one for maxout and its like), and what is left (the batch, with positions for images). Base
-functions, plain, scaled or in hulls, and sub-networks, whose rows are combinations of fixed functions
-and splines, go through `mixture`; types of the other families are evaluated group by group.
+The pre-activations of a site in a pack are z[K, N * P, M]: member, neuron, pieces of a neuron (more than one for maxout
+and its like), and what is left (the batch, with positions for images). Base functions, plain, scaled or in hulls,
+parametric rectifiers and sub-networks, whose rows are combinations of fixed functions and splines, go through
+`mixture`; types of the other families are evaluated group by group.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evoact.activations.hulls import coefficients
 from evoact.activations.mixture import MixturePlan
 from evoact.activations.sharing import Noise
 from evoact.activations.subnetwork import spline_coefficients
@@ -22,10 +21,10 @@ PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 @dataclass(frozen=True)
-class HullGroup:
-    """Hulls of one kind and size: where each type's free parameters lie, as [types, n] indices."""
+class CoefficientGroup:
+    """Rows' coefficients [sets, n] as a function of parameters, which lie at these indices [sets, p]."""
 
-    hull: str
+    coefficients: Callable[[Tensor], Tensor]
     parameters: Tensor
 
 
@@ -72,7 +71,7 @@ class SitePlan:
     neurons: int
     pieces: int
     mixture: MixturePlan
-    hulls: tuple[HullGroup, ...]
+    coefficients: tuple[CoefficientGroup, ...]
     expansion: Tensor
     scales: Scales | None
     subnetworks: tuple[Tensor, ...]
@@ -100,10 +99,10 @@ class SitePlan:
         return y.view(k, self.neurons, m)
 
     def _coefficients(self, flat: Tensor) -> Tensor:
-        """All hull rows' coefficients, in the order in which the segments read them."""
-        if not self.hulls:
+        """All rows' coefficients, in the order in which the segments read them."""
+        if not self.coefficients:
             return flat.new_empty(0)
-        groups = [coefficients(g.hull, flat[g.parameters]).flatten() for g in self.hulls]
+        groups = [g.coefficients(flat[g.parameters]).flatten() for g in self.coefficients]
         return torch.cat(groups).index_select(0, self.expansion)
 
     def _splines(self, flat: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """From the genomes of a pack to the `SitePlan` that evaluates one of its sites.
 
-Rows are sorted so that each segment is one slice: first the plain base functions, then the hulls
-(grouped by kind and function set) and scaled functions, then sub-networks that are splines, then the other families.
-Within a segment rows keep the order of member, type and neuron, so that sums over the neurons of a
-type do not depend on the rest of the pack.
+Rows are sorted so that each segment is one slice: first the plain base functions, then hulls (grouped by kind and
+function set), scaled functions and parametric rectifiers, then sub-networks that are splines, then the other
+families. Within a segment rows keep the order of member, type and neuron, so that sums over the neurons of a type do
+not depend on the rest of the pack.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeGuard
@@ -16,17 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evoact.activations import hulls, prelu
 from evoact.activations.base_functions import BaseFunction, base_function
 from evoact.activations.families import FAMILIES
-from evoact.activations.heterogeneous import FamilyGroup, HullGroup, Scales, SitePlan
+from evoact.activations.heterogeneous import CoefficientGroup, FamilyGroup, Scales, SitePlan
 from evoact.activations.mixture import Segment, SplineRows, plan_mixture
 from evoact.activations.subnetwork import GRID
-from evoact.genomes.genome import Activation, Base, Hull, Scaled, SiteGenome, Subnetwork, pieces
+from evoact.genomes.genome import Activation, Base, Hull, PReLU, Scaled, SiteGenome, Subnetwork, pieces
 
-CoefficientRows = dict[tuple[str, int], list[np.ndarray]]  # by hull kind and size: [sets, n] indices
+Mixed = Base | Hull | Scaled | PReLU
+# By kind and number of functions: the indices of the parameters that coefficients are made of, [sets, p].
+CoefficientRows = dict[tuple[str, int], list[np.ndarray]]
 
 
-def functions_of(activation: Base | Hull | Scaled) -> tuple[BaseFunction, ...]:
+def functions_of(activation: Mixed) -> tuple[BaseFunction, ...]:
     """The base functions of a mixture's row.
 
     Raises:
@@ -34,6 +37,8 @@ def functions_of(activation: Base | Hull | Scaled) -> tuple[BaseFunction, ...]:
     """
     if isinstance(activation, Hull):
         return tuple(map(base_function, activation.functions))
+    if isinstance(activation, PReLU):
+        return tuple(map(base_function, prelu.TERMS))
     return (base_function(activation.base if isinstance(activation, Scaled) else activation.name),)
 
 
@@ -82,6 +87,8 @@ class _Block:
             return 1, f"{a.hull} {len(a.functions)} {a.functions}"
         if isinstance(a, Scaled):
             return 1, f"scaled {a.base}"
+        if isinstance(a, PReLU):
+            return 1, "prelu"
         if is_splined(a):
             return 2, f"{a.hidden} {a.base}"
         return 3, f"{a!r} {len(self.rows) // self.sets}"
@@ -133,7 +140,7 @@ def plan_site(
         stop = row + sum(len(b.rows) for b in same)
         if isinstance(first, Base):
             segments.append(Segment(functions_of(first), row, stop, None))
-        elif isinstance(first, Hull | Scaled):
+        elif isinstance(first, Hull | Scaled | PReLU):
             functions = functions_of(first)
             segments.append(Segment(functions, row, stop, offset))
             uses += [_coefficient_rows(b, coefficient_rows) for b in same]
@@ -151,8 +158,8 @@ def plan_site(
         neurons=len(members[0].assignment),
         pieces=max(pieces(t) for m in members for t in m.types),
         mixture=plan_mixture(segments, order, _spline_rows(splined, device), GRID, device),
-        hulls=tuple(
-            HullGroup(kind, torch.as_tensor(np.concatenate(rows), device=device))
+        coefficients=tuple(
+            CoefficientGroup(_coefficients(kind), torch.as_tensor(np.concatenate(rows), device=device))
             for (kind, _), rows in coefficient_rows.items()
         ),
         expansion=torch.as_tensor(_expansion(coefficient_rows, uses), device=device),
@@ -195,19 +202,23 @@ def _family_group(
 
 
 def _coefficient_rows(block: _Block, coefficient_rows: CoefficientRows) -> tuple[tuple[str, int], np.ndarray]:
-    """Enter the coefficients of a hull or a scaled function, [sets, n] parameters, under their kind and size;
-    say which set each row uses."""
+    """Enter the parameters of a type's coefficients under their kind and number; say which set each row uses."""
     activation = block.activation
-    if isinstance(activation, Scaled):
-        key, own = ("linear", 1), 2 * np.arange(block.sets)[:, None]
-    else:
-        assert isinstance(activation, Hull)
+    if isinstance(activation, Hull):
         key = activation.hull, len(activation.functions)
         own = np.arange(block.sets * key[1]).reshape(block.sets, -1)
+    elif isinstance(activation, PReLU):
+        key, own = ("prelu", len(prelu.TERMS)), np.arange(block.sets)[:, None]
+    else:
+        key, own = ("linear", 1), 2 * np.arange(block.sets)[:, None]  # of a and b, a
     known = coefficient_rows.setdefault(key, [])
     first = sum(len(rows) for rows in known)
     known.append(block.parameters + own)
     return key, first + _set_of_row(block)
+
+
+def _coefficients(kind: str) -> Callable[[Tensor], Tensor]:
+    return prelu.coefficients if kind == "prelu" else functools.partial(hulls.coefficients, kind)
 
 
 def _scales(blocks: Sequence[_Block], device: torch.device | str) -> Scales | None:
@@ -231,6 +242,6 @@ def _expansion(
     starts, total = {}, 0
     for key, rows in coefficient_rows.items():
         starts[key] = total
-        total += sum(r.size for r in rows)
+        total += sum(len(r) for r in rows) * key[1]
     parts = [(starts[key] + use[:, None] * key[1] + np.arange(key[1])[None, :]).ravel() for key, use in uses]
     return np.concatenate(parts) if parts else np.zeros(0, int)
