@@ -48,7 +48,7 @@ def print_estimates(made: Comparison) -> None:
     width = max(map(len, found))
     typer.echo(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
     for name, e in found.items():
-        minutes = e.minutes or 0.0
+        minutes = (e.worker_minutes or 0.0) / e.packs_at_once
         arm = made.arms[name]
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         typer.echo(
@@ -57,7 +57,7 @@ def print_estimates(made: Comparison) -> None:
         )
     networks = made.repeats * sum(e.networks for e in found.values())
     examples = made.repeats * sum(e.gradient_examples for e in found.values())
-    minutes = made.repeats * sum(e.minutes or 0.0 for e in found.values())
+    minutes = made.repeats * sum((e.worker_minutes or 0.0) / e.packs_at_once for e in found.values())
     typer.echo(f"networks            {networks}")
     typer.echo(f"gradient-examples   {examples:.4g}")
     typer.echo(f"minutes             about {minutes:.0f} on this machine ({os.cpu_count()} processors)")

@@ -1,20 +1,28 @@
-"""What a search would cost, from a short measurement of one of its own packs."""
+"""What a search would cost, from short measurements of its own packs."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from evoact.config import UNLIMITED, Experiment
+from evoact.execution.meta_trainings import arguments, captured
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
+from evoact.genomes.genome import LEARNING_RATE, Genome
 from evoact.networks.network import parameter_count
+from evoact.strategies.archive import Archive
+from evoact.strategies.bilevel import Bilevel
+from evoact.strategies.strategy import MetaDraft
+from evoact.training.bilevel import meta_train
 
 WARM_UP, MEASURED = 2, 5
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """`minutes` is None where only time limits the search; `megabytes` is a pack's peak, roughly; `parameters`
-    counts the weights and biases of the largest network of the space."""
+    """`minutes` is None where only time limits the search, and `worker_minutes` are those of all workers together;
+    `megabytes` is a pack's peak, roughly; `parameters` counts the weights and biases of the largest network of the
+    space."""
 
     by_phase: Mapping[str, int]
     networks: int
@@ -24,11 +32,13 @@ class Estimate:
     packs_at_once: int
     pack_size: int
     minutes: float | None
+    worker_minutes: float | None
     megabytes: float
 
 
 def estimate(made: Experiment) -> Estimate:
-    """Networks and gradient-examples by arithmetic, time by training a sampled pack for a few steps."""
+    """Networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps; of a
+    meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned."""
     e = with_pack_size(made)
     config = e.config
     by_phase = e.networks_by_phase
@@ -37,12 +47,12 @@ def estimate(made: Experiment) -> Estimate:
     if config.execution.backend == "ray_tune":
         at_once = min(at_once, max(1, int((os.cpu_count() or 1) // config.execution.cpus_per_pack)))
     size = min(e.pack_size, networks)
-    step = 0.0 if config.execution.backend == "table" else step_seconds(e, size, WARM_UP, MEASURED)
-    minutes = (
-        (networks + e.meta_networks) / size * e.steps * step / at_once / 60
-        if networks < UNLIMITED
-        else config.budget.minutes
-    )
+    minutes = worker_minutes = config.budget.minutes
+    if networks < UNLIMITED:
+        trained, meta_trained = _seconds(e, size)
+        starts = e.proposer.starts if isinstance(e.proposer, Bilevel) else 1
+        minutes = (trained / at_once + meta_trained / min(at_once, starts)) / 60
+        worker_minutes = (trained + meta_trained) / 60
     return Estimate(
         by_phase=by_phase,
         networks=networks,
@@ -51,6 +61,40 @@ def estimate(made: Experiment) -> Estimate:
         parameters=parameter_count(e.largest_network),
         packs_at_once=at_once,
         minutes=minutes,
+        worker_minutes=worker_minutes,
         pack_size=size,
         megabytes=megabytes(e, size),
     )
+
+
+def _seconds(e: Experiment, size: int) -> tuple[float, float]:
+    """What all networks take one worker, in packs of this size, and what all meta-trainings do."""
+    if e.config.execution.backend == "table":
+        return 0.0, 0.0
+    networks, strategy = dict(e.networks_by_phase), e.proposer
+    sampled = step_seconds(e, size, WARM_UP, MEASURED)
+    if not isinstance(strategy, Bilevel):
+        return sum(networks.values()) / size * e.steps * sampled, 0.0
+    meta_trained, genomes = _meta_training(e, strategy)
+    learned = step_seconds(e, size, WARM_UP, MEASURED, genomes)
+    ordinary = networks.pop("baseline")
+    after = sum(networks.values()) - strategy.starts
+    return (ordinary * sampled + after * learned) / size * e.steps, strategy.starts * meta_trained
+
+
+def _meta_training(e: Experiment, strategy: Bilevel) -> tuple[float, Sequence[Genome]]:
+    """Seconds of one meta-training, and the networks of what one step of it learns."""
+    draft = strategy.propose(0, Archive())[0]
+    assert isinstance(draft, MetaDraft)
+    settings = replace(draft.meta_training, outer_steps=1)
+    for _ in range(2):  # the first warms up
+        started = time.perf_counter()
+        meta = meta_train(
+            {site.site: site.types for site in draft.genome.sites},
+            e.network,
+            e.task,
+            learning_rate=draft.genome.hyperparameter(LEARNING_RATE),
+            **arguments(settings),
+        )
+    seconds = (time.perf_counter() - started) * draft.meta_training.outer_steps
+    return seconds, strategy.networks_of(captured(meta, settings, 0))

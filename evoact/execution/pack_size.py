@@ -7,6 +7,7 @@ chosen once, when a run starts, and stands in the run's config as a number from 
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from evoact.config import Comparison, Experiment
 from evoact.execution.packs import device_for, gpu_here
 from evoact.execution.stages import Stages
-from evoact.genomes.genome import fingerprint
+from evoact.genomes.genome import Genome, fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
 from evoact.records import META_TRAIN
@@ -117,10 +118,18 @@ def megabytes(e: Experiment, size: int) -> float:
     return (4 * size * (weights + activations) + 2 * data) / 1e6 + PROCESS_MEGABYTES
 
 
-def step_seconds(e: Experiment, size: int, warm_up: int, measured: int) -> float:
-    """One step of so many sampled networks, those that do not fit together one after the other."""
+def step_seconds(
+    e: Experiment, size: int, warm_up: int, measured: int, genomes: Sequence[Genome] = ()
+) -> float:
+    """One step of so many networks, those that do not fit together one after the other.
+
+    Args:
+        genomes: of the networks, again from the first where there are fewer; by default the space is sampled
+    """
     torch.set_num_threads(e.config.packs.threads)
-    genomes = [e.space.sample(random.Random(i)) for i in range(size)]
+    genomes = [
+        genomes[i % len(genomes)] if genomes else e.space.sample(random.Random(i)) for i in range(size)
+    ]
     members = [Member(g, f"{fingerprint(g)}-{i}", 0, 1) for i, g in enumerate(genomes)]
     device = device_for(e.config.execution.gpus_per_pack != 0)
     seconds = 0.0

@@ -136,6 +136,14 @@ class Bilevel:
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return archive.best(k)
 
+    def networks_of(self, types: TypesBySite) -> list[Genome]:
+        """What is trained of learned types: all of them mixed, then each alone, with all settings."""
+        return [
+            self._network(some, settings)
+            for some in _mixed_and_pure(types)
+            for settings in self.space.settings
+        ]
+
     @cached_property
     def _types(self) -> tuple[Activation, ...]:
         return tuple(activations.canonical_activation(activations.from_json(entry)) for entry in self.types)
@@ -150,14 +158,9 @@ class Bilevel:
         return Genome(tuple(shared_out(site, types[site.name]) for site in self.space.sites), settings)
 
     def _learned(self, archive: Archive) -> list[Genome]:
-        """For each meta-training that worked: all its types mixed, then each alone, with all settings."""
-        return [
-            self._network(types, settings)
-            for result in archive.meta_trained
-            if result.state == COMPLETED
-            for types in _mixed_and_pure(found_types(result))
-            for settings in self.space.settings
-        ]
+        """The networks of each meta-training that worked."""
+        worked = [result for result in archive.meta_trained if result.state == COMPLETED]
+        return [network for result in worked for network in self.networks_of(found_types(result))]
 
 
 def _is_learned(genome: Genome) -> bool:
