@@ -128,7 +128,9 @@ def _share(gain: Gain) -> str:
 
 
 def _share_text(share: Interval) -> str:
-    value, low, high = (f"{100 * end:.0f}".replace("-", "−") for end in (share.value, share.low, share.high))
+    value, low, high = (
+        f"{round(100 * end)}".replace("-", "−") for end in (share.value, share.low, share.high)
+    )
     return f"{value} % ({low} to {high} %)"
 
 
