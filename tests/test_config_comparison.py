@@ -259,6 +259,17 @@ def test_arms_of_a_size_share_a_control_and_small_differences_need_none(tiny_com
     }
 
 
+def test_an_arm_is_not_overwritten_by_a_control(tiny_comparison):
+    maxout = {"types": {"maxout": {"pieces": [4]}}, "types_per_layer": [1, 1]}
+    maxout |= {"learning_rate": {"values": [0.1]}}
+    arms = {
+        "arms__large": {"space": maxout, "strategy": {"name": "random"}},
+        "arms__homogeneous as large as large": {"strategy": {"name": "random"}},
+    }
+    with pytest.raises(ConfigError, match=r"arms\.homogeneous as large as large: expected another name"):
+        comparison(tiny_comparison(network__hidden=[32], **arms))
+
+
 # --- the configs of the repository ------------------------------------------------------------------
 
 FILES = sorted((Path(__file__).parents[1] / "configs").glob("compare_*.yaml"))

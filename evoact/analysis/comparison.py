@@ -259,8 +259,11 @@ def _with_share(gain: Gain, drawn: _Drawn, reference: str, scaled: str) -> Gain:
         return gain
     a, h, s = (drawn.means(name, repeats).mean() for name in (gain.arm, reference, scaled))
     da, dh, ds = (drawn.distribution(name, repeats) for name in (gain.arm, reference, scaled))
+    gained = da - dh
+    if np.quantile(gained, (1 - LEVEL) / 2) <= 0:  # a ratio changes its sign where its denominator does
+        return gain
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.nanquantile((ds - dh) / (da - dh), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        low, high = np.nanquantile((ds - dh) / gained, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     share = Interval(float((s - h) / (a - h)), float(low), float(high))
     return replace(gain, share=share)
 

@@ -17,8 +17,9 @@ from evoact.errors import UserError
 MOST_LINES = 200
 REFRESH_SECONDS = 2.0
 
-# The ranking's columns that are shown even if all lines agree, and shorter headings.
+# The ranking's columns that are shown even if all lines agree, those if they hold anything, and shorter headings.
 ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
+WHERE_FILLED = {"arm", "repeat", "test_mean", "test_large_mean"}
 SHORT = {"val_mean": "val", "test_mean": "test", "test_large_mean": "test (large)", "learning_rate": "rate"}
 
 
@@ -120,7 +121,10 @@ def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
     texts = []
     for task in dict.fromkeys(tasks) or [()]:
         own = {name: [v for v, t in zip(c, tasks, strict=True) if t == task] for name, c in columns.items()}
-        shown = {SHORT.get(n, n): c for n, c in own.items() if n in always or len(set(c)) > 1}
+        filled = {n for n in WHERE_FILLED & set(own) if any(v not in (None, "") for v in own[n])}
+        filled -= set() if "arm" in filled else {"repeat"}  # a search by itself has one repeat
+        kept = always | filled
+        shown = {SHORT.get(n, n): c for n, c in own.items() if n in kept or len(set(c)) > 1}
         heading = f"{', '.join(part or '?' for part in task)}:\n" if len(set(tasks)) > 1 else ""
         if output is None and sys.stdout.isatty():
             _print_ranking(heading, shown)

@@ -106,7 +106,7 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
         groups={name: arm.group for name, arm in own.arms.items() if arm.group},
         amortised=frozenset(name for name, arm in own.arms.items() if arm.amortised),
     )
-    return _with_controls(compared, own, common)
+    return _with_controls(compared, own, common, source)
 
 
 def _plain(data: Mapping[str, Any], source: str) -> Experiment:
@@ -157,9 +157,13 @@ def _placed(problem: str, name: str, arm: Arm) -> str:
     return f"arms.{name}.{problem}" if own else problem
 
 
-def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any]) -> Comparison:
+def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any], source: str) -> Comparison:
     """The comparison with a width-matched control for each larger arm that has none yet; arms of about the same
-    size share one."""
+    size share one.
+
+    Raises:
+        ConfigError: if an arm has the name of such a control.
+    """
     has_one = {name for names in made.controls.values() for name in (*names, *made.controls)}
     larger = larger_arms({n: e for n, e in made.arms.items() if n not in has_one}, made.reference)
     arms, controls = dict(made.arms), dict(made.controls)
@@ -169,6 +173,13 @@ def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any]) -> Co
         names = tuple(name for name, n in larger.items() if n * (1 + MARGIN) >= most)
         larger = {name: n for name, n in larger.items() if name not in names}
         name = f"{made.reference} as large as {', '.join(names)}"
+        if name in arms:
+            raise ConfigError(
+                source,
+                [
+                    f"arms.{name}: expected another name, got that of the control of {', '.join(names)}; rename it"
+                ],
+            )
         wide = reference.model_copy(update={"network": matched(made.arms[made.reference], most)})
         arms[name] = experiment(_arm(common, own, name, wide))
         controls[name] = names

@@ -22,7 +22,8 @@ def config_of(home: Location) -> dict[str, Any]:
     """
     if not home.child(CONFIG).exists():
         raise UserError(
-            f"expected a run directory, got {home.text!r} without {CONFIG}; `evoact search` makes one"
+            f"expected a run directory, got {home.text!r} without {CONFIG}; "
+            "`evoact search` and `evoact compare` make one"
         )
     return _mapping(home.child(CONFIG), _yaml, "the config that the search wrote")
 

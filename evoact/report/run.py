@@ -1,6 +1,7 @@
 """A run directory read for its report: what was asked for, what it was run on, and its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from evoact.analysis.comparison import Findings, findings
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
 from evoact.config import Comparison, Experiment
 from evoact.config.stored import plan_of
+from evoact.errors import UserError
 from evoact.execution.summary import Summary, summarise
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
@@ -96,14 +98,25 @@ class RunData:
         )
 
     def tensors(self, artifact: str) -> dict[str, np.ndarray]:
-        """What a network learned, by name; nothing where the artifact is not there."""
+        """What a network learned, by name; nothing where the artifact is not there.
+
+        Raises:
+            UserError: if it is damaged.
+        """
         from safetensors.numpy import load
 
         file = self.home.child(artifact)
-        return load(file.read()) if artifact and file.exists() else {}
+        if not artifact or not file.exists():
+            return {}
+        with _readable(file):
+            return load(file.read())
 
     def example_scores(self, artifact: str) -> np.ndarray | None:
-        """A confirmed network's score on each test example."""
+        """A confirmed network's score on each test example; None where the artifact is not there.
+
+        Raises:
+            UserError: if it is damaged.
+        """
         local = self.home.child(artifact).local
         if local is None:
             return next((a for name, a in self.tensors(artifact).items() if name.startswith(EXAMPLES)), None)
@@ -111,7 +124,8 @@ class RunData:
 
         if not local.is_file():
             return None
-        with safe_open(local, "numpy") as file:  # reads no more than it is asked for
+        # Reads no more than it is asked for.
+        with _readable(self.home.child(artifact)), safe_open(local, "numpy") as file:
             return next((file.get_tensor(name) for name in file.keys() if name.startswith(EXAMPLES)), None)  # noqa: SIM118
 
 
@@ -138,7 +152,31 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
     confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []
     results = tuple(from_row(row) for row in table.take(confirmed).to_pylist()) if confirmed else ()
-    return RunData(home, plan, record, rows, top, results, tuple(problems))
+    return RunData(home, plan, record, rows, top, results, (*_lost(record, len(rows)), *problems))
+
+
+def _lost(record: Mapping[str, Any], rows: int) -> list[str]:
+    """What a finished run says when not all that it trained is there."""
+    trained = record.get("networks")
+    if not record["finished_at"] or trained is None or rows >= trained:
+        return []
+    return [
+        f"expected the {trained:,} rows of this run, got {rows:,}, so that all figures may be wrong; restore the files "
+        "of its leaderboard, or delete the damaged ones and `evoact resume` it"
+    ]
+
+
+@contextmanager
+def _readable(artifact: Location) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise UserError(
+            f"expected what a network learned in {artifact.text!r}, which cannot be read ({error}); restore "
+            "the file, or delete it, and the report does without"
+        ) from None
 
 
 def _confirmed(rows: pd.DataFrame) -> list[int]:

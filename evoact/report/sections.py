@@ -31,8 +31,9 @@ from evoact.report.run import RunData
 from evoact.report.section import Section
 from evoact.report.summary_words import counted, shown, verdict
 from evoact.report.units import NOTHING, Unit, unit_of
-from evoact.report.words import TextTable, arm_table, cost_table, verdict_sentences
+from evoact.report.words import TextTable, arm_table, between_tables, cost_table, verdict_sentences
 
+MOST_WINNERS = 24  # whose activations are drawn
 MOST_CURVES = 12  # panels for a network: more layers than that nobody compares
 
 
@@ -62,7 +63,8 @@ def sections(run: RunData) -> list[Section]:
         _provenance,
     )
     if not len(run.rows):
-        return [Section("verdict", "Verdict", ("Nothing has been trained yet.",)), provenance_section(run)]
+        said = run.problems or ("Nothing has been trained yet.",)
+        return [Section("verdict", "Verdict", said), provenance_section(run)]
     return [section for make in makers if (section := make(run, unit)) is not None]
 
 
@@ -73,8 +75,8 @@ def _verdict(run: RunData, unit: Unit) -> Section:
         return Section(
             "verdict",
             "Verdict",
-            (*unfinished, *verdict_sentences(run), *notes, *run.problems),
-            (arm_table(run),),
+            (*run.problems, *unfinished, *verdict_sentences(run), *notes),
+            (arm_table(run), *between_tables(run)),
         )
     summary = run.summary
     tried = (
@@ -83,7 +85,7 @@ def _verdict(run: RunData, unit: Unit) -> Section:
     )
     tables = (_confirmed_table(run),) if summary.confirmed else ()
     said = verdict(summary).split("\n")
-    return Section("verdict", "Verdict", (*unfinished, *said, tried, *run.problems), tables)
+    return Section("verdict", "Verdict", (*run.problems, *unfinished, *said, tried), tables)
 
 
 def _estimand(run: RunData) -> str:
@@ -210,7 +212,7 @@ class _Series:
 
 def _curves(run: RunData, unit: Unit) -> Section | None:
     figures = []
-    for i, chosen in enumerate(_chosen(run)[:12]):
+    for i, chosen in enumerate(_chosen(run)[:MOST_WINNERS]):
         genome = loads(chosen.winner.genome)
         curves = activation_curves(genome, run.tensors(chosen.winner.artifact))
         title = f"{chosen.series if run.arms else chosen.winner.candidate}: {genome.label}"
@@ -362,7 +364,8 @@ def _leaderboard(run: RunData, unit: Unit) -> Section | None:
         for values in run.shown[columns].itertuples(index=False, name=None)
     )
     total = run.rows.drop_duplicates(["arm", "repeat", "candidate"]).shape[0]
-    caption = f"The best {len(rows):,} of {total:,} candidates, confirmed ones first; `evoact leaderboard` shows all"
+    caption = f"The best {len(rows):,} of {total:,} candidates, confirmed ones first; "
+    caption += f"evoact leaderboard RUN_DIR --top {total} shows all"
     table = TextTable(
         caption, tuple(named.get(n, n) for n in columns), rows, frozenset(("arm", "activations", "phase"))
     )

@@ -13,6 +13,7 @@ from evoact.report.summary_words import counted
 from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
 
 UNEQUAL = 0.05  # budgets that differ by no more count as equal
+ENOUGH_REPEATS = 8  # for 95 % intervals that hold the truth nearly as often
 _HELPS = (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 _HURTS = (Verdict.WORSE, Verdict.SLIGHTLY_WORSE)
 
@@ -120,10 +121,7 @@ def _share(gain: Gain) -> str:
     assert gain.share is not None
     share = _share_text(gain.share)
     if gain.share.high < 0:
-        return (
-            f"Trained input and output scale alone loses where {gain.arm} gains: "
-            f"its share of the gain is {share}."
-        )
+        return f"Trained input and output scale alone explains nothing of what {gain.arm} gains: its share is {share}."
     return f"Of what {gain.arm} gains, trained input and output scale alone explains {share}."
 
 
@@ -136,7 +134,7 @@ def _share_text(share: Interval) -> str:
 
 def _caveats(run: RunData) -> list[str]:
     """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
-    return [*_lost(run), *_few_seeds(run), *_unequal(run)]
+    return [*_lost(run), *_few_repeats(run), *_few_seeds(run), *_unequal(run)]
 
 
 def _lost(run: RunData) -> list[str]:
@@ -144,15 +142,27 @@ def _lost(run: RunData) -> list[str]:
     for arm in run.arms:
         if not arm.winners:
             why = f": {arm.error}" if arm.error else ""
-            sentences.append(
-                f"{arm.name} has no winner, every candidate failed or none was confirmed{why}; the other arms are "
-                "compared."
+            cause = (
+                "in the rows that are left"
+                if run.problems
+                else "every candidate failed or none was confirmed"
             )
+            sentences.append(f"{arm.name} has no winner, {cause}{why}; the other arms are compared.")
         elif arm.lost:
             sentences.append(
                 f"{arm.name} has no winner in {len(arm.lost)} of its repeats; they are left out."
             )
     return sentences
+
+
+def _few_repeats(run: RunData) -> list[str]:
+    repeats = max((len(arm.winners) for arm in run.arms), default=0)
+    if not 1 < repeats < ENOUGH_REPEATS:
+        return []
+    return [
+        f"Intervals over {repeats} repeats are too narrow: where the truth was known, those over 3 held it in 75 to "
+        "88 % of cases, over 5 in 84 to 93 %, over 10 in 90 to 95 %."
+    ]
 
 
 def _few_seeds(run: RunData) -> list[str]:
@@ -173,11 +183,12 @@ def _unequal(run: RunData) -> list[str]:
         for arm in run.arms
     }
     most = max(spent.values(), default=0)
-    if not run.record["finished_at"]:
+    if run.problems or not run.record["finished_at"]:
         return []
     return [
-        f"{name} spent {count(own)} gradient-examples where others spent {count(most)}: it had nothing new to propose, "
-        "so that its gain is not one at equal budget."
+        f"{name} spent {count(own)} gradient-examples where others spent {count(most)}"
+        f"{', meta-training left out' if name in amortised else ''}: it had trained all that it proposes, on as many "
+        "seeds as config.yaml allows (replicates), so that its gain is not one at equal budget."
         for name, own in spent.items()
         if own < (1 - UNEQUAL) * most
     ]
@@ -185,23 +196,47 @@ def _unequal(run: RunData) -> list[str]:
 
 def arm_table(run: RunData) -> TextTable:
     """One row for each arm, in the order of the config."""
-    caption = (
-        "Mean winner of each arm on the test split, over repeats of the whole search, with 95 % BCa intervals of a "
-        "bootstrap over repeats, seeds and examples"
-    )
+    split = "larger test split" if run.rows["test_large_metric"].notna().any() else "test split"
+    caption = f"Mean winner of each arm on the {split}, over repeats of the whole search, with 95 % BCa intervals of a "
     headers = ["arm", "mean winner", "95 % interval", "gain", "gain, 95 % interval", "p (Holm)", "P(better)"]
     left = frozenset(("arm", "verdict"))
     try:
         found = run.findings
     except UserError:
         lost = tuple((arm.name, *[NOTHING] * len(headers)) for arm in run.arms)
-        return TextTable(caption, (*headers, "verdict"), lost, left)
+        return TextTable(f"{caption}bootstrap", (*headers, "verdict"), lost, left)
+    caption += f"bootstrap over {'repeats, seeds and examples' if found.examples else 'repeats and seeds'}"
     headers += ["scale explains"] if found.scaled else []
     gains = {gain.arm: gain for gain in found.against}
     unit = unit_of(found.metric)
     amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
     rows = tuple(_row(s, gains.get(s.arm.name), found, unit, amortised) for s in found.standings)
     return TextTable(caption, (*headers, "verdict"), rows, left)
+
+
+def between_tables(run: RunData) -> tuple[TextTable, ...]:
+    """The comparisons of arms with each other, where there are any."""
+    try:
+        found = run.findings
+    except UserError:
+        return ()
+    unit = unit_of(found.metric)
+    rows = tuple(
+        (
+            gain.reason,
+            gain.arm,
+            gain.other,
+            unit.difference(gain.difference.value),
+            unit.differences_range(gain.difference),
+            p_text(gain.p_holm),
+            f"{gain.superiority:.2f}",
+            str(gain.verdict),
+        )
+        for gain in found.between
+    )
+    headers = ("question", "arm", "over", "gain", "gain, 95 % interval", "p (Holm)", "P(better)", "verdict")
+    left = frozenset(("question", "arm", "over", "verdict"))
+    return (TextTable("Arms against each other", headers, rows, left),) if rows else ()
 
 
 def _row(

@@ -23,7 +23,7 @@ def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "without config.yaml; `evoact search` makes one"),
+        (None, "without config.yaml; `evoact search` and `evoact compare` make one"),
         (
             "task: [unclosed",
             "config.yaml: expected the config that the search wrote, got a file that cannot be",

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -32,7 +33,7 @@ from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.svg import nice_ticks, quartiles, scale
 from evoact.report.units import unit_of
-from evoact.report.words import comparison_text, found_sentences, verdict_sentences
+from evoact.report.words import arm_table, between_tables, comparison_text, found_sentences, verdict_sentences
 from tests.analysis.test_comparison import arm
 
 
@@ -313,6 +314,59 @@ def test_report_commands(compared, searched, command, tmp_path):
     assert (searched / "report.html").stat().st_size > 20_000
     code, _, errors = command("report", tmp_path)
     assert (code, len(errors)) == (2, 1)
+
+
+@pytest.fixture
+def damaged(compared, tmp_path):
+    """A finished comparison of the test's own to damage."""
+    return Path(shutil.copytree(compared, tmp_path / "damaged"))
+
+
+def test_lost_rows_are_said_before_any_figure(damaged, command):
+    parts = sorted((damaged / "leaderboard").glob("*.parquet"))
+    whole = len(read_run(damaged).rows)
+    parts[-1].unlink()
+    run = read_run(damaged)
+    left = len(run.rows)
+    (said,) = run.problems
+    assert said.startswith(
+        f"expected the {whole} rows of this run, got {left}, so that all figures may be wrong;"
+    )
+    assert page(run).index("got " + str(left)) < page(run).index("<table")
+    assert not any("had trained all" in sentence for sentence in verdict_sentences(run))
+    code, _, errors = command("report", damaged)
+    assert (code, errors) == (0, [said])
+    for part in parts[:-1]:
+        part.unlink()
+    empty = page(read_run(damaged))
+    assert f"expected the {whole} rows" in empty
+    assert "Nothing has been trained" not in empty
+
+
+def test_a_damaged_artifact_is_named(damaged, command):
+    artifact = next(w.artifact for arm in read_run(damaged).arms for w in arm.winners.values())
+    file = damaged / artifact
+    file.write_bytes(file.read_bytes()[:100])
+    code, _, (said,) = command("report", damaged)
+    assert code == 2
+    assert said.startswith(f"expected what a network learned in {str(file)!r}, which cannot be read (")
+    assert said.endswith("restore the file, or delete it, and the report does without")
+    file.unlink()
+    assert command("report", damaged)[0] == 0
+
+
+def test_what_is_resampled_stands_in_the_caption(damaged):
+    seeds = "bootstrap over repeats and seeds"
+    assert arm_table(read_run(damaged)).caption.endswith("repeats, seeds and examples")
+    shutil.rmtree(damaged / "artifacts")
+    assert arm_table(read_run(damaged)).caption.endswith(seeds)
+
+
+def test_all_comparisons_between_arms_have_a_row(compared):
+    run = read_run(compared)
+    (table,) = between_tables(run)
+    assert [row[0] for row in table.rows] == [gain.reason for gain in run.findings.between]
+    assert table.rows
 
 
 def test_the_command_that_compares(tiny_comparison, command, tmp_path):
