@@ -7,6 +7,7 @@ import typer
 from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.execution.estimate import estimate
 from evoact.execution.packs import gpu_here
+from evoact.report.units import duration
 
 
 def print_estimate(made: Experiment) -> None:
@@ -53,12 +54,13 @@ def print_estimates(made: Comparison) -> None:
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         typer.echo(
             f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
-            f"{e.by_phase['confirm']} confirmed; about {minutes:.1f} minutes"
+            f"{e.by_phase['confirm']} confirmed; about {duration(max(1.0, 60 * minutes))}"
         )
     networks = made.repeats * sum(e.networks for e in found.values())
     examples = made.repeats * sum(e.gradient_examples for e in found.values())
     minutes = made.repeats * sum((e.worker_minutes or 0.0) / e.packs_at_once for e in found.values())
     typer.echo(f"networks            {networks}")
     typer.echo(f"gradient-examples   {examples:.4g}")
-    typer.echo(f"minutes             about {minutes:.0f} on this machine ({os.cpu_count()} processors)")
+    about = f"about {minutes:.0f}" if minutes >= 1 else "less than one"
+    typer.echo(f"minutes             {about} on this machine ({os.cpu_count()} processors)")
     typer.echo(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from evoact.cli.options import warn
+from evoact.errors import UserError
 
 
 class Format(StrEnum):
@@ -21,8 +22,11 @@ class Format(StrEnum):
 def report(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="A run directory, finished or not.")],
     format: Annotated[
-        Format, typer.Option(help="A page, Markdown, TensorBoard scalars, or an Optuna journal.")
-    ] = Format.html,
+        Optional[Format],  # noqa: UP045
+        typer.Option(
+            help="A page, Markdown, TensorBoard scalars, or an Optuna journal; by default what -o ends in, or html."
+        ),
+    ] = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--output", "-o", help="The file or directory; default one in the run directory."),
@@ -32,7 +36,7 @@ def report(
 
     Example: evoact report runs/first
 
-    Example: evoact report runs/compared --format md -o compared.md
+    Example: evoact report runs/compared -o compared.md
 
     Example: evoact report runs/first --format tensorboard -o events && tensorboard --logdir events
 
@@ -41,7 +45,19 @@ def report(
     from evoact.report import write_report
     from evoact.report.run import read_run
 
+    chosen = format or _by_ending(output)
     run = read_run(run_dir)
     for problem in run.problems:
         warn(problem)
-    typer.echo(write_report(run, format.value, output))
+    typer.echo(write_report(run, chosen.value, output))
+
+
+def _by_ending(output: Path | None) -> Format:
+    ending = output.suffix.lower() if output else ""
+    formats = {"": Format.html, ".html": Format.html, ".htm": Format.html, ".md": Format.md}
+    if ending not in formats:
+        raise UserError(
+            f"expected a file that ends in .html or .md, got {str(output)!r}; rename it, or say with --format what it "
+            "should be"
+        )
+    return formats[ending]

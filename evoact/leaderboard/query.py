@@ -37,7 +37,7 @@ class Leaderboard:
 
     Each path is a run directory (or a URI of one), a directory of Parquet parts, or one such file.
     Files that cannot be read are left out and named: in `problems`, and by a call of `report`, which
-    by default makes a warning.
+    by default makes a warning. What is named twice counts once.
 
     Raises:
         UserError: if a path holds no run, or nothing in it can be read.
@@ -54,8 +54,11 @@ class Leaderboard:
         self._report = report
         self._parts: list[Part] = []
         self._sources: list[int] = []
-        for source, path in enumerate(paths):
-            parts, unreadable = open_parts(Location.of(path), self)
+        places: dict[Path | str, Location] = {}
+        for place in map(Location.of, paths):
+            places.setdefault(place.local.resolve() if place.local else place.text, place)
+        for source, place in enumerate(places.values()):
+            parts, unreadable = open_parts(place, self)
             self._name(unreadable)
             self._parts += parts
             self._sources += [source] * len(parts)

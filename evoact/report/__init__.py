@@ -27,8 +27,8 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
         Where it was written.
 
     Raises:
-        UserError: for another format, and where TensorBoard or Optuna would mix it with what is there, or need a
-            local place.
+        UserError: for another format, a file that cannot be written, and where TensorBoard or Optuna would mix it
+            with what is there, or need a local place.
     """
     file = run.home.child(lookup(FORMATS, "format", format))
     if format in ("html", "md"):
@@ -39,7 +39,7 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
         if output is None:
             file.write(content)
         else:
-            output.write_bytes(content)
+            _write(output, content)
         return file.text if output is None else str(output)
     place = output or file.local
     if place is None:
@@ -53,3 +53,13 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
 
         write_optuna(run, place)
     return str(place)
+
+
+def _write(output: Path, content: bytes) -> None:
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise UserError(
+            f"expected a file that can be written, got {str(output)!r}: {error.strerror}; name a file in a directory "
+            "that is there"
+        ) from None

@@ -77,7 +77,7 @@ def _headline(found: Findings, unit: Unit) -> str:
     if all(gain.verdict is Verdict.TOO_FEW for gain in gains):
         return (
             f"No difference can be shown: {len(found.against) + len(found.between)} comparisons over "
-            f"{found.repeats} repeats each cannot pass the corrected test, whatever the arms do; at least "
+            f"{counted(found.repeats, 'repeat')} each cannot pass the corrected test, whatever the arms do; at least "
             f"{found.fewest} repeats are needed. The figures below are a first look, no result."
         )
     better = [gain for gain in gains if gain.verdict in _HELPS]
@@ -134,7 +134,7 @@ def _share_text(share: Interval) -> str:
 
 def _caveats(run: RunData) -> list[str]:
     """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
-    return [*_lost(run), *_few_repeats(run), *_few_seeds(run), *_unequal(run)]
+    return [*_lost(run), *_few_repeats(run), *_few_seeds(run), *_unequal(run), *_twins(run)]
 
 
 def _lost(run: RunData) -> list[str]:
@@ -191,6 +191,24 @@ def _unequal(run: RunData) -> list[str]:
         "seeds as config.yaml allows (replicates), so that its gain is not one at equal budget."
         for name, own in spent.items()
         if own < (1 - UNEQUAL) * most
+    ]
+
+
+def _twins(run: RunData) -> list[str]:
+    """Amortised arms that ended where the arm without did: more budget that led to nothing else."""
+    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    networks = {
+        arm.name: {r: (w.genome, tuple(w.test)) for r, w in arm.winners.items()}
+        for arm in run.arms
+        if arm.winners
+    }
+    return [
+        f"{name} has the winners of {other}: its row says nothing more, though it counts among the corrected "
+        "comparisons."
+        for name in networks
+        if name in amortised
+        for other in networks
+        if other not in amortised and networks[other] == networks[name]
     ]
 
 

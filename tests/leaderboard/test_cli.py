@@ -35,6 +35,12 @@ def test_a_plain_table(run_dir):
     assert len(lines) == 3
 
 
+def test_a_directory_named_twice_counts_once(run_dir):
+    asked = ("--sql", "SELECT count(*) FROM leaderboard", "--format", "csv")
+    twice = run(run_dir, run_dir.parent / "." / run_dir.name, *asked)
+    assert twice.stdout == run(run_dir, *asked).stdout
+
+
 def test_a_table_on_a_terminal_fits(run_dir):
     code = "import sys, typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
     master, slave = pty.openpty()

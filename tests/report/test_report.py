@@ -316,6 +316,21 @@ def test_report_commands(compared, searched, command, tmp_path):
     assert (code, len(errors)) == (2, 1)
 
 
+def test_the_ending_says_what_is_written(searched, command, tmp_path):
+    assert command("report", searched, "-o", "r.md")[0] == 0
+    assert (tmp_path / "r.md").read_text().startswith("# tiny\n")
+    assert command("report", searched, "-o", "page.htm")[0] == 0
+    assert (tmp_path / "page.htm").read_text().startswith("<!doctype html>")
+    assert command("report", searched, "--format", "md", "-o", "plain.txt")[0] == 0
+    code, _, (said,) = command("report", searched, "-o", "r.pdf")
+    assert (code, said.split(";")[0]) == (2, "expected a file that ends in .html or .md, got 'r.pdf'")
+    code, _, (said,) = command("report", searched, "-o", "nowhere/r.md")
+    assert code == 2
+    assert said.startswith(
+        "expected a file that can be written, got 'nowhere/r.md': No such file or directory;"
+    )
+
+
 @pytest.fixture
 def damaged(compared, tmp_path):
     """A finished comparison of the test's own to damage."""
@@ -360,6 +375,20 @@ def test_what_is_resampled_stands_in_the_caption(damaged):
     assert arm_table(read_run(damaged)).caption.endswith("repeats, seeds and examples")
     shutil.rmtree(damaged / "artifacts")
     assert arm_table(read_run(damaged)).caption.endswith(seeds)
+
+
+def test_an_amortised_arm_with_the_winners_of_another(compared):
+    run = read_run(compared)
+    named = {"random", "evolution"}
+    random_, evolution = (arm for arm in run.arms if arm.name in named)
+    plan = dataclasses.replace(run.plan, amortised=frozenset({"evolution"}))
+    said = "evolution has the winners of random: its row says nothing more"
+    for winners, times in ((random_.winners, 1), (evolution.winners, 0)):
+        twin = dataclasses.replace(run, plan=plan)
+        twin.__dict__["arms"] = [
+            dataclasses.replace(a, winners=winners) if a.name == "evolution" else a for a in run.arms
+        ]
+        assert sum(sentence.startswith(said) for sentence in verdict_sentences(twin)) == times
 
 
 def test_all_comparisons_between_arms_have_a_row(compared):
