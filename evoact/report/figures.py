@@ -31,6 +31,7 @@ from evoact.report.svg import (
 from evoact.report.units import Unit
 
 WIDTH = 460.0
+ENOUGH_FOR_A_BOX = 5  # quartiles of fewer values are interpolated from one or two
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
         values = [unit.scale * v for v in box.values]
         css = colour(i) if not box.emphasised else "reference"
         parts.append(text(8, middle - 13, box.name, "label"))
-        if len(values) > 2:
+        if len(values) >= ENOUGH_FOR_A_BOX:
             low, q1, median, q3, high = (x(v) for v in quartiles(values))
             parts += [
                 line(low, middle, high, middle, f"whisker {css}"),
@@ -71,13 +72,14 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
                 line(median, middle - 7, median, middle + 7, f"median {css}"),
             ]
         parts += [mark(x(v), middle, 0, f"dot {css}", f"{box.name}: {short(v)}", 2.5) for v in values]
-    described = "; ".join(
-        f"{b.name}: median {unit.value(float(np.median(b.values)))}" for b in boxes if b.values
-    )
+        if len(values) > 1:
+            mean = float(np.mean(values))
+            parts.append(mark(x(mean), middle, 3, f"mean {css}", f"{box.name}, mean: {short(mean)}", 4.5))
+    described = "; ".join(f"{b.name}: mean {unit.value(float(np.mean(b.values)))}" for b in boxes if b.values)
     return Figure(
         figure(WIDTH, height, parts, "Box plots", described, "boxes"),
-        "A dot is one value; a box holds the middle half of them, its line is the median, the whiskers reach the last "
-        "value within 1.5 box lengths.",
+        "A dot is one value, the open diamond their mean. A box, where there are enough, holds the middle half of "
+        "them, its line is the median, and the whiskers reach the last value within 1.5 box lengths.",
     )
 
 
@@ -110,7 +112,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
     ends = "; ".join(f"{c.arm or 'search'} ends at {unit.value(float(c.mean[-1]))}" for c in curves)
     note = (
         f"Best validation {unit.name} so far against gradient-examples"
-        f"{'; the band holds the middle 80 % of the repeats' if many else ''}"
+        f"{'; the line is the mean, the band holds the middle 80 % of the repeats' if many else ''}"
         f"{f', the grey line is {reference}' if len(curves) > 1 and reference else ''}. The best of many noisy "
         "values is too good: this shows progress, not what the winners are worth."
     )

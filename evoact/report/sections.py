@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoact.analysis.activation_curves import activation_curves
+from evoact.analysis.activation_curves import HIGH, LOW, activation_curves
 from evoact.analysis.best_so_far import best_so_far
 from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.proposed_types import proposed_types
@@ -224,8 +224,8 @@ def _curves(run: RunData, unit: Unit) -> Section | None:
     if not figures:
         return None
     text = (
-        "Output against pre-activation, by layer and type, with the number of neurons, after training on the first "
-        "fresh seed."
+        f"Output against pre-activation from {LOW:g} to {HIGH:g}, by layer and type, with the number of neurons, after "
+        "training on the first fresh seed; the vertical axes differ."
     )
     return Section("curves", "Activation curves of the winners", (text,), figures=tuple(figures))
 
