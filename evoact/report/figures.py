@@ -1,7 +1,7 @@
 """The figures of a report. Each is a `Figure`: SVG, what it shows in words, and what to beware of."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from evoact.report.svg import (
 from evoact.report.units import Unit
 
 WIDTH = 460.0
+EARLY = 0.1  # of the budget
 ENOUGH_FOR_A_BOX = 5  # quartiles of fewer values are interpolated from one or two
 
 
@@ -88,7 +89,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
     columns, width, height = (2, 218.0, 132.0) if len(curves) > 1 else (1, WIDTH, 220.0)
     gap, left, top = 12.0, 40.0, 22.0
     rows = math.ceil(len(curves) / columns)
-    values = [unit.scale * v for c in curves for v in (*c.low, *c.high) if math.isfinite(v)]
+    values = _shown_values(curves, unit)
     known = {curve.arm: curve for curve in curves}
     parts: list[str] = []
     for i, curve in enumerate(curves):
@@ -105,7 +106,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
         css = "reference" if curve.arm == reference else colour(i)
         spent = [x(b) for b in curve.budget]
         if curve.repeats > 1:
-            low, high = ([y(unit.scale * v) for v in side] for side in (curve.low, curve.high))
+            low, high = (_within(y, side, unit) for side in (curve.low, curve.high))
             parts.append(band(spent, low, high, f"band {css}"))
         parts.append(_curve(curve, x, y, unit, f"line {css}", curve.arm))
     many = any(c.repeats > 1 for c in curves)
@@ -113,14 +114,31 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
     note = (
         f"Best validation {unit.name} so far against gradient-examples"
         f"{'; the line is the mean, the band holds the middle 80 % of the repeats' if many else ''}"
-        f"{f', the grey line is {reference}' if len(curves) > 1 and reference else ''}. The best of many noisy "
-        "values is too good: this shows progress, not what the winners are worth."
+        f"{f', the grey line is {reference}' if len(curves) > 1 and reference else ''}. The first tenth of the budget "
+        "may lie beyond the axis, and then stands at its edge. The best of many noisy values is too good: this shows "
+        "progress, not what the winners are worth."
     )
     return Figure(figure(WIDTH, rows * (height + 18), parts, "Best so far", ends, "best"), note)
 
 
+def _shown_values(curves: Sequence[BestSoFar], unit: Unit) -> list[float]:
+    """What the axis must hold: the first networks are so much worse that all else would look flat."""
+    early = EARLY * max(c.budget[-1] for c in curves)
+    return [
+        unit.scale * v
+        for c in curves
+        for side in (c.low, c.high)
+        for b, v in zip(c.budget, side, strict=True)
+        if math.isfinite(v) and (b >= early or b == c.budget[-1])
+    ]
+
+
+def _within(y: Scale, values: Iterable[float], unit: Unit) -> list[float]:
+    return [y(min(max(unit.scale * v, y.low), y.high)) for v in values]
+
+
 def _curve(c: BestSoFar, x: Scale, y: Scale, unit: Unit, css: str, title: str) -> str:
-    return path([x(b) for b in c.budget], [y(unit.scale * v) for v in c.mean], css, title)
+    return path([x(b) for b in c.budget], _within(y, c.mean, unit), css, title)
 
 
 @dataclass(frozen=True)
