@@ -162,7 +162,7 @@ def _lost(record: Mapping[str, Any], rows: int) -> list[str]:
         return []
     return [
         f"expected the {trained:,} rows of this run, got {rows:,}, so that all figures may be wrong; restore the files "
-        "of its leaderboard, or delete the damaged ones and `evoact resume` it"
+        "of its leaderboard from a copy, or run it again in a new directory"
     ]
 
 

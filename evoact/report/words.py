@@ -187,8 +187,8 @@ def _unequal(run: RunData) -> list[str]:
         return []
     return [
         f"{name} spent {count(own)} gradient-examples where others spent {count(most)}"
-        f"{', meta-training left out' if name in amortised else ''}: it had trained all that it proposes, on as many "
-        "seeds as config.yaml allows (replicates), so that its gain is not one at equal budget."
+        f"{', meta-training left out' if name in amortised else ''}: it ran out of networks to train, each on at most "
+        "as many seeds as config.yaml allows (replicates), or they ended early; its gain is not one at equal budget."
         for name, own in spent.items()
         if own < (1 - UNEQUAL) * most
     ]
