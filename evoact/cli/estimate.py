@@ -24,8 +24,9 @@ def print_estimate(made: Experiment) -> None:
     typer.echo(f"parameters          {most}{found.parameters} weights and biases a network")
     if found.minutes is not None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
-        minutes = f"about {found.minutes:.0f}" if found.minutes >= 1 else "less than one"
-        typer.echo(f"minutes             {minutes} on this machine ({os.cpu_count()} processors, {at_once})")
+        typer.echo(
+            f"minutes             {_about(found.minutes)} on this machine ({os.cpu_count()} processors, {at_once})"
+        )
     chosen = ", chosen for this machine" if made.config.packs.size == "auto" else ""
     typer.echo(f"pack                {found.pack_size} networks{chosen}")
     typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")
@@ -46,21 +47,24 @@ def print_estimates(made: Comparison) -> None:
     """
     made.check_budgets()
     found = {name: estimate(arm) for name, arm in made.arms.items()}
+    minutes = {name: (e.worker_minutes or 0.0) / e.packs_at_once for name, e in found.items()}
     width = max(map(len, found))
     typer.echo(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
     for name, e in found.items():
-        minutes = (e.worker_minutes or 0.0) / e.packs_at_once
         arm = made.arms[name]
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         typer.echo(
             f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
-            f"{e.by_phase['confirm']} confirmed; about {duration(max(1.0, 60 * minutes))}"
+            f"{e.by_phase['confirm']} confirmed; about {duration(max(1.0, 60 * minutes[name]))}"
         )
     networks = made.repeats * sum(e.networks for e in found.values())
     examples = made.repeats * sum(e.gradient_examples for e in found.values())
-    minutes = made.repeats * sum((e.worker_minutes or 0.0) / e.packs_at_once for e in found.values())
+    total = made.repeats * sum(minutes.values())
     typer.echo(f"networks            {networks}")
     typer.echo(f"gradient-examples   {examples:.4g}")
-    about = f"about {minutes:.0f}" if minutes >= 1 else "less than one"
-    typer.echo(f"minutes             {about} on this machine ({os.cpu_count()} processors)")
+    typer.echo(f"minutes             {_about(total)} on this machine ({os.cpu_count()} processors)")
     typer.echo(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")
+
+
+def _about(minutes: float) -> str:
+    return f"about {minutes:.0f}" if minutes >= 1 else "less than one"

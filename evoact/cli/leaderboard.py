@@ -19,7 +19,7 @@ REFRESH_SECONDS = 2.0
 
 # The ranking's columns that are shown even if all lines agree, those if they hold anything, and shorter headings.
 ALWAYS = {"rank", "candidate", "label", "val_mean", "seeds", "learning_rate", "phase"}
-WHERE_FILLED = {"arm", "repeat", "test_mean", "test_large_mean"}
+WHERE_FILLED = {"arm", "test_mean", "test_large_mean"}
 SHORT = {"val_mean": "val", "test_mean": "test", "test_large_mean": "test (large)", "learning_rate": "rate"}
 
 
@@ -122,8 +122,7 @@ def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
     for task in dict.fromkeys(tasks) or [()]:
         own = {name: [v for v, t in zip(c, tasks, strict=True) if t == task] for name, c in columns.items()}
         filled = {n for n in WHERE_FILLED & set(own) if any(v not in (None, "") for v in own[n])}
-        filled -= set() if "arm" in filled else {"repeat"}  # a search by itself has one repeat
-        kept = always | filled
+        kept = always | filled | ({"repeat"} if "arm" in filled else set())
         shown = {SHORT.get(n, n): c for n, c in own.items() if n in kept or len(set(c)) > 1}
         heading = f"{', '.join(part or '?' for part in task)}:\n" if len(set(tasks)) > 1 else ""
         if output is None and sys.stdout.isatty():

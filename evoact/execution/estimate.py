@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evoact.config import UNLIMITED, Experiment
-from evoact.execution.meta_trainings import arguments, captured
+from evoact.execution.meta_trainings import captured, learn_types
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
-from evoact.genomes.genome import LEARNING_RATE, Genome
+from evoact.execution.packs import device_for
+from evoact.genomes.genome import Genome
 from evoact.networks.network import parameter_count
 from evoact.strategies.archive import Archive
 from evoact.strategies.bilevel import Bilevel
 from evoact.strategies.strategy import MetaDraft
-from evoact.training.bilevel import meta_train
 
 WARM_UP, MEASURED = 2, 5
 
@@ -87,14 +87,9 @@ def _meta_training(e: Experiment, strategy: Bilevel) -> tuple[float, Sequence[Ge
     draft = strategy.propose(0, Archive())[0]
     assert isinstance(draft, MetaDraft)
     settings = replace(draft.meta_training, outer_steps=1)
+    device = device_for(e.config.execution.gpus_per_pack != 0)
     for _ in range(2):  # the first warms up
         started = time.perf_counter()
-        meta = meta_train(
-            {site.site: site.types for site in draft.genome.sites},
-            e.network,
-            e.task,
-            learning_rate=draft.genome.hyperparameter(LEARNING_RATE),
-            **arguments(settings),
-        )
+        meta = learn_types(draft.genome, settings, e, draft.seed, device)
     seconds = (time.perf_counter() - started) * draft.meta_training.outer_steps
-    return seconds, strategy.networks_of(captured(meta, settings, 0))
+    return seconds, strategy.networks_of(captured(meta, settings, draft.seed))

@@ -11,7 +11,7 @@ import torch
 from evoact.activations.capture import capture
 from evoact.config import Experiment
 from evoact.genomes import activation as activations
-from evoact.genomes.genome import Activation, Base, Captured
+from evoact.genomes.genome import Activation, Base, Captured, Genome
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.seeding import derive
@@ -38,17 +38,7 @@ def meta_trained(
     found: list[MetaResult] = []
 
     def train() -> None:
-        found.append(
-            meta_train(
-                {site.site: site.types for site in proposal.genome.sites},
-                e.network,
-                e.task,
-                learning_rate=proposal.genome.hyperparameter("learning_rate"),
-                seed=derive(e.seed, "meta-training", proposal.seed),
-                device=device,
-                **arguments(settings),
-            )
-        )
+        found.append(learn_types(proposal.genome, settings, e, proposal.seed, device))
 
     state, error = ended(train, seconds)
     if not found:
@@ -74,6 +64,21 @@ def meta_trained(
         beyond_grid=meta.beyond_grid,
         error=error,
         learned=artifact(meta),
+    )
+
+
+def learn_types(
+    genome: Genome, settings: MetaTraining, e: Experiment, start: int, device: torch.device
+) -> MetaResult:
+    """Meta-train the types of a genome on an experiment's network and task, from start number `start`."""
+    return meta_train(
+        {site.site: site.types for site in genome.sites},
+        e.network,
+        e.task,
+        learning_rate=genome.hyperparameter("learning_rate"),
+        seed=derive(e.seed, "meta-training", start),
+        device=device,
+        **arguments(settings),
     )
 
 

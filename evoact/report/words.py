@@ -14,6 +14,7 @@ from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
 
 UNEQUAL = 0.05  # budgets that differ by no more count as equal
 ENOUGH_REPEATS = 8  # for 95 % intervals that hold the truth nearly as often
+_GAIN = ("gain", "gain, 95 % interval", "p (Holm)", "P(better)")
 _HELPS = (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 _HURTS = (Verdict.WORSE, Verdict.SLIGHTLY_WORSE)
 
@@ -216,7 +217,7 @@ def arm_table(run: RunData) -> TextTable:
     """One row for each arm, in the order of the config."""
     split = "larger test split" if run.rows["test_large_metric"].notna().any() else "test split"
     caption = f"Mean winner of each arm on the {split}, over repeats of the whole search, with 95 % BCa intervals of a "
-    headers = ["arm", "mean winner", "95 % interval", "gain", "gain, 95 % interval", "p (Holm)", "P(better)"]
+    headers = ["arm", "mean winner", "95 % interval", *_GAIN]
     left = frozenset(("arm", "verdict"))
     try:
         found = run.findings
@@ -244,17 +245,24 @@ def between_tables(run: RunData) -> tuple[TextTable, ...]:
             gain.reason,
             gain.arm,
             gain.other,
-            unit.difference(gain.difference.value),
-            unit.differences_range(gain.difference),
-            p_text(gain.p_holm),
-            f"{gain.superiority:.2f}",
+            *_figures(gain, unit),
             str(gain.verdict),
         )
         for gain in found.between
     )
-    headers = ("question", "arm", "over", "gain", "gain, 95 % interval", "p (Holm)", "P(better)", "verdict")
+    headers = ("question", "arm", "over", *_GAIN, "verdict")
     left = frozenset(("question", "arm", "over", "verdict"))
     return (TextTable("Arms against each other", headers, rows, left),) if rows else ()
+
+
+def _figures(gain: Gain, unit: Unit) -> list[str]:
+    """Under the headings `_GAIN`."""
+    return [
+        unit.difference(gain.difference.value),
+        unit.differences_range(gain.difference),
+        p_text(gain.p_holm),
+        f"{gain.superiority:.2f}",
+    ]
 
 
 def _row(
@@ -266,13 +274,8 @@ def _row(
     own = (name, unit.value(standing.mean), unit.range(standing.interval))
     if gain is None:
         last = "reference" if standing.arm.name == found.reference else "no winner"
-        return (*own, *[NOTHING] * (5 if found.scaled else 4), last)
-    figures = [
-        unit.difference(gain.difference.value),
-        unit.differences_range(gain.difference),
-        p_text(gain.p_holm),
-        f"{gain.superiority:.2f}",
-    ]
+        return (*own, *[NOTHING] * (len(_GAIN) + bool(found.scaled)), last)
+    figures = _figures(gain, unit)
     if found.scaled:
         figures.append(NOTHING if gain.share is None else _share_text(gain.share))
     return (*own, *figures, str(gain.verdict))
