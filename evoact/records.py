@@ -126,3 +126,12 @@ class Result:
         if self.state != COMPLETED or self.val_metric is None:
             return None
         return self.val_metric if self.direction == "maximize" else -self.val_metric
+
+
+def in_proposal_order(results: Iterable[Result]) -> list[Result]:
+    """Sort results by arm, repeat and ask index.
+
+    Workers send results in any order, and floating-point sums and ties depend on it; what is computed of a set of
+    results is computed in this order.
+    """
+    return sorted(results, key=lambda r: (r.proposal.arm, r.proposal.repeat, r.proposal.index))

@@ -84,7 +84,7 @@ def _seconds(e: Experiment, size: int) -> tuple[float, float]:
 
 def _meta_training(e: Experiment, strategy: Bilevel) -> tuple[float, Sequence[Genome]]:
     """Seconds of one meta-training, and the networks of what one step of it learns."""
-    draft = strategy.propose(0, Archive())[0]
+    draft = strategy.propose(0, Archive.of(()))[0]
     assert isinstance(draft, MetaDraft)
     settings = replace(draft.meta_training, outer_steps=1)
     device = device_for(e.config.execution.gpus_per_pack != 0)

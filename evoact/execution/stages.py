@@ -32,7 +32,7 @@ class Stages:
         self.experiment = experiment
         self.seconds = seconds
         self.deadline: float | None = None
-        self._results = {r.proposal.index: r for r in sorted(stored, key=lambda r: r.proposal.index)}
+        self._results = {r.proposal.index: r for r in stored}
         self._done = Counter(r.proposal.phase for r in self._results.values())
         self.in_flight = 0
         self._to_be_confirmed: int | None = None
@@ -59,8 +59,8 @@ class Stages:
 
     @property
     def results(self) -> list[Result]:
-        """All results so far."""
-        return list(self._results.values())
+        """All results so far, in proposal order: what is computed of them does not depend on who came first."""
+        return [self._results[index] for index in sorted(self._results)]
 
     @property
     def phase(self) -> str:
@@ -109,14 +109,14 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase == "confirm" and not self._to_confirm(list(self._results.values())):
+        if self.phase == "confirm" and not self._to_confirm(self.results):
             self._position += 1  # nothing worked, so there is nothing to confirm
         else:
             self._strategy = self._make()
 
     def _make(self) -> Strategy:
         e, phase = self.experiment, self._stages[self._position]
-        earlier = [r for r in self._results.values() if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
+        earlier = [r for r in self.results if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
         options: dict[str, object] = {}
         name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
@@ -156,10 +156,9 @@ class Stages:
         by_structure = self.experiment.config.confirm.distinct == "structure"
         chosen: dict[str, Genome] = {}
         for phase, number in (("search", self.experiment.config.confirm.candidates), ("baseline", 1)):
-            archive = Archive()
-            for result in earlier:
-                if result.proposal.phase == phase and result.proposal.fingerprint not in failed:
-                    archive.add(result)
+            archive = Archive.of(
+                r for r in earlier if r.proposal.phase == phase and r.proposal.fingerprint not in failed
+            )
             if by_structure:
                 best = best_structures(archive, number)
             else:

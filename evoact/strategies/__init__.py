@@ -9,7 +9,7 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
-from evoact.records import Result
+from evoact.records import Result, in_proposal_order
 from evoact.registry import lookup, unknown
 from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
@@ -101,10 +101,9 @@ def create(
 
 def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archive:
     """What earlier phases found out, which the numbering takes note of."""
-    archive = Archive()
-    for result in sorted(earlier, key=lambda r: r.proposal.index):
+    whole = []
+    for result in in_proposal_order(earlier):
         numbering.know(result.proposal)
         if result.proposal.steps == steps:
-            whole = replace(result.proposal, rung=numbering.last_rung)
-            archive.add(replace(result, proposal=whole))
-    return archive
+            whole.append(replace(result, proposal=replace(result.proposal, rung=numbering.last_rung)))
+    return Archive.of(whole)

@@ -9,14 +9,14 @@ import copy
 import math
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from evoact.genomes.genome import Genome, dumps, loads, structure
-from evoact.records import Proposal, Result
+from evoact.records import Proposal, Result, in_proposal_order
 from evoact.strategies.denoise import Posterior, posterior
 
 ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
@@ -58,6 +58,14 @@ class Archive:
         self._means = array("d")
         self._squares = array("d")
         self._costs = {name: array("d") for name in COSTS}
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> "Archive":
+        """Enter these results, whatever their order, in proposal order: the same set gives the same archive."""
+        archive = cls()
+        for result in in_proposal_order(results):
+            archive.add(result)
+        return archive
 
     @property
     def results(self) -> int:
