@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
+from evoact.execution.confirmation import as_begun
 from evoact.execution.warm import warm_genomes
 from evoact.genomes.genome import Genome, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
+from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.enumerate import baselines
 from evoact.strategies.strategy import Strategy
 from evoact.strategies.surrogate import recommended
@@ -93,11 +95,18 @@ class Stages:
         return frozenset() if self._position == len(self._stages) else self._strategy.checkpoints()
 
     def _expired(self) -> bool:
-        """Whether the clock ended the search, now or before the run was interrupted."""
-        if self.phase != "search" or self.seconds is None:
+        """Whether the clock ended the search, now or before the run was interrupted.
+
+        A search in the order of results does not ask again for rows that were damaged; after the confirmation has
+        begun, what it proposed instead would take the indices of that.
+        """
+        if self.phase != "search":
             return False
+        followed = self._reached > PHASES.index("search")
+        if self.seconds is None:
+            return followed and isinstance(self._strategy, Asynchronous)
         over = self.deadline is not None and time.time() > self.deadline
-        return over or self.seconds <= 0 or self._reached > PHASES.index("search")
+        return over or self.seconds <= 0 or followed
 
     def _advance(self) -> None:
         while self._position < len(self._stages) and self.in_flight == 0:
@@ -109,7 +118,7 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase == "confirm" and not self._to_confirm(self.results):
+        if self.phase == "confirm" and not self._confirmed(self.results):
             self._position += 1  # nothing worked, so there is nothing to confirm
         else:
             self._strategy = self._make()
@@ -124,10 +133,9 @@ class Stages:
         elif phase == "search":
             name, options = e.config.strategy.name, e.config.strategy.arguments
         else:
-            seeds = range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + e.config.confirm.seeds)
-            genomes = self._to_confirm(earlier)
-            options = {"seeds": tuple(seeds), "genomes": genomes}
-            networks = self._to_be_confirmed = max(1, len(genomes) * len(seeds))
+            genomes = self._confirmed(self.results)
+            options = {"seeds": self._confirmation_seeds, "genomes": genomes}
+            networks = self._to_be_confirmed = max(1, len(genomes) * len(self._confirmation_seeds))
         strategy = create(
             name,
             e.space,
@@ -145,6 +153,17 @@ class Stages:
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
         strategy.replay([r for r in self._results.values() if r.proposal.phase == phase])
         return strategy
+
+    @property
+    def _confirmation_seeds(self) -> tuple[int, ...]:
+        return tuple(FIRST_CONFIRMATION_SEED + i for i in range(self.experiment.config.confirm.seeds))
+
+    def _confirmed(self, results: Sequence[Result]) -> tuple[Genome, ...]:
+        """What the confirmation trains: what an interrupted one began with, else the best."""
+        earlier = [r for r in results if r.proposal.phase != "confirm"]
+        begun = [r for r in results if r.proposal.phase == "confirm"]
+        first = 1 + max((r.proposal.index for r in earlier), default=-1)
+        return as_begun(self._to_confirm(earlier), begun, first, self._confirmation_seeds)
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
         """The best candidates of the search by denoised score, whatever its strategy, and the best baseline;

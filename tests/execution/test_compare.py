@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from evoact.config import comparison, experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import Compared, compare, resume, search
+from evoact.execution.stages import Stages
 from evoact.leaderboard.schema import KEY
 
 BUT = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at", "pack", "arm", "repeat")
@@ -64,6 +65,33 @@ def test_the_rows_are_those_of_the_search_alone(part, undisturbed, tiny_comparis
     search(experiment(alone.plain()), tmp_path / "alone")
     (expected,) = by_part(rows_of(tmp_path / "alone", ()), BUT + ARTIFACT).values()
     assert by_part(undisturbed, BUT + ARTIFACT)[part] == expected
+
+
+def test_a_confirmation_that_would_be_another_now(
+    home, undisturbed, tiny_comparison, tmp_path, monkeypatch, rows_of
+):
+    """As after an upgrade: in some repeats it began with other candidates. What is stored wins."""
+
+    def stop(progress):
+        if progress.total_done >= 50:
+            raise KeyboardInterrupt
+
+    chosen = Stages._to_confirm
+    with monkeypatch.context() as patch:
+        patch.setattr(Stages, "_to_confirm", lambda self, earlier: chosen(self, earlier)[::-1])
+        assert not compare(comparison(tiny_comparison()), tmp_path / "run", observe=stop).complete
+    before = [row for rows in by_part(rows_of(tmp_path / "run", ())).values() for row in rows]
+    assert resume(tmp_path / "run").complete
+    parts = by_part(rows_of(tmp_path / "run", ()))
+    assert all(row in parts[row["arm"], row["repeat"]] for row in before)
+    confirmed = Counter(
+        (r["arm"], r["repeat"], r["candidate"], r["seed"]) for r in undisturbed if r["phase"] == "confirm"
+    )
+    again = [r for rows in parts.values() for r in rows if r["phase"] == "confirm"]
+    assert Counter((r["arm"], r["repeat"], r["candidate"], r["seed"]) for r in again) == confirmed
+    assert [r["fingerprint"] for r in again] != [
+        r["fingerprint"] for r in undisturbed if r["phase"] == "confirm"
+    ]
 
 
 def test_the_scores_of_examples_are_kept_of_confirmed_networks(undisturbed, home):

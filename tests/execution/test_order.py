@@ -2,12 +2,15 @@
 
 import random
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import evoact
 from evoact.config import experiment
+from evoact.errors import UserError
 from evoact.execution.run import search
 from evoact.execution.stages import Stages
 from evoact.execution.summary import summarise
@@ -75,6 +78,58 @@ def test_what_is_confirmed(made, results, shuffled):
     assert [r.proposal.index for r in stages.results] == [r.proposal.index for r in before]
     resumed = Stages(made, stored=[r for r in shuffled if r.proposal.phase != "confirm"])
     assert resumed.ask(len(expected)) == expected
+
+
+# What a confirmation may have begun with, from what would be confirmed now and any other candidates.
+BEGUN = {
+    "other order": lambda chosen, others: chosen[::-1],
+    "another one": lambda chosen, others: (chosen[0], others[0], *chosen[2:]),
+    "all others": lambda chosen, others: others[: len(chosen)],
+    "fewer": lambda chosen, others: (others[1], *chosen[-2:]),
+}
+
+
+def told_until(stages, results, phase="confirm"):
+    """Tells stages what they ask for, until a phase begins."""
+    known = {(r.proposal.fingerprint, r.proposal.seed): r for r in results}
+    while stages.phase != phase:
+        stages.tell([known[p.fingerprint, p.seed] for p in stages.ask(100)])
+        stages.finished  # noqa: B018 - moves on to the next stage
+    return stages
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_a_confirmation_goes_on_with_the_candidates_it_began_with(begun, made, results, monkeypatch):
+    before = [r for r in results if r.proposal.phase != "confirm"]
+    now = Stages._to_confirm(Stages(made), before)
+    others = [r.proposal.genome for r in before if r.proposal.genome not in now and r.state == "completed"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Stages, "_to_confirm", lambda self, earlier: BEGUN[begun](now, tuple(others)))
+        asked = told_until(Stages(made), before).ask(100)
+    for stored in range(1, len(asked)):
+        kept = random.Random(stored).sample(asked, stored)
+        resumed = Stages(made, stored=before + [replace(results[-1], proposal=p) for p in kept])
+        rest = resumed.ask(100)
+        together = sorted([*kept, *rest], key=lambda p: p.index)
+        assert [p.index for p in together] == list(range(len(before), len(before) + len(together)))
+        seeds = Counter(p.fingerprint for p in together)
+        assert set(seeds.values()) == {made.config.confirm.seeds}
+        confirmed = {p.genome for p in together}
+        assert confirmed >= {p.genome for p in kept}
+        assert len(confirmed) in (len(now), len(asked) // made.config.confirm.seeds)
+        last = {p.genome for p in together if (p.index - len(before)) % len(confirmed) == len(confirmed) - 1}
+        assert now[-1] in confirmed or last <= {p.genome for p in kept}  # no baseline falls out
+        resumed.tell([replace(results[-1], proposal=p) for p in rest])
+        assert resumed.finished
+
+
+def test_rows_of_no_confirmation_are_refused(made, results):
+    """A candidate that was never searched is confirmed by no run."""
+    before = [r for r in results if r.proposal.phase != "confirm"]
+    row = next(r for r in results if r.proposal.phase == "confirm")
+    foreign = replace(row, proposal=replace(row.proposal, fingerprint="0" * 16))
+    with pytest.raises(UserError, match="resume with the configuration of the run"):
+        Stages(made, stored=[*before, foreign]).ask(1)
 
 
 def test_summary(results, shuffled):

@@ -211,6 +211,20 @@ def test_lost_confirmation_part(tiny, tmp_path, rows_of):
     assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
 
 
+def test_lost_part_of_a_steady_state(tiny, tmp_path, rows_of):
+    """It proposes otherwise than before, and must not take the places of what is confirmed already."""
+    steady = {"name": "evolution", "population": 8, "elites": 2, "parents": 4, "steady_state": True}
+    config = tiny(training__steps=3, strategy=steady)
+    interrupted(config, tmp_path / "run", after=26)
+    (part,) = (tmp_path / "run" / "leaderboard").glob("part-search-0000010*")
+    part.unlink()
+    before = rows_of(tmp_path / "run")
+    assert resume(tmp_path / "run").complete
+    after = rows_of(tmp_path / "run")
+    assert after[: len(before)] == before
+    assert len({r["proposal"] for r in after}) == len(after) > len(before)
+
+
 def test_killed_before_the_first_part(tiny, tmp_path, rows_of):
     config = tiny(training__steps=3)
     search(experiment(config), tmp_path / "undisturbed")
