@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Recording:
-    """A `networks.network.ForwardPass` that keeps what one site gave, [K, N, ...], in `seen`."""
+    """A `networks.network.ForwardPass` that keeps what one site gave, [K, N, ...] each time, in `seen`."""
 
     layers: PackPass
     site: str
@@ -42,8 +42,8 @@ class Recording:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return self.layers.dropout(h, rate)
 
-    def batch_norm(self, name: str, h: Tensor) -> Tensor:
-        return self.layers.batch_norm(name, h)
+    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
+        return self.layers.batch_norm(name, h, epsilon)
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ class Trained:
         return self._run(inputs, self._layers)
 
     def activity(self, site: str, inputs: Tensor) -> Tensor:
-        """What the neurons of a site give, [K, N, B], with positions [K, N, B, ...]."""
+        """What the neurons of a site give, [K, N, M]: M are examples and positions, once more for each time that
+        the forward pass activates the site (time after time in a recurrent network)."""
         recording = Recording(self._layers, site, [])
         self._run(inputs, recording)
-        (seen,) = recording.seen
-        return seen
+        return torch.cat([y.flatten(2) for y in recording.seen], dim=2)
 
     def _run(self, inputs: Tensor, layers: ForwardPass) -> Tensor:
         own = with_pieces_of(self.network, self.genome)

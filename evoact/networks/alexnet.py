@@ -21,7 +21,7 @@ from evoact.networks.layers import (
     local_response_norm,
     scaled,
 )
-from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 from evoact.networks.pooling import max_pool
 
 
@@ -90,7 +90,7 @@ class AlexNet:
         return tuple(result)
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "AlexNet":
@@ -128,7 +128,7 @@ def alexnet(input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0) ->
     Raises:
         UserError: for images smaller than 67 x 67 or no images at all, or a width that is not positive.
 
-    >>> from evoact.networks.network import parameter_count
+    >>> from evoact.networks.network import BatchNorm, parameter_count
     >>> parameter_count(alexnet((3, 227, 227), 1000))
     60965224
     """

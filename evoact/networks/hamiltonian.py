@@ -9,7 +9,7 @@ from torch import Tensor
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
 from evoact.networks.mlp import MLP, mlp
-from evoact.networks.network import ForwardPass, Parameter
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Hamiltonian:
         return self.energy.sites
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "Hamiltonian":

@@ -18,7 +18,7 @@ from evoact.networks.layers import (
     linear,
     scaled,
 )
-from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 from evoact.networks.pooling import max_pool
 
 SITES = ("conv1", "conv2", "conv3", "conv4", "fc5")
@@ -55,7 +55,7 @@ class KerasNet:
         return tuple(result)
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "KerasNet":
@@ -89,7 +89,7 @@ def kerasnet(
         UserError: for images smaller than 10 x 10 or no images at all, a width that is not positive, or an
             unknown `initial`.
 
-    >>> from evoact.networks.network import parameter_count
+    >>> from evoact.networks.network import BatchNorm, parameter_count
     >>> parameter_count(kerasnet((3, 32, 32), 10))
     1250858
     """

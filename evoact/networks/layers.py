@@ -16,10 +16,6 @@ from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
 from evoact.registry import lookup
 
-# Keras' defaults, which its ResNet example uses; the momentum is the weight of the new batch.
-BATCH_NORM_MOMENTUM = 0.01
-BATCH_NORM_EPSILON = 1e-3
-
 
 def image_shape(network: str, input_shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
     """The input shape as (channels, height, width).
@@ -169,9 +165,9 @@ def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:
     return layers.dropout(images.flatten(2), rate).view(images.shape)
 
 
-def normalise(layers: ForwardPass, name: str, images: Tensor) -> Tensor:
+def normalise(layers: ForwardPass, name: str, images: Tensor, epsilon: float) -> Tensor:
     """`ForwardPass.batch_norm` for images."""
-    return layers.batch_norm(name, images.flatten(2)).view(images.shape)
+    return layers.batch_norm(name, images.flatten(2), epsilon).view(images.shape)
 
 
 # --- what a forward pass offers, for packs -------------------------------------------------------
@@ -186,20 +182,44 @@ def dropout(h: Tensor, rate: float, generators: Sequence[Generator]) -> Tensor:
 
 
 def batch_norm(
-    h: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, training: bool
+    h: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    epsilon: float,
+    statistics: tuple[Tensor, Tensor] | None = None,
+    share: float | None = None,
 ) -> Tensor:
-    """Batch norm of h [K, N, M] over M; scale, shift and the running mean and variance are [K, N].
+    """Batch norm of h [K, N, M] over M, by the batch's own mean and variance or by `statistics`.
 
-    In training the running statistics are brought up to date in place.
+    Args:
+        scale, shift: [K, N]
+        statistics: means and variances [K, N]; without a share they take the place of the batch's
+        share: by how much the batch's own move the statistics, in place: s <- (1 - share) s + share * batch's
     """
+    mean, variance = statistics or (None, None)
     normed = F.batch_norm(
         h.reshape(1, -1, h.shape[-1]),
-        mean.view(-1),
-        variance.view(-1),
+        None if mean is None else mean.view(-1),
+        None if variance is None else variance.view(-1),
         scale.flatten(),
         shift.flatten(),
-        training,
-        BATCH_NORM_MOMENTUM,
-        BATCH_NORM_EPSILON,
+        training=statistics is None or share is not None,
+        momentum=share or 0.0,
+        eps=epsilon,
     )
     return normed.view(h.shape)
+
+
+def check_batch_norm(momentum: float, epsilon: float) -> None:
+    """Refuses settings of batch norms that are out of range.
+
+    Raises:
+        UserError: unless 0 < momentum <= 1 and epsilon is above 0 and finite.
+    """
+    if not 0 < momentum <= 1:
+        raise UserError(
+            "expected network.norm_momentum above 0 and at most 1, the weight of a new batch in running statistics, "
+            f"such as 0.1, got {momentum}"
+        )
+    if not 0 < epsilon < math.inf:
+        raise UserError(f"expected network.norm_epsilon above 0 and finite, such as 1e-5, got {epsilon}")

@@ -17,7 +17,7 @@ from evoact.networks.layers import (
     linear,
     scaled,
 )
-from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 from evoact.networks.pooling import max_pool
 
 
@@ -50,7 +50,7 @@ class LeNet5:
         )
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "LeNet5":
@@ -82,7 +82,7 @@ def lenet5(
         UserError: for images smaller than 16 x 16 or no images at all, a width that is not positive, or an
             unknown `initial`.
 
-    >>> from evoact.networks.network import parameter_count
+    >>> from evoact.networks.network import BatchNorm, parameter_count
     >>> parameter_count(lenet5((1, 28, 28), 10))
     431080
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
-from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class MLP:
         )
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "MLP":

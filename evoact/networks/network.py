@@ -33,6 +33,28 @@ class Parameter:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class BatchNorm:
+    """One batch norm: its channels, and the weight of a new batch in running statistics, by which an exponential
+    average reaches back 1 / momentum batches.
+
+    Evaluation takes the plain averages over just so many of the last batches, with the weights as they then are
+    (Wu & Johnson 2021, section 3.1, "precise" batch norm): running ones lag behind weights that still move, so that
+    short trainings would be ranked by the lag.
+
+    >>> BatchNorm(16, momentum=0.1).batches
+    10
+    """
+
+    channels: int
+    momentum: float = 0.1
+
+    @property
+    def batches(self) -> int:
+        """How many batches the statistics of evaluation are averaged over."""
+        return max(1, round(1 / self.momentum))
+
+
 class ForwardPass(Protocol):
     """What a network needs from whoever runs it: all that depends on genomes, on the mode (training or
     evaluation) and on state beside the parameters.
@@ -53,10 +75,10 @@ class ForwardPass(Protocol):
         draws its own (Srivastava et al. 2014)."""
         ...
 
-    def batch_norm(self, name: str, h: Tensor) -> Tensor:
+    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
         """Normalise each channel of each member over all other axes, then apply the parameters
-        `NAME.scale` and `NAME.shift` (Ioffe & Szegedy 2015, algorithm 1). In evaluation the running
-        statistics take the place of the batch's."""
+        `NAME.scale` and `NAME.shift` (Ioffe & Szegedy 2015, algorithm 1); `epsilon` is added to variances. In
+        evaluation the statistics of training batches take the place of the batch's."""
         ...
 
 
@@ -70,8 +92,8 @@ class Network(Protocol):
     def sites(self) -> tuple[Site, ...]: ...
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
-        """The number of channels of each batch norm, by its name."""
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
+        """The batch norms by name."""
         ...
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "Network":

@@ -15,6 +15,7 @@ from evoact.networks.layers import (
     activate,
     average_pool,
     bias_scheme,
+    check_batch_norm,
     connect,
     convolution,
     convolve,
@@ -24,7 +25,7 @@ from evoact.networks.layers import (
     normalise,
     scaled,
 )
-from evoact.networks.network import ForwardPass, Parameter, checked_pieces
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class ResNet:
     channels: tuple[int, int, int]
     blocks: int
     initial: str = "uniform"
+    norm_momentum: float = 0.1
+    norm_epsilon: float = 1e-5
     pieces: tuple[tuple[str, int], ...] = ()
 
     def plan(self) -> Iterator[Block]:
@@ -102,9 +105,11 @@ class ResNet:
         return (*result, *linear("output", self.n_outputs, self.channels[-1], source=last, **how))
 
     @property
-    def batch_norms(self) -> Mapping[str, int]:
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {
-            p.name.removesuffix(".scale"): p.shape[0] for p in self.parameters if p.name.endswith(".scale")
+            p.name.removesuffix(".scale"): BatchNorm(p.shape[0], self.norm_momentum)
+            for p in self.parameters
+            if p.name.endswith(".scale")
         }
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "ResNet":
@@ -112,13 +117,13 @@ class ResNet:
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         h = convolve(parameters, "conv0", inputs.transpose(1, 2), padding=1)
-        h = activate(layers, "conv0", normalise(layers, "norm0", h))
+        h = activate(layers, "conv0", normalise(layers, "norm0", h, self.norm_epsilon))
         for b in self.plan():
             stride = 2 if b.widens else 1
             z = convolve(parameters, f"{b.name}.conv1", h, stride=stride, padding=1)
-            z = activate(layers, b.inner, normalise(layers, f"{b.name}.norm1", z))
+            z = activate(layers, b.inner, normalise(layers, f"{b.name}.norm1", z, self.norm_epsilon))
             z = convolve(parameters, f"{b.name}.conv2", z, padding=1)
-            z = normalise(layers, f"{b.name}.norm2", z)
+            z = normalise(layers, f"{b.name}.norm2", z, self.norm_epsilon)
             if b.widens:
                 h = convolve(parameters, f"{b.name}.shortcut", h, stride=stride)
             h = activate(layers, b.stream, h + z)
@@ -131,6 +136,8 @@ def resnet56(
     blocks: int = 9,
     width: float = 1.0,
     initial: str = "uniform",
+    norm_momentum: float = 0.1,
+    norm_epsilon: float = 1e-5,
 ) -> ResNet:
     """ResNet-56 v1 with stages of 16, 32 and 64 channels, times `width`, and `blocks` blocks a stage.
 
@@ -138,19 +145,21 @@ def resnet56(
     the shortcut, which the parameter count of Manessi & Rozza 2018 asks for; paddings are symmetric, as in
     He et al. 2016. `initial` is `uniform` (PyTorch's default), `glorot` or `he` (that of He et al.).
 
-    Running statistics take 1 % of each batch, Keras' default: below some 300 steps they lag behind and
-    evaluation is far worse than training.
+    `norm_momentum` is the weight of a new batch in the statistics of batch norms (`BatchNorm` says how they are
+    taken), `norm_epsilon` what is added to variances: by default PyTorch's; Keras' example has 0.01 and 1e-3.
 
     Raises:
-        UserError: for no images, blocks or a width that are not positive, or an unknown `initial`.
+        UserError: for no images, blocks or a width that are not positive, an unknown `initial`, or settings of batch
+            norms out of range.
 
     >>> from evoact.networks.network import parameter_count
     >>> parameter_count(resnet56((3, 32, 32), 10))
     857706
     """
     bias_scheme(initial)
+    check_batch_norm(norm_momentum, norm_epsilon)
     if blocks < 1:
         raise UserError(f"expected network.blocks of at least 1, 9 for ResNet-56, got {blocks}")
     first, second, third = scaled((16, 32, 64), width)
     shape = image_shape("resnet56", input_shape, 4)
-    return ResNet(shape, n_outputs, (first, second, third), blocks, initial)
+    return ResNet(shape, n_outputs, (first, second, third), blocks, initial, norm_momentum, norm_epsilon)

@@ -38,5 +38,5 @@ class _Counting:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return h
 
-    def batch_norm(self, name: str, h: Tensor) -> Tensor:
+    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
         return h

@@ -1,8 +1,8 @@
-"""What a member's training goes on from: parameters, running statistics, the optimizer's moments, recent
+"""What a member's training goes on from: parameters, the optimizer's moments, recent
 losses, what early stopping remembers.
 
 Going on from a checkpoint gives the same bits as training without a stop. All else that training depends
-on (batches, augmentation, dropout, the schedule) follows from (run seed, member, step).
+on (batches, augmentation, the statistics of batch norms, dropout, the schedule) follows from (run seed, member, step).
 """
 
 from collections.abc import Iterator
@@ -47,8 +47,6 @@ def _tensors(pack: "Pack") -> Iterator[tuple[str, Tensor]]:
     names = [name for name, tensor in pack.parameters.items() if tensor.numel()]
     for name in names:
         yield f"parameter/{name}", pack.parameters[name].detach()
-    for name, tensor in pack.statistics.items():
-        yield f"statistic/{name}", tensor
     for name, tensor in pack.progress.items():
         yield f"progress/{name}", tensor
     for moment, tensors in pack.optimizer.moments().items():

@@ -17,7 +17,7 @@ from evoact.activations.spline import Grid
 from evoact.networks.network import Network
 from evoact.tasks.task import Task
 from evoact.training.batches import Batches
-from evoact.training.forward_pass import Chance, initial_statistics
+from evoact.training.forward_pass import Chance
 from evoact.training.neuron_types import HiddenNoise, TypedPass, TypedSite, shift_of
 
 KEPT_BYTES = 2**28  # what is kept rather than made again
@@ -77,10 +77,8 @@ class TrainingLoss:
         named = self.named(weights)
         names = self.names(len(weights))
         chance = Chance(self.batches.run_seed, names, step, weights.device)
-        # Running statistics of a recomputed step may move as they like: nothing reads them in training.
-        running = initial_statistics(self.network, len(weights), weights.detach())
         shifts = {s: self.shift(s, prepared, step) for s in self.sites}
-        layers = TypedPass(self.sites, prepared, self.grid, named, running, chance, beyond, shifts)
+        layers = TypedPass(self.sites, prepared, self.grid, named, chance, beyond, shifts)
         return self.task.losses(self.network.forward(named, layers, inputs), targets, names)
 
 

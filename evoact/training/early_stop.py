@@ -8,7 +8,7 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.tasks.task import metric_values
-from evoact.training.evaluation import answers
+from evoact.training.evaluation import answers, settled
 
 if TYPE_CHECKING:
     from evoact.training.packed import Pack
@@ -51,7 +51,7 @@ def first_progress(members: int, direction: str, device: torch.device) -> dict[s
 
 def note_progress(pack: "Pack") -> None:
     """Evaluates all members on the validation split."""
-    outputs, targets = answers(pack, pack.task.splits()["validation"])
+    outputs, targets = answers(settled(pack), pack.task.splits()["validation"])
     metric = metric_values(pack.task.metric, outputs, targets)
     best = pack.progress[BEST]
     better = metric > best if pack.task.direction == "maximize" else metric < best

@@ -2,8 +2,9 @@
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from evoact.activations.plan import site_parameter_count
 from evoact.records import COMPLETED
 from evoact.tasks.task import Split, example_scores, metric_values
 from evoact.training.batches import evaluation_parts
+from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import Checkpoint, parameter_count
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 # input, or a training batch where that is larger; never what memory is free, on which results would then depend.
 EVALUATION_EXAMPLES = 250
 EVALUATION_NUMBERS = 2**19
-EXAMPLES = "examples"
 EXAMPLES = "examples"
 
 
@@ -46,6 +47,7 @@ class Outcome:
 @torch.no_grad()
 def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Outcome]:
     """The outcome of every member as it now stands."""
+    pack = settled(pack)
     k = len(pack.members)
     finite = are_finite(pack)
     loss = None
@@ -63,6 +65,23 @@ def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Out
             if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
                 scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
+
+
+@torch.no_grad()
+def settled(pack: "Pack") -> "Pack":
+    """The pack with the statistics of its batch norms for evaluation: averages over the last batches of training, as
+    `networks.network.BatchNorm` says, of the weights as they now are."""
+    if not pack.network.batch_norms:
+        return pack
+    reference = next(iter(pack.parameters.values())).detach()
+    statistics = initial_statistics(pack.network, len(pack.members), reference)
+    pack = replace(pack, statistics=statistics)
+    batches = max(norm.batches for norm in pack.network.batch_norms.values())
+    counts = Counter[str]()
+    for step in range(max(0, pack.step - batches), pack.step):
+        inputs, _ = pack.batches([m.seed for m in pack.members], step)
+        replace(pack, step=step).outputs(inputs, training=True, counts=counts)
+    return pack
 
 
 @torch.no_grad()

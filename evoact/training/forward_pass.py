@@ -1,5 +1,6 @@
 """What networks are given to run a pack's members: activations, dropout, batch norm."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,9 +45,11 @@ class Chance:
 
 @dataclass(frozen=True)
 class PackPass:
-    """A `networks.network.ForwardPass` of a pack; plans, parameters and statistics are those of `Pack`.
+    """A `networks.network.ForwardPass` of a pack; plans and parameters are those of `Pack`.
 
-    In training, dropout and noise act, and batch norm takes the batch's statistics, which move the running ones.
+    In training, dropout and noise act, and batch norm takes the batch's statistics; in evaluation it takes those in
+    `statistics`, `NAME.mean` and `NAME.variance`, [K, channels] each. In training with `counts` it makes them:
+    averages over all the batches that it was given, whose numbers are kept in `counts` by name.
     """
 
     plans: Mapping[str, SitePlan]
@@ -54,6 +57,7 @@ class PackPass:
     statistics: Mapping[str, Tensor]
     chance: Chance
     training: bool
+    counts: Counter[str] | None = None
 
     def activate(self, site: str, z: Tensor) -> Tensor:
         noise = self.chance.noise if self.training else None
@@ -62,30 +66,22 @@ class PackPass:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, rate, self.chance.generators) if self.training else h
 
-    def batch_norm(self, name: str, h: Tensor) -> Tensor:
-        return named_batch_norm(name, h, self.parameters, self.statistics, self.training)
-
-
-def named_batch_norm(
-    name: str, h: Tensor, parameters: Mapping[str, Tensor], statistics: Mapping[str, Tensor], training: bool
-) -> Tensor:
-    """`layers.batch_norm` with the parameters `NAME.scale` and `NAME.shift` and the running `NAME.mean` and
-    `NAME.variance`."""
-    return layers.batch_norm(
-        h,
-        parameters[f"{name}.scale"],
-        parameters[f"{name}.shift"],
-        statistics[f"{name}.mean"],
-        statistics[f"{name}.variance"],
-        training,
-    )
+    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
+        scale, shift = self.parameters[f"{name}.scale"], self.parameters[f"{name}.shift"]
+        if self.training and self.counts is None:
+            return layers.batch_norm(h, scale, shift, epsilon)
+        share = None
+        if self.counts is not None:
+            self.counts[name] += 1
+            share = 1 / self.counts[name]
+        statistics = self.statistics[f"{name}.mean"], self.statistics[f"{name}.variance"]
+        return layers.batch_norm(h, scale, shift, epsilon, statistics, share)
 
 
 def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:
-    """Running means of 0 and variances of 1 for every batch norm, [K, channels], on `like`'s device and in
-    its precision."""
+    """Means of 0 and variances of 1 for every batch norm, [K, channels], on `like`'s device and in its precision."""
     result = {}
-    for name, channels in network.batch_norms.items():
-        result[f"{name}.mean"] = like.new_zeros(members, channels)
-        result[f"{name}.variance"] = like.new_ones(members, channels)
+    for name, norm in network.batch_norms.items():
+        result[f"{name}.mean"] = like.new_zeros(members, norm.channels)
+        result[f"{name}.variance"] = like.new_ones(members, norm.channels)
     return result

@@ -19,7 +19,7 @@ from evoact.activations.subnetwork import SCALE
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Base, Site, Subnetwork, blocks, pieces
 from evoact.networks import layers
-from evoact.training.forward_pass import Chance, named_batch_norm
+from evoact.training.forward_pass import Chance
 
 # What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2],
 # and with noise `SITE.shifts` [K, types, T].
@@ -219,7 +219,6 @@ class TypedPass:
     prepared: Mapping[str, Tensor]
     grid: Grid
     parameters: Mapping[str, Tensor]
-    statistics: Mapping[str, Tensor]
     chance: Chance
     beyond: list[Tensor] | None = None
     shifts: Mapping[str, Tensor | None] = field(default_factory=dict)
@@ -241,5 +240,7 @@ class TypedPass:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, rate, self.chance.generators)
 
-    def batch_norm(self, name: str, h: Tensor) -> Tensor:
-        return named_batch_norm(name, h, self.parameters, self.statistics, self.training)
+    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
+        return layers.batch_norm(
+            h, self.parameters[f"{name}.scale"], self.parameters[f"{name}.shift"], epsilon
+        )

@@ -6,6 +6,7 @@ size. A member's result does not depend on its neighbours.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +25,7 @@ from evoact.training.batches import Batches
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import EarlyStop, first_progress, note_progress, out_of_patience
 from evoact.training.evaluation import Outcome, are_finite, evaluate_members
-from evoact.training.forward_pass import Chance, PackPass, initial_statistics
+from evoact.training.forward_pass import Chance, PackPass
 from evoact.training.members import Member, by_layout, initial_member, with_pieces_of
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
@@ -52,9 +53,9 @@ class TrainingSettings:
 @dataclass
 class Pack:
     """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
-    site's activations under `SITE.activation`, padded with zeros. `statistics` are the
-    running `NAME.mean` and `NAME.variance` of batch norms, [K, channels]; `progress` is what early stopping
-    remembers, [K] each."""
+    site's activations under `SITE.activation`, padded with zeros. `statistics` are what
+    batch norms take in evaluation, `NAME.mean` and `NAME.variance`, [K, channels], which `evaluation.settled` makes;
+    `progress` is what early stopping remembers, [K] each."""
 
     members: list[Member]
     network: Network
@@ -79,10 +80,10 @@ class Pack:
         """The parameters that hold any number, in the optimizer's order."""
         return [p for p in self.parameters.values() if p.numel()]
 
-    def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """The network's outputs [K, B, n_outputs]; in training with dropout, moving running statistics."""
+    def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
+        """The network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
-        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training)
+        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts)
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ def start_pack(
         network=network,
         task=task,
         parameters=parameters,
-        statistics=initial_statistics(network, len(members), next(iter(parameters.values())).detach()),
+        statistics={},
         plans=plan_sites(members, network, device, parameters),
         optimizer=optimizer(
             [p for p in parameters.values() if p.numel()],

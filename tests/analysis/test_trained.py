@@ -14,6 +14,7 @@ from evoact.networks.mlp import mlp
 from evoact.records import COMPLETED
 from evoact.training.members import Member
 from evoact.training.packed import TrainingSettings, train_pack
+from tests.networks.recurrent import recurrent
 from tests.training.examples import image_task, task
 
 TYPES = (
@@ -62,6 +63,19 @@ def test_channels_count_at_all_positions():
     networks, _ = trained(net, homogeneous(Base("relu"), net.sites, learning_rate=0.01), made, seeds=1)
     (ratio,) = participation(networks, made)
     assert 1 <= ratio <= next(s.neurons for s in net.sites if s.name == net.sites[-1].name)
+
+
+def test_a_site_that_is_activated_several_times_counts_at_all_of_them():
+    net, made = recurrent((5, 3), 4, neurons=6), image_task((5, 3), 4)
+    networks, _ = trained(net, homogeneous(Base("tanh"), net.sites, learning_rate=0.01), made, seeds=2)
+    inputs = torch.as_tensor(made.splits()["validation"].inputs).double()
+    activity = networks.activity("state", inputs[None])
+    assert activity.shape == (2, 6, 5 * len(inputs))
+    outputs = networks.outputs(inputs[None])
+    last = activity[0, :, -len(inputs) :]
+    one = {k: torch.as_tensor(v).double() for k, v in networks.learned[0].items()}
+    assert torch.allclose((one["output.weight"] @ last + one["output.bias"]).T, outputs[0])
+    assert all(1 <= ratio <= 6 for ratio in participation(networks, made))
 
 
 def test_neurons_that_never_vary_have_no_ratio():

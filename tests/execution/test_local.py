@@ -13,7 +13,9 @@ from evoact.execution.run import search
 from evoact.execution.summary import summarise
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result
+from evoact.networks import NETWORKS
 from evoact.records import FIRST_CONFIRMATION_SEED
+from tests.networks.recurrent import recurrent
 
 
 @pytest.fixture
@@ -40,6 +42,16 @@ def test_all_phases(run, tmp_path):
     counts = Counter(phases)
     assert (counts["baseline"], counts["search"]) == (6, 16)
     assert counts["confirm"] in (4, 6)  # 4 where the best baseline is among the best of the search
+
+
+def test_a_site_that_is_activated_at_every_time_goes_through_all_phases(tiny, tmp_path, rows_of, monkeypatch):
+    """A recurrent network is trained, confirmed, and has its participation ratios."""
+    monkeypatch.setitem(NETWORKS, "recurrent", recurrent)
+    changes = {"task": {"name": "digits"}, "network": {"name": "recurrent"}, "training__steps": 5}
+    assert search(experiment(tiny(**changes, budget={"networks": 4})), tmp_path / "run").complete
+    confirmed = [r for r in rows_of(tmp_path / "run", ()) if r["phase"] == "confirm"]
+    assert confirmed
+    assert all(r["state"] == "completed" and 1 <= r["participation_ratio"] <= 6 for r in confirmed)
 
 
 def test_test_metrics_are_for_confirmed_networks_alone(run):

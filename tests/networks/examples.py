@@ -9,7 +9,10 @@ from evoact.networks import NETWORKS
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import Member, initial_member
 from evoact.training.packed import plan_sites
+from tests.networks.recurrent import recurrent
 
+# The table's networks, and one of a kind that the table lacks.
+BUILDERS = {**NETWORKS, "recurrent": recurrent}
 SMALL = {
     "mlp": ((7,), 3, {"hidden": [6, 5]}),
     "lenet5": ((2, 20, 24), 3, {"width": 0.1}),
@@ -17,13 +20,14 @@ SMALL = {
     "resnet56": ((3, 9, 8), 4, {"blocks": 2, "width": 0.25}),
     "alexnet": ((3, 67, 99), 5, {"width": 0.02}),
     "hamiltonian": ((4,), 4, {"hidden": [6, 5]}),
+    "recurrent": ((5, 3), 4, {"neurons": 6}),
 }
 TYPES = (Base("tanh"), Base("sin"), Base("gaussian"))
 
 
 def small(name):
     shape, outputs, arguments = SMALL[name]
-    return NETWORKS[name](shape, outputs, **arguments)
+    return BUILDERS[name](shape, outputs, **arguments)
 
 
 def random_member(net, seed=0, types=TYPES):

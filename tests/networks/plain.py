@@ -39,17 +39,13 @@ class KerasNet(nn.Module):
         return self.fc6(self.drop50(F.relu(self.fc5(x.flatten(1)))))
 
 
-def batch_norm(channels):
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
-
-
 class Block(nn.Module):
     def __init__(self, inputs, channels, stride):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1)
-        self.norm1 = batch_norm(channels)
+        self.norm1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2 = batch_norm(channels)
+        self.norm2 = nn.BatchNorm2d(channels)
         if stride > 1:
             self.shortcut = nn.Conv2d(inputs, channels, 1, stride)
 
@@ -63,7 +59,7 @@ class ResNet(nn.Module):
         super().__init__()
         inputs = widths[0]
         self.conv0 = nn.Conv2d(channels, inputs, 3, padding=1)
-        self.norm0 = batch_norm(inputs)
+        self.norm0 = nn.BatchNorm2d(inputs)
         for stage, width in enumerate(widths, 1):
             made = nn.Sequential()
             for number in range(1, blocks + 1):
@@ -116,5 +112,5 @@ def load(module, tensors):
     for name, value in tensors.items():
         target = state.pop(plain_name(name))
         target.copy_(value.view(target.shape))
-    assert all(name.endswith("num_batches_tracked") for name in state)
+    assert all(name.endswith(("num_batches_tracked", "running_mean", "running_var")) for name in state)
     return module

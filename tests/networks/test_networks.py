@@ -16,7 +16,7 @@ from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
 from tests.networks.examples import SMALL, inputs, random_member, run, small, tensors
 
-EVERY = pytest.mark.parametrize("name", NETWORKS)
+EVERY = pytest.mark.parametrize("name", SMALL)
 # The published number of trainable parameters; Manessi & Rozza 2018, section IV, round them.
 COUNTS = [
     ("lenet5", (1, 28, 28), 10, 431_080),
@@ -60,7 +60,7 @@ def test_activation_counts(name, shape, outputs, count):
     assert activation_count(net.with_pieces(pieces), shape) == count
 
 
-@EVERY
+@pytest.mark.parametrize("name", NETWORKS)
 def test_listed_shapes_can_be_built(name):
     for shape, outputs in SHAPES[name]:
         assert parameter_count(NETWORKS[name](shape, outputs)) > 0
@@ -158,7 +158,7 @@ class Maxout:
 
     def __init__(self, net, pieces, norms=None):
         self.neurons = {s.name: s.neurons for s in net.sites}
-        self.pieces, self.norms, self.seen = pieces, norms, set()
+        self.pieces, self.norms, self.seen, self.normed = pieces, norms, set(), set()
 
     def activate(self, site, z):
         rows = z.shape[1]
@@ -170,7 +170,8 @@ class Maxout:
     def dropout(self, h, rate):
         return h
 
-    def batch_norm(self, name, h):
+    def batch_norm(self, name, h, epsilon):
+        self.normed.add(name)
         return h * self.norms[f"{name}.scale"].unsqueeze(2) + self.norms[f"{name}.shift"].unsqueeze(2)
 
 
@@ -210,9 +211,25 @@ def test_impossible_pieces_are_refused(name):
 def test_batch_norms_are_named_with_their_channels(name):
     net = small(name)
     shapes = {p.name: p.shape for p in net.parameters}
-    for norm, channels in net.batch_norms.items():
-        assert shapes[f"{norm}.scale"] == shapes[f"{norm}.shift"] == (channels,)
-    assert bool(net.batch_norms) == (name == "resnet56")
+    for name_, norm in net.batch_norms.items():
+        assert shapes[f"{name_}.scale"] == shapes[f"{name_}.shift"] == (norm.channels,)
+    parameters, _ = tensors(net, [random_member(net)])
+    asked = Maxout(net, {}, parameters)
+    net.forward(parameters, asked, inputs(name, 1))
+    assert asked.normed == set(net.batch_norms)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"norm_momentum": 0.0}, r"network\.norm_momentum above 0 and at most 1"),
+        ({"norm_momentum": 1.5}, r"got 1\.5"),
+        ({"norm_epsilon": 0.0}, r"network\.norm_epsilon above 0"),
+    ],
+)
+def test_settings_of_batch_norms_have_bounds(arguments, message):
+    with pytest.raises(UserError, match=message):
+        NETWORKS["resnet56"]((3, 8, 8), 10, **arguments)
 
 
 # --- arguments ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Every network in packs: a member bit for bit alone, dropout, running statistics."""
+"""Every network in packs: a member bit for bit alone, dropout, statistics of batch norms."""
 
 from dataclasses import replace
 
@@ -9,9 +9,10 @@ import torch
 from evoact.genomes.genome import Base, Hull, Subnetwork, homogeneous
 from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers
+from evoact.training.evaluation import settled
 from evoact.training.forward_pass import Chance
 from evoact.training.members import Member
-from evoact.training.packed import TrainingSettings, keep_members, start_pack, train_pack, train_step
+from evoact.training.packed import TrainingSettings, start_pack, train_pack, train_step
 from tests.networks.examples import SMALL, random_member, small
 from tests.training.examples import image_task, task
 
@@ -35,7 +36,7 @@ def diverse(net, k, steps=(2, 3)):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_member_is_bit_equal_whatever_its_neighbours(name, optimizer):
     net, made = small(name), task_for(name)
     settings = TrainingSettings(15, optimizer, schedule="inverse_time", schedule_arguments={"decay": 0.1})
@@ -132,43 +133,54 @@ def resnet_pack(k=3):
     return start_pack(diverse(net, k), net, task_for("resnet56"), TrainingSettings(16), 0, CPU)
 
 
-def test_running_statistics_move_in_training_alone():
-    pack = resnet_pack()
-    assert all((v == n.endswith(".variance")).all() for n, v in pack.statistics.items())
-    x, _ = pack.batches([0, 1, 0], 0)
-    with torch.no_grad():
-        pack.outputs(x)
-        assert (pack.statistics["norm0.mean"] == 0).all()
-    train_step(pack)
-    assert all((v != n.endswith(".variance")).any() for n, v in pack.statistics.items())
-
-
-def test_running_statistics_are_those_of_the_batch():
+def test_batch_norm_takes_the_statistics_of_the_batch_or_those_that_it_is_given():
     h = torch.randn(2, 3, 50, dtype=torch.float64) * 2 + 1
     mean, variance = torch.zeros(2, 3, dtype=torch.float64), torch.ones(2, 3, dtype=torch.float64)
     one, zero = torch.ones_like(mean), torch.zeros_like(mean)
-    normed = packed_layers.batch_norm(h, 3 * one, zero + 5, mean, variance, training=True)
+    normed = packed_layers.batch_norm(h, 3 * one, zero + 5, 1e-3)
     assert torch.allclose(normed.mean(dim=2), 5 * one)
     assert torch.allclose(normed.std(dim=2, correction=0), 3 * one, rtol=1e-3)
-    assert torch.allclose(mean, 0.01 * h.mean(dim=2))
-    assert torch.allclose(variance, 0.99 + 0.01 * h.var(dim=2))
+    packed_layers.batch_norm(h, one, zero, 1e-3, (mean, variance), share=0.25)
+    assert torch.allclose(mean, 0.25 * h.mean(dim=2))
+    assert torch.allclose(variance, 0.75 + 0.25 * h.var(dim=2))
     kept = mean.clone()
-    evaluated = packed_layers.batch_norm(h, one, zero, mean, variance, training=False)
+    evaluated = packed_layers.batch_norm(h, one, zero, 1e-3, (mean, variance))
     expected = (h - mean.unsqueeze(2)) / (variance + 1e-3).sqrt().unsqueeze(2)
     assert torch.allclose(evaluated, expected)
     assert torch.equal(mean, kept)
 
 
-def test_running_statistics_go_with_their_members():
-    pack = resnet_pack()
-    train_step(pack)
-    before = {n: v.clone() for n, v in pack.statistics.items()}
-    pack = keep_members(pack, [2, 0])
-    assert all(torch.equal(v, before[n][[2, 0]]) for n, v in pack.statistics.items())
-    train_step(pack)
+@pytest.mark.parametrize("name", ["resnet56", "recurrent"])
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_a_short_training_is_evaluated_as_it_trains(name, steps):
+    """Running statistics would lag behind the weights: with PyTorch's, accuracies of a ResNet on digits after ten
+    steps at a rate of 0.03 were 35 %, and are 83 %."""
+    net = small(name)
+    pack = start_pack(diverse(net, 3), net, task_for(name), TrainingSettings(40), 0, CPU)
+    for _ in range(steps):
+        train_step(pack)
+    x, _ = pack.batches([0, 1, 0], steps - 1)  # batches are the whole training split
+    with torch.no_grad():
+        evaluated, trained = settled(pack).outputs(x), pack.outputs(x, training=True)
+    assert (evaluated - trained).square().mean() < 0.01 * trained.var()
 
 
-def test_running_statistics_are_among_what_is_kept_of_the_best():
+def test_statistics_are_averages_over_as_many_batches_as_the_momentum_says():
+    net = NETWORKS["resnet56"]((3, 9, 8), 4, blocks=1, width=0.25, norm_momentum=0.25)
+    pack = start_pack(diverse(net, 2), net, task_for("resnet56"), TrainingSettings(8), 0, CPU)
+    for _ in range(6):
+        train_step(pack)
+    seen = [pack.batches([0, 1], step)[0] for step in range(2, 6)]
+    z = [
+        packed_layers.convolve(pack.parameters, "conv0", x.transpose(1, 2), padding=1).flatten(2)
+        for x in seen
+    ]
+    found = settled(pack).statistics
+    assert torch.allclose(found["norm0.mean"], torch.stack([b.mean(dim=2) for b in z]).mean(dim=0), atol=1e-6)
+    assert torch.allclose(found["norm0.variance"], torch.stack([b.var(dim=2) for b in z]).mean(dim=0))
+
+
+def test_statistics_are_among_what_is_kept_of_the_best():
     net = small("resnet56")
     m = Member(homogeneous(Base("relu"), net.sites, learning_rate=0.01), "m", 0, 1)
     kept = {
