@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
 from reporting import Row, arguments, report
 from strategy_overhead import tanh_neurons
 
@@ -69,7 +68,7 @@ def compared(networks: int) -> Comparison:
     """The shipped comparison of some arms, with random networks in place of those that each would train."""
     overrides = [f"budget.networks={networks // (len(ARMS) * REPEATS)}", f"repeats={REPEATS}"]
     whole = load_comparison(CONFIGS / "compare_mnist1d.yaml", overrides)
-    data = yaml.safe_load(whole.to_yaml())
+    data = whole.plain()
     return comparison(
         data | {"arms": {name: data["arms"][name] for name in ARMS}, "reference": ARMS[0], "scaled": None}
     )

@@ -2,28 +2,33 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 
 T = TypeVar("T")
+COMPARED = 1000  # known names that the nearest is looked for among, and characters of the unknown one
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for an unknown name.
+def unknown(what: str, name: Any, known: Iterable[str]) -> str:
+    """The sentence for an unknown name, or for something else where a name is meant.
 
     >>> unknown("function", "rellu", ["relu", "tanh"])
     "unknown function 'rellu'; did you mean 'relu'? Known: relu, tanh"
     >>> unknown("function", "x", ["relu", "tanh"])
     "unknown function 'x'; known: relu, tanh"
+    >>> unknown("function", ["relu"], ["relu", "tanh"])
+    "expected the name of a function, got ['relu']; known: relu, tanh"
     """
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    names = sorted(map(str, known))
+    if not isinstance(name, str):
+        return f"expected the name of a {what}, got {short(name)}; known: {', '.join(names)}"
+    near = difflib.get_close_matches(name[:COMPARED], names[:COMPARED], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Known" if near else "known"
-    return f"unknown {what} {name!r}; {hint}: {', '.join(names)}"
+    return f"unknown {what} {short(name)}; {hint}: {', '.join(names)}"
 
 
-def lookup(table: Mapping[str, T], what: str, name: str) -> T:
+def lookup(table: Mapping[str, T], what: str, name: Any) -> T:
     """The entry of `table` under `name`.
 
     Raises:
@@ -32,6 +37,6 @@ def lookup(table: Mapping[str, T], what: str, name: str) -> T:
     >>> lookup({"relu": 1}, "function", "relu")
     1
     """
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise UserError(unknown(what, name, table))
     return table[name]

@@ -472,7 +472,11 @@ def test_nonsense(data):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: [1, 2", "expected YAML, got something else at line 1, column 9"),
+        (
+            "a: [1, 2",
+            "expected YAML, got something else at line 2, column 1: did not find expected ',' or ']' "
+            "(while parsing a flow sequence at line 1, column 4)",
+        ),
         ("a: 1\n  b: 2", "expected YAML, got something else at line 2"),
         ("a: @x", "expected YAML, got something else at line 1, column 4"),
         ("!!python/object:os.system {}", "expected YAML, got something else at line 1"),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
     {"errors", "seeding", "cache_directory"},
-    {"registry", "native"},
+    {"registry", "yaml_text", "native"},
     {"genomes", "triton"},
     {"records"},
     {"activations"},

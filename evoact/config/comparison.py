@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import yaml
-
 from evoact.config.experiment import UNLIMITED, Experiment
 from evoact.config.models import Config
 from evoact.errors import UserError
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task
+from evoact.yaml_text import dumps
 
 # Strategies that propose nothing but genomes of the space.
 FROM_SPACE = ("random", "evolution", "optuna", "hybrid")
@@ -143,7 +142,7 @@ class Comparison:
 
     def to_yaml(self) -> str:
         """The resolved config, readable by `load_comparison`."""
-        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+        return dumps(self.plain())
 
 
 def _one(e: Experiment) -> int:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import yaml
-
 from evoact.config.models import Config
 from evoact.config.spaces import search_space
 from evoact.genomes.space import SearchSpace
@@ -21,6 +19,7 @@ from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.early_stop import EarlyStop
 from evoact.training.packed import TrainingSettings
+from evoact.yaml_text import dumps
 
 UNLIMITED = 2**30  # networks: from here on, time alone ends the search
 
@@ -182,4 +181,4 @@ class Experiment:
 
     def to_yaml(self) -> str:
         """The resolved config, readable by `load`."""
-        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+        return dumps(self.plain())

@@ -10,8 +10,7 @@ from evoact.config.experiment import Experiment
 from evoact.config.meta_training import check_meta_training
 from evoact.config.models import Config
 from evoact.config.spaces import space_problems
-from evoact.config.yaml_files import short
-from evoact.errors import ConfigError, UserError
+from evoact.errors import ConfigError, UserError, short
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES

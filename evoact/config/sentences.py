@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from evoact.activations.base_functions import BASE_FUNCTIONS
 from evoact.config.models import Config
-from evoact.config.yaml_files import short
+from evoact.errors import short
 
 _EXPECTED = {
     "missing": "expected a value, got none",

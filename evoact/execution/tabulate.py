@@ -10,8 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evoact.config import Comparison, Experiment, experiment
 from evoact.config.stored import plan_of
 from evoact.errors import UserError
@@ -64,7 +62,7 @@ def tabulation(made: Experiment, seeds: int) -> Experiment:
             f"{made.space.size():.3g}; narrow its functions, learning rates or blocks, or search it without a table"
         )
     order = list(chain.from_iterable(zip(for_search, for_truth, strict=True)))
-    data = yaml.safe_load(made.to_yaml()) | {
+    data = made.plain() | {
         "strategy": {"name": "enumerate", "every": True, "seeds": order},
         "budget": {"networks": networks},
         "baselines": {"replicates": 0},
