@@ -157,7 +157,7 @@ ONE_MISTAKE = {
     ),
     "missing key of a given activation": (
         {"space__types__given": [{"kind": "maxout"}]},
-        "space.types.given.0: expected an activation of kind 'maxout', got {'kind': 'maxout'}",
+        "space.types.given.0: expected an integer as maxout.pieces, got {'kind': 'maxout'} without it",
     ),
     "wrong value in a given activation": (
         {"space__types__given": [{"kind": "maxout", "pieces": 0}]},
@@ -165,11 +165,11 @@ ONE_MISTAKE = {
     ),
     "wrong type in a given activation": (
         {"space__types__given": [{"kind": "base", "name": 3}]},
-        "space.types.given.0: expected a text for name, got 3",
+        "space.types.given.0: expected a text as base.name, got 3",
     ),
     "no list in a given hull": (
         {"space__types__given": [{"kind": "hull", "hull": "convex", "functions": "relu"}]},
-        "space.types.given.0: expected a list of base functions, got 'relu'",
+        "space.types.given.0: expected a list of texts as hull.functions, got 'relu'",
     ),
     "unknown function of a given hull": (
         {"space__types__given": [{"kind": "hull", "hull": "convex", "functions": ["rleu", "tanh"]}]},

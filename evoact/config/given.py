@@ -1,13 +1,20 @@
 """The activations that a search space lists under `given`, and what can be wrong with them."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evoact.activations.base_functions import base_function
 from evoact.activations.curves import resolve
-from evoact.errors import UserError
-from evoact.genomes.activation import FIELDS, KINDS, NAMING, Activation, Tabulated, canonical_activation
+from evoact.errors import UserError, short
+from evoact.genomes.activation import (
+    FIELDS,
+    KINDS,
+    NAMING,
+    Activation,
+    Tabulated,
+    canonical_activation,
+    wrong_fields,
+)
 from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.activation import to_json as activation_to_json
 from evoact.genomes.expressions import ABSENT
@@ -45,21 +52,14 @@ def entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with one activation."""
     kind = entry.get("kind")
     if kind is None:
-        yield f"expected a kind, such as base, got {dict(entry)}"
+        yield f"expected a kind, such as base, got {short(dict(entry))}"
         return
-    if kind not in KINDS:
-        yield unknown("activation kind", str(kind), KINDS)
+    if not isinstance(kind, str) or kind not in KINDS:
+        yield unknown("activation kind", kind, KINDS)
         return
-    wrong = [
-        unknown(f"field of {kind}", str(k), FIELDS[kind]) for k in entry if k not in (*FIELDS[kind], "kind")
-    ]
-    wrong += [
-        f"expected a text for {field.name}, got {entry[field.name]!r}"
-        for field in dataclasses.fields(KINDS[kind])
-        if field.type is str and field.name in entry and not isinstance(entry[field.name], str)
-    ]
-    if "functions" in entry and not _is_texts(entry["functions"]):
-        wrong.append(f"expected a list of base functions, got {entry['functions']!r}")
+    known = (*FIELDS[kind], "kind")
+    wrong = [unknown(f"field of {kind}", k, FIELDS[kind]) for k in entry if k not in known]
+    wrong = wrong or wrong_fields(KINDS[kind], entry)
     if wrong:
         yield from wrong
         return
@@ -67,10 +67,6 @@ def entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         _checked(canonical_activation(activation_from_json(entry)))
     except UserError as error:
         yield str(error)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _checked(activation: Activation) -> None:

@@ -7,12 +7,12 @@ shares one set of trained parameters: all neurons of the type (`layer`), or none
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.genomes.expressions import ABSENT, canonical_name
 from evoact.registry import lookup, unknown
 
@@ -22,6 +22,17 @@ EVALUATIONS = ("spline", "exact")
 INTERPOLATIONS = ("linear", "cubic")
 EXTRAPOLATIONS = ("linear", "constant")
 LEAST_POINTS = {"linear": 2, "cubic": 4}  # of a curve, by interpolation
+
+
+def is_finite(value: Any) -> bool:
+    """Whether plain data is a number that a float can hold.
+
+    >>> is_finite(3), is_finite(True), is_finite(float("inf")), is_finite(10**400)
+    (True, False, False, False)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**1023
+    return isinstance(value, float) and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +211,7 @@ class Captured:
         _one_of(INTERPOLATIONS, self, "interpolation")
         _one_of(EXTRAPOLATIONS, self, "extrapolation")
         numbers = (self.low, self.high, *self.values)
-        usable = all(isinstance(v, (int, float)) and math.isfinite(v) for v in numbers)
+        usable = all(map(is_finite, numbers))
         if not usable or len(self.values) < LEAST_POINTS[self.interpolation] or not self.low < self.high:
             raise UserError(
                 f"expected captured.values as at least {LEAST_POINTS[self.interpolation]} finite numbers for "
@@ -313,6 +324,7 @@ KINDS: Mapping[str, type[Activation]] = {
     "network_in_network": NetworkInNetwork,
 }
 FIELDS = {kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+LARGEST = 10_000  # of the numbers of a unit, such as its pieces
 NAMING = ("name", "base", "initial")  # the fields that name a base function
 
 _ABSENT = Base(ABSENT)
@@ -361,14 +373,44 @@ def from_json(data: Mapping[str, Any]) -> Activation:
     Raises:
         UserError: for an unknown kind, a missing field or a value that the kind does not take.
     """
+    if not isinstance(data, Mapping):
+        raise UserError(f"expected an activation, keys and values with its kind, got {short(data)}")
     cls = lookup(KINDS, "activation kind", data.get("kind", "(none)"))
+    for problem in wrong_fields(cls, data):
+        raise UserError(problem)
     arguments: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in FIELDS[cls.kind]
     }
-    try:
-        return cls(**arguments)
-    except TypeError as error:
-        raise UserError(f"expected an activation of kind {cls.kind!r}, got {dict(data)}: {error}") from None
+    return cls(**arguments)
+
+
+# What plain data of each type is called, and how it is told.
+_PLAIN: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("a text", lambda v: isinstance(v, str)),
+    int: ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    float: ("a finite number", is_finite),
+    tuple[str, ...]: ("a list of texts", lambda v: _all(v, lambda each: isinstance(each, str))),
+    tuple[float, ...]: ("a list of finite numbers", lambda v: _all(v, is_finite)),
+}
+
+
+def wrong_fields(cls: type[Activation], data: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an activation as plain data: fields of another type, or else fields that are missing."""
+    fields = dataclasses.fields(cls)
+    wrong = [
+        f"expected {_PLAIN[field.type][0]} as {cls.kind}.{field.name}, got {short(data[field.name])}"
+        for field in fields
+        if field.name in data and not _PLAIN[field.type][1](data[field.name])
+    ]
+    return wrong or [
+        f"expected {_PLAIN[field.type][0]} as {cls.kind}.{field.name}, got {short(dict(data))} without it"
+        for field in fields
+        if field.name not in data and field.default is dataclasses.MISSING
+    ]
+
+
+def _all(value: Any, right: Callable[[Any], bool]) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(right, value))
 
 
 @lru_cache(maxsize=4096)
@@ -387,16 +429,18 @@ def _per(per: str) -> str:
 def _at_least(least: int, activation: Activation, field: str) -> None:
     value = getattr(activation, field)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(f"expected {activation.kind}.{field} to be at least {least}, got {value!r}")
+        raise UserError(f"expected {activation.kind}.{field} to be at least {least}, got {short(value)}")
+    if value > LARGEST:
+        raise UserError(f"expected {activation.kind}.{field} to be at most {LARGEST}, got {short(value)}")
 
 
 def _positive(activation: Activation, field: str) -> None:
     value = getattr(activation, field)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
-        raise UserError(f"expected {activation.kind}.{field} to be a number above 0, got {value!r}")
+    if not is_finite(value) or value <= 0:
+        raise UserError(f"expected {activation.kind}.{field} to be a number above 0, got {short(value)}")
 
 
 def _one_of(known: tuple[str, ...], activation: Activation, field: str) -> None:
     value = getattr(activation, field)
-    if value not in known:
-        raise UserError(unknown(f"{activation.kind}.{field}", str(value), known))
+    if not isinstance(value, str) or value not in known:
+        raise UserError(unknown(f"{activation.kind}.{field}", value, known))

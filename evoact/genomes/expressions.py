@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 
+LONGEST_NAME = 200
 ABSENT = "absent"  # the name of what a neuron has that is not there
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -54,6 +55,10 @@ def parse(text: str) -> Expression:
     >>> str(parse("1*sin(1*x)")), str(parse("normalised(3*sin(2*x))"))
     ('sin', 'normalised(sin(2*x))')
     """
+    if len(text) > LONGEST_NAME:
+        raise UserError(
+            f"expected a base function's name of at most {LONGEST_NAME} characters, got {short(text)}"
+        )
     compact = "".join(text.split())
     call = _CALL.fullmatch(compact)
     if call and call[1] == "normalised":

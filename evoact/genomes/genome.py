@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Any
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.genomes import activation as activations
 from evoact.genomes.activation import (
     EVALUATIONS,
@@ -55,6 +55,7 @@ __all__ = [
     "HULLS",
     "INTERPOLATIONS",
     "KINDS",
+    "MOST_NEURONS",
     "NAMING",
     "SHARING",
     "Activation",
@@ -91,6 +92,8 @@ __all__ = [
 
 LEARNING_RATE = "learning_rate"
 SHOWN_RUNS = 6  # of different sites, in a label
+MOST_NEURONS = 1_000_000  # of one site
+_JSON: Mapping[type, str] = {list: "a list", Mapping: "keys and values", str: "a text", int: "an integer"}
 
 # `json.dumps` would make one for every genome.
 _compact = json.JSONEncoder(separators=(",", ":"))
@@ -331,30 +334,54 @@ def from_json(data: Mapping[str, Any]) -> Genome:
     """The inverse of `to_json`.
 
     Raises:
-        UserError: if a neuron is assigned twice or not at all, or a kind is unknown.
+        UserError: if it has another shape, a neuron is assigned twice or not at all, or a kind is unknown.
     """
-    sites = []
-    for entry in data["sites"]:
-        types = tuple(activations.from_json(t) for t in entry["types"])
-        owners: dict[int, int] = {}
-        start = 0
-        for index, t in enumerate(entry["types"]):
-            neurons = t["neurons"] if "neurons" in t else range(start, start + t["count"])
-            start += t.get("count", 0)
-            for n in neurons:
-                if n in owners:
-                    raise UserError(
-                        f"expected each neuron of site {entry['site']!r} once, got neuron {n} in two types"
-                    )
-                owners[n] = index
-        missing = [n for n in range(len(owners)) if n not in owners]
-        if missing:
-            raise UserError(
-                f"expected every neuron of site {entry['site']!r} to have a type, "
-                f"got none for neuron {missing[0]}"
-            )
-        sites.append(SiteGenome(entry["site"], types, tuple(owners[n] for n in range(len(owners)))))
-    return Genome(tuple(sites), tuple(sorted((k, float(v)) for k, v in data["hyperparameters"].items())))
+    sites = tuple(_site_from_json(entry) for entry in _member(data, "sites", list))
+    hyperparameters = _member(data, "hyperparameters", Mapping)
+    for name, value in hyperparameters.items():
+        if not isinstance(name, str) or not activations.is_finite(value):
+            raise UserError(f"expected a finite number as a genome's {short(name)}, got {short(value)}")
+    return Genome(sites, tuple(sorted((k, float(v)) for k, v in hyperparameters.items())))
+
+
+def _site_from_json(entry: Any) -> SiteGenome:
+    name, entries = _member(entry, "site", str), _member(entry, "types", list)
+    types = tuple(map(activations.from_json, entries))
+    owners: dict[int, int] = {}
+    start = 0
+    for index, t in enumerate(entries):
+        if "neurons" in t:
+            neurons: Iterable[int] = _member(t, "neurons", list)
+        else:
+            count = _member(t, "count", int)
+            if not 0 <= start + count <= MOST_NEURONS:
+                raise UserError(
+                    f"expected up to {MOST_NEURONS:,} neurons at site {name!r}, got {short(count)}"
+                )
+            neurons = range(start, start + count)
+            start += count
+        for n in neurons:
+            if not isinstance(n, int) or n in owners:
+                got = f"neuron {n} in two types" if isinstance(n, int) else short(n)
+                raise UserError(f"expected each neuron of site {name!r} once, got {got}")
+            owners[n] = index
+    missing = [n for n in range(len(owners)) if n not in owners]
+    if missing:
+        raise UserError(
+            f"expected every neuron of site {name!r} to have a type, got none for neuron {missing[0]}"
+        )
+    return SiteGenome(name, types, tuple(owners[n] for n in range(len(owners))))
+
+
+def _member(data: Any, key: str, expected: type) -> Any:
+    """What stands under a key of a genome's JSON.
+
+    Raises:
+        UserError: if that is not there or of another type.
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get(key), expected):
+        raise UserError(f"expected {_JSON[expected]} as {key!r} of a genome, got {short(data)}")
+    return data[key]
 
 
 def dumps(genome: Genome) -> str:
@@ -363,5 +390,13 @@ def dumps(genome: Genome) -> str:
 
 
 def loads(text: str) -> Genome:
-    """The inverse of `dumps`."""
-    return from_json(json.loads(text))
+    """The inverse of `dumps`.
+
+    Raises:
+        UserError: if the text is no JSON, or not that of a genome.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"expected a genome as JSON, got {short(text)}: {error}") from None
+    return from_json(data)
