@@ -1,5 +1,7 @@
 """The errors that a user can cause, each one sentence: what was expected, what came, what to do.
 
+They cross processes as values: each can be pickled and says the same afterwards.
+
 However large the mistake, its message stays readable: `UserError` shortens every message, `short` a value in it.
 """
 
@@ -43,6 +45,7 @@ class ConfigError(UserError):
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again of its message alone.
         return type(self), (self.source, self.problems)
 
 

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
-    {"errors", "seeding", "cache_directory"},
-    {"registry", "yaml_text", "native"},
+    {"errors", "seeding"},
+    {"cache_directory", "registry", "yaml_text"},
+    {"native"},
     {"genomes", "triton"},
     {"records"},
     {"activations"},

@@ -2,8 +2,7 @@
 
 import os
 
-import typer
-
+from evoact.cli.options import say, warn
 from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.execution.estimate import estimate
 from evoact.execution.packs import gpu_here
@@ -14,28 +13,27 @@ def print_estimate(made: Experiment) -> None:
     """Print networks, gradient-examples, minutes and memory."""
     found = estimate(made)
     limited = found.networks < UNLIMITED
-    typer.echo(f"networks            {found.networks if limited else 'as many as the time allows'}")
+    say(f"networks            {found.networks if limited else 'as many as the time allows'}")
     for phase, number in found.by_phase.items():
-        typer.echo(f"  {phase:<17} {number if number < UNLIMITED else 'by time'}")
+        say(f"  {phase:<17} {number if number < UNLIMITED else 'by time'}")
     if limited:
-        typer.echo(f"gradient-examples   {found.gradient_examples:.4g}")
-    typer.echo(f"genomes in space    {found.genomes:.3g}")
+        say(f"gradient-examples   {found.gradient_examples:.4g}")
+    say(f"genomes in space    {found.genomes:.3g}")
     most = "at most " if made.space.pieces else ""
-    typer.echo(f"parameters          {most}{found.parameters} weights and biases a network")
+    say(f"parameters          {most}{found.parameters} weights and biases a network")
     if found.minutes is not None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
-        typer.echo(
+        say(
             f"minutes             {_about(found.minutes)} on this machine ({os.cpu_count()} processors, {at_once})"
         )
     chosen = ", chosen for this machine" if made.config.packs.size == "auto" else ""
-    typer.echo(f"pack                {found.pack_size} networks{chosen}")
-    typer.echo(f"memory              about {found.megabytes:.0f} MB a pack")
+    say(f"pack                {found.pack_size} networks{chosen}")
+    say(f"memory              about {found.megabytes:.0f} MB a pack")
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():
-        typer.echo(
+        warn(
             f"execution.gpus_per_pack is {gpus:g} and this machine has no GPU: minutes and memory are those of "
-            "its processors",
-            err=True,
+            "its processors"
         )
 
 
@@ -49,21 +47,21 @@ def print_estimates(made: Comparison) -> None:
     found = {name: estimate(arm) for name, arm in made.arms.items()}
     minutes = {name: (e.worker_minutes or 0.0) / e.packs_at_once for name, e in found.items()}
     width = max(map(len, found))
-    typer.echo(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
+    say(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
     for name, e in found.items():
         arm = made.arms[name]
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
-        typer.echo(
+        say(
             f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
             f"{e.by_phase['confirm']} confirmed; about {duration(max(1.0, 60 * minutes[name]))}"
         )
     networks = made.repeats * sum(e.networks for e in found.values())
     examples = made.repeats * sum(e.gradient_examples for e in found.values())
     total = made.repeats * sum(minutes.values())
-    typer.echo(f"networks            {networks}")
-    typer.echo(f"gradient-examples   {examples:.4g}")
-    typer.echo(f"minutes             {_about(total)} on this machine ({os.cpu_count()} processors)")
-    typer.echo(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")
+    say(f"networks            {networks}")
+    say(f"gradient-examples   {examples:.4g}")
+    say(f"minutes             {_about(total)} on this machine ({os.cpu_count()} processors)")
+    say(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")
 
 
 def _about(minutes: float) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evoact.cli.options import warn
+from evoact.cli.options import say, warn
 from evoact.errors import UserError
 
 # More lines than this nobody reads as a table.
@@ -109,7 +109,7 @@ def _print_answer(rows: Any, output: Path | None) -> None:
     if output is None and sys.stdout.isatty():
         _print_for_people(names, lines, right)
     else:
-        _write(_aligned(names, lines, right).encode(), output)
+        _write_text(_aligned(names, lines, right), output)
     _say_if_cut(len(rows))
 
 
@@ -131,7 +131,7 @@ def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
             cells = list(shown.values())
             texts.append(heading + _aligned(list(shown), _lines(cells), _numeric(cells)))
     if texts:
-        _write("\n".join(texts).encode(), output)
+        _write_text("\n".join(texts), output)
     _say_if_cut(len(rows))
 
 
@@ -164,7 +164,7 @@ def _lines(columns: Sequence[list[Any]]) -> list[tuple[str, ...]]:
 
 def _say_if_cut(rows: int) -> None:
     if rows > MOST_LINES:
-        typer.echo(f"and {rows - MOST_LINES:,} more rows: use --format csv for all of them", err=True)
+        warn(f"and {rows - MOST_LINES:,} more rows: use --format csv for all of them")
 
 
 def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
@@ -196,6 +196,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    if output is None:
+        say(text, end="")
+    else:
+        _write(text.encode(), output)
 
 
 def _write(content: bytes, output: Path | None) -> None:

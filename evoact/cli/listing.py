@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from evoact.cli.options import say
+
 
 class Kind(StrEnum):
     functions = "functions"
@@ -40,10 +42,10 @@ def list_names(
 
     rows = ROWS[kind]()
     if format is Format.json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo(f"No {kind.value} are known here.")
+        say(f"No {kind.value} are known here.")
         return
     from rich.console import Console
 

@@ -10,10 +10,11 @@ import evoact
 from evoact.cli.compare import compare
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
-from evoact.cli.options import STOPPED
+from evoact.cli.options import STOPPED, say, warn
 from evoact.cli.report import report
 from evoact.cli.search import resume, search
 from evoact.cli.tabulate import tabulate
+from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
 
@@ -36,7 +37,7 @@ app.command("validate")(validate)
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"evoact {evoact.__version__}")
+        say(f"evoact {evoact.__version__}")
         raise typer.Exit
 
 
@@ -56,6 +57,8 @@ UsageError: Any = typer.BadParameter.__base__
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    show_what_can_be_shown()
+    stop_as_from_the_keyboard()
     try:
         code = app(args=arguments or ["--help"], prog_name="evoact", standalone_mode=False)
     except UsageError as error:
@@ -83,5 +86,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(code: int, sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
+    warn(sentence)
     sys.exit(code)

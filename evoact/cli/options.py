@@ -1,5 +1,6 @@
 """What several commands have in common: options, the run directory's name, and how a stopped command ends."""
 
+import sys
 from datetime import datetime
 from typing import Annotated, Optional
 
@@ -36,6 +37,11 @@ def run_directory(name: str, output: str | None) -> str:
     return output or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
+def say(text: str, end: str = "\n") -> None:
+    """Print to stdout; unlike click's `echo` in the encoding that the terminal has."""
+    print(text, end=end, flush=True)
+
+
 def warn(problem: str) -> None:
     """A sentence for the user that ends nothing."""
-    typer.echo(problem, err=True)
+    print(problem, file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import warn
+from evoact.cli.options import say, warn
 from evoact.errors import UserError
 
 
@@ -49,7 +49,7 @@ def report(
     run = read_run(run_dir)
     for problem in run.problems:
         warn(problem)
-    typer.echo(write_report(run, chosen.value, output))
+    say(write_report(run, chosen.value, output))
 
 
 def _by_ending(output: Path | None) -> Format:

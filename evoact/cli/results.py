@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evoact.cli.fitting import fitted
-from evoact.cli.options import STOPPED
+from evoact.cli.options import STOPPED, say
 from evoact.execution.run import Compared, Finished
 from evoact.execution.summary import Summary
 from evoact.report.summary_words import counted, shown, verdict
@@ -21,8 +21,8 @@ def end(found: Finished | Compared) -> None:
     """Print what was found; a stopped run ends as a stopped command does, so that no script goes on."""
     if not found.complete:
         networks = found.networks if isinstance(found, Compared) else found.summary.networks
-        typer.echo(f"Stopped after {networks} networks; nothing is lost.")
-        typer.echo(f"  {this_command()} resume {shlex.quote(found.run_dir)}")
+        say(f"Stopped after {networks} networks; nothing is lost.")
+        say(f"  {this_command()} resume {shlex.quote(found.run_dir)}")
         raise typer.Exit(STOPPED)
     if isinstance(found, Compared):
         _print_compared(found)
@@ -37,11 +37,11 @@ def _print_compared(compared: Compared) -> None:
     from evoact.report.words import comparison_text
 
     run = read_run(compared.run_dir)
-    typer.echo(f"\n{counted(compared.networks, 'network')} trained.")
+    say(f"\n{counted(compared.networks, 'network')} trained.")
     for state, number in compared.failures:
-        typer.echo(f"{number} {state}.")
-    typer.echo("\n" + comparison_text(run))
-    typer.echo(f"\nReport: {write_report(run)}")
+        say(f"{number} {state}.")
+    say("\n" + comparison_text(run))
+    say(f"\nReport: {write_report(run)}")
 
 
 def _print_finished(finished: Finished) -> None:
@@ -126,11 +126,11 @@ def _next_steps(run_dir: str) -> None:
     )
     place = shlex.quote(run_dir.rstrip("/"))
     command = this_command()
-    typer.echo("\nNext:")
-    typer.echo(f"  {command} report {place}")
-    typer.echo(f"  {command} leaderboard {place} --top 20")
-    typer.echo(f'  {command} leaderboard {place} --sql "{query}"')
-    typer.echo(f"  {command} search {place}/config.yaml --set seed=1 --set budget.networks=1000")
+    say("\nNext:")
+    say(f"  {command} report {place}")
+    say(f"  {command} leaderboard {place} --top 20")
+    say(f'  {command} leaderboard {place} --sql "{query}"')
+    say(f"  {command} search {place}/config.yaml --set seed=1 --set budget.networks=1000")
 
 
 def this_command() -> str:

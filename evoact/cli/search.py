@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory, warn
+from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory, say, warn
 
 
 def search(
@@ -67,7 +67,7 @@ def resume(
 
     if is_finished(Location.of(run_dir)):
         _name_damage(run_dir)
-        typer.echo(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
+        say(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
         return
     from evoact.cli.progress import Display
     from evoact.cli.results import end

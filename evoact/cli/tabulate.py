@@ -4,7 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import STOPPED, Address, Overrides, warn
+from evoact.cli.options import STOPPED, Address, Overrides, say, warn
 
 
 def tabulate(
@@ -46,8 +46,6 @@ def tabulate(
     file = table or f"{run_dir}/table.parquet"
     with Display(tabulation(made, seeds), run_dir) as display:
         done = carry_out(made, run_dir, file, seeds, address, display.update, warn)
-    typer.echo(
-        f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}."
-    )
+    say(f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}.")
     if not done.complete:
         raise typer.Exit(STOPPED)

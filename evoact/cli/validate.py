@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from evoact.cli.options import say
+
 
 def validate(
     files: Annotated[
@@ -32,6 +34,6 @@ def validate(
         except UserError as error:
             problems.append(str(error))
         else:
-            typer.echo(f"{file}: valid")
+            say(f"{file}: valid")
     if problems:
         raise UserError("\n".join(problems))

@@ -4,6 +4,7 @@ It stands in a module of its own so that its process, beside the driver, need no
 """
 
 import asyncio
+import pickle
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,15 @@ from evoact.records import Proposal, Result
 
 Pack = tuple[str, Sequence[Proposal]]
 Answer = list[Result] | Exception
+
+
+def portable(error: Exception) -> Exception:
+    """The error itself if it survives the way to another process, else one of the same words that does."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Exchange:

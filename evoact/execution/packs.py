@@ -15,6 +15,7 @@ from evoact.config import Comparison, Experiment
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
+from evoact.networks.size import activation_count
 from evoact.records import COMPLETED, Proposal, Result, checkpoint_name, of_part
 from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
@@ -134,6 +135,7 @@ class PackTrainer:
         """
         first = next(iter(self.plan.parts()))
         e = self.plan.part(*first)
+        activation_count(e.network, e.task.input_shape)  # its tensors without numbers import sympy
         member = Member(next(e.space.ordinary()), "warm-up", 0, 1)
         pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
         inputs, _ = pack.batches([0], 0)

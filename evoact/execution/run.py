@@ -300,16 +300,21 @@ def _carry_out(
             from evoact.execution import ray_tune
 
             ray_tune.execute(run, made, address, home.absolute)
-    except KeyboardInterrupt:
-        pass
-    complete, found = run.finished, stages.results
-    if complete:
-        checkpoints.keep_only(home, frozenset())
-        record = record_of(home) | {"finished_at": _now(), "networks": len(found)}
-        compact(home)
-        write_record(home, record)
-        _check_any_worked(found)
-    return complete, found
+        if run.finished:
+            _close(home, len(stages.results))
+    except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
+        return is_finished(home), stages.results
+    if run.finished:
+        _check_any_worked(stages.results)
+    return run.finished, stages.results
+
+
+def _close(home: Location, networks: int) -> None:
+    """What is left to do when all rows are there."""
+    checkpoints.keep_only(home, frozenset())
+    record = record_of(home) | {"finished_at": _now(), "networks": networks}
+    compact(home)
+    write_record(home, record)
 
 
 def _table_of(made: Experiment | Comparison) -> Tabular | None:

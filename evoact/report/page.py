@@ -25,7 +25,7 @@ def page(run: RunData) -> str:
     found = sections(run)
     links = "".join(f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in found)
     body = "".join(_section(s) for s in found)
-    style, script = (_HERE / "style.css").read_text(), (_HERE / "table.js").read_text()
+    style, script = (_HERE / "style.css").read_text("utf-8"), (_HERE / "table.js").read_text("utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -1,6 +1,7 @@
 """Arrays computed once and kept on disk, in `$EVOACT_CACHE` or `~/.cache/evoact`."""
 
 import os
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -27,18 +28,26 @@ def cached(name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str,
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
-    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         pass
+    with _writing(path):  # first, because to make them may take long
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
     arrays = dict(make())
+    with _writing(path), appearing(path) as temporary, temporary.open("wb") as output:
+        np.savez(output, allow_pickle=False, **arrays)
+    return arrays
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        with appearing(path) as temporary, temporary.open("wb") as output:
-            np.savez(output, allow_pickle=False, **arrays)
+        yield
     except OSError as error:
         raise UserError(
             f"expected to be able to write {path}: {error.strerror or error}; "
             "set EVOACT_CACHE to a folder with room for it"
         ) from None
-    return arrays
 
 
 @contextmanager

@@ -40,9 +40,11 @@ def folders(task: str, data: str | None) -> list[Path]:
 
     >>> folders("cifar10", "here")
     [PosixPath('here')]
+    >>> folders("cifar10", "~nobody-of-this-name/data")
+    [PosixPath('~nobody-of-this-name/data')]
     """
     if data is not None:
-        return [Path(data).expanduser()]
+        return [Path(os.path.expanduser(data))]  # as it is for a user who is not known
     configured = os.environ.get("EVOACT_DATA")
     return [Path(root) / task for root in ([configured] if configured else [])] + [cache_directory() / task]
 

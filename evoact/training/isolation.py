@@ -1,5 +1,6 @@
 """A pack that raises, hangs or does not fit costs its guilty member alone: it is bisected to it."""
 
+import importlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from evoact.records import COMPLETED
 from evoact.training.evaluation import Outcome
 from evoact.training.members import Member
 
+AGAIN_SECONDS = 0.05  # until a time limit that struck during an import strikes again
+
 
 class TimeLimit(BaseException):
     """Raised in the middle of a pack that ran too long; not an `Exception`, so that no task's own
@@ -24,13 +27,16 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise TimeLimit in this block after `seconds` of wall time.
 
     Works in the main thread of a process (where Ray runs its actors, too); elsewhere, and for None,
-    there is no limit.
+    there is no limit. An import that is under way is waited for.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def expire(number: int, frame: FrameType | None) -> None:
+        if _importing(frame):  # stopped now, the module would be broken for as long as the process lives
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+            return
         raise TimeLimit
 
     before = signal.signal(signal.SIGALRM, expire)
@@ -40,6 +46,15 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether work called from this module is in the middle of an import."""
+    while frame is not None and frame.f_globals is not globals():
+        if frame.f_globals.get("__name__") == importlib._bootstrap.__name__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:

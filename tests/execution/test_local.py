@@ -1,5 +1,7 @@
 """A whole search in one process: which rows it leaves, and what it survives."""
 
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -357,3 +359,25 @@ def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):
     finished = search(experiment(tiny()), tmp_path / "run")
     rows = Leaderboard(tmp_path / "run").to_arrow().to_pylist()
     assert summarise(map(result, rows)) == finished.summary
+
+
+def test_nothing_is_imported_while_a_packs_time_runs(tiny):
+    """A time limit must not strike in the middle of an import, and an import must not cost a pack its time."""
+    script = (
+        "import sys\n"
+        "from evoact.config import experiment\n"
+        "from evoact.execution.packs import PackTrainer\n"
+        "from evoact.execution.stages import Stages\n"
+        "from evoact.training import isolation\n"
+        f"made = experiment({tiny(packs={'size': 4, 'timeout_seconds': 60.0})!r})\n"
+        "train, stages, original = PackTrainer(made, gpu=False), Stages(made, None, []), isolation.ended\n"
+        "def watched(work, seconds):\n"
+        "    before = set(sys.modules)\n"
+        "    found = original(work, seconds)\n"
+        "    assert set(sys.modules) == before, set(sys.modules) - before\n"
+        "    return found\n"
+        "isolation.ended = watched\n"
+        "assert {r.state for r in train('a pack', stages.ask(4))} == {'completed'}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -142,6 +142,13 @@ def test_a_damaged_cache_file_is_made_again(tmp_path, monkeypatch):
     assert [f.name for f in tmp_path.iterdir()] == ["x.npz"]
 
 
+def test_a_cache_that_cannot_be_written_is_named_before_anything_is_made(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"expected to be able to write .*; set EVOACT_CACHE to a folder"):
+        cached("x", lambda: pytest.fail("made in vain"))
+
+
 def test_nothing_half_written_stays_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EVOACT_CACHE", str(tmp_path))
 

@@ -1,5 +1,6 @@
 """A failing member costs itself alone."""
 
+import sys
 import time
 
 import pytest
@@ -61,6 +62,26 @@ def test_a_hanging_member_is_timed_out():
     started = time.perf_counter()
     outcomes = train_isolated(members(4), train, seconds=0.2)
     assert [o.state for o in outcomes] == ["completed", "completed", "timed_out", "completed"]
+    assert time.perf_counter() - started < 10
+
+
+def test_a_time_limit_waits_for_an_import(tmp_path, monkeypatch):
+    """An import that is interrupted leaves modules behind that no later pack could use."""
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nready = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def train(part):
+        import slow_to_import
+
+        assert slow_to_import.ready
+        time.sleep(30)
+
+    started = time.perf_counter()
+    try:
+        assert [o.state for o in train_isolated(members(1), train, seconds=0.1)] == ["timed_out"]
+        assert sys.modules["slow_to_import"].ready
+    finally:
+        sys.modules.pop("slow_to_import", None)
     assert time.perf_counter() - started < 10
 
 

@@ -1,0 +1,61 @@
+"""What the command and its surroundings agree on: signals that stop it, and what a terminal can show."""
+
+import codecs
+import io
+import signal
+import sys
+import threading
+from types import FrameType
+
+# What is printed in place of a sign that the terminal's encoding lacks.
+PLAIN = {
+    "±": "+-",
+    "×": "x",
+    "·": "*",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "′": "'",
+    "²": "^2",
+    "³": "^3",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "•": "*",
+    "→": "->",
+    "\N{NO-BREAK SPACE}": " ",
+}
+
+
+def stop_as_from_the_keyboard() -> None:
+    """Take SIGTERM, which schedulers, containers and service managers send, as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def show_what_can_be_shown() -> None:
+    """Print plain signs in place of those that the encoding of stdout or stderr lacks, and fail at none."""
+    codecs.register_error("evoact.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="evoact.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    signs = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign) or _escaped(sign) for sign in signs), error.end
+
+
+def _escaped(sign: str) -> str:
+    """Names that differ must look different."""
+    return sign.encode("ascii", "backslashreplace").decode()
