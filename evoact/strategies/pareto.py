@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from deap import base, tools
+from moocore import pareto_rank
 
 from evoact.strategies.archive import Archive, Candidate
 
@@ -16,43 +17,24 @@ class _Individual:
 
 
 def crowded(points: np.ndarray, k: int) -> list[int]:
-    """The k best of points [n, objectives], larger is better: by front, in a front the loneliest first.
+    """Return the k best of points [n, objectives], larger is better: by front, in a front the least crowded first.
 
     The last front from which not all are taken is thinned as in NSGA-II, by DEAP.
 
     >>> crowded(np.array([[3.0, 0.0], [2.0, 1.0], [1.9, 1.1], [0.0, 3.0], [1.0, 1.0]]), 4)
     [0, 3, 2, 1]
     """
-    fronts = _fronts(points, k)
-    front_of = {i: number for number, front in enumerate(fronts) for i in front.tolist()}
+    if not len(points):
+        return []
+    rank = pareto_rank(points, maximise=True)
+    by_front = np.argsort(rank, kind="stable")
+    last = rank[by_front[: max(1, k)]][-1]  # the front at which k are found
+    contenders = by_front[: np.count_nonzero(rank <= last)].tolist()
     # DEAP takes the directions from the class of the fitness: all upwards.
     upwards = type("Upwards", (base.Fitness,), {"weights": (1.0,) * points.shape[1]})
-    some = [_Individual(i, upwards(points[i])) for i in front_of]
-    chosen = tools.selNSGA2(some, min(k, len(some)))
-    order = sorted(chosen, key=lambda i: (front_of[i.position], -i.fitness.crowding_dist, i.position))
+    chosen = tools.selNSGA2([_Individual(i, upwards(points[i])) for i in contenders], min(k, len(contenders)))
+    order = sorted(chosen, key=lambda i: (rank[i.position], -i.fitness.crowding_dist, i.position))
     return [i.position for i in order]
-
-
-def _fronts(points: np.ndarray, k: int) -> list[np.ndarray]:
-    """Indices by front, best first, until there are k: DEAP compares all pairs, which among thousands takes minutes."""
-    left, fronts, found = np.arange(len(points)), [], 0
-    while found < k and len(left):
-        best = left[_undominated(points[left])]
-        fronts.append(best)
-        found += len(best)
-        left = np.setdiff1d(left, best)
-    return fronts
-
-
-def _undominated(points: np.ndarray) -> np.ndarray:
-    """Indices of the points that no other one dominates, ascending."""
-    left, at = np.argsort(-points.sum(axis=1), kind="stable"), 0
-    while at < len(left):
-        one = points[left[at]]
-        kept = (points[left] > one).any(axis=1) | (points[left] == one).all(axis=1)
-        at = int(kept[: at + 1].sum())
-        left = left[kept]
-    return np.sort(left)
 
 
 def best_compromises(archive: Archive, rows: np.ndarray, costs: Sequence[str], k: int) -> list[Candidate]:
