@@ -24,7 +24,7 @@ from evoact.config import Comparison, Experiment, comparison, load, load_compari
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, write_record
 from evoact.leaderboard.write import write_part
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.records import COMPLETED, Proposal, Result, TrainResult
 from evoact.strategies import create
 
 NETWORKS, QUICK_NETWORKS = 100_000, 10_000
@@ -106,7 +106,7 @@ def result(p: Proposal, arm: str, repeat: int, phase: str, seed: int) -> Result:
     draw = random.Random(f"{arm} {repeat} {p.index} {seed}")
     metric = min(1.0, max(0.0, draw.gauss(0.6 + 0.0005 * tanh_neurons(p.genome), 0.02)))
     placed = replace(p, seed=seed, phase=phase, arm=arm, repeat=repeat)
-    return Result(
+    return TrainResult(
         placed, COMPLETED, "accuracy", "maximize", metric, metric, metric, draw.random(), 5110,
         steps_run=p.steps, train_seconds=1.0, pack=f"{phase}-{p.index // IN_A_PART}", pack_size=IN_A_PART,
         device="cpu", started_at=1.77e9 + p.index, finished_at=1.77e9 + p.index + 1,

@@ -27,7 +27,7 @@ from evoact.config.models import Config
 from evoact.genomes.encoding import decode
 from evoact.genomes.space import SearchSpace
 from evoact.leaderboard.tabular import Tabular, read_table
-from evoact.records import Proposal, Result
+from evoact.records import Result, TrainProposal
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
@@ -117,7 +117,7 @@ def optuna_alone(table: Tabular, space: SearchSpace, sampler: str, seed: int, af
         genome = canonical(decode(space, _Trial(trial)), space.sites)
         name = fingerprint(genome)
         replicate = table.search_seeds[derive(seed, "replicate", i) % len(table.search_seeds)]
-        proposal = Proposal(i, i, genome, structure(genome), name, replicate, table.about["steps"])
+        proposal = TrainProposal(i, i, genome, structure(genome), name, replicate, table.about["steps"])
         result: Result = table.result(proposal)
         archive.add(result)
         if result.score is None:

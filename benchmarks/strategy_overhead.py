@@ -20,7 +20,7 @@ from reporting import Row, arguments, report
 
 from evoact.genomes.genome import Genome, Site
 from evoact.genomes.space import HullChoices, SearchSpace, choices
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.records import COMPLETED, Proposal, Result, TrainResult
 from evoact.strategies import create
 from evoact.strategies.strategy import Strategy
 
@@ -82,7 +82,7 @@ def result(proposal: Proposal) -> Result:
     """The more tanh the better, with noise."""
     score = tanh_neurons(proposal.genome) / 64 + random.Random(proposal.index).gauss(0, 0.1)
     size = 1000 + sum(len(site.types) for site in proposal.genome.sites)
-    return Result(proposal, COMPLETED, "accuracy", "maximize", score, n_parameters=size)
+    return TrainResult(proposal, COMPLETED, "accuracy", "maximize", score, n_parameters=size)
 
 
 def random_results(count: int) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from evoact.genomes.genome import Genome
@@ -18,11 +19,8 @@ TRAIN, META_TRAIN = "train", "meta_train"
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class TrainProposal:
     """One network to be trained: a canonical genome, a replicate, a budget, and where it comes from.
-
-    With `meta_training` it is a meta-training instead: the genome's types are to be learned, over networks made of
-    them, and its equal types are not merged, because each learns something of its own.
 
     `index` is the ask index within the run and never reused; `candidate` the index of the first
     proposal with the same fingerprint; `seed` the replicate number; `told` how many results had
@@ -31,6 +29,7 @@ class Proposal:
     a JSON text in which a strategy keeps what it must know again when it is told on resume.
     """
 
+    kind: ClassVar[str] = TRAIN
     index: int
     candidate: int
     genome: Genome
@@ -49,15 +48,38 @@ class Proposal:
     context: str = ""
     arm: str = ""
     repeat: int = 0
-    meta_training: MetaTraining | None = None
-
-    @property
-    def kind(self) -> str:
-        """`train` or `meta_train`."""
-        return TRAIN if self.meta_training is None else META_TRAIN
 
 
-def checkpoint_name(proposal: Proposal, step: int) -> str:
+@dataclass(frozen=True, slots=True)
+class MetaTrainProposal:
+    """A meta-training: the genome's types are to be learned, over networks made of them.
+
+    The genome's equal types are not merged, because each learns something of its own. `seed` numbers the starts,
+    `steps` counts inner steps; the other fields are as in `TrainProposal`.
+    """
+
+    kind: ClassVar[str] = META_TRAIN
+    index: int
+    candidate: int
+    genome: Genome
+    structure: str
+    fingerprint: str
+    seed: int
+    steps: int
+    settings: MetaTraining
+    phase: str = "search"
+    rung: int = 0
+    strategy: str = ""
+    generation: int = 0
+    told: int = 0
+    arm: str = ""
+    repeat: int = 0
+
+
+Proposal = TrainProposal | MetaTrainProposal
+
+
+def checkpoint_name(proposal: TrainProposal, step: int) -> str:
     """What the checkpoint of a network's training at a step is called within its search."""
     return f"{proposal.fingerprint}-{proposal.seed}-{step}"
 
@@ -66,6 +88,8 @@ def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
     """Those that proposals in training go on from, and those that they leave before their results are known."""
     names = set[str]()
     for p in proposals:
+        if isinstance(p, MetaTrainProposal):
+            continue
         names |= {checkpoint_name(p, p.start)} if p.start else set()
         names |= {checkpoint_name(p, p.steps)} if p.resumable else set()
     return names
@@ -81,19 +105,17 @@ def of_part(name: str, arm: str, repeat: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a proposal. Failure is a value: `state` says which, `error` in which words.
+class TrainResult:
+    """What became of a network. Failure is a value: `state` says which, `error` in which words.
 
     `val_metric` is the metric at the last step (never the best epoch); test metrics are None outside
     the confirmation. `score` turns the metric so that larger is better. `gradient_examples` is what it cost.
 
-    `discretised` is what a network with per-neuron hulls becomes where each neuron keeps its strongest function.
-
-    A meta-training has no metric: `learned_types` is the JSON of the activations that it found, by site;
-    `skipped_steps` counts outer steps without an update, and `beyond_grid` inputs outside the splines' grid.
+    `discretised` is what a network with per-neuron hulls becomes if each neuron keeps its strongest function.
+    `learned` holds the contents of its artifact.
     """
 
-    proposal: Proposal
+    proposal: TrainProposal
     state: str
     metric: str
     direction: str
@@ -110,10 +132,7 @@ class Result:
     pack_size: int = 1
     device: str = "cpu"
     participation_ratio: float | None = None
-    learned_types: str = ""
     discretised: str = ""
-    skipped_steps: int | None = None
-    beyond_grid: int | None = None
     error: str = ""
     started_at: float = 0.0
     finished_at: float = 0.0
@@ -122,10 +141,51 @@ class Result:
 
     @property
     def score(self) -> float | None:
-        """The validation metric, larger is better, or None where there is no usable one."""
+        """The validation metric, larger is better, or None if there is no usable one."""
         if self.state != COMPLETED or self.val_metric is None:
             return None
         return self.val_metric if self.direction == "maximize" else -self.val_metric
+
+
+@dataclass(frozen=True, slots=True)
+class MetaTrainResult:
+    """What became of a meta-training, which has no metric and is no candidate.
+
+    `train_loss` is the mean outer loss at its end, `n_parameters` the number of outer variables. `learned_types` is the
+    JSON of the activations that it found, by site; `skipped_steps` counts outer steps without an update, and
+    `beyond_grid` inputs outside the splines' grid. The other fields are as in `TrainResult`.
+    """
+
+    proposal: MetaTrainProposal
+    state: str
+    metric: str
+    direction: str
+    train_loss: float | None = None
+    n_parameters: int = 0
+    steps_run: int = 0
+    gradient_examples: int = 0
+    learned_types: str = ""
+    skipped_steps: int | None = None
+    beyond_grid: int | None = None
+    train_seconds: float = 0.0
+    pack: str = ""
+    pack_size: int = 1
+    device: str = "cpu"
+    error: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    artifact: str = ""
+    learned: Mapping[str, bytes] = field(default_factory=dict)
+
+
+Result = TrainResult | MetaTrainResult
+
+
+def result_of(proposal: Proposal, state: str, metric: str, direction: str, **fields: Any) -> Result:
+    """Return the result of a proposal that both kinds of work can have: a failure, say."""
+    if isinstance(proposal, TrainProposal):
+        return TrainResult(proposal, state, metric, direction, **fields)
+    return MetaTrainResult(proposal, state, metric, direction, **fields)
 
 
 def in_proposal_order(results: Iterable[Result]) -> list[Result]:

@@ -86,10 +86,10 @@ def _meta_training(e: Experiment, strategy: Bilevel) -> tuple[float, Sequence[Ge
     """Seconds of one meta-training, and the networks of what one step of it learns."""
     draft = strategy.propose(0, Archive.of(()))[0]
     assert isinstance(draft, MetaDraft)
-    settings = replace(draft.meta_training, outer_steps=1)
+    settings = replace(draft.settings, outer_steps=1)
     device = device_for(e.config.execution.gpus_per_pack != 0)
     for _ in range(2):  # the first warms up
         started = time.perf_counter()
         meta = learn_types(draft.genome, settings, e, draft.seed, device)
-    seconds = (time.perf_counter() - started) * draft.meta_training.outer_steps
+    seconds = (time.perf_counter() - started) * draft.settings.outer_steps
     return seconds, strategy.networks_of(captured(meta, settings, draft.seed))

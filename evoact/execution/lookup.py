@@ -9,7 +9,7 @@ from evoact.errors import UserError
 from evoact.execution.local import TrainPack
 from evoact.genomes.genome import fingerprint
 from evoact.leaderboard.tabular import Tabular
-from evoact.records import Proposal, Result
+from evoact.records import Proposal, Result, TrainProposal
 from evoact.strategies.enumerate import baselines
 
 # What must be the same for a table's rows to stand for a search's networks.
@@ -25,10 +25,18 @@ def looked_up(table: Tabular) -> TrainPack:
             dataclasses.replace(
                 table.result(p), pack=pack, pack_size=len(proposals), started_at=now, finished_at=now
             )
-            for p in proposals
+            for p in map(_training, proposals)
         ]
 
     return train
+
+
+def _training(proposal: Proposal) -> TrainProposal:
+    if isinstance(proposal, TrainProposal):
+        return proposal
+    raise UserError(
+        f"expected a search of networks, which a table holds, got a meta-training of {proposal.strategy!r}"
+    )
 
 
 def check_table(made: Experiment, table: Tabular) -> None:

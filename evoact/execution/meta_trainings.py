@@ -13,7 +13,7 @@ from evoact.config import Experiment
 from evoact.genomes import activation as activations
 from evoact.genomes.genome import Activation, Base, Captured, Genome
 from evoact.genomes.meta_training import MetaTraining
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.records import COMPLETED, MetaTrainProposal, MetaTrainResult
 from evoact.seeding import derive
 from evoact.training.bilevel import MetaResult, meta_train
 from evoact.training.isolation import ended
@@ -23,8 +23,8 @@ DIGITS = 8  # of a captured value: more than single precision has
 
 
 def meta_trained(
-    proposal: Proposal, experiment: Experiment, device: torch.device, seconds: float | None
-) -> Result:
+    proposal: MetaTrainProposal, experiment: Experiment, device: torch.device, seconds: float | None
+) -> MetaTrainResult:
     """What became of a meta-training, without the fields that are the pack's.
 
     It is `diverged` where its last outer loss was not finite: what it ended at trains no network. Curves are stored
@@ -33,8 +33,7 @@ def meta_trained(
     Args:
         seconds: wall time allowed
     """
-    e, settings = experiment, proposal.meta_training
-    assert settings is not None
+    e, settings = experiment, proposal.settings
     found: list[MetaResult] = []
 
     def train() -> None:
@@ -42,7 +41,7 @@ def meta_trained(
 
     state, error = ended(train, seconds)
     if not found:
-        return Result(proposal, state, e.task.metric, e.task.direction, error=error)
+        return MetaTrainResult(proposal, state, e.task.metric, e.task.direction, error=error)
     (meta,) = found
     losses = meta.losses[-LAST:]
     finite = losses[np.isfinite(losses)]
@@ -50,7 +49,7 @@ def meta_trained(
         state = "diverged"
         error = f"{meta.skipped} of {len(meta.losses)} outer steps were not finite, the last among them"
     curves = captured(meta, settings, proposal.seed) if state == COMPLETED else {}
-    return Result(
+    return MetaTrainResult(
         proposal,
         state,
         e.task.metric,

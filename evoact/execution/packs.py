@@ -16,7 +16,18 @@ from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
 from evoact.networks.size import activation_count
-from evoact.records import COMPLETED, Proposal, Result, checkpoint_name, of_part
+from evoact.records import (
+    COMPLETED,
+    MetaTrainProposal,
+    MetaTrainResult,
+    Proposal,
+    Result,
+    TrainProposal,
+    TrainResult,
+    checkpoint_name,
+    of_part,
+    result_of,
+)
 from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
@@ -44,8 +55,11 @@ class PackTrainer:
         confirming = proposals[0].phase == "confirm"
         testing = confirming or e.config.test_splits == "all"
         started = time.time()
-        if proposals[0].meta_training is not None:
-            return [self._meta_trained(pack, proposals[0], started)]
+        trainings = [p for p in proposals if isinstance(p, TrainProposal)]
+        if not trainings:  # a meta-training is a pack of its own
+            return [
+                self._meta_trained(pack, p, started) for p in proposals if isinstance(p, MetaTrainProposal)
+            ]
 
         def train(part: Sequence[Member]) -> list[Outcome]:
             return train_pack(
@@ -60,12 +74,12 @@ class PackTrainer:
                 keep="all" if confirming else "activations",
             )
 
-        members = [self._member(p) for p in proposals]
+        members = [self._member(p) for p in trainings]
         outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
         finished = time.time()
-        results = []
+        results: list[Result] = []
         step_seconds: dict[str, float] = {}  # by genome: replicates take the same time
-        for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
+        for proposal, member, outcome in zip(trainings, members, outcomes, strict=True):
             if self.home is not None and outcome.checkpoint:
                 checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
             solo = ratio = None
@@ -77,7 +91,7 @@ class PackTrainer:
                     solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
                     step_seconds[proposal.fingerprint] = solo
             results.append(
-                Result(
+                TrainResult(
                     proposal=proposal,
                     state=outcome.state,
                     metric=e.task.metric,
@@ -106,7 +120,7 @@ class PackTrainer:
             )
         return results
 
-    def _member(self, p: Proposal) -> Member:
+    def _member(self, p: TrainProposal) -> Member:
         """A promoted network goes on from its checkpoint; one whose checkpoint is lost starts again."""
         member = Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps, resumable=p.resumable)
         if not p.start or self.home is None:
@@ -114,7 +128,7 @@ class PackTrainer:
         found = checkpoints.stored(self.home, _checkpoint(p, p.start))
         return member if found is None else replace(member, start=p.start, checkpoint=found)
 
-    def _meta_trained(self, pack: str, proposal: Proposal, started: float) -> Result:
+    def _meta_trained(self, pack: str, proposal: MetaTrainProposal, started: float) -> MetaTrainResult:
         """The result of a meta-training, which is a pack of its own."""
         e = self.plan.part(proposal.arm, proposal.repeat)
         result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
@@ -145,7 +159,7 @@ class PackTrainer:
                 pack.optimizer.step(gradients)
 
 
-def _checkpoint(p: Proposal, step: int) -> str:
+def _checkpoint(p: TrainProposal, step: int) -> str:
     return of_part(checkpoint_name(p, step), p.arm, p.repeat)
 
 
@@ -155,7 +169,7 @@ def failed(
     """Results for proposals whose worker was lost."""
     task = plan.task
     return [
-        Result(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
+        result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
         for p in proposals
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from evoact.config import UNLIMITED
-from evoact.records import COMPLETED, PHASES, Result
+from evoact.records import COMPLETED, PHASES, Result, TrainResult
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,5 @@ class Tally:
             phase.done += 1
             phase.failures += r.state != COMPLETED
             phase.maximize = r.direction == "maximize"
-            if r.state == COMPLETED and r.val_metric is not None:
+            if isinstance(r, TrainResult) and r.state == COMPLETED and r.val_metric is not None:
                 insort(phase.values, r.val_metric)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoact.records import COMPLETED, PHASES, TRAIN, Result
+from evoact.records import COMPLETED, PHASES, Result, TrainResult
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Summary:
 def summarise(results: Iterable[Result]) -> Summary:
     """The summary of a run's results; those of unfinished runs give what is there."""
     rows = sorted(results, key=lambda r: r.proposal.index)
-    done = [r for r in rows if r.state == COMPLETED]
-    trained = [r for r in rows if r.proposal.kind == TRAIN]
+    trained = [r for r in rows if isinstance(r, TrainResult)]
+    done = [r for r in trained if r.state == COMPLETED]
     searched = [r for r in trained if r.proposal.phase == "search"]
     confirmed = _confirmed(done)
     tried = {r.proposal.candidate for r in rows if r.proposal.phase == "confirm"}
@@ -96,9 +96,9 @@ def summarise(results: Iterable[Result]) -> Summary:
     )
 
 
-def _confirmed(done: Sequence[Result]) -> list[Confirmed]:
+def _confirmed(done: Sequence[TrainResult]) -> list[Confirmed]:
     candidates = {p: {r.proposal.candidate for r in done if r.proposal.phase == p} for p in PHASES}
-    groups: dict[int, list[Result]] = {}
+    groups: dict[int, list[TrainResult]] = {}
     for r in done:
         if r.proposal.phase == "confirm":
             groups.setdefault(r.proposal.candidate, []).append(r)
@@ -136,8 +136,8 @@ def _standard_error(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def _baselines(done: Sequence[Result]) -> list[Baseline]:
-    scores: dict[int, list[Result]] = {}
+def _baselines(done: Sequence[TrainResult]) -> list[Baseline]:
+    scores: dict[int, list[TrainResult]] = {}
     for r in done:
         if r.proposal.phase == "baseline":
             scores.setdefault(r.proposal.candidate, []).append(r)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from evoact.genomes import genome as genomes
 from evoact.genomes import meta_training
-from evoact.records import Proposal, Result
+from evoact.records import MetaTrainProposal, MetaTrainResult, Proposal, Result, TrainProposal, TrainResult
 
 # Raised by one whenever a column is added. Files of an older version lack the newer columns, which
 # then read as null; a column never changes its type and never goes.
@@ -74,12 +74,23 @@ KEY = ("arm", "repeat", "candidate", "seed", "phase", "rung")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_SAME_NAME = ({field.name for field in dataclasses.fields(Result)} & set(COLUMNS)) - {"proposal"}
-_OF_PROPOSAL = ({field.name for field in dataclasses.fields(Proposal)} & set(COLUMNS)) - {
-    "genome",
-    "parents",
-    "meta_training",
+
+# Both kinds of work share the columns. What a kind has no field for is null in its rows, or an empty text.
+_TYPES: Mapping[str, tuple[type[Proposal], type[Result]]] = {
+    TrainProposal.kind: (TrainProposal, TrainResult),
+    MetaTrainProposal.kind: (MetaTrainProposal, MetaTrainResult),
 }
+_CONVERTED = {"proposal", "genome", "parents"}  # between a field and its column
+_AS_THEY_ARE = {
+    of: tuple(
+        field.name
+        for field in dataclasses.fields(of)
+        if field.name in COLUMNS and field.name not in _CONVERTED
+    )
+    for pair in _TYPES.values()
+    for of in pair
+}
+_EMPTY = {"context": "", "discretised": "", "learned_types": ""}
 
 
 def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
@@ -88,8 +99,9 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
     Times (seconds since 1970) become timestamps rounded to microseconds, 0 a null. `learned` is not
     in the row: the writer stores it as an artifact.
     """
-    proposal, meta = result.proposal, result.proposal.meta_training
+    proposal = result.proposal
     return {
+        **_EMPTY,
         "run": run,
         "task": task,
         "network": network,
@@ -98,11 +110,13 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
         "label": proposal.genome.label,
         "heterogeneous": proposal.genome.heterogeneous,
         "kind": proposal.kind,
-        "meta_training": meta and meta_training.dumps(meta),
+        "meta_training": None
+        if isinstance(proposal, TrainProposal)
+        else meta_training.dumps(proposal.settings),
         "learning_rate": dict(proposal.genome.hyperparameters).get("learning_rate"),
-        "parents": list(proposal.parents),
-        **{name: getattr(proposal, name) for name in _OF_PROPOSAL},
-        **{name: getattr(result, name) for name in _SAME_NAME},
+        "parents": list(proposal.parents) if isinstance(proposal, TrainProposal) else [],
+        **{name: getattr(proposal, name) for name in _AS_THEY_ARE[type(proposal)]},
+        **{name: getattr(result, name) for name in _AS_THEY_ARE[type(result)]},
         "started_at": _to_time(result.started_at),
         "finished_at": _to_time(result.finished_at),
     }
@@ -114,17 +128,23 @@ def result(row: Mapping[str, Any]) -> Result:
     A column that is missing or null, as in files of an older version, takes the field's default.
     """
     present = {name: value for name, value in row.items() if value is not None}
-    proposal = Proposal(
-        index=present["proposal"],
-        genome=genomes.loads(present["genome"]),
-        parents=tuple(present.get("parents", ())),
-        meta_training=meta_training.loads(present["meta_training"]) if "meta_training" in present else None,
-        **{name: present[name] for name in _OF_PROPOSAL & present.keys()},
-    )
-    fields: dict[str, Any] = {name: present[name] for name in _SAME_NAME & present.keys()}
+    proposal_type, result_type = _TYPES[present.get("kind", TrainProposal.kind)]
+
+    def fields(of: type[Proposal] | type[Result]) -> dict[str, Any]:
+        return {name: present[name] for name in _AS_THEY_ARE[of] if name in present}
+
+    of_proposal = fields(proposal_type) | {
+        "index": present["proposal"],
+        "genome": genomes.loads(present["genome"]),
+    }
+    if proposal_type is TrainProposal:
+        of_proposal["parents"] = tuple(present.get("parents", ()))
+    else:
+        of_proposal["settings"] = meta_training.loads(present["meta_training"])
+    of_result = fields(result_type) | {"proposal": proposal_type(**of_proposal)}
     for name in {"started_at", "finished_at"} & present.keys():
-        fields[name] = _from_time(present[name])
-    return Result(proposal=proposal, **fields)
+        of_result[name] = _from_time(present[name])
+    return result_type(**of_result)
 
 
 def table(rows: list[dict[str, Any]]) -> pa.Table:

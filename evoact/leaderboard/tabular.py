@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from evoact.errors import UserError
 from evoact.leaderboard.buffers import to_numpy
 from evoact.leaderboard.location import Location
-from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, STATES, Proposal, Result
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, STATES, TrainProposal, TrainResult
 
 TABLE_VERSION = 1
 ABOUT = b"evoact.table"
@@ -112,7 +112,7 @@ class Tabular:
         there = (self.state[np.ix_(rows, columns)] >= 0).all(axis=1)
         return len(fingerprints) - int(there.sum())
 
-    def result(self, proposal: Proposal) -> Result:
+    def result(self, proposal: TrainProposal) -> TrainResult:
         """What training the proposal gave when the table was made.
 
         A confirmation's i-th fresh seed is the i-th truth seed, and has test metrics.
@@ -132,7 +132,7 @@ class Tabular:
         column = self.seeds.index(seed)
         found = {name: _or_none(values[row, column]) for name, values in self.metrics.items()}
         state = STATES[self.state[row, column]]
-        return Result(
+        return TrainResult(
             proposal=proposal,
             state=state,
             metric=self.about["metric"],

@@ -9,7 +9,7 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
-from evoact.records import Result, in_proposal_order
+from evoact.records import Result, TrainResult, in_proposal_order
 from evoact.registry import lookup, unknown
 from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
@@ -104,6 +104,6 @@ def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archi
     whole = []
     for result in in_proposal_order(earlier):
         numbering.know(result.proposal)
-        if result.proposal.steps == steps:
+        if isinstance(result, TrainResult) and result.proposal.steps == steps:
             whole.append(replace(result, proposal=replace(result.proposal, rung=numbering.last_rung)))
     return Archive.of(whole)

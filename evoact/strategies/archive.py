@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from evoact.genomes.genome import Genome, dumps, loads, structure
-from evoact.records import Proposal, Result, in_proposal_order
+from evoact.records import MetaTrainResult, Result, TrainProposal, TrainResult, in_proposal_order
 from evoact.strategies.denoise import Posterior, posterior
 
 ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
@@ -44,10 +44,10 @@ class Archive:
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
-        self.meta_trained: list[Result] = []
+        self.meta_trained: list[MetaTrainResult] = []
         self.latest: list[Result] = []
         self.beginnings = 0
-        self.aside: list[Result] = []
+        self.aside: list[TrainResult] = []
         self._texts: list[str] = []
         self._contexts: list[str] = []
         self._fingerprints: list[str] = []
@@ -85,10 +85,10 @@ class Archive:
         A meta-training is no candidate and has no score; what a strategy set aside is none either. Of a candidate
         that was promoted the scores at its highest rung count alone.
         """
-        proposal = result.proposal
-        if proposal.meta_training is not None:
+        if isinstance(result, MetaTrainResult):
             self.meta_trained.append(result)
             return
+        proposal = result.proposal
         if proposal.context == ASIDE:
             self.aside.append(result)
             return
@@ -122,7 +122,7 @@ class Archive:
         self.latest = list(results)
         self.beginnings += all(r.proposal.rung == 0 for r in results)
 
-    def _new(self, first: Proposal) -> int:
+    def _new(self, first: TrainProposal) -> int:
         row = len(self._texts)
         self.rows[first.fingerprint] = row
         self._texts.append(dumps(first.genome))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from fractions import Fraction
 from itertools import pairwise
 
-from evoact.records import Proposal, Result, checkpoint_name, checkpoints_of
+from evoact.records import Proposal, Result, TrainProposal, TrainResult, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
@@ -21,9 +21,11 @@ class _Rung:
         self.checkpoints: set[str] = set()  # of those that wait
         self._share, self._told = share, 0
         self._ranking: list[tuple[float, int]] = []  # the merit of all that are fit
-        self._waiting: list[tuple[tuple[float, int], Proposal]] = []  # a heap of those that have not gone on
+        self._waiting: list[
+            tuple[tuple[float, int], TrainProposal]
+        ] = []  # a heap of those that have not gone on
 
-    def add(self, result: Result, gone_on: bool) -> None:
+    def add(self, result: TrainResult, gone_on: bool) -> None:
         self._told += 1
         if result.score is None or not math.isfinite(result.score):
             return
@@ -32,7 +34,7 @@ class _Rung:
             heapq.heappush(self._waiting, (merit(result), result.proposal))
             self.checkpoints.add(checkpoint_name(result.proposal, result.proposal.steps))
 
-    def pop(self) -> Proposal | None:
+    def pop(self) -> TrainProposal | None:
         """The best that waits, if it is among the best share of all."""
         places = min(int(self._told * self._share), len(self._ranking))
         if not places or not self._waiting or self._waiting[0][0] > self._ranking[places - 1]:
@@ -109,7 +111,7 @@ class Asynchronous:
     def _enter(self, result: Result, gone_on: bool) -> None:
         self._told += 1
         self._archive.add(result)
-        if result.proposal.rung < len(self._rungs):
+        if isinstance(result, TrainResult) and result.proposal.rung < len(self._rungs):
             self._rungs[result.proposal.rung].add(result, gone_on)
 
     def _refill(self) -> None:

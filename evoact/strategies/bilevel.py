@@ -21,7 +21,7 @@ from evoact.genomes.genome import (
 )
 from evoact.genomes.meta_training import MetaTraining, positive
 from evoact.genomes.space import SearchSpace, Settings
-from evoact.records import COMPLETED, Result
+from evoact.records import COMPLETED, MetaTrainResult
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft
 
@@ -168,7 +168,7 @@ def _is_learned(genome: Genome) -> bool:
     return any(isinstance(t, Captured) for site in genome.sites for t in site.types)
 
 
-def found_types(result: Result) -> TypesBySite:
+def found_types(result: MetaTrainResult) -> TypesBySite:
     """The activations that a completed meta-training found, by site."""
     return types_in(result.learned_types)
 

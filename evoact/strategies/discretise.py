@@ -8,7 +8,7 @@ from evoact.genomes.discretised import discrete, inherited
 from evoact.genomes.genome import HULLS, Genome, Hull
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
-from evoact.records import Result
+from evoact.records import TrainResult
 from evoact.registry import unknown
 from evoact.seeding import derive, python_random
 from evoact.strategies.archive import ASIDE, Archive, Candidate
@@ -65,14 +65,14 @@ class Discretise:
     def _evolved(self, generation: int, archive: Archive) -> Sequence[Draft]:
         return Evolution(self.space, derive(self.seed, "discretise"), startup=1).propose(generation, archive)
 
-    def _discrete(self, result: Result) -> Genome:
+    def _discrete(self, result: TrainResult) -> Genome:
         found, sizes = discrete(result.discretised)
         if self.inherit:
             return inherited(found, sizes)
         return carried(self.space, found, python_random(self.seed, "discretise", result.proposal.index))
 
 
-def _trained(archive: Archive) -> list[Result]:
+def _trained(archive: Archive) -> list[TrainResult]:
     """The networks set aside that were trained, without those that failed on another replicate."""
     failed = {r.proposal.candidate for r in archive.aside if not r.discretised}
     return [r for r in archive.aside if r.proposal.candidate not in failed]

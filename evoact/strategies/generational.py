@@ -5,7 +5,7 @@ from collections.abc import Iterable, Set
 from itertools import pairwise
 
 from evoact.errors import UserError
-from evoact.records import META_TRAIN, Proposal, Result, checkpoint_name, checkpoints_of
+from evoact.records import META_TRAIN, Proposal, Result, TrainResult, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.strategy import Proposer
@@ -77,7 +77,9 @@ class Generational:
         """Those that open proposals go on from or are about to leave, and those of the generations that may still
         be promoted."""
         needed = checkpoints_of(self._open.values())
-        fresh = [r.proposal for r in (*self._arrived.values(), *self._archive.latest)]
+        fresh = [
+            r.proposal for r in (*self._arrived.values(), *self._archive.latest) if isinstance(r, TrainResult)
+        ]
         return needed | {checkpoint_name(p, p.steps) for p in fresh if p.rung < self._numbering.last_rung}
 
     def replay(self, results: Iterable[Result]) -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from evoact.errors import UserError
 from evoact.genomes import meta_training
 from evoact.genomes.genome import Site, canonical, digest, fingerprint, structure, to_json
-from evoact.records import Proposal
+from evoact.records import MetaTrainProposal, Proposal, TrainProposal
 from evoact.strategies.strategy import Draft, MetaDraft
 
 # After so many generations in a row without anything new, a space counts as exhausted.
@@ -66,9 +66,11 @@ class Numbering:
 
     def numbered(self, draft: Draft | MetaDraft, generation: int, told: int) -> Proposal | None:
         """None where the budget does not hold it, or it was proposed already."""
-        found = self._train(draft, generation, told) if isinstance(draft, Draft) else None
-        if isinstance(draft, MetaDraft):
-            found = self._meta_train(draft, generation, told)
+        found: Proposal | None = (
+            self._train(draft, generation, told)
+            if isinstance(draft, Draft)
+            else self._meta_train(draft, generation, told)
+        )
         if found is None or _key(found) in self._used or self._cost(found) > self.left:
             return None
         self.enter(found)
@@ -99,14 +101,14 @@ class Numbering:
                     "resume with the configuration of the run"
                 )
 
-    def _train(self, draft: Draft, generation: int, told: int) -> Proposal | None:
+    def _train(self, draft: Draft, generation: int, told: int) -> TrainProposal | None:
         genome = canonical(draft.genome, self._sites)
         name = fingerprint(genome)
         candidate = self._candidates.get(name, self.next)
         seed = self._free_seed(candidate, generation) if draft.seed is None else draft.seed
         if seed is None:
             return None
-        return Proposal(
+        return TrainProposal(
             index=self.next,
             candidate=candidate,
             genome=genome,
@@ -125,27 +127,27 @@ class Numbering:
             context=draft.context,
         )
 
-    def _meta_train(self, draft: MetaDraft, generation: int, told: int) -> Proposal:
-        name = digest([to_json(draft.genome), meta_training.dumps(draft.meta_training)])
-        return Proposal(
+    def _meta_train(self, draft: MetaDraft, generation: int, told: int) -> MetaTrainProposal:
+        name = digest([to_json(draft.genome), meta_training.dumps(draft.settings)])
+        return MetaTrainProposal(
             index=self.next,
             candidate=self._candidates.get(name, self.next),
             genome=draft.genome,
             structure=structure(draft.genome),
             fingerprint=name,
             seed=draft.seed,
-            steps=draft.meta_training.outer_steps * draft.meta_training.inner_steps,
+            steps=draft.settings.outer_steps * draft.settings.inner_steps,
             phase=self._phase,
             strategy=self._strategy,
             generation=generation,
             told=told,
-            meta_training=draft.meta_training,
+            settings=draft.settings,
         )
 
     def _cost(self, proposal: Proposal) -> int:
         """In steps of a network; a meta-training's in whole networks."""
-        if proposal.meta_training is not None:
-            return worth(proposal.meta_training, self._steps * self._batch_size) * self._steps
+        if isinstance(proposal, MetaTrainProposal):
+            return worth(proposal.settings, self._steps * self._batch_size) * self._steps
         return proposal.steps - (self.stops[proposal.rung - 1] if proposal.rung else 0)
 
     def _free_seed(self, candidate: int, generation: int) -> int | None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.meta_training import MetaTraining
-from evoact.records import Proposal, Result
+from evoact.records import Proposal, Result, TrainProposal, TrainResult
 from evoact.strategies.archive import Archive, Candidate
 
 
@@ -80,7 +80,7 @@ class Draft:
         return fingerprint(self.genome)
 
 
-def promotion(p: Proposal) -> Draft:
+def promotion(p: TrainProposal) -> Draft:
     """The same network on the next rung."""
     return Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
 
@@ -90,7 +90,7 @@ def reevaluation(candidate: Candidate) -> Draft:
     return Draft(candidate.genome, parents=(candidate.index,))
 
 
-def merit(result: Result) -> tuple[float, int]:
+def merit(result: TrainResult) -> tuple[float, int]:
     """What results of one rung are ordered by, the best first; ties go to who was proposed first."""
     return -(result.score or 0.0), result.proposal.index
 
@@ -101,7 +101,7 @@ class MetaDraft:
     from start number `seed`."""
 
     genome: Genome
-    meta_training: MetaTraining
+    settings: MetaTraining
     seed: int
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from evoact.errors import UserError
 from evoact.genomes.space import SearchSpace
+from evoact.records import TrainResult
 from evoact.strategies import proposer
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, merit, promotion
@@ -95,6 +96,7 @@ class SuccessiveHalving:
         if not latest or latest[0].proposal.rung == self.rungs - 1:
             return []
         usable = set(archive.usable().tolist())
-        fit = [r for r in latest if r.score is not None and archive.rows[r.proposal.fingerprint] in usable]
+        trained = [r for r in latest if isinstance(r, TrainResult) and r.score is not None]
+        fit = [r for r in trained if archive.rows[r.proposal.fingerprint] in usable]
         best = sorted(fit, key=merit)[: max(1, len(latest) // self.eta)]
         return [promotion(p) for p in sorted((r.proposal for r in best), key=lambda p: p.index)]

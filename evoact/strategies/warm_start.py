@@ -9,7 +9,7 @@ from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Genome, SiteGenome, is_absent
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
-from evoact.records import Result, in_proposal_order
+from evoact.records import Result, TrainResult, in_proposal_order
 from evoact.seeding import python_random
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer
@@ -52,7 +52,7 @@ class WarmStarted:
 
 def best_of(results: Iterable[Result], k: int) -> list[Genome]:
     """The best k genomes of an earlier search by denoised score; before them, what its per-neuron hulls became."""
-    ordered = in_proposal_order(results)
+    ordered = [r for r in in_proposal_order(results) if isinstance(r, TrainResult)]
     became = dict.fromkeys(discrete(r.discretised)[0] for r in ordered if r.discretised)
     archive = Archive.of(r for r in ordered if not r.discretised)
     return ([*became][:k] + [c.genome for c in recommended(archive, k)])[:k]

@@ -126,7 +126,7 @@ def test_the_cost_is_known_before_and_right_after(mode, tiny):
     proposal = meta_proposal(made)
     found = meta_trained(proposal, made, torch.device("cpu"), None)
     assert found.state == "completed"
-    assert found.gradient_examples == proposal.meta_training.gradient_examples > 0
+    assert found.gradient_examples == proposal.settings.gradient_examples > 0
 
 
 def test_every_setting_reaches_meta_training():

@@ -7,14 +7,14 @@ import pytest
 
 from evoact.execution.progress import Tally
 from evoact.genomes.genome import Base, Genome, SiteGenome
-from evoact.records import PHASES, Proposal, Result
+from evoact.records import PHASES, TrainProposal, TrainResult
 
 GENOME = Genome((SiteGenome("h", (Base("sin"),), (0,)),), (("learning_rate", 0.1),))
 EXPECTED = {"baseline": 10, "search": 60, "confirm": 30}
 
 
 def result(index, phase, state, value, direction):
-    proposal = Proposal(
+    proposal = TrainProposal(
         index=index,
         candidate=index,
         genome=GENOME,
@@ -26,7 +26,7 @@ def result(index, phase, state, value, direction):
         strategy="random",
         generation=0,
     )
-    return Result(proposal=proposal, state=state, metric="m", direction=direction, val_metric=value)
+    return TrainResult(proposal=proposal, state=state, metric="m", direction=direction, val_metric=value)
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

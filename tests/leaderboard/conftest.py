@@ -4,7 +4,7 @@ import pytest
 
 from evoact.genomes.genome import Base, Genome, Site, SiteGenome, canonical, fingerprint, structure
 from evoact.leaderboard.write import write_part
-from evoact.records import Proposal, Result
+from evoact.records import TrainProposal, TrainResult
 
 SITES = [Site("hidden0", 10)]
 
@@ -20,8 +20,10 @@ def _genome(relu=5, learning_rate=0.01):
 def _result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
     """A completed result; fields of Proposal and of Result may be given by name."""
     genome = genome or _genome()
-    of_proposal = {name: fields.pop(name) for name in list(fields) if name in Proposal.__dataclass_fields__}
-    proposal = Proposal(
+    of_proposal = {
+        name: fields.pop(name) for name in list(fields) if name in TrainProposal.__dataclass_fields__
+    }
+    proposal = TrainProposal(
         index=index,
         candidate=index if candidate is None else candidate,
         genome=genome,
@@ -30,7 +32,7 @@ def _result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
         seed=seed,
         **{"steps": 100} | of_proposal,
     )
-    return Result(
+    return TrainResult(
         proposal=proposal,
         **{"state": "completed", "metric": "accuracy", "direction": "maximize", "val_metric": val} | fields,
     )

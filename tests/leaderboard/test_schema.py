@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from evoact.genomes.genome import Base, Site, homogeneous
 from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.leaderboard import schema
-from evoact.records import PHASES, STATES, Proposal, Result
+from evoact.records import (
+    PHASES,
+    STATES,
+    MetaTrainProposal,
+    MetaTrainResult,
+    TrainProposal,
+    TrainResult,
+    result_of,
+)
 
 numbers = st.none() | st.floats(allow_nan=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -26,75 +34,86 @@ genomes = st.builds(
     st.integers(1, 10),
     st.floats(1e-5, 1.0),
 )
-proposals = st.builds(
-    Proposal,
-    index=counts,
-    candidate=counts,
-    genome=genomes,
-    structure=texts,
-    fingerprint=texts,
-    seed=counts,
-    steps=counts,
-    phase=st.sampled_from(PHASES),
-    rung=counts,
-    strategy=texts,
-    generation=counts,
-    parents=st.lists(counts, max_size=3).map(tuple),
-    told=counts,
-    context=texts,
-    arm=texts,
-    repeat=counts,
-    meta_training=st.none()
-    | st.builds(
-        MetaTraining,
-        st.sampled_from(MODES[:2]),
-        outer_steps=counts,
-        optimizer_arguments=st.just(()) | st.just((("momentum", 0.5),)),
-        learn_rate=st.booleans(),
+asked = {
+    "index": counts,
+    "candidate": counts,
+    "genome": genomes,
+    "structure": texts,
+    "fingerprint": texts,
+    "seed": counts,
+    "steps": counts,
+    "phase": st.sampled_from(PHASES),
+    "rung": counts,
+    "strategy": texts,
+    "generation": counts,
+    "told": counts,
+    "arm": texts,
+    "repeat": counts,
+}
+told = {
+    "state": st.sampled_from(STATES),
+    "metric": texts,
+    "direction": st.sampled_from(["maximize", "minimize"]),
+    "train_loss": numbers,
+    "n_parameters": counts,
+    "steps_run": counts,
+    "gradient_examples": counts,
+    "train_seconds": st.floats(0, 1e6),
+    "pack": texts,
+    "pack_size": counts,
+    "device": texts,
+    "error": texts,
+    "started_at": times,
+    "finished_at": times,
+    "artifact": texts,
+}
+trainings = st.builds(
+    TrainResult,
+    proposal=st.builds(
+        TrainProposal, parents=st.lists(counts, max_size=3).map(tuple), context=texts, **asked
     ),
-)
-results = st.builds(
-    Result,
-    proposal=proposals,
-    state=st.sampled_from(STATES),
-    metric=texts,
-    direction=st.sampled_from(["maximize", "minimize"]),
     val_metric=numbers,
     test_metric=numbers,
     test_large_metric=numbers,
-    train_loss=numbers,
-    n_parameters=counts,
-    steps_run=counts,
-    gradient_examples=counts,
-    learned_types=texts,
     discretised=texts,
+    step_seconds_solo=numbers,
+    participation_ratio=numbers,
+    **told,
+)
+meta_trainings = st.builds(
+    MetaTrainResult,
+    proposal=st.builds(
+        MetaTrainProposal,
+        settings=st.builds(
+            MetaTraining,
+            st.sampled_from(MODES[:2]),
+            outer_steps=counts,
+            optimizer_arguments=st.just(()) | st.just((("momentum", 0.5),)),
+            learn_rate=st.booleans(),
+        ),
+        **asked,
+    ),
+    learned_types=texts,
     skipped_steps=st.none() | counts,
     beyond_grid=st.none() | counts,
-    train_seconds=st.floats(0, 1e6),
-    step_seconds_solo=numbers,
-    pack=texts,
-    pack_size=counts,
-    device=texts,
-    participation_ratio=numbers,
-    error=texts,
-    started_at=times,
-    finished_at=times,
-    artifact=texts,
+    **told,
 )
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(results, min_size=1, max_size=3))
+@given(st.lists(trainings | meta_trainings, min_size=1, max_size=3))
 def test_a_result_comes_back_from_its_row(given_results):
     rows = [schema.row(r, run="a", task="t", network="n") for r in given_results]
     assert [schema.result(row) for row in schema.table(rows).to_pylist()] == given_results
 
 
 def test_every_field_has_a_column():
-    assert {f.name for f in dataclasses.fields(Result)} - {"learned"} <= set(schema.COLUMNS)
+    for result in (TrainResult, MetaTrainResult):
+        assert {f.name for f in dataclasses.fields(result)} - {"learned"} <= set(schema.COLUMNS)
     # Where it goes on from, and that others may go on from it, is over once there is a row.
-    in_row = set(schema.COLUMNS) | {"index", "start", "resumable"}
-    assert {f.name for f in dataclasses.fields(Proposal)} <= in_row
+    in_row = set(schema.COLUMNS) | {"index", "start", "resumable", "settings"}
+    for proposal in (TrainProposal, MetaTrainProposal):
+        assert {f.name for f in dataclasses.fields(proposal)} <= in_row
 
 
 def test_nan_survives(make_result):
@@ -118,8 +137,18 @@ def test_derived_columns(make_result, make_genome):
 def test_a_row_says_whether_it_is_a_meta_training(make_result):
     result = make_result()
     assert schema.row(result, run="a", task="t", network="n")["kind"] == "train"
-    meta = dataclasses.replace(result.proposal, meta_training=MetaTraining("first_order"))
-    row = schema.row(dataclasses.replace(result, proposal=meta), run="a", task="t", network="n")
+    p = result.proposal
+    meta = MetaTrainProposal(
+        p.index,
+        p.candidate,
+        p.genome,
+        p.structure,
+        p.fingerprint,
+        p.seed,
+        p.steps,
+        MetaTraining("first_order"),
+    )
+    row = schema.row(result_of(meta, "completed", "accuracy", "maximize"), run="a", task="t", network="n")
     assert (row["kind"], row["heterogeneous"]) == ("meta_train", result.proposal.genome.heterogeneous)
     assert '"mode":"first_order"' in row["meta_training"]
 

@@ -110,14 +110,14 @@ WRITER = """
 import sys
 from evoact.genomes.genome import Base, Site, fingerprint, homogeneous, structure
 from evoact.leaderboard.write import write_part
-from evoact.records import Proposal, Result
+from evoact.records import TrainProposal, TrainResult
 
 genome = homogeneous(Base("relu"), [Site("hidden0", 10)], learning_rate=0.1)
 names = structure(genome), fingerprint(genome)
 for pack in range(int(sys.argv[2]), 10**6):
     results = [
-        Result(
-            Proposal(i, i, genome, *names, 0, 100), "completed", "accuracy", "maximize", 0.5,
+        TrainResult(
+            TrainProposal(i, i, genome, *names, 0, 100), "completed", "accuracy", "maximize", 0.5,
             pack=str(pack), learned={"x": bytes(1000)},
         )
         for i in range(4 * pack, 4 * pack + 4)

@@ -10,7 +10,15 @@ from evoact.genomes.activation import to_json
 from evoact.genomes.genome import Base, Captured, Genome, Hull, Site, SiteGenome
 from evoact.genomes.genome import to_json as to_json_genome
 from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.records import (
+    COMPLETED,
+    MetaTrainProposal,
+    MetaTrainResult,
+    Proposal,
+    Result,
+    TrainResult,
+    result_of,
+)
 from evoact.seeding import generator
 from evoact.strategies.archive import ASIDE
 
@@ -74,12 +82,11 @@ class Landscape:
     def result(self, proposal: Proposal) -> Result:
         draw = generator(proposal.fingerprint, proposal.seed)
         if draw.random() < self.failing:
-            state = ("failed", "diverged", "completed")[
-                int(draw.integers(2 if proposal.meta_training else 3))
-            ]
-            value = math.nan if state == "completed" else None
-            return Result(proposal, state, "accuracy", "maximize", value, error="made to fail")
-        if proposal.meta_training is not None:
+            meta = isinstance(proposal, MetaTrainProposal)
+            state = ("failed", "diverged", "completed")[int(draw.integers(2 if meta else 3))]
+            value = {"val_metric": math.nan} if state == "completed" else {}
+            return result_of(proposal, state, "accuracy", "maximize", error="made to fail", **value)
+        if isinstance(proposal, MetaTrainProposal):
             types = {
                 site.site: [
                     to_json(Captured(f"{proposal.seed}.{i}", -1.0, 1.0, tuple(draw.random(3))))
@@ -87,10 +94,12 @@ class Landscape:
                 ]
                 for site in proposal.genome.sites
             }
-            return Result(proposal, COMPLETED, "accuracy", "maximize", learned_types=json.dumps(types))
+            return MetaTrainResult(
+                proposal, COMPLETED, "accuracy", "maximize", learned_types=json.dumps(types)
+            )
         score = self.truth(proposal.genome) + self.noise * float(draw.normal())
         discretised = self.discretised(proposal) if proposal.context == ASIDE else ""
-        return Result(
+        return TrainResult(
             proposal,
             COMPLETED,
             "accuracy",

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from evoact.genomes.genome import Base, Site, canonical, homogeneous
 from evoact.genomes.space import SearchSpace, choices
-from evoact.records import COMPLETED, Result
+from evoact.records import COMPLETED, TrainResult
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.composition import composition
@@ -82,7 +82,7 @@ def test_too_little_or_nothing_to_learn_from(wide, landscape):
     assert recommended(archive, 2) == archive.best(2)
     flat = Archive()
     for p in create("random", wide, seed=0, networks=30, steps=1).ask(30):
-        flat.add(Result(p, COMPLETED, "accuracy", "maximize", 0.5))
+        flat.add(TrainResult(p, COMPLETED, "accuracy", "maximize", 0.5))
     assert surrogate(flat) is None
 
 
@@ -98,7 +98,7 @@ def test_broken_networks_do_not_blind_it(wide, landscape):
     noisy, archive = landscape(noise=0.1), Archive()
     for p in create("random", wide, seed=0, networks=100, steps=1).ask(100):
         result = noisy.result(p)
-        broken = Result(p, COMPLETED, "accuracy", "maximize", -1e4)
+        broken = TrainResult(p, COMPLETED, "accuracy", "maximize", -1e4)
         archive.add(broken if p.index % 10 == 0 else result)
     model = surrogate(archive)
     good = [i for i, row in enumerate(model.rows) if archive.scores(np.array([row]))[0][0] > -100]
