@@ -11,6 +11,7 @@ from itertools import pairwise
 from evoact.records import Proposal, Result, TrainProposal, TrainResult, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import PATIENCE, Numbering
+from evoact.strategies.pending import Pending
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
 
 
@@ -61,29 +62,19 @@ class Asynchronous:
         self._drafts: deque[Draft | MetaDraft] = deque()  # for the first rung
         self._generation = -1  # of those
         self._exhausted = False
-        self._queue: deque[Proposal] = deque()
-        self._open: dict[int, Proposal] = {}
+        self._pending = Pending()
 
     @property
     def finished(self) -> bool:
         self._refill()
-        return not self._open
+        return not self._pending.open
 
     def ask(self, n: int) -> list[Proposal]:
-        asked: list[Proposal] = []
-        while len(asked) < n:
-            self._refill()
-            if not self._queue:
-                break
-            asked.append(self._queue.popleft())
-        return asked
+        return self._pending.ask(n, self._refill)
 
     def tell(self, results: Iterable[Result]) -> None:
         for result in results:
-            index = result.proposal.index
-            if index not in self._open:
-                raise ValueError(f"expected a result of a pending proposal, got index {index}")
-            del self._open[index]
+            self._pending.close(result)
             self._enter(result, gone_on=False)
 
     def replay(self, results: Iterable[Result]) -> None:
@@ -106,7 +97,7 @@ class Asynchronous:
 
     def checkpoints(self) -> Set[str]:
         """Those that open proposals go on from or are about to leave, and those of all who may still be promoted."""
-        return checkpoints_of(self._open.values()).union(*(rung.checkpoints for rung in self._rungs))
+        return checkpoints_of(self._pending.open.values()).union(*(rung.checkpoints for rung in self._rungs))
 
     def _enter(self, result: Result, gone_on: bool) -> None:
         self._told += 1
@@ -115,14 +106,14 @@ class Asynchronous:
             self._rungs[result.proposal.rung].add(result, gone_on)
 
     def _refill(self) -> None:
-        if self._queue or self._exhausted:
+        if self._pending.queue or self._exhausted:
             return
         proposal = self._promotion() or self._beginning()
         if proposal is None:
-            self._exhausted = self._numbering.exhausted or not self._open
+            self._exhausted = self._numbering.exhausted or not self._pending.open
             return
-        self._open[proposal.index] = proposal
-        self._queue.append(proposal)
+        self._pending.open[proposal.index] = proposal
+        self._pending.queue.append(proposal)
 
     def _promotion(self) -> Proposal | None:
         for rung in reversed(self._rungs):

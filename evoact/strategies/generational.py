@@ -5,9 +5,10 @@ from collections.abc import Iterable, Set
 from itertools import pairwise
 
 from evoact.errors import UserError
-from evoact.records import META_TRAIN, Proposal, Result, TrainResult, checkpoint_name, checkpoints_of
+from evoact.records import Proposal, Result, TrainResult, checkpoint_name, checkpoints_of
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.numbering import PATIENCE, Numbering
+from evoact.strategies.pending import Pending
 from evoact.strategies.strategy import Proposer
 
 
@@ -33,8 +34,7 @@ class Generational:
         self._generation = 0  # the next to be formed
         self._empty = 0
         self._exhausted = False
-        self._queue: deque[Proposal] = deque()
-        self._open: dict[int, Proposal] = {}  # proposals without a result, by index
+        self._pending = Pending()
         self._cohorts: deque[_Cohort] = deque()  # formed, not yet absorbed
         self._arrived: dict[int, Result] = {}  # results of those
         self._stored: dict[int, Result] = {}  # of an interrupted run
@@ -42,24 +42,15 @@ class Generational:
     @property
     def finished(self) -> bool:
         self._refill()
-        return not self._open
+        return not self._pending.open
 
     def ask(self, n: int) -> list[Proposal]:
-        asked: list[Proposal] = []
-        while len(asked) < n:
-            self._refill()
-            if not self._queue or (asked and META_TRAIN in (asked[0].kind, self._queue[0].kind)):
-                break
-            asked.append(self._queue.popleft())
-        return asked
+        return self._pending.ask(n, self._refill)
 
     def tell(self, results: Iterable[Result]) -> None:
         for result in results:
-            index = result.proposal.index
-            if index not in self._open:
-                raise ValueError(f"expected a result of a pending proposal, got index {index}")
-            del self._open[index]
-            self._arrived[index] = result
+            self._pending.close(result)
+            self._arrived[result.proposal.index] = result
         self._absorb()
 
     def recommend(self, k: int) -> list[Candidate]:
@@ -76,7 +67,7 @@ class Generational:
     def checkpoints(self) -> Set[str]:
         """Those that open proposals go on from or are about to leave, and those of the generations that may still
         be promoted."""
-        needed = checkpoints_of(self._open.values())
+        needed = checkpoints_of(self._pending.open.values())
         fresh = [
             r.proposal for r in (*self._arrived.values(), *self._archive.latest) if isinstance(r, TrainResult)
         ]
@@ -98,7 +89,7 @@ class Generational:
         return not waiting and not self._exhausted and not self._numbering.exhausted
 
     def _refill(self) -> None:
-        while not self._queue and self._may_form():
+        while not self._pending.queue and self._may_form():
             self._form()
 
     def _form(self) -> None:
@@ -109,7 +100,7 @@ class Generational:
         for draft in drafts:
             proposal = self._numbering.numbered(draft, self._generation, told)
             if proposal is not None:
-                self._open[proposal.index] = proposal
+                self._pending.open[proposal.index] = proposal
         end = self._numbering.next
         self._generation += 1
         self._empty = 0 if end > first else self._empty + 1
@@ -120,13 +111,13 @@ class Generational:
             if index in self._stored:
                 self.tell([self._matched(index)])
             else:
-                self._queue.append(self._open[index])
+                self._pending.queue.append(self._pending.open[index])
 
     def _absorb(self) -> None:
         """Enters complete generations into the archive, in proposal order."""
         while self._cohorts:
             cohort = self._cohorts[0]
-            while cohort.complete < cohort.end and cohort.complete not in self._open:
+            while cohort.complete < cohort.end and cohort.complete not in self._pending.open:
                 cohort.complete += 1
             if cohort.complete < cohort.end:
                 return
@@ -136,7 +127,7 @@ class Generational:
     # --- replay ---------------------------------------------------------------------------------
 
     def _matched(self, index: int) -> Result:
-        result, proposal = self._stored.pop(index), self._open[index]
+        result, proposal = self._stored.pop(index), self._pending.open[index]
         stored = (result.proposal.fingerprint, result.proposal.seed, result.proposal.steps)
         if stored != (proposal.fingerprint, proposal.seed, proposal.steps):
             raise UserError(
