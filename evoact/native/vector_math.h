@@ -58,11 +58,13 @@ INLINE float reduced_expm1(float x, float bias, float *power) {
     return FMA(p * r, r, r);
 }
 
+/* From the smallest normal number (x = -87.3365) to the largest (x = 88.7228); below it is 0. Of 2^n with n from -126
+ * to 128 one exponent does not exist, so that above 0 half of it is taken twice. */
 INLINE float vexp(float x) {
-    float half; /* 2^n itself would overflow at n = 128 */
-    float e = (reduced_expm1(limited(x, 88.73f), 126.0f, &half) + 1.0f) * half * 2.0f;
-    e = x <= 88.72f ? e : x * INFINITY;
-    return x < -87.3f ? 0.0f : e;
+    float power, bias = x < 0.0f ? 127.0f : 126.0f, times = x < 0.0f ? 1.0f : 2.0f;
+    float e = (reduced_expm1(limited(x, 88.73f), bias, &power) + 1.0f) * power * times;
+    e = x <= 88.73f ? e : x * INFINITY;
+    return x < -87.33654f ? 0.0f : e;
 }
 
 /* For |x| <= 88. */
@@ -99,6 +101,7 @@ INLINE float vlog1p_unit(float u) {
     return 2.0f * s * FMA(p, q, 1.0f);
 }
 
+/* Within 4 units in the last place. */
 INLINE float vsoftplus(float x) { return (x > 0.0f ? x : (x == x ? 0.0f : x)) + vlog1p_unit(vexp(-fabsf(x))); }
 
 /* sin(x + quarter * pi / 2) for |x| up to LARGEST_ANGLE; beyond, callers use the C library. */
