@@ -1,7 +1,8 @@
 """The base functions: one table, with formula, source, value and derivative of each, and expressions over it.
 
 `derivative(x, y)` takes x and y = f(x), so that it need not evaluate f again, and is itself
-composed of differentiable operations, so that derivatives of any order follow. How values are
+composed of differentiable operations, so that derivatives of any order follow. At a kink each derivative is the
+limit from one side, or the mean of both (0 for abs, as in PyTorch), and never infinite. How values are
 composed, and why, stands in `evoact.activations.formulas`.
 """
 
@@ -85,7 +86,7 @@ _TABLE = [
         "x / (1 + |x|)",
         "Bergstra et al. 2009",
         formulas.softsign,
-        lambda x, y: (1 - y.abs()).square(),
+        formulas.softsign_derivative,
     ),
     BaseFunction("sin", "sin(x)", "Sitzmann et al. 2020", torch.sin, lambda x, y: torch.cos(x)),
     BaseFunction("cos", "cos(x)", "Li & Li 2018", torch.cos, lambda x, y: -torch.sin(x)),

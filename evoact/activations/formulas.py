@@ -21,6 +21,11 @@ def positive(x: Tensor) -> Tensor:
     return (x > 0).to(x.dtype)
 
 
+def side(x: Tensor) -> Tensor:
+    """-1 below 0, else 1: side(x) x is |x| with a slope at 0."""
+    return torch.where(x < 0, -1.0, 1.0).to(x.dtype)
+
+
 def identity(x: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.mul(x, 1, out=out)
 
@@ -47,7 +52,9 @@ def selu_derivative(x: Tensor, y: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor, out: Tensor | None = None) -> Tensor:
-    return torch.add(x.clamp(min=0), torch.log1p(torch.exp(-x.abs())), out=out)
+    """Autograd gives its derivatives of any order: as x or 0 and side(x) x, not as a clamp and |x|, whose slopes at 0
+    are those of neither side."""
+    return torch.add(torch.where(x < 0, 0.0, x), torch.log1p(torch.exp(-side(x) * x)), out=out)
 
 
 def logistic(x: Tensor) -> Tensor:
@@ -61,6 +68,10 @@ def sigmoid(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 def softsign(x: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.div(x, 1 + x.abs(), out=out)
+
+
+def softsign_derivative(x: Tensor, y: Tensor) -> Tensor:
+    return (1 - side(x) * y).square()
 
 
 def gaussian(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -128,7 +139,8 @@ def hard_swish(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def hard_swish_derivative(x: Tensor, y: Tensor) -> Tensor:
-    return hard_sigmoid(x) + x * inside(x, -3, 3) / 6
+    middle = (x + 3) * (1 / 6) + x / 6
+    return torch.where(x <= -3, 0.0, torch.where(x >= 3, 1.0, middle)).to(x.dtype)
 
 
 def snake(x: Tensor, out: Tensor | None = None) -> Tensor:

@@ -70,12 +70,12 @@ class SGD:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """v <- a v + (1 - a) g^2, p <- p - lr g / (sqrt(v) + eps) (Tieleman & Hinton 2012).
+    """v <- alpha v + (1 - alpha) g^2, p <- p - lr g / (sqrt(v) + eps) (Tieleman & Hinton 2012).
 
-    The smoothing a = 0.8 and the start v = 1 are those with which Choudhary et al. 2022 meta-train.
+    The smoothing `alpha` = 0.8 and the start v = 1 are those with which Choudhary et al. 2022 meta-train.
     """
 
-    smoothing: float = 0.8
+    alpha: float = 0.8
     second_moment: float = 1.0
     eps: float = 1e-8
     momentum: float = 0.0
@@ -85,7 +85,7 @@ class RMSprop:
         return (v, torch.zeros_like(p)) if self.momentum else (v,)
 
     def update(self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int) -> tuple[Tensor, State]:
-        v = self.smoothing * state[0] + (1 - self.smoothing) * g * g
+        v = self.alpha * state[0] + (1 - self.alpha) * g * g
         change = g / (v.clamp(min=LEAST_SQUARE).sqrt() + self.eps)
         if not self.momentum:
             return p - rate * change, (v,)
@@ -96,7 +96,7 @@ class RMSprop:
         self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
     ) -> Adjoints:
         a = adjoints[0]
-        v = torch.addcmul(self.smoothing * state[0], g, g, value=1 - self.smoothing)
+        v = torch.addcmul(self.alpha * state[0], g, g, value=1 - self.alpha)
         root = v.clamp(min=LEAST_SQUARE).sqrt_()
         below = root + self.eps
         change = g / below
@@ -109,8 +109,8 @@ class RMSprop:
         by_change = to_change / below
         through_root = (by_change * change / root).masked_fill_(v < LEAST_SQUARE, 0)
         to_v = torch.sub(adjoints[1], through_root, alpha=0.5)
-        to_g = torch.addcmul(by_change, g, to_v, value=2 * (1 - self.smoothing))
-        return a, (self.smoothing * to_v, *rest), to_g, _by_rate(a, u)
+        to_g = torch.addcmul(by_change, g, to_v, value=2 * (1 - self.alpha))
+        return a, (self.alpha * to_v, *rest), to_g, _by_rate(a, u)
 
 
 @dataclass(frozen=True)

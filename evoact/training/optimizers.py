@@ -2,10 +2,14 @@
 
 `torch.optim` takes one learning rate for a tensor, so the updates are written out. They are element by
 element, so a member's trajectory is the same in any pack. Parameters are [K, ...], learning rates [K].
+
+Weight decay is added to gradients, as in PyTorch. Parameters of activations, those at the indices `activations`,
+are exempt unless `decay_activations`: decay would drive the slopes of PReLU to 0, which is ReLU (He et al. 2015,
+section 2.1).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -41,6 +45,11 @@ def _per_member(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     return [values.to(p.dtype).view(-1, *([1] * (p.dim() - 1))) for p in parameters]
 
 
+def _decays(n: int, weight_decay: float, exempt: Collection[int]) -> list[float]:
+    """The weight decay of each of n parameters."""
+    return [0.0 if i in exempt else weight_decay for i in range(n)]
+
+
 class SGD:
     """Stochastic gradient descent with momentum (Sutskever et al. 2013, as PyTorch writes it):
     u <- mu u + g, p <- p - lr u."""
@@ -51,8 +60,11 @@ class SGD:
         learning_rates: Tensor,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        decay_activations: bool = False,
+        activations: Collection[int] = (),
     ):
-        self.momentum, self.weight_decay = momentum, weight_decay
+        self.momentum = momentum
+        self.decays = _decays(len(parameters), weight_decay, () if decay_activations else activations)
         self.parameters = list(parameters)
         self.learning_rates = learning_rates
         self.rates = _per_member(-learning_rates, parameters)
@@ -60,8 +72,8 @@ class SGD:
 
     def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-            if self.weight_decay:
-                g = g.add(p, alpha=self.weight_decay)
+            if self.decays[i]:
+                g = g.add(p, alpha=self.decays[i])
             if self.momentum:
                 g = self.velocity[i].mul_(self.momentum).add_(g)
             p.addcmul_(g, self.rates[i], value=factor)
@@ -80,7 +92,7 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, algorithm 1), weight decay added to the gradient as in PyTorch."""
+    """Adam (Kingma & Ba 2015, algorithm 1)."""
 
     def __init__(
         self,
@@ -90,8 +102,11 @@ class Adam:
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        decay_activations: bool = False,
+        activations: Collection[int] = (),
     ):
-        self.beta1, self.beta2, self.eps, self.weight_decay = beta1, beta2, eps, weight_decay
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.decays = _decays(len(parameters), weight_decay, () if decay_activations else activations)
         self.parameters = list(parameters)
         self.learning_rates = learning_rates
         self.rates = _per_member(learning_rates, parameters)
@@ -109,10 +124,10 @@ class Adam:
             m, v = self.m[i], self.v[i]
             if accepts(p) and p.is_contiguous():
                 rates = self.learning_rates * size
-                native.adam(p, g, m, v, rates, self.beta1, self.beta2, eps, self.weight_decay)
+                native.adam(p, g, m, v, rates, self.beta1, self.beta2, eps, self.decays[i])
                 continue
-            if self.weight_decay:
-                g = g.add(p, alpha=self.weight_decay)
+            if self.decays[i]:
+                g = g.add(p, alpha=self.decays[i])
             m.lerp_(g, 1 - self.beta1)
             v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
             p.addcmul_(m / v.sqrt().add_(eps), self.rates[i] * -size)
@@ -142,8 +157,11 @@ class RMSprop:
         eps: float = 1e-8,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        decay_activations: bool = False,
+        activations: Collection[int] = (),
     ):
-        self.alpha, self.eps, self.momentum, self.weight_decay = alpha, eps, momentum, weight_decay
+        self.alpha, self.eps, self.momentum = alpha, eps, momentum
+        self.decays = _decays(len(parameters), weight_decay, () if decay_activations else activations)
         self.parameters = list(parameters)
         self.learning_rates = learning_rates
         self.rates = _per_member(-learning_rates, parameters)
@@ -154,10 +172,10 @@ class RMSprop:
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if not self.momentum and accepts(p) and p.is_contiguous():
                 rates = self.learning_rates * factor
-                native.rmsprop(p, g, self.v[i], rates, self.alpha, self.eps, self.weight_decay)
+                native.rmsprop(p, g, self.v[i], rates, self.alpha, self.eps, self.decays[i])
                 continue
-            if self.weight_decay:
-                g = g.add(p, alpha=self.weight_decay)
+            if self.decays[i]:
+                g = g.add(p, alpha=self.decays[i])
             self.v[i].mul_(self.alpha).addcmul_(g, g, value=1 - self.alpha)
             update = g / self.v[i].sqrt().add_(self.eps)
             if self.momentum:
@@ -179,6 +197,6 @@ class RMSprop:
 
 
 # What an optimizer is given by the pack that it trains; all other arguments are settings.
-FROM_PACK = ("parameters", "learning_rates")
+FROM_PACK = ("parameters", "learning_rates", "activations")
 
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

@@ -111,6 +111,7 @@ def start_pack(
     )
     optimizer = lookup(OPTIMIZERS, "optimizer", settings.optimizer)
     schedule = lookup(SCHEDULES, "schedule", settings.schedule)
+    trained = {name: p for name, p in parameters.items() if p.numel()}
     inputs, targets = to_device(task.splits()["train"], device, dtype)
     return Pack(
         members=list(members),
@@ -120,8 +121,9 @@ def start_pack(
         statistics={},
         plans=plan_sites(members, network, device, parameters),
         optimizer=optimizer(
-            [p for p in parameters.values() if p.numel()],
+            list(trained.values()),
             rates,
+            activations={i for i, name in enumerate(trained) if name.endswith(".activation")},
             **{**settings.optimizer_arguments, **members[0].genome.optimizer_settings},
         ),
         schedule=schedule(**settings.schedule_arguments),

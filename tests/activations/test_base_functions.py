@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from mpmath import mp
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
+from evoact.activations.base_functions import BASE_FUNCTIONS, apply
+from evoact.activations.formulas import LEAK, SELU_ALPHA, SELU_SCALE, softplus
 from evoact.activations.properties import gaussian_moments, properties
 from tests.training.plain import FUNCTIONS
 
@@ -42,6 +44,88 @@ def test_derivative(name):
     f, x = BASE_FUNCTIONS[name], X.clone().requires_grad_()
     expected = torch.autograd.grad(FUNCTIONS[name](x).sum(), x, materialize_grads=True)[0]
     assert torch.allclose(f.derivative(X, f.value(X)), expected, atol=1e-10)
+
+
+def _clamped(x, low, high):
+    return min(max(x, low), high)
+
+
+# In arbitrary precision, and where they bend; exact rational ends, so that no side is blurred.
+EXACT = {
+    "identity": (lambda x: x, ()),
+    "relu": (lambda x: max(x, 0), (0,)),
+    "leaky_relu": (lambda x: x if x > 0 else mp.mpf(LEAK) * x, (0,)),
+    "elu": (lambda x: x if x > 0 else mp.expm1(x), (0,)),
+    "selu": (lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * mp.expm1(x)), (0,)),
+    "softplus": (lambda x: mp.log1p(mp.exp(x)), ()),
+    "sigmoid": (lambda x: 1 / (1 + mp.exp(-x)), ()),
+    "tanh": (mp.tanh, ()),
+    "softsign": (lambda x: x / (1 + abs(x)), (0,)),
+    "sin": (mp.sin, ()),
+    "cos": (mp.cos, ()),
+    "gaussian": (lambda x: mp.exp(-x * x), ()),
+    "gelu": (lambda x: x * mp.ncdf(x), ()),
+    "swish": (lambda x: x / (1 + mp.exp(-x)), ()),
+    "mish": (lambda x: x * mp.tanh(mp.log1p(mp.exp(x))), ()),
+    "abs": (abs, (0,)),
+    "square": (lambda x: x * x, ()),
+    "thresholded_relu": (lambda x: x if x > 1 else mp.mpf(0), (1,)),
+    "relu6": (lambda x: _clamped(x, 0, 6), (0, 6)),
+    "hard_tanh": (lambda x: _clamped(x, -1, 1), (-1, 1)),
+    "hard_sigmoid": (lambda x: _clamped(x + 3, 0, 6) / 6, (-3, 3)),
+    "hard_swish": (lambda x: x * _clamped(x + 3, 0, 6) / 6, (-3, 3)),
+    "snake": (lambda x: x + mp.sin(x) ** 2, ()),
+    "zero": (lambda x: mp.mpf(0), ()),
+}
+ORDERS = 3
+
+
+def derivatives(name, points):
+    """The first derivatives at these points, as training and meta-training take them: [orders, points]."""
+    x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
+    y, found = apply(BASE_FUNCTIONS[name], x), []
+    for _ in range(ORDERS):
+        (y,) = torch.autograd.grad(y.sum(), x, create_graph=True, materialize_grads=True)
+        if not y.requires_grad:
+            y = y + 0 * x
+        found.append(y.detach())
+    return torch.stack(found)
+
+
+def exact(name, x, order, side=0):
+    """The derivative in 40 digits; from one side as the limit at a distance of 1e-12."""
+    with mp.workdps(40):
+        return float(mp.diff(EXACT[name][0], mp.mpf(x) + side * mp.mpf("1e-12"), order, h=mp.mpf("1e-13")))
+
+
+@EVERY
+def test_derivatives_of_any_order(name):
+    """At 0, beside it, at ordinary and at large arguments: to 1e-9 of the reference."""
+    kinks = EXACT[name][1]
+    points = [0.0, 1e-9, -1e-9, 20.0, -20.0, 35.0, -35.0, 0.7, -2.2, 1.3, -0.4, 2.9, *X[::240].tolist()]
+    points = [x for x in points if all(abs(x - kink) > 1e-6 for kink in kinks)]
+    for order, found in enumerate(derivatives(name, points), 1):
+        expected = torch.tensor([exact(name, x, order) for x in points], dtype=torch.float64)
+        assert torch.allclose(found, expected, rtol=1e-9, atol=1e-9), order
+
+
+def test_softplus_by_autograd():
+    """As coefficients of hulls and orders of norms are made."""
+    points = [0.0, -0.0, 1e-9, -1e-9, 3.0, -3.0, 300.0, -300.0]
+    x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
+    y = softplus(x)
+    for order in range(1, ORDERS + 1):
+        (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        expected = torch.tensor([exact("softplus", p, order) for p in points], dtype=torch.float64)
+        assert torch.allclose(y, expected, rtol=1e-9, atol=1e-12), order
+
+
+@pytest.mark.parametrize(("name", "kink"), [(n, k) for n, (_, kinks) in EXACT.items() for k in kinks])
+def test_derivatives_at_a_kink_are_of_one_side_or_the_mean_of_both(name, kink):
+    found = derivatives(name, [float(kink)])[:, 0].tolist()
+    left, right = ([exact(name, kink, order, side) for order in range(1, ORDERS + 1)] for side in (-1, 1))
+    means = [(a + b) / 2 for a, b in zip(left, right, strict=True)]
+    assert any(found == pytest.approx(side, abs=1e-8) for side in (left, right, means)), (found, left, right)
 
 
 @EVERY

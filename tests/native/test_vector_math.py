@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or EVO
 TINY = float(np.finfo(np.float32).tiny)
 SOURCE = """
 #include "vector_math.h"
-#define LOOP(name, value) void name(int n, const float *p, float *y) { for (int i = 0; i < n; i++) { float x = p[i]; y[i] = value; } }
+#define LOOP(name, value) \\
+    void name(int n, const float *p, float *y) { for (int i = 0; i < n; i++) { float x = p[i]; y[i] = value; } }
 LOOP(exp_, vexp(x)) LOOP(expm1_, vexpm1(x)) LOOP(small_expm1_, small_expm1(x)) LOOP(tanh_, vtanh(x))
 LOOP(logistic_, vlogistic(x)) LOOP(log1p_, vlog1p_unit(x)) LOOP(softplus_, vsoftplus(x))
 LOOP(sin_, vsin_shifted(x, 0)) LOOP(cos_, vsin_shifted(x, 1)) LOOP(cdf_, vnormal_cdf(x, vexp(-0.5f * x * x)))
@@ -79,7 +80,11 @@ def test_units_in_the_last_place(compiled, name):
     reference, low, high = FUNCTIONS[name]
     x = samples(low, high)
     error = ulps(compiled(name, x), reference(x.astype(np.float64)))
-    assert error.max() <= (4 if name == "softplus" else 3), (name, float(error.max()), float(x[error.argmax()]))
+    assert error.max() <= (4 if name == "softplus" else 3), (
+        name,
+        float(error.max()),
+        float(x[error.argmax()]),
+    )
 
 
 @pytest.mark.parametrize(("name", "reference"), [("sin", np.sin), ("cos", np.cos)])

@@ -108,7 +108,13 @@ OPTIMIZERS = {
 def train(genome, initial, batches, steps, optimizer, arguments, dtype):
     """Parameters by name after `steps`; `batches(step)` gives one batch, [B, D] and [B]."""
     net = Net(genome, initial, dtype)
-    parameters = [p for p in net.parameters() if p.numel()]
+    named = {name: p for name, p in net.p.items() if p.numel()}
+    own = {name for name in named if name.endswith("_activation")}
+    parameters = [{"params": [p for name, p in named.items() if name not in own]}]
+    if own:
+        parameters.append({"params": [named[name] for name in own]})
+        if not arguments.get("decay_activations"):
+            parameters[1]["weight_decay"] = 0.0  # He et al. 2015, section 2.1
     o = OPTIMIZERS[optimizer](parameters, genome.hyperparameter("learning_rate"), arguments)
     for step in range(steps):
         x, y = batches(step)

@@ -372,7 +372,7 @@ def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
         ({"types": (Maxout(2),)}, "one pre-activation"),
         ({"mode": "unroled"}, "did you mean 'unrolled'"),
         ({"optimizer": "rmspop"}, "did you mean 'rmsprop'"),
-        ({"optimizer_arguments": {"smothing": 0.9}}, "did you mean 'smoothing'"),
+        ({"optimizer_arguments": {"alfa": 0.9}}, "did you mean 'alpha'"),
         ({"inner_steps": 0}, "inner_steps of at least 1"),
         ({"outer_steps": -1}, "outer_steps of at least 0"),
         ({"clamp": 0.0}, "clamp above 0"),

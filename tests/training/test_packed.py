@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, homogeneous
+from evoact.genomes.genome import Base, PReLU, homogeneous
 from evoact.training.batches import Batches
 from evoact.training.members import Member, initial_member
 from evoact.training.packed import TrainingSettings, solo_step_seconds, start_pack, train_pack, train_step
@@ -21,7 +21,12 @@ OPTIMIZERS = [
     ("sgd", {"momentum": 0.8, "weight_decay": 0.01}),
     ("rmsprop", {}),
     ("rmsprop", {"momentum": 0.5, "alpha": 0.8}),
+    ("rmsprop", {"weight_decay": 0.01, "decay_activations": True}),
 ]
+
+
+# Where the size of an update depends on the gradient's.
+MODERATE = {"adam": {"eps": 1.0}, "rmsprop": {"eps": 1.0}, "sgd": {}}
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,6 +72,21 @@ def test_a_pack_equals_plain_training(optimizer, arguments, dtype, steps, tolera
     for m, outcome in zip(members, outcomes, strict=True):
         reference = plain_run(m, net, made, settings, steps)
         assert largest_difference(outcome, reference) < tolerance, m.genome.label
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("decays", [False, True])
+def test_weight_decay_leaves_the_slopes_of_prelu_alone_unless_asked(optimizer, decays):
+    """Whatever the gradient: the first step's difference is what the decay adds."""
+    net, made = network(), task()
+    m = Member(homogeneous(PReLU("neuron"), net.sites, learning_rate=0.1), "m", 0, 1)
+    found = []
+    for decay in (0.0, 0.5):
+        arguments = {"weight_decay": decay, "decay_activations": decays, **MODERATE[optimizer]}
+        (outcome,) = train_pack([m], net, made, TrainingSettings(32, optimizer, arguments), keep="all")
+        found.append(outcome.learned)
+    assert np.array_equal(found[0]["hidden0.activation"], found[1]["hidden0.activation"]) is not decays
+    assert not np.array_equal(found[0]["weight0"], found[1]["weight0"])
 
 
 def test_float32_adam_of_ten_steps_to_1e_6():
