@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from evoact.leaderboard.location import Location, sync_directory
 from evoact.leaderboard.parts import Part, inspect_all, read
-from evoact.leaderboard.schema import KEY, SCHEMA
+from evoact.leaderboard.schema import KEY, ORDER, SCHEMA
 from evoact.leaderboard.write import PARQUET, PARTS
 
 NEW, READY, OLD = ".leaderboard.new", ".leaderboard.ready", ".leaderboard.old"
@@ -112,7 +112,7 @@ def _build(live: Path, new: Path) -> None:
     free = (path for path in names if not path.exists())  # a damaged file may have one of them
     for shard, keep in _shards([part for part in sound if part.rows]):
         rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
-        rows = rows.sort_by([(name, "ascending") for name in ("run", "arm", "repeat", "proposal")])
+        rows = rows.sort_by([(name, "ascending") for name in ORDER])
         path = next(free)
         pq.write_table(rows, path, row_group_size=ROW_GROUP, **PARQUET)
         _sync(path)
@@ -129,7 +129,7 @@ def _shards(parts: Sequence[Part]) -> Iterator[tuple[list[Part], pa.Array]]:
     keep = np.zeros(len(keys), dtype=bool)
     keep[first.to_numpy()] = True
     starts = np.cumsum([0, *(part.rows for part in parts)])
-    heads = keys.take(starts[:-1]).select(["run", "arm", "repeat", "proposal"]).to_pylist()
+    heads = keys.take(starts[:-1]).select(ORDER).to_pylist()
     places = [[(value is not None, value) for value in head.values()] for head in heads]
     shard: list[int] = []
     for i in sorted(range(len(parts)), key=lambda i: places[i]):

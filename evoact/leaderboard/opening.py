@@ -26,8 +26,8 @@ def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreada
         UserError: if the place holds no run, or nothing in it can be read.
     """
     for _ in range(_ATTEMPTS):
-        directory, names = _listed(place)
         try:
+            directory, names = _listed(place)
             files = _local(directory, names, owner)
             parts, unreadable = inspect_all(files)
             again, names_again = _listed(place)

@@ -17,8 +17,8 @@ from evoact.leaderboard.contenders import contenders
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.opening import open_parts
 from evoact.leaderboard.parts import Part, Unreadable, read
-from evoact.leaderboard.ranking import COLUMNS, TASK, Ranking, by_task, rank
-from evoact.leaderboard.schema import SCHEMA
+from evoact.leaderboard.ranking import COLUMNS, TASK, Ranking, by_task, numbers, rank
+from evoact.leaderboard.schema import ORDER, SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ class Leaderboard:
         """
         if n < 1:
             raise UserError(f"expected at least 1 candidate to show, got {n}")
-        rows = self._read((*COLUMNS, *TASK))
+        rows = self._read((*COLUMNS, *TASK, "proposal"))
         source = np.repeat(self._sources, [part.rows for part in self._parts])
         return pa.concat_tables([self._best(rows, source, of_task, n) for of_task in by_task(rows)])
 
@@ -85,6 +85,8 @@ class Leaderboard:
         if len(of_task) < len(rows):
             rows, source = pc.take(rows, from_numpy(of_task)), source[of_task]
         kept = contenders(rows, source, n)
+        # In one order, whatever came in first: floating-point sums depend on it.
+        kept = kept[np.argsort(numbers(rows["proposal"])[kept], kind="stable")]
         rows = pc.take(rows, from_numpy(kept))
         ranking = rank(rows, source[kept], n)
         keys = pc.take(rows.select(_KEYS), from_numpy(ranking.first))
@@ -112,8 +114,9 @@ class Leaderboard:
         return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
 
     def to_arrow(self) -> pa.Table:
-        """All rows with all columns of `SCHEMA`."""
-        return self._read(SCHEMA.names).cast(SCHEMA)
+        """All rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""
+        rows = self._read(SCHEMA.names).cast(SCHEMA)
+        return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in ORDER]))
 
     def to_pandas(self) -> "pd.DataFrame":
         """All rows as a pandas data frame."""

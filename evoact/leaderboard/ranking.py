@@ -50,7 +50,8 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
     """The best `n` candidates by mean validation metric, the confirmed ones first.
 
     Only completed rows with a finite metric count, and of each candidate those at its highest rung.
-    Ties go to the candidate with more seeds, then to the one that comes first.
+    Ties go to the candidate with more seeds, then to the one that comes first by run, arm, repeat and number. Sums
+    are taken in the order of the rows.
 
     Args:
         rows: a table with `COLUMNS`, their texts dictionary-encoded.
@@ -97,7 +98,7 @@ def judge(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """A column of texts as integers into `values`, null as -1."""
+    """A column of texts as integers into `values`, which are in alphabetical order; null as -1."""
 
     codes: np.ndarray
     values: list[str | None]
@@ -112,8 +113,11 @@ def codes(column: pa.ChunkedArray) -> Codes:
     values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
     if len(values) == 1 and column.null_count == 0:  # as often: then no array is needed
         return Codes(np.broadcast_to(np.int32(0), len(column)), values)
-    indices = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
-    return Codes(to_numpy(indices, -1), values)
+    indices = to_numpy(pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32()), -1)
+    ordered = sorted(values, key=str)
+    if values != ordered:  # a dictionary lists them as they came
+        indices = np.array([*map(ordered.index, values), -1], dtype=np.int32)[indices]
+    return Codes(indices, ordered)
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:

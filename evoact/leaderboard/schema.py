@@ -71,6 +71,8 @@ SCHEMA = pa.schema(list(COLUMNS.items()), metadata={VERSION_KEY: str(SCHEMA_VERS
 
 # A trained network, exactly once.
 KEY = ("arm", "repeat", "candidate", "seed", "phase", "rung")
+# What rows are sorted by, wherever something is computed of them: workers store them in any order.
+ORDER = ("run", "arm", "repeat", "proposal")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -1,21 +1,33 @@
 """Every function of results is one of the set of them, whatever the order in which workers sent them."""
 
+import json
 import random
 import re
+import shutil
+import struct
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 import evoact
-from evoact.config import experiment
+from evoact.config import comparison, experiment
 from evoact.errors import UserError
-from evoact.execution.run import search
+from evoact.execution.run import compare, search
 from evoact.execution.stages import Stages
 from evoact.execution.summary import summarise
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
+from evoact.report.markdown import markdown
+from evoact.report.optuna_study import write_optuna
+from evoact.report.page import page
+from evoact.report.run import read_run
+from evoact.report.tensorboard import write_tensorboard
 from evoact.strategies.archive import Archive
 from evoact.strategies.surrogate import recommended, surrogate
 
@@ -134,6 +146,112 @@ def test_rows_of_no_confirmation_are_refused(made, results):
 
 def test_summary(results, shuffled):
     assert summarise(shuffled) == summarise(results)
+
+
+@pytest.fixture(scope="module")
+def compared(tiny_comparison, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("order") / "compared"
+    compare(comparison(tiny_comparison(training__steps=3)), directory)
+    return directory
+
+
+def everything(run_dir):
+    """All that is said of a stored run."""
+    run = read_run(run_dir)
+    return {
+        "leaderboard": repr(Leaderboard(run_dir).top(50).to_pylist()),
+        "rows": repr(Leaderboard(run_dir).to_arrow().to_pylist()),
+        "summary": None if run.arms else run.summary,
+        "arms": plain(run.arms),
+        "findings": plain(run.findings) if run.arms else None,
+        "page": page(run).replace(str(run_dir), "RUN"),
+        "markdown": markdown(run).replace(str(run_dir), "RUN"),
+    }
+
+
+def plain(value):
+    """A text of every figure in full; arrays would print some digits of them."""
+    if is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(inner) for inner in value]
+    return repr(value)
+
+
+def stored_otherwise(run_dir, place, seed):
+    """The same run, as if its packs had come back in another order: its rows shuffled over files of any names."""
+    shutil.copytree(run_dir, place, ignore=shutil.ignore_patterns("leaderboard"))
+    (place / "leaderboard").mkdir()
+    rows = pq.read_table(run_dir / "leaderboard")
+    order = random.Random(seed).sample(range(len(rows)), len(rows))
+    for start in range(0, len(rows), 7):
+        pq.write_table(
+            rows.take(order[start : start + 7]), place / "leaderboard" / f"part-{start:04}.parquet"
+        )
+    return place
+
+
+@pytest.fixture(scope="module")
+def said(run_dir, compared):
+    return {directory: everything(directory) for directory in (run_dir, compared)}
+
+
+@pytest.mark.parametrize("seed", range(SHUFFLES))
+@pytest.mark.parametrize("kind", ["run_dir", "compared"])
+def test_all_that_is_said_of_a_stored_run(kind, seed, said, request, tmp_path):
+    run_dir = request.getfixturevalue(kind)
+    found = everything(stored_otherwise(run_dir, tmp_path / run_dir.name, seed))
+    for name, expected in said[run_dir].items():
+        assert found[name] == expected, name
+
+
+@pytest.fixture(scope="module")
+def exported(run_dir, tmp_path_factory):
+    return exports(run_dir, tmp_path_factory.mktemp("exported"))
+
+
+@pytest.mark.parametrize("seed", range(SHUFFLES))
+def test_exports(seed, run_dir, exported, tmp_path):
+    assert exports(stored_otherwise(run_dir, tmp_path / run_dir.name, seed), tmp_path) == exported
+
+
+def exports(run_dir, place):
+    run = read_run(run_dir)
+    write_optuna(run, place / "journal")
+    write_tensorboard(run, place / "events")
+    return trials(place / "journal"), scalars(place / "events")
+
+
+def trials(journal):
+    """The lines of an Optuna journal without what its clock says."""
+    clocks = ("datetime_start", "datetime_complete", "worker_id")
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in clocks}
+        for line in journal.read_text().splitlines()
+    ]
+
+
+def scalars(directory):
+    """What TensorBoard shows of each of its runs, but when it was written."""
+    return {
+        folder.name: [
+            (event.step, value.tag, value.simple_value)
+            for file in folder.iterdir()
+            for event in map(Event.FromString, records(file.read_bytes()))
+            for value in event.summary.value
+        ]
+        for folder in directory.iterdir()
+    }
+
+
+def records(content):
+    """The records of an event file: length, its checksum, content, its checksum."""
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        yield content[12 : 12 + length]
+        content = content[16 + length :]
 
 
 def test_archives_are_made_in_one_place():
