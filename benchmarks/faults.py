@@ -2,40 +2,45 @@
 
     python benchmarks/faults.py [--quick] [--json FILE] [--kills N] [--seed SEED] [--backend local|ray]
 
-Each kill is a run of its own, in processes of their own: a search is killed once, at a random moment of its phase
-(`baseline`, `search`, `confirm`, or `compact`, when the finished leaderboard is rewritten), then `evoact resume` goes
-on. The phases take turns, N kills in all. On Ray the driver alone is killed; its workers are left to find out.
+A run is prepared to stand where a phase begins: `baseline`, `search`, `confirm`, or `compact`, when the leaderboard of
+a finished run is rewritten. It is killed in this phase a few times in a row, each time at a random moment after some
+of it was stored, then left alone. The phases take turns, N kills in all. On Ray the driver alone is killed.
 
-A run is `stuck` if its resume does not end, or ends otherwise than well; rows are `lost` or `doubled` beside those of
-a run that nobody disturbed; it `differs` if any of its rows does, but for what clocks say.
+A run is `stuck` if a resume does not end, or ends otherwise than well; rows are `lost` or `doubled` beside those of a
+run that nobody disturbed; it `differs` if any of its rows does, but for what clocks say.
 """
 
 import argparse
+import multiprocessing
 import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 from reporting import Row, report
 
+from evoact.config import Experiment, experiment
+from evoact.execution.run import resume, search
 from evoact.leaderboard.compact import NEW, OLD, READY
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import CONFIG, is_finished
+from evoact.leaderboard.run_files import is_finished, record_of, write_record
 from evoact.leaderboard.schema import KEY
 from evoact.leaderboard.write import PARTS
 from evoact.records import PHASES
 
-SECONDS = 600.0  # after which a command counts as stuck
+SECONDS = 600.0  # after which a run counts as stuck
+IN_A_ROW = 5  # kills of one run
 # Differ between two runs of one search: what clocks say, and how work was divided.
 CLOCKS = (
     "run",
@@ -49,7 +54,7 @@ CLOCKS = (
 )
 COMPACTION = "compact"
 MOMENTS = (*PHASES, COMPACTION)
-# A search whose packs last some tenths of a second, so that every phase can be hit.
+# Packs last some tenths of a second, so that there are moments between them.
 EXPERIMENT: dict[str, Any] = {
     "name": "faults",
     "task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.1},
@@ -63,17 +68,17 @@ EXPERIMENT: dict[str, Any] = {
     "strategy": {"name": "evolution", "population": 8, "elites": 2, "parents": 4, "startup": 12},
     "training": {"steps": 3, "batch_size": 32},
     "budget": {"networks": 40},
-    "confirm": {"candidates": 4, "seeds": 3},
+    "confirm": {"candidates": 5, "seeds": 4},
     "packs": {"size": 2},
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one killed run; `seconds` from the resume to its end."""
+    """What became of a run that was killed so many times; `seconds` of its last resume."""
 
     moment: str
-    killed: bool
+    kills: int
     stuck: bool
     lost: int
     doubled: int
@@ -81,37 +86,58 @@ class Outcome:
     seconds: float
 
 
-def command(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    """The command in a session of its own, quiet."""
-    started: subprocess.Popen[bytes] = subprocess.Popen(
-        [sys.executable, "-c", "from evoact.cli.main import main; main()", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    return started
+def started(run_dir: Path, made: Experiment | None = None) -> BaseProcess:
+    """A process that carries out `made` in a new run directory, or resumes the run that is there.
+
+    It is forked from this one, which has imported everything and run nothing.
+    """
+
+    def carry_out() -> None:
+        os.setsid()
+        if made is not None:
+            search(made, run_dir)
+        else:
+            resume(run_dir)
+
+    process = multiprocessing.get_context("fork").Process(target=carry_out)
+    process.start()
+    return process
 
 
-def begun(run_dir: Path, moment: str) -> bool:
-    """Whether a moment has come: the first part of a phase is there, or the compaction has begun."""
+def prepare(undisturbed: Path, run_dir: Path, moment: str) -> None:
+    """Copy a finished run as it was when a phase began."""
+    shutil.copytree(undisturbed, run_dir, ignore=shutil.ignore_patterns(PARTS))
+    rows = pq.read_table(undisturbed / PARTS)
+    if moment != COMPACTION:
+        rows = rows.filter(pc.is_in(rows["phase"], pa.array(PHASES[: PHASES.index(moment)], pa.string())))
+    (run_dir / PARTS).mkdir()
+    for start in range(0, len(rows), 4):
+        pq.write_table(rows.slice(start, 4), run_dir / PARTS / f"part-{start:05}.parquet")
+    home = Location.of(run_dir)
+    write_record(home, record_of(home) | {"finished_at": None})
+
+
+def traces(run_dir: Path, moment: str) -> set[str]:
+    """What a phase leaves: its parts, or the sibling directories of the compaction."""
     if moment == COMPACTION:
-        return any((run_dir / name).exists() for name in (NEW, READY, OLD))
-    if moment == PHASES[0]:
-        return (run_dir / CONFIG).exists()
-    return any((run_dir / PARTS).glob(f"part-{moment}-*"))
+        return {name for name in (NEW, READY, OLD) if (run_dir / name).exists()}
+    return {file.name for file in (run_dir / PARTS).glob(f"part-{moment}-*")}
 
 
-def kill_in(run_dir: Path, config: Path, moment: str, after: float) -> bool:
-    """Start a search and kill its driver `after` seconds after a moment has come; whether it was at work then."""
-    process, end = command("search", config, "-o", run_dir), time.monotonic() + SECONDS
-    while process.poll() is None and not begun(run_dir, moment):
+def killed(run_dir: Path, moment: str, after: float) -> bool:
+    """Resume a run and kill it `after` seconds after it left a trace; whether it was at work then."""
+    before = traces(run_dir, moment)
+    process, end = started(run_dir), time.monotonic() + SECONDS
+    while process.is_alive() and traces(run_dir, moment) <= before:
         if time.monotonic() > end:
-            raise RuntimeError(f"expected the phase {moment} within {SECONDS:g} s, got none")
-        time.sleep(0.001 if moment == COMPACTION and begun(run_dir, "confirm") else 0.02)
+            break
+        if moment == COMPACTION and not traces(run_dir, moment):
+            before = set()  # the resume has cleared up what the kill before left
+        time.sleep(0.001 if moment == COMPACTION else 0.01)
     time.sleep(after)
     process.kill()
-    process.communicate()
-    return process.returncode == -signal.SIGKILL and not is_finished(Location.of(run_dir))
+    process.join()
+    return process.exitcode == -signal.SIGKILL and not is_finished(Location.of(run_dir))
 
 
 def rows_of(run_dir: Path) -> list[dict[str, Any]]:
@@ -127,62 +153,60 @@ def keys_of(rows: Sequence[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row[name] for name in KEY) for row in rows)
 
 
-def outcome(run_dir: Path, moment: str, killed: bool, undisturbed: Sequence[dict[str, Any]]) -> Outcome:
-    """Resume a killed run, and compare it with the one that nobody disturbed."""
-    started = time.monotonic()
-    before = keys_of(rows_of(run_dir))
-    resumed = command("resume", run_dir)
-    try:
-        _, errors = resumed.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(resumed.pid, signal.SIGKILL)
-        _, errors = resumed.communicate()
-    stuck = resumed.returncode != 0 or not is_finished(Location.of(run_dir))
-    if stuck:
-        print(f"{run_dir.name}: {errors.decode().strip()[-500:]}", flush=True)
+def outcome(run_dir: Path, moment: str, kills: int, undisturbed: Sequence[dict[str, Any]]) -> Outcome:
+    """Resume a killed run to its end, and compare it with the one that nobody disturbed."""
+    begin = time.monotonic()
+    process = started(run_dir)
+    process.join(SECONDS)
+    stuck = process.exitcode != 0 or not is_finished(Location.of(run_dir))
+    if process.exitcode is None:
+        process.kill()
+        process.join()
     rows = rows_of(run_dir)
     found, expected = keys_of(rows), keys_of(undisturbed)
     return Outcome(
         moment,
-        killed,
+        kills,
         stuck,
-        lost=sum(((expected | before) - found).values()),
-        doubled=sum((found - expected).values()),
+        lost=(expected - found).total(),
+        doubled=(found - expected).total(),
         differs=rows != undisturbed,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - begin,
     )
 
 
 def measured(kills: int, seed: int, backend: str, moments: Sequence[str], directory: Path) -> list[Outcome]:
-    """The outcomes of so many killed runs, which `directory` holds afterwards."""
-    config = directory / "faults.yaml"
+    """The outcomes of runs that were killed so many times in all; `directory` holds them."""
     execution = {"backend": "local"} if backend == "local" else {"backend": "ray_tune", "workers": 2}
-    config.write_text(yaml.safe_dump(EXPERIMENT | {"execution": execution}))
-    first = command("search", config, "-o", directory / "undisturbed")
-    _, errors = first.communicate(timeout=SECONDS)
-    if first.returncode:
-        raise RuntimeError(errors.decode())
+    made, chance = experiment(EXPERIMENT | {"execution": execution}), random.Random(seed)
+    first = started(directory / "undisturbed", made)
+    first.join()
+    if first.exitcode:
+        raise RuntimeError("expected a run that nobody disturbs to finish, got what is printed above")
     undisturbed = rows_of(directory / "undisturbed")
-    counts = Counter(row["phase"] for row in undisturbed)
-    chance, found = random.Random(seed), []
-    for i in range(kills):
-        moment = moments[i % len(moments)]
-        # The compaction takes some hundredths of a second; a phase, as long as its networks take on the workers.
-        longest = 0.03 if moment == COMPACTION else 0.1 * counts[moment] / (1 if backend == "local" else 2)
-        run_dir = directory / f"{i}-{moment}"
-        killed = kill_in(run_dir, config, moment, chance.uniform(0, longest))
-        found.append(outcome(run_dir, moment, killed, undisturbed))
-        print(f"{i + 1:>4} of {kills}: {found[-1]}", flush=True)
+    found: list[Outcome] = []
+    left = kills
+    while left > 0:
+        moment = moments[len(found) % len(moments)]
+        run_dir = directory / f"{len(found)}-{moment}"
+        prepare(directory / "undisturbed", run_dir, moment)
+        # The compaction takes some hundredths of a second.
+        longest = 0.03 if moment == COMPACTION else 1.0
+        tried = min(left, IN_A_ROW, -(-kills // len(moments)))
+        left -= tried
+        worked = sum(killed(run_dir, moment, chance.uniform(0, longest)) for _ in range(tried))
+        found.append(outcome(run_dir, moment, worked, undisturbed))
+        print(f"{kills - left:>4} of {kills}: {found[-1]}", flush=True)
     return found
 
 
 def figures(found: Sequence[Outcome]) -> list[Row]:
-    """For each moment: runs that were killed in it, and what is wrong with any of them."""
+    """For each phase: kills that struck it, and what is wrong with runs that were killed in it."""
     rows = []
     for moment in dict.fromkeys(o.moment for o in found):
         own = [o for o in found if o.moment == moment]
         rows += [
-            Row(f"{moment}_killed", sum(o.killed for o in own), f"of {len(own)} runs"),
+            Row(f"{moment}_kills", sum(o.kills for o in own), f"in {len(own)} runs"),
             Row(f"{moment}_stuck", sum(o.stuck for o in own), "runs", 0, "lower"),
             Row(f"{moment}_lost", sum(o.lost for o in own), "rows", 0, "lower"),
             Row(f"{moment}_doubled", sum(o.doubled for o in own), "rows", 0, "lower"),
@@ -197,7 +221,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one kill in each phase")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--kills", type=int, default=40, metavar="N", help="how many runs are killed")
+    parser.add_argument(
+        "--kills", type=int, default=40, metavar="N", help="how many there are, in all phases"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--backend", choices=("local", "ray"), default="local")
     parser.add_argument("--phases", nargs="+", choices=MOMENTS, default=MOMENTS, help="where to kill")
