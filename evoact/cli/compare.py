@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory
+from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory, warn
 
 
 def compare(
@@ -34,5 +34,5 @@ def compare(
 
     run_dir = run_directory(made.name, output)
     with Display(made, run_dir) as display:
-        compared = carry_out(made, run_dir, address, display.update)
+        compared = carry_out(made, run_dir, address, display.update, warn)
     end(compared)

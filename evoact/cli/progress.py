@@ -1,6 +1,7 @@
 """Live progress: one line that moves on a terminal, plain lines elsewhere."""
 
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from evoact.config import UNLIMITED, Comparison, Experiment
+from evoact.errors import UserError
 from evoact.execution.progress import Progress
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
@@ -36,6 +38,12 @@ class Display:
         self.console.print(
             f"{_what(self.made, where)}, run directory {self.run_dir}", highlight=False, soft_wrap=True
         )
+        if self.made.config.execution.backend != "table":  # which needs no data
+            from evoact.tasks.data_summary import understood
+
+            with suppress(UserError):  # the run itself says what is wrong with data that it needs
+                line = f"{self.made.config.task.name}: {understood(self.made.task)}"
+                self.console.print(line, highlight=False, markup=False, soft_wrap=True)
         if self.console.is_terminal:
             self.bar = Bar(
                 TextColumn("{task.description:>8}"),

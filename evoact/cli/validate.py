@@ -1,10 +1,14 @@
 """`evoact validate`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evoact.cli.options import say
+
+if TYPE_CHECKING:
+    from evoact.config import Comparison, Experiment
+    from evoact.tasks.task import Task
 
 
 def validate(
@@ -13,7 +17,8 @@ def validate(
         typer.Argument(metavar="FILE...", help="Experiments, comparisons or search spaces, YAML files."),
     ],
 ) -> None:
-    """Check experiments, comparisons and search spaces; every mistake of every file is named.
+    """Check experiments, comparisons and search spaces, and say what is understood of their data if it is here; every
+    mistake of every file is named.
 
     Example: evoact validate configs/*.yaml search_spaces/*.yaml
     """
@@ -21,19 +26,49 @@ def validate(
     from evoact.errors import UserError
 
     problems = []
+    tasks: dict[str, Task] = {}
     for file in files:
         try:
             # A comparison has arms, an experiment names a task, a search space does neither.
             keys = read_yaml(file).keys()
+            said: tuple[str, ...] = ()
             if "arms" in keys:
-                load_comparison(file).check_budgets()
+                compared = load_comparison(file)
+                said = _understood(compared, tasks)
+                compared.check_budgets()
             elif "types" in keys and "task" not in keys:
                 load_space(file)
             else:
-                load(file)
+                said = _understood(load(file), tasks)
         except UserError as error:
-            problems.append(str(error))
+            text = str(error)
+            problems.append(text if file in text else f"{file}: {text}")
         else:
-            say(f"{file}: valid")
+            say("\n  ".join((f"{file}: valid", *said)))
     if problems:
         raise UserError("\n".join(problems))
+
+
+def _understood(made: "Experiment | Comparison", tasks: "dict[str, Task]") -> tuple[str, ...]:
+    """What is understood of the data, and what trains badly; nothing is downloaded. `tasks` holds those already made,
+    so that data is read once.
+
+    Raises:
+        UserError: if there is too little data for what is asked of it.
+    """
+    from evoact.errors import UserError
+    from evoact.execution.run import check_data
+    from evoact.tasks import DOWNLOADABLE, ORIGINS
+    from evoact.tasks.data_summary import notes_of, understood
+
+    named = made.config.task
+    if named.arguments.get("download") and ORIGINS[named.name]().endswith(DOWNLOADABLE):
+        return (f"{named.name}: to be downloaded",)
+    task = tasks.setdefault(named.model_dump_json(), made.task)
+    try:
+        line = understood(task)
+    except UserError as error:
+        return (f"data not read: {error}",)
+    for arm in dict.fromkeys(arm for arm, _ in made.parts()):
+        check_data(made.part(arm, 0).sharing(task))
+    return (f"{named.name}: {line}", *notes_of(task))

@@ -33,12 +33,14 @@ from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, write_record
+from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, trivial_of, write_record
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.tabular import Tabular, read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
+from evoact.tasks.data_summary import data_record, notes_of
+from evoact.tasks.own_data import FEWEST
 
 
 @dataclass(frozen=True)
@@ -122,19 +124,23 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one where the config asks for Ray
         observe: called at the start and after each pack
-        report: called with a sentence about what of a warm start is ignored
+        report: called with a sentence about what of a warm start is ignored, and about data that trains badly
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    complete, results = _started(home, warmed(made, report), address, observe)
-    return Finished(home.text, complete, summarise(results))
+    complete, results = _started(home, warmed(made, report), address, observe, report)
+    return _finished(home, complete, results)
 
 
 def compare(
-    made: Comparison, run_dir: str | Path, address: str | None = None, observe: Observer | None = None
+    made: Comparison,
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: Observer | None = None,
+    report: Callable[[str], None] = warnings.warn,
 ) -> Compared:
     """Carry out all arms and repeats of a comparison in a new run directory; the arguments are those of `search`.
 
@@ -149,11 +155,15 @@ def compare(
             f"expected a comparison without warm_start, because its arms must begin alike, got one from "
             f"{made.config.warm_start.run}; leave it out"
         )
-    return _compared(home, *_started(home, made, address, observe))
+    return _compared(home, *_started(home, made, address, observe, report))
 
 
 def _started(
-    home: Location, made: Experiment | Comparison, address: str | None, observe: Observer | None
+    home: Location,
+    made: Experiment | Comparison,
+    address: str | None,
+    observe: Observer | None,
+    report: Callable[[str], None],
 ) -> tuple[bool, list[Result]]:
     """Whether a new run came to its end, and its results."""
     _check_address(made, address)
@@ -161,7 +171,7 @@ def _started(
     table = _table_of(made)
     for arm in dict.fromkeys(arm for arm, _ in made.parts()):
         if table is None:
-            _check_batch(made.part(arm, 0))
+            check_data(made.part(arm, 0))
         else:
             check_table(made.part(arm, 0), table)
     _make(home)
@@ -174,6 +184,10 @@ def _started(
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
         record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
+        if table is None:
+            record["data"] = data_record(made.task)
+            for note in notes_of(made.task):
+                report(note)
         write_record(home, record)
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(made.to_yaml().encode())
@@ -217,7 +231,7 @@ def resume(
             complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
-        return Finished(home.text, complete, summarise(results))
+        return _finished(home, complete, results)
 
 
 def _make(home: Location) -> None:
@@ -242,7 +256,17 @@ def _check_empty(home: Location) -> None:
         )
 
 
-def _check_batch(made: Experiment) -> None:
+def check_data(made: Experiment) -> None:
+    """Whether there are enough examples for what is asked of them.
+
+    Raises:
+        UserError: if a split, or a batch, or the budget does not fit.
+    """
+    for name, split in made.task.splits().items():
+        if len(split) < FEWEST:
+            raise UserError(
+                f"expected at least {FEWEST} examples in the {name} split, got {len(split)}; give it more"
+            )
     examples, size = len(made.task.splits()["train"]), made.training.batch_size
     if size > examples:
         raise UserError(
@@ -327,6 +351,10 @@ def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages 
         return Interleaved(made, results)
     minutes = made.config.budget.minutes
     return Stages(made, None if minutes is None else minutes * 60 - _search_seconds(results), results)
+
+
+def _finished(home: Location, complete: bool, results: Sequence[Result]) -> Finished:
+    return Finished(home.text, complete, summarise(results, trivial_of(record_of(home))))
 
 
 def _compared(home: Location, complete: bool, results: Sequence[Result]) -> Compared:

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class Summary:
     """`networks` counts all that were trained, `meta_trainings` how often types were learned; `structures` the
     distinct ones that the search tried, and `heterogeneous` those of them that mix several activations in a layer.
     `confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are not among them
-    because they failed on a seed.
+    because they failed on a seed. `trivial` is the metric by split of always saying the same
+    (`tasks.data_summary.trivial_metrics`), empty where it is not known.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Summary:
     confirmed: tuple[Confirmed, ...]
     set_aside: int
     baselines: tuple[Baseline, ...]
+    trivial: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def winner(self) -> Confirmed | None:
@@ -74,7 +77,7 @@ class Summary:
         return next((c for c in self.confirmed if c.baseline), None)
 
 
-def summarise(results: Iterable[Result]) -> Summary:
+def summarise(results: Iterable[Result], trivial: Mapping[str, float] = MappingProxyType({})) -> Summary:
     """The summary of a run's results; those of unfinished runs give what is there."""
     rows = sorted(results, key=lambda r: r.proposal.index)
     trained = [r for r in rows if isinstance(r, TrainResult)]
@@ -93,6 +96,7 @@ def summarise(results: Iterable[Result]) -> Summary:
         confirmed=tuple(confirmed),
         set_aside=len(tried) - len(confirmed),
         baselines=tuple(_baselines(done)),
+        trivial=trivial,
     )
 
 

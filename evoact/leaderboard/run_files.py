@@ -1,7 +1,7 @@
 """The files of a run directory beside its rows: the resolved config, and the record of when, with what and where."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from evoact.errors import UserError
@@ -41,6 +41,14 @@ def record_of(home: Location) -> dict[str, Any]:
             "restore the file or search again in a new run directory"
         )
     return record
+
+
+def trivial_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """What always saying the same reaches on each split, from a run's record; nothing where it does not say."""
+    data = record.get("data")
+    trivial = data.get("trivial") if isinstance(data, dict) else None
+    found = trivial.items() if isinstance(trivial, dict) else ()
+    return {name: float(value) for name, value in found if isinstance(value, (int, float))}
 
 
 def write_record(home: Location, record: dict[str, Any]) -> None:

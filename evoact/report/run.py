@@ -18,7 +18,7 @@ from evoact.errors import UserError
 from evoact.execution.summary import Summary, summarise
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.run_files import record_of
+from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import META_TRAIN, Result
 
@@ -63,7 +63,7 @@ class RunData:
         rows = self.rows
         searched = rows[rows["phase"] == "search"].drop_duplicates("structure")
         return replace(
-            summarise(self.confirmed),
+            summarise(self.confirmed, trivial_of(self.record)),
             networks=int((rows["kind"] != META_TRAIN).sum()),
             meta_trainings=int((rows["kind"] == META_TRAIN).sum()),
             structures=len(searched),

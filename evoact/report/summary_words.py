@@ -4,6 +4,7 @@ import statistics
 
 from evoact.analysis.welch import FEWEST, welch_interval
 from evoact.execution.summary import Confirmed, Summary
+from evoact.report.units import beside_trivial
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,7 +24,21 @@ def shown(summary: Summary, value: float, error: float | None = None) -> str:
 
 
 def verdict(summary: Summary) -> str:
-    """The winner's test metric beside the best baseline's, with the 95 % interval of the difference."""
+    """The winner's test metric beside the best baseline's, with the 95 % interval of the difference, and beside that
+    of always saying the same."""
+    said = [_against_baseline(summary)]
+    best = next(iter(summary.confirmed), None)
+    if best is not None and "test" in summary.trivial:
+        maximize = summary.direction == "maximize"
+        said.append(
+            beside_trivial(
+                "The best confirmed network", best.test, summary.metric, maximize, summary.trivial["test"]
+            )
+        )
+    return "\n".join(said)
+
+
+def _against_baseline(summary: Summary) -> str:
     winner, baseline = summary.winner, summary.best_baseline
     if winner is None:
         return "No candidate of the search was confirmed."

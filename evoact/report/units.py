@@ -55,6 +55,28 @@ def unit_of(metric: str) -> Unit:
     return Unit(metric, 1, "", metric, None)
 
 
+def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial: float) -> str:
+    """A network's metric beside that of always saying the same, which who reads the former alone would not think of.
+
+    >>> beside_trivial("The winner", 0.9, "accuracy", True, 0.627)
+    'Always saying the most frequent class of the training split gives 62.70 %.'
+    >>> beside_trivial("The winner", 0.002, "mse", False, 0.001)  # doctest: +ELLIPSIS
+    'The winner is no better than always saying the mean of the training split (0.001): it has learned nothing...'
+    """
+    said = (
+        "always saying the "
+        + ("most frequent class" if metric == "accuracy" else "mean")
+        + " of the training split"
+    )
+    number = unit_of(metric).value(trivial)
+    if value > trivial if maximize else value < trivial:
+        return f"{said[0].upper()}{said[1:]} gives {number}."
+    return (
+        f"{who} is no better than {said} ({number}): it has learned nothing of use; look at the scale of the features "
+        "and targets, the learning rates, the number of steps and the labels."
+    )
+
+
 def p_text(p: float) -> str:
     """
     >>> p_text(0.0004), p_text(0.0371), p_text(1.0)

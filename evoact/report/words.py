@@ -8,9 +8,10 @@ from evoact.analysis.verdicts import Verdict
 from evoact.analysis.welch import FEWEST
 from evoact.config import Comparison
 from evoact.errors import UserError
+from evoact.leaderboard.run_files import trivial_of
 from evoact.report.run import RunData
 from evoact.report.summary_words import counted
-from evoact.report.units import NOTHING, Unit, count, duration, p_text, unit_of
+from evoact.report.units import NOTHING, Unit, beside_trivial, count, duration, p_text, unit_of
 
 UNEQUAL = 0.05  # budgets that differ by no more count as equal
 ENOUGH_REPEATS = 8  # for 95 % intervals that hold the truth nearly as often
@@ -135,7 +136,14 @@ def _share_text(share: Interval) -> str:
 
 def _caveats(run: RunData) -> list[str]:
     """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
-    return [*_lost(run), *_few_repeats(run), *_few_seeds(run), *_unequal(run), *_twins(run)]
+    return [
+        *_lost(run),
+        *_no_better_than_trivial(run),
+        *_few_repeats(run),
+        *_few_seeds(run),
+        *_unequal(run),
+        *_twins(run),
+    ]
 
 
 def _lost(run: RunData) -> list[str]:
@@ -154,6 +162,20 @@ def _lost(run: RunData) -> list[str]:
                 f"{arm.name} has no winner in {len(arm.lost)} of its repeats; they are left out."
             )
     return sentences
+
+
+def _no_better_than_trivial(run: RunData) -> list[str]:
+    """Of the arms whose mean winner is no better than always saying the same."""
+    known = trivial_of(run.record)
+    split = "test_large" if run.rows["test_large_metric"].notna().any() else "test"
+    if split not in known:
+        return []
+    sign = 1 if run.maximize else -1
+    names = [arm.name for arm in run.arms if arm.winners and sign * (arm.means.mean() - known[split]) <= 0]
+    if not names:
+        return []
+    who = f"The mean winner of {', '.join(names)}"
+    return [beside_trivial(who, known[split], run.metric, run.maximize, known[split])]
 
 
 def _few_repeats(run: RunData) -> list[str]:

@@ -1,96 +1,82 @@
 """A user's own data in one npz file."""
 
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path
-
-import numpy as np
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from evoact.errors import UserError
-from evoact.seeding import generator
-from evoact.tasks.task import ArrayTask, Split, split_indices
+from evoact.tasks.npz import npz_names, read_npz
+from evoact.tasks.own_data import Given, own_task
+from evoact.tasks.task import ArrayTask
 
 _LAYOUT = (
     "arrays x and y (split 60 / 20 / 20 per cent), or x_train, y_train, x_validation, y_validation, "
     "x_test, y_test"
 )
+# How arrays of a split, and splits, are called by others; MedMNIST (Yang et al. 2023) says train_images, val_labels.
+_PAIRS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"))
+_SPLITS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+    "test_large": ("test_large",),
+}
 
 
-def arrays(path: str, seed: int = 0) -> ArrayTask:
-    """Classification where `y` holds integers (0, 1, ...), regression where it holds floats.
+def arrays(path: str, seed: int = 0, problem: str = "auto", standardise: bool = False) -> ArrayTask:
+    """Classification if `y` holds classes (integers, booleans, names, one-hot rows), regression if it holds floats.
 
     Args:
         path: an npz file with arrays `x` [n, ...] and `y` [n] or [n, outputs], or with those of the
-            three splits under `x_train`, `y_train`, `x_validation`, ... (and `x_test_large`)
+            three splits under `x_train`, `y_train`, `x_validation`, ... (and `x_test_large`), or under
+            `train_images`, `train_labels`, `val_images`, ...
         seed: of the split, where the file holds none
+        problem: `classification` or `regression` where `auto` asks, or would read `y` as the other one
+        standardise: whether features are shifted and scaled to mean 0 and standard deviation 1 over the training
+            split (each column of a table, each channel of images), and targets in regression, whose metric is in
+            their own units all the same
 
     Raises:
         UserError: if the file is missing, no npz, lacks an array, or holds arrays that do not fit.
     """
-    stored = _load(path)
-    if "x_train" in stored:
-        names = [n for n in ("train", "validation", "test", "test_large") if f"x_{n}" in stored]
-        missing = [n for n in ("validation", "test") if n not in names]
-        if missing:
-            raise UserError(f"{path}: expected {_LAYOUT}, got no x_{missing[0]}")
-        splits = {n: _split(stored, path, f"x_{n}", f"y_{n}") for n in names}
-    else:
-        whole = _split(stored, path, "x", "y")
-        if len(whole) < 5:
-            raise UserError(f"{path}: expected at least 5 examples to split, got {len(whole)}")
-        parts = split_indices(len(whole), (0.6, 0.2, 0.2), generator("arrays", seed))
-        splits = {
-            n: Split(whole.inputs[p], whole.targets[p])
-            for n, p in zip(("train", "validation", "test"), parts, strict=True)
-        }
-    n_outputs, train = _outputs(splits, path), splits["train"]
-    return ArrayTask(
-        input_shape=tuple(train.inputs.shape[1:]),
-        n_outputs=n_outputs,
-        classification=bool(np.issubdtype(train.targets.dtype, np.integer)),
-        load=lambda: splits,
-    )
-
-
-def _load(path: str) -> dict[str, np.ndarray]:
-    if not Path(path).is_file():
-        raise UserError(f"expected task.path to name an npz file, got {path!r}, which is not there")
+    known = _by_lower_case(path, npz_names(path))
+    pairs = _pairs(path, known)
+    stored = read_npz(path, [name for pair in pairs.values() for name in pair])
+    given = {split: Given(stored[x], stored[y], x, y) for split, (x, y) in pairs.items()}
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return {key: data[key] for key in data.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError):
-        raise UserError(f"{path}: expected an npz file with {_LAYOUT}, got something unreadable") from None
+        return own_task(given.get("", given), problem, standardise, seed)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def _split(stored: Mapping[str, np.ndarray], path: str, x_name: str, y_name: str) -> Split:
-    for name in (x_name, y_name):
-        if name not in stored:
-            known = ", ".join(sorted(stored)) or "no arrays"
-            raise UserError(f"{path}: expected {_LAYOUT}, got {known} without {name}")
-    x, y = stored[x_name], stored[y_name]
-    if x.ndim < 2 or len(x) != len(y) or len(x) == 0:
+def _by_lower_case(path: str, names: Sequence[str]) -> dict[str, str]:
+    """Names in a file by how they are written in lower case: X is x."""
+    twice = [name for name, times in Counter(name.lower() for name in names).items() if times > 1]
+    if twice:
         raise UserError(
-            f"{path}: expected {x_name} [n, ...] and {y_name} with the same n > 0, got {x.shape} and {y.shape}"
+            f"{path}: expected one array {twice[0]}, got several of that name; save the one that is meant"
         )
-    if not np.issubdtype(x.dtype, np.number) or not np.isfinite(x).all():
-        raise UserError(f"{path}: expected finite numbers in {x_name}, got NaN, infinity or other values")
-    if np.issubdtype(y.dtype, np.integer):
-        if y.ndim != 1 or y.min() < 0:
-            raise UserError(f"{path}: expected {y_name} to hold classes 0, 1, ... in one dimension")
-        return Split(x.astype(np.float32), y.astype(np.int64))
-    if not np.issubdtype(y.dtype, np.floating) or not np.isfinite(y).all():
-        raise UserError(f"{path}: expected integers or finite floats in {y_name}, got {y.dtype}")
-    return Split(x.astype(np.float32), y.astype(np.float32).reshape(len(y), -1))
+    return {name.lower(): name for name in names}
 
 
-def _outputs(splits: Mapping[str, Split], path: str) -> int:
-    shapes = {name: (s.inputs.shape[1:], s.targets.shape[1:], s.targets.dtype) for name, s in splits.items()}
-    for name, shape in shapes.items():
-        if shape != shapes["train"]:
+def _pairs(path: str, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The names of inputs and targets of each split; of the split "" where all is in one table."""
+    for x_form, y_form in _PAIRS:
+        found = {
+            split: (x_form.format(alias), y_form.format(alias))
+            for split, aliases in _SPLITS.items()
+            for alias in aliases
+            if x_form.format(alias) in known
+        }
+        if "train" in found:
+            missing = [split for split in ("validation", "test") if split not in found]
+            if missing:
+                raise UserError(f"{path}: expected {_LAYOUT}, got no {x_form.format(missing[0])}")
+            break
+    else:
+        found = {"": ("x", "y")}
+    for name in (name for pair in found.values() for name in pair):
+        if name not in known:
             raise UserError(
-                f"{path}: expected all splits alike, got {shape} in {name}, {shapes['train']} in train"
+                f"{path}: expected {_LAYOUT}, got {', '.join(known) or 'no arrays'} without {name}"
             )
-    train = splits["train"].targets
-    if np.issubdtype(train.dtype, np.integer):
-        return int(max(s.targets.max() for s in splits.values())) + 1
-    return int(train.shape[1])
+    return {split: (known[x], known[y]) for split, (x, y) in found.items()}

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from evoact.tasks.preprocessing import Preprocessing
+
 
 class OnDemand(Protocol):
     """Inputs too large to hold: `inputs[indices]` reads those [len(indices), *shape] when asked for."""
@@ -33,10 +35,12 @@ class OnDemand(Protocol):
 @dataclass(frozen=True)
 class Split:
     """`inputs` [n, *stored shape], float32, or uint8 pixels that `Task.prepare` makes numbers of;
-    `targets` int64 classes [n] or float32 values [n, outputs]."""
+    `targets` int64 classes [n] or float32 values [n, outputs]. Errors in targets that were scaled to train on
+    are multiplied by `target_scale` [outputs] to be in their own units again."""
 
     inputs: np.ndarray | OnDemand
     targets: np.ndarray
+    target_scale: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -113,32 +117,44 @@ def correct(outputs: Tensor, targets: Tensor) -> Tensor:
     return outputs.argmax(dim=2) == targets
 
 
-def metric_values(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
+def metric_values(
+    metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
+) -> Tensor:
     """The task's metric per member over a whole split: [K, n, C], [n, ...] -> [K], float64."""
     if metric == "accuracy":
         return correct(outputs, targets).double().mean(dim=1)
-    return (outputs.double() - targets.double()).square().mean(dim=(1, 2))
+    return _errors(outputs, targets, target_scale).square().mean(dim=(1, 2))
 
 
-def example_scores(metric: str, outputs: Tensor, targets: Tensor) -> Tensor:
+def example_scores(
+    metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
+) -> Tensor:
     """What each example contributes to the metric: bool [K, n] (classified correctly) or its squared error,
     float32 [K, n]. The metric is their mean."""
     if metric == "accuracy":
         return correct(outputs, targets)
-    return (outputs.double() - targets.double()).square().flatten(2).mean(dim=2).float()
+    return _errors(outputs, targets, target_scale).square().flatten(2).mean(dim=2).float()
+
+
+def _errors(outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None) -> Tensor:
+    errors = outputs.double() - targets.double()
+    return errors if target_scale is None else errors * torch.as_tensor(target_scale).to(errors)
 
 
 @dataclass(frozen=True)
 class ArrayTask:
     """A task whose splits are arrays: classification into `n_outputs` classes, or regression.
 
-    `load` is called when the arrays are first needed, so that a config can be checked without them.
+    `load` is called when the arrays are first needed, so that a config can be checked without them. Of people's own
+    data `preprocessing` is what was done to it, and `notes` are sentences about what was understood or is amiss.
     """
 
     input_shape: tuple[int, ...]
     n_outputs: int
     classification: bool
     load: Callable[[], Mapping[str, Split]]
+    preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:

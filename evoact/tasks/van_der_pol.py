@@ -48,7 +48,7 @@ def van_der_pol(
     Args:
         mu: the viscosity; 2.7 in the paper
         orbits: how many
-        span: how long each is followed, in units of time; the limit cycle takes about 8.6 with mu = 2.7
+        span: how long each is followed, in units of time; the limit cycle takes 8.475 with mu = 2.7
         per_unit: samples in a unit of time
         seed: of the initial states and of the split
         standardise: whether networks are given states scaled to mean 0 and standard deviation 1

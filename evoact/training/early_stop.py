@@ -51,8 +51,8 @@ def first_progress(members: int, direction: str, device: torch.device) -> dict[s
 
 def note_progress(pack: "Pack") -> None:
     """Evaluates all members on the validation split."""
-    outputs, targets = answers(settled(pack), pack.task.splits()["validation"])
-    metric = metric_values(pack.task.metric, outputs, targets)
+    split = pack.task.splits()["validation"]
+    metric = metric_values(pack.task.metric, *answers(settled(pack), split), split.target_scale)
     best = pack.progress[BEST]
     better = metric > best if pack.task.direction == "maximize" else metric < best
     pack.progress = {

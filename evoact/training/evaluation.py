@@ -61,9 +61,10 @@ def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Out
         if name in splits:
             outputs, targets = answers(pack, split)
             finite &= outputs.flatten(1).isfinite().all(dim=1)
-            metrics[name] = metric_values(pack.task.metric, outputs, targets)
+            metrics[name] = metric_values(pack.task.metric, outputs, targets, split.target_scale)
             if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
-                scores = {f"{EXAMPLES}.{name}": example_scores(pack.task.metric, outputs, targets)}
+                scored = example_scores(pack.task.metric, outputs, targets, split.target_scale)
+                scores = {f"{EXAMPLES}.{name}": scored}
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
 
 

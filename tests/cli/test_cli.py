@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -217,8 +218,33 @@ def test_parameter_counts_are_right(run):
 def test_validate_good_files(run):
     files = [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "search_spaces").glob("*.yaml")]
     code, out, err = run("validate", *files)
+    assert code == 0
+    assert all(line.startswith("pendulum_clock: the ") for line in err.splitlines())  # which clock it is
+    lines = out.splitlines()
+    assert [line for line in lines if not line.startswith("  ")] == [f"{file}: valid" for file in files]
+    understood = [line for line in lines if "examples (train / validation / test" in line]
+    unread = [line for line in lines if line.startswith("  data not read: task ")]
+    assert len(understood) + len(unread) == len(list((ROOT / "configs").glob("*.yaml")))
+
+
+def test_validate_says_what_was_understood_and_what_trains_badly(run, config_file, tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 2)) * [1, 1e3]
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(40) % 2 + 1.0)
+    task = {"name": "arrays", "path": str(tmp_path / "own.npz")}
+    config = config_file(task=task, training__batch_size=8)
+    code, out, err = run("validate", config)
     assert (code, err) == (0, "")
-    assert out.splitlines() == [f"{file}: valid" for file in files]
+    said = out.splitlines()
+    assert said[1].startswith(
+        "  arrays: 24 / 8 / 8 examples (train / validation / test) of 2 features, standard deviat"
+    )
+    assert said[2].startswith(
+        "  whole floats in y are read as 2 classes (1, 2); if they are values, set task.problem"
+    )
+    assert said[3].startswith("  1 of 2 features have a scale outside 0.1 to 10 (feature 1: mean")
+    code, _, err = run("validate", config_file(task=task, training__batch_size=32))
+    assert code == 2
+    assert "expected training.batch_size of at most 24, the training examples, got 32" in err
 
 
 def test_validate_names_every_mistake_of_every_file(run, tmp_path, config_file, tiny):
@@ -229,7 +255,10 @@ def test_validate_names_every_mistake_of_every_file(run, tmp_path, config_file, 
     space.write_text("functions: [rleu]\ntypes: {base: {}}\nlearning_rate: {low: 0.1, high: 1}\n")
     code, out, err = run("validate", good, bad, space, "gone.yaml")
     assert code == 2
-    assert out == f"{good}: valid\n"
+    assert out.startswith(
+        f"{good}: valid\n  faulty: 400 / 400 / 400 examples (train / validation / test) of 2 features"
+    )
+    assert out.count("\n") == 2
     assert [line.split(": ")[:2] for line in err.splitlines()] == [
         [str(bad), "budget.networks"],
         [str(bad), "sede"],
@@ -288,8 +317,9 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
     lines = err.splitlines()
     assert lines[0].startswith("Searching faulty with evolution in this process: ")
     assert lines[0].endswith("run directory run")
-    assert [line.split()[0] for line in lines[1:]] == sorted(
-        [line.split()[0] for line in lines[1:]], key=["baseline", "search", "confirm"].index
+    assert lines[1].startswith("faulty: 400 / 400 / 400 examples (train / validation / test) of 2 features, ")
+    assert [line.split()[0] for line in lines[2:]] == sorted(
+        [line.split()[0] for line in lines[2:]], key=["baseline", "search", "confirm"].index
     )
     assert any(line.split()[:2] == ["search", "16/16"] and "best 0." in line for line in lines)
     assert "\x1b" not in err + out

@@ -17,6 +17,9 @@ from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result
 from evoact.networks import NETWORKS
 from evoact.records import FIRST_CONFIRMATION_SEED
+from evoact.report.run import read_run
+from evoact.report.summary_words import verdict
+from evoact.tasks.data_summary import trivial_metrics
 from tests.networks.recurrent import recurrent
 
 
@@ -356,9 +359,12 @@ def test_observed_from_start_to_end(tiny, tmp_path):
 
 
 def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):
-    finished = search(experiment(tiny()), tmp_path / "run")
+    made = experiment(tiny())
+    finished = search(made, tmp_path / "run")
     rows = Leaderboard(tmp_path / "run").to_arrow().to_pylist()
-    assert summarise(map(result, rows)) == finished.summary
+    assert summarise(map(result, rows), trivial_metrics(made.task)) == finished.summary
+    assert read_run(tmp_path / "run").summary == finished.summary
+    assert "the most frequent class of the training split" in verdict(finished.summary)
 
 
 def test_nothing_is_imported_while_a_packs_time_runs(tiny):

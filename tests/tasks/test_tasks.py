@@ -1,4 +1,4 @@
-"""Properties of every task, and the users' own arrays with everything that can be wrong with them."""
+"""Properties of every task."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from evoact.errors import UserError
 from evoact.tasks import ORIGINS, TASKS, summary
 from evoact.tasks.cache import cache_directory, cached
 from evoact.tasks.mnist1d import _generate
-from evoact.tasks.task import metric_values
+from evoact.tasks.task import example_scores, metric_values
 from tests.tasks import published
 
 NAMED = [name for name in TASKS if name != "arrays"]
@@ -162,69 +162,16 @@ def test_nothing_half_written_stays_in_the_cache(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def save(path, **arrays):
-    np.savez(path, **arrays)
-    return str(path)
-
-
-def test_arrays_with_one_table(tmp_path):
-    rng = np.random.default_rng(0)
-    path = save(tmp_path / "a.npz", x=rng.normal(size=(50, 3)), y=rng.integers(0, 4, 50))
-    task = TASKS["arrays"](path)
-    assert (task.metric, task.direction, task.input_shape, task.n_outputs) == (
-        "accuracy",
-        "maximize",
-        (3,),
-        4,
-    )
-    assert [len(s) for s in task.splits().values()] == [30, 10, 10]
-    other = TASKS["arrays"](path, seed=1)
-    assert not np.array_equal(task.splits()["test"].inputs, other.splits()["test"].inputs)
-
-
-def test_arrays_with_splits_and_regression(tmp_path):
-    rng = np.random.default_rng(0)
-    parts = {f"{a}_{n}": rng.normal(size=(9, 2)) for a in "xy" for n in ("train", "validation", "test")}
-    task = TASKS["arrays"](save(tmp_path / "a.npz", **parts))
-    assert (task.metric, task.direction, task.n_outputs) == ("mse", "minimize", 2)
-
-
-X, Y = np.ones((20, 2)), np.zeros(20, int)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"x": X}, "without y"),
-        ({"z": X}, "without x"),
-        ({"x_train": X, "y_train": Y}, "no x_validation"),
-        ({"x": X, "y": Y[:5]}, "same n"),
-        ({"x": X[:0], "y": Y[:0]}, "n > 0"),
-        ({"x": np.ones(20), "y": Y}, r"\[n, ...\]"),
-        ({"x": X * np.nan, "y": Y}, "finite"),
-        ({"x": X, "y": Y - 1}, "classes 0, 1"),
-        ({"x": X, "y": np.full(20, np.inf)}, "finite floats"),
-        ({"x": X, "y": np.array(["a"] * 20)}, "integers or finite floats"),
-        ({"x": X[:3], "y": Y[:3]}, "at least 5"),
-    ],
-)
-def test_bad_arrays(tmp_path, arrays, message):
-    with pytest.raises(UserError, match=message):
-        TASKS["arrays"](save(tmp_path / "a.npz", **arrays))
-
-
-def test_bad_array_files(tmp_path):
-    with pytest.raises(UserError, match="not there"):
-        TASKS["arrays"](str(tmp_path / "none.npz"))
-    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(UserError, match="unreadable"):
-        TASKS["arrays"](str(tmp_path / "bad.npz"))
-
-
 def test_metrics():
     outputs = torch.tensor([[[2.0, 1.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
     assert metric_values("accuracy", outputs, torch.tensor([0, 1])).tolist() == [1.0, 0.0]
     assert metric_values("mse", outputs, torch.zeros(2, 2)).tolist() == [1.5, 0.5]
+
+
+def test_errors_of_scaled_targets_are_in_their_own_units():
+    outputs, scale = torch.tensor([[[2.0, 1.0], [0.0, 1.0]]]), np.array([10.0, 1.0])
+    assert metric_values("mse", outputs, torch.zeros(2, 2), scale).tolist() == [(400 + 1 + 1) / 4]
+    assert example_scores("mse", outputs, torch.zeros(2, 2), scale).tolist() == [[401 / 2, 1 / 2]]
 
 
 def test_faulty_rates():

@@ -1,0 +1,104 @@
+"""What was understood of a task's data, in a line, and what always saying the same would reach."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from evoact.tasks.task import ArrayTask, Split, Task
+
+SAMPLE = 10_000  # training examples of which the spread of features is told
+CLASSES_SHOWN = 8
+
+
+def understood(task: Task) -> str:
+    """Rows by split, features with their scale, classes with their numbers or the targets' scale, of the training
+    split as it is stored.
+
+    >>> from evoact.tasks.digits import digits
+    >>> print(understood(digits()))  # doctest: +NORMALIZE_WHITESPACE
+    1078 / 360 / 359 examples (train / validation / test) of shape 8 x 8, standard deviation 1,
+    values -0.811 to 1.85, 10 classes of 96 to 122
+    """
+    splits = task.splits()
+    train = splits["train"]
+    rows = " / ".join(f"{len(split)}" for split in splits.values())
+    names = " / ".join(splits)
+    parts = [f"{rows} examples ({names}) {_features(train)}"]
+    if isinstance(task, ArrayTask) and task.preprocessing and task.preprocessing.features:
+        parts.append("standardised")
+    parts.append(_classes(task, train) if task.metric == "accuracy" else _values(task, train))
+    return ", ".join(parts)
+
+
+def notes_of(task: Task) -> tuple[str, ...]:
+    """Sentences about readings of people's own data that are a decision, or about what trains badly, and what to do."""
+    return task.notes if isinstance(task, ArrayTask) else ()
+
+
+def data_record(task: Task) -> dict[str, Any]:
+    """What a run's record holds of its data, so that who reads the run needs none: what was understood, the trivial
+    metrics, and of people's own data what was done to it."""
+    own = task.preprocessing if isinstance(task, ArrayTask) else None
+    return {
+        "understood": understood(task),
+        "trivial": trivial_metrics(task),
+        **({"preprocessing": own.plain()} if own else {}),
+    }
+
+
+def trivial_metrics(task: Task) -> dict[str, float]:
+    """The metric, on each split but the training split, of the best constant: the training split's most frequent
+    class, or its mean. Who does worse has learned nothing.
+
+    >>> from evoact.tasks.digits import digits
+    >>> {name: round(value, 3) for name, value in trivial_metrics(digits()).items()}
+    {'validation': 0.083, 'test': 0.086}
+    """
+    splits = task.splits()
+    train = splits["train"].targets
+    if task.metric == "accuracy":
+        frequent = np.bincount(train).argmax()
+        return {name: float((s.targets == frequent).mean()) for name, s in splits.items() if name != "train"}
+    mean = train.mean(axis=0, dtype=np.float64)
+    return {
+        name: float(
+            np.square((s.targets - mean) * (1.0 if s.target_scale is None else s.target_scale)).mean()
+        )
+        for name, s in splits.items()
+        if name != "train"
+    }
+
+
+def _features(train: Split) -> str:
+    shape = train.inputs.shape[1:]
+    what = f"of {shape[0]} features" if len(shape) == 1 else f"of shape {' x '.join(map(str, shape))}"
+    if not isinstance(train.inputs, np.ndarray):
+        return what
+    some = train.inputs[:: math.ceil(len(train) / SAMPLE)]
+    spread = f"values {some.min():.3g} to {some.max():.3g}"
+    if len(shape) > 1:
+        return f"{what}, standard deviation {some.std(dtype=np.float64):.3g}, {spread}"
+    deviations = some.std(axis=0, dtype=np.float64)
+    return f"{what}, standard deviations {_range(deviations)}, {spread}"
+
+
+def _classes(task: Task, train: Split) -> str:
+    counts = np.bincount(train.targets, minlength=task.n_outputs)
+    if len(counts) > CLASSES_SHOWN:
+        return f"{len(counts)} classes of {counts.min()} to {counts.max()}"
+    own = task.preprocessing.classes if isinstance(task, ArrayTask) and task.preprocessing else ()
+    named = zip(own or range(len(counts)), counts, strict=True)
+    return f"{len(counts)} classes: " + ", ".join(f"{label} ({count})" for label, count in named)
+
+
+def _values(task: Task, train: Split) -> str:
+    targets, scale = train.targets, 1.0 if train.target_scale is None else train.target_scale
+    what = "1 target" if task.n_outputs == 1 else f"{task.n_outputs} targets"
+    text = f"regression of {what}, standard deviation {_range(targets.std(axis=0, dtype=np.float64) * scale)}"
+    return text + (", standardised to train on" if train.target_scale is not None else "")
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"
