@@ -74,6 +74,7 @@ def straightforward() -> Callable[[int], None]:
 def ours() -> Callable[[int], None]:
     """One outer step of `meta_train`, its update and its bookkeeping included."""
     from evoact.genomes.genome import Subnetwork
+    from evoact.genomes.meta_training import MetaTraining
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
     from evoact.training.bilevel import meta_train
@@ -87,9 +88,7 @@ def ours() -> Callable[[int], None]:
             types,
             network,
             task,
-            outer_steps=1,
-            inner_steps=STEPS,
-            batch_size=BATCH,
+            MetaTraining(outer_steps=1, inner_steps=STEPS, batch_size=BATCH, noise=0.0),
             learning_rate=RATE,
             seed=number,
         )

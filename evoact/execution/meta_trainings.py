@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -74,17 +72,11 @@ def learn_types(
         {site.site: site.types for site in genome.sites},
         e.network,
         e.task,
+        settings,
         learning_rate=genome.hyperparameter("learning_rate"),
         seed=derive(e.seed, "meta-training", start),
         device=device,
-        **arguments(settings),
     )
-
-
-def arguments(settings: MetaTraining) -> dict[str, Any]:
-    """Those of `meta_train` that the settings give."""
-    given = asdict(settings) | {"optimizer_arguments": dict(settings.optimizer_arguments)}
-    return {name: value for name, value in given.items() if name not in ("points", "interpolation")}
 
 
 def captured(meta: MetaResult, settings: MetaTraining, start: int) -> dict[str, tuple[Activation, ...]]:

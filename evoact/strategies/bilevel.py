@@ -19,7 +19,7 @@ from evoact.genomes.genome import (
     pieces,
     shared_out,
 )
-from evoact.genomes.meta_training import MetaTraining, positive
+from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.genomes.space import SearchSpace, Settings
 from evoact.records import COMPLETED, MetaTrainResult
 from evoact.strategies.archive import Archive, Candidate
@@ -48,8 +48,7 @@ class Bilevel:
         inner_optimizer, inner_momentum, inner_rate: how the networks in meta-training are trained; momentum with
             sgd and rmsprop alone
 
-    The other arguments are those of `evoact.training.bilevel.meta_train`; `points` and `interpolation` say how
-    learned curves are captured on [-10, 10].
+    The other arguments are those of `evoact.genomes.meta_training.MetaTraining`; curves are captured on [-10, 10].
 
     Raises:
         UserError: for types that cannot be meta-trained or captured, or numbers out of range.
@@ -60,23 +59,24 @@ class Bilevel:
     types: Sequence[Mapping[str, Any]] = TWO_ON_SINE
     starts: int = 1
     controls: bool = False
-    mode: str = "unrolled"
-    outer_steps: int = 300
-    inner_steps: int = 100
-    batch_size: int = 200
-    inner_optimizer: str = "rmsprop"
+    mode: str = DEFAULTS.mode
+    outer_steps: int = DEFAULTS.outer_steps
+    inner_steps: int = DEFAULTS.inner_steps
+    batch_size: int = DEFAULTS.batch_size
+    inner_optimizer: str = DEFAULTS.optimizer
     inner_momentum: float = 0.0
     inner_rate: float = 0.01
-    learn_rate: bool = False
-    outer_rate: float = 0.4
-    outer_momentum: float = 0.8
-    clamp: float = 0.1
-    noise: float = 0.1
-    window: int = 20
-    pairs: int = 16
-    spread: float = 0.02
-    points: int = 100
-    interpolation: str = "linear"
+    learn_rate: bool = DEFAULTS.learn_rate
+    outer_optimizer: str = DEFAULTS.outer_optimizer
+    outer_rate: float = DEFAULTS.outer_rate
+    outer_momentum: float = DEFAULTS.outer_momentum
+    clamp: float = DEFAULTS.clamp
+    noise: float = DEFAULTS.noise
+    window: int = DEFAULTS.window
+    pairs: int = DEFAULTS.pairs
+    spread: float = DEFAULTS.spread
+    points: int = DEFAULTS.points
+    interpolation: str = DEFAULTS.interpolation
 
     name = "bilevel"
     independent = False

@@ -2,7 +2,7 @@
 
 The inner loop trains a fresh network's weights; the outer loop moves what all these networks share, the
 parameters of the neuron types and, if asked, the learning rate, down the gradient of the inner loop's
-mean loss. Defaults are those of the paper's published code for MNIST-1D.
+mean loss.
 """
 
 import functools
@@ -18,12 +18,12 @@ from torch import Tensor
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
 from evoact.genomes.genome import Activation, Site
-from evoact.genomes.meta_training import MetaTraining, positive
+from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.networks.network import Network
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task, to_device
-from evoact.training.inner_optimizers import INNER_OPTIMIZERS, InnerOptimizer
+from evoact.training.inner_optimizers import INNER_OPTIMIZERS, SGD, Adam, InnerOptimizer
 from evoact.training.neuron_types import TypedSite, initial_types, typed_site
 from evoact.training.outer_gradient import (
     OuterGradient,
@@ -34,6 +34,7 @@ from evoact.training.outer_gradient import (
 )
 
 GRID = Grid(-10.0, 10.0, 513)  # close enough for the second derivatives of sub-networks
+OUTER_OPTIMIZERS: Mapping[str, Callable[[float], InnerOptimizer]] = {"adam": Adam, "sgd": SGD}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -71,23 +72,10 @@ def meta_train(
     types: Types,
     network: Network,
     task: Task,
+    settings: MetaTraining = DEFAULTS,
     *,
-    outer_steps: int = 300,
-    inner_steps: int = 100,
-    batch_size: int = 200,
-    mode: str = "unrolled",
-    window: int = 20,
-    segment: int | None = None,
-    pairs: int = 16,
-    spread: float = 0.02,
-    optimizer: str = "rmsprop",
-    optimizer_arguments: Mapping[str, float] | None = None,
     learning_rate: float = 0.01,
-    learn_rate: bool = False,
-    outer_rate: float = 0.4,
-    outer_momentum: float = 0.8,
-    clamp: float = 0.1,
-    noise: float = 0.0,
+    segment: int | None = None,
     grid: Grid = GRID,
     seed: int = 0,
     dtype: str = "float32",
@@ -98,17 +86,10 @@ def meta_train(
     Args:
         types: the activations of every site, or those of each by name; they share out its neurons as evenly as
             possible in contiguous blocks, and each site learns parameters of its own
-        mode: `unrolled` (the exact gradient through all inner steps), `truncated` (through at most `window`),
-            `first_order` (as if weights did not depend on the types) or `evolution` (from 2 * `pairs` inner runs
-            with parameters moved by N(0, `spread`^2))
-        segment: of `unrolled` and `truncated`: steps between the states that are kept in memory, the
+        settings: how they are learned
+        learning_rate: the inner one, or where it starts if it is learned
+        segment: of the modes `unrolled` and `truncated`: steps between the states that are kept in memory, the
             others being computed again; None keeps all that are small and else every sqrt(inner_steps)-th
-        optimizer: the inner one, a name in `inner_optimizers.INNER_OPTIMIZERS`, with its arguments
-        learn_rate: whether the inner learning rate is learned too, on a logarithmic scale (not `first_order`)
-        outer_rate, outer_momentum, clamp: gradient descent on the outer variables; each number of the gradient is
-            clamped to +-`clamp` before it enters the momentum
-        noise: of each inner step, uniform in +-`noise`: on the outputs of all neurons and on the hidden units of all
-            sub-networks, one draw for the whole batch (0.1 in the published code)
         grid: of the splines as which sub-networks are evaluated, unless they ask to be exact
 
     Raises:
@@ -120,8 +101,8 @@ def meta_train(
     >>> task = digits()
     >>> net = mlp(task.input_shape, task.n_outputs, hidden=[10])
     >>> two = [Subnetwork("sin", 8)] * 2
-    >>> inner = {"inner_steps": 20, "batch_size": 50, "optimizer": "sgd", "learning_rate": 0.3}
-    >>> found = meta_train(two, net, task, outer_steps=12, clamp=1.0, **inner)
+    >>> settings = MetaTraining(outer_steps=12, inner_steps=20, batch_size=50, optimizer="sgd")
+    >>> found = meta_train(two, net, task, settings, learning_rate=0.3)
     >>> bool(found.losses[-3:].mean() < found.losses[:3].mean()), found.skipped
     (True, 0)
     >>> [len(parameters) for parameters in found.parameters["hidden0"]]
@@ -129,51 +110,42 @@ def meta_train(
     """
     started = time.perf_counter()
     lookup(DTYPES, "precision", dtype)
-    MetaTraining(  # says what is wrong with them
-        mode=mode,
-        outer_steps=outer_steps,
-        inner_steps=inner_steps,
-        batch_size=batch_size,
-        window=window,
-        pairs=pairs,
-        spread=spread,
-        learn_rate=learn_rate,
-        outer_rate=outer_rate,
-        outer_momentum=outer_momentum,
-        clamp=clamp,
-        noise=noise,
-    )
     positive("learning_rate", learning_rate)
     positive("segment", 1 if segment is None else segment)
-    gradient = _gradient(mode, window, segment, pairs, spread)
+    gradient = _gradient(settings, segment)
     sites = tuple(typed_site(site, _types_of(types, site)) for site in network.sites)
     inputs, targets = to_device(task.splits()["train"], torch.device(device), DTYPES[dtype])
+    fixed_rate = None if settings.learn_rate else learning_rate
     problem = OuterProblem(
         network=network,
         task=task,
         sites=sites,
         grid=grid,
-        optimizer=inner_optimizer(optimizer, optimizer_arguments or {}),
-        learning_rate=None if learn_rate else learning_rate,
+        optimizer=inner_optimizer(settings.optimizer, dict(settings.optimizer_arguments)),
+        learning_rate=fixed_rate,
         inputs=inputs,
         targets=targets,
-        batch_size=batch_size,
-        steps=inner_steps,
+        batch_size=settings.batch_size,
+        steps=settings.inner_steps,
         seed=seed,
         dtype=DTYPES[dtype],
-        noise=noise,
+        noise=settings.noise,
     )
-    outer = _start(sites, learning_rate if learn_rate else None, seed).to(targets.device, problem.dtype)
-    velocity = torch.zeros_like(outer)
+    outer = _start(sites, learning_rate if settings.learn_rate else None, seed).to(
+        targets.device, problem.dtype
+    )
+    rule = OUTER_OPTIMIZERS[settings.outer_optimizer](settings.outer_momentum)
+    state, rate, updates = rule.start(outer), outer.new_tensor(settings.outer_rate), 0
     trajectory, found = [outer], list[OuterGradient]()
-    for outer_step in range(outer_steps):
+    for outer_step in range(settings.outer_steps):
         found.append(gradient(problem, outer, outer_step))
         if found[-1].finite:
-            velocity = outer_momentum * velocity + found[-1].gradient.clamp(-clamp, clamp)
-            outer = outer - outer_rate * velocity
+            clamped = found[-1].gradient.clamp(-settings.clamp, settings.clamp)
+            outer, state = rule.update(outer, state, clamped, rate, updates)
+            updates += 1
         trajectory.append(outer)
     path = torch.stack(trajectory).double().cpu().numpy()
-    return _result(sites, path, found, None if learn_rate else learning_rate, time.perf_counter() - started)
+    return _result(sites, path, found, fixed_rate, time.perf_counter() - started)
 
 
 def _types_of(types: Types, site: Site) -> Sequence[Activation]:
@@ -181,14 +153,15 @@ def _types_of(types: Types, site: Site) -> Sequence[Activation]:
 
 
 def _gradient(
-    mode: str, window: int, segment: int | None, pairs: int, spread: float
+    settings: MetaTraining, segment: int | None
 ) -> Callable[[OuterProblem, Tensor, int], OuterGradient]:
     """The mode's way to the gradient."""
-    if mode == "first_order":
+    if settings.mode == "first_order":
         return by_first_order
-    if mode == "evolution":
-        return functools.partial(by_evolution, pairs=pairs, spread=spread)
-    return functools.partial(by_unrolling, window=window if mode == "truncated" else None, segment=segment)
+    if settings.mode == "evolution":
+        return functools.partial(by_evolution, pairs=settings.pairs, spread=settings.spread)
+    window = settings.window if settings.mode == "truncated" else None
+    return functools.partial(by_unrolling, window=window, segment=segment)
 
 
 def inner_optimizer(name: str, arguments: Mapping[str, float]) -> InnerOptimizer:

@@ -10,14 +10,13 @@ from safetensors.numpy import load_file
 from evoact.activations.capture import capture
 from evoact.config import UNLIMITED, experiment
 from evoact.errors import ConfigError, UserError
-from evoact.execution.meta_trainings import arguments, meta_trained
+from evoact.execution.meta_trainings import meta_trained
 from evoact.execution.run import search
 from evoact.genomes import genome as genomes
 from evoact.genomes import meta_training
 from evoact.genomes.genome import Subnetwork
 from evoact.leaderboard.schema import result
 from evoact.strategies import create
-from evoact.training.bilevel import meta_train
 from tests.execution.test_resume import at_random, check_same, run_killed
 
 BILEVEL = {
@@ -127,18 +126,6 @@ def test_the_cost_is_known_before_and_right_after(mode, tiny):
     found = meta_trained(proposal, made, torch.device("cpu"), None)
     assert found.state == "completed"
     assert found.gradient_examples == proposal.settings.gradient_examples > 0
-
-
-def test_every_setting_reaches_meta_training():
-    known = set(meta_train.__kwdefaults__)
-    assert set(arguments(meta_training.MetaTraining())) == known - {
-        "segment",
-        "learning_rate",
-        "grid",
-        "seed",
-        "dtype",
-        "device",
-    }
 
 
 def test_killed_at_any_operation_and_resumed(config_file, tmp_path, rows_of):

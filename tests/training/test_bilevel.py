@@ -1,7 +1,7 @@
 """Meta-training: gradients against finite differences and against plain autograd, modes, memory, bad input."""
 
 import weakref
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from evoact.activations.families import FAMILIES
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
 from evoact.genomes.genome import Base, Hull, Maxout, PReLU, Scaled, Subnetwork, Tabulated
+from evoact.genomes.meta_training import MetaTraining
 from evoact.networks.hamiltonian import hamiltonian
 from evoact.networks.lenet5 import lenet5
 from evoact.tasks.faulty import faulty
@@ -260,11 +261,29 @@ class Counting:
 
 # --- meta_train -----------------------------------------------------------------------------------
 
-QUICK = {"outer_steps": 4, "inner_steps": 3, "batch_size": 20}
+QUICK = {"outer_steps": 4, "inner_steps": 3, "batch_size": 20, "noise": 0.0}
+
+
+class Rescaled:
+    """A task whose losses are so many times another's."""
+
+    def __init__(self, data, scale):
+        self.data, self.scale = data, scale
+
+    def __getattr__(self, name):
+        return getattr(self.data, name)
+
+    def losses(self, outputs, targets, names):
+        return self.scale * self.data.losses(outputs, targets, names)
+
+
+SETTINGS = {field.name for field in fields(MetaTraining)}
 
 
 def run(types=SUBNETWORKS, net=None, data=None, **changes):
-    return meta_train(types, net or network(), data or task(), **(QUICK | changes))
+    settings = MetaTraining(**(QUICK | {k: v for k, v in changes.items() if k in SETTINGS}))
+    others = {k: v for k, v in changes.items() if k not in SETTINGS}
+    return meta_train(types, net or network(), data or task(), settings, **others)
 
 
 def test_types_share_out_all_neurons_evenly():
@@ -298,11 +317,24 @@ def test_the_seed_decides_everything():
 
 
 def test_updates_are_momentum_of_the_clamped_gradient():
-    found = run(outer_steps=3, clamp=1e-5, outer_rate=2.0, outer_momentum=0.5, dtype="float64")
+    sgd = {"outer_optimizer": "sgd", "outer_rate": 2.0, "outer_momentum": 0.5}
+    found = run(outer_steps=3, clamp=1e-5, dtype="float64", **sgd)
     first, second, third = np.diff(found.trajectory["hidden0"], axis=0)
     assert np.abs(first).max() == pytest.approx(2e-5, rel=1e-6)
     assert np.abs(second - 0.5 * first).max() == pytest.approx(2e-5, rel=1e-6)
     assert np.abs(third - 0.5 * second).max() == pytest.approx(2e-5, rel=1e-6)
+
+
+def test_steps_do_not_depend_on_the_scale_of_the_loss():
+    """By default; a task's outer gradients may be a hundred times another's."""
+    data = task()
+    moved = []
+    for scale in (1.0, 0.01):
+        scaled = Rescaled(data, scale)
+        found = run(data=scaled, net=network(), inner_steps=1, dtype="float64", clamp=10.0)
+        moved.append(np.diff(found.trajectory["hidden0"], axis=0))
+    assert np.abs(moved[0][0]).max() == pytest.approx(0.03, rel=1e-3)
+    assert np.abs(moved[1] - moved[0]).mean() < 0.001  # not equal: Adam's epsilon counts where a gradient vanishes
 
 
 @pytest.mark.parametrize("mode", ["unrolled", "truncated", "first_order", "evolution"])
@@ -330,7 +362,7 @@ def test_inputs_beyond_the_grid_are_counted():
 @pytest.mark.parametrize("mode", ["unrolled", "evolution"])
 def test_the_learning_rate_is_learned(mode):
     slow = {"optimizer": "sgd", "learning_rate": 0.05}
-    found = run(learn_rate=True, outer_steps=8, inner_steps=8, mode=mode, clamp=1.0, outer_rate=1.0, **slow)
+    found = run(learn_rate=True, outer_steps=8, inner_steps=8, mode=mode, clamp=1.0, **slow)
     assert found.learning_rate > 0.051  # so slow a start wants a larger one
     assert run().learning_rate == 0.01
 
@@ -353,7 +385,7 @@ def test_meta_training_lowers_the_loss():
 
 def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
-    found = run()
+    found = run(outer_rate=0.001)
     learned, parameters = found.types["hidden0"][0], found.parameters["hidden0"][0]
     save_curve(tmp_path / "learned", capture(learned, parameters, points=2001, metadata={"task": "small"}))
     x = torch.linspace(-9, 9, 100, dtype=torch.float64)[None, None]
@@ -371,8 +403,9 @@ def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
         ({"types": (Base("relu"), Base("sin"))}, "parameters to learn"),
         ({"types": (Maxout(2),)}, "one pre-activation"),
         ({"mode": "unroled"}, "did you mean 'unrolled'"),
+        ({"outer_optimizer": "adem"}, "did you mean 'adam'"),
         ({"optimizer": "rmspop"}, "did you mean 'rmsprop'"),
-        ({"optimizer_arguments": {"alfa": 0.9}}, "did you mean 'alpha'"),
+        ({"optimizer_arguments": (("alfa", 0.9),)}, "did you mean 'alpha'"),
         ({"inner_steps": 0}, "inner_steps of at least 1"),
         ({"outer_steps": -1}, "outer_steps of at least 0"),
         ({"clamp": 0.0}, "clamp above 0"),
