@@ -267,6 +267,37 @@ def test_blocks_keep_the_mean():
     assert blocks(scores[:, :7], most=3).shape == (3, 3)
 
 
+@pytest.mark.parametrize("n", [499, 598, 1001, 1499])
+def test_blocks_weigh_the_examples_that_they_hold(n):
+    """Also where their sizes differ: the mean and its spread are those without blocks."""
+    rng = np.random.default_rng(n)
+    scores = (rng.random((4, n)) < rng.permutation(np.linspace(0.1, 0.9, n))).astype(float)
+    found = blocks(scores)
+    assert found.mean(axis=1) == pytest.approx(scores.mean(axis=1), abs=1e-12)
+    drawn = resampled_means([[found]], resamples=4000)[0]
+    spread = scores.mean(axis=0).std() / math.sqrt(n)
+    assert drawn.mean() == pytest.approx(scores.mean(), abs=0.1 * spread)
+    whole = resampled_means([[scores]], resamples=4000)[0]
+    assert drawn.std() == pytest.approx(whole.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("n", [4, 10, 37])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_the_bca_interval_is_that_of_scipy(n, level):
+    values = np.random.default_rng(n).exponential(size=n)
+    expected = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=level,
+        n_resamples=999,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    )
+    interval = tuple(expected.confidence_interval)
+    assert bca_interval(values, level, expected.bootstrap_distribution) == pytest.approx(interval, rel=1e-9)
+    assert bca_interval(values, level, resamples=999) == pytest.approx(interval, rel=1e-9)
+
+
 def test_without_spread_between_units_the_percentiles_are_left():
     drawn = np.random.default_rng(14).normal(0, 1, 2000)
     low, high = bca_interval(np.zeros(5), distribution=drawn)

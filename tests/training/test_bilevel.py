@@ -334,7 +334,9 @@ def test_steps_do_not_depend_on_the_scale_of_the_loss():
         found = run(data=scaled, net=network(), inner_steps=1, dtype="float64", clamp=10.0)
         moved.append(np.diff(found.trajectory["hidden0"], axis=0))
     assert np.abs(moved[0][0]).max() == pytest.approx(0.03, rel=1e-3)
-    assert np.abs(moved[1] - moved[0]).mean() < 0.001  # not equal: Adam's epsilon counts where a gradient vanishes
+    assert (
+        np.abs(moved[1] - moved[0]).mean() < 0.001
+    )  # not equal: Adam's epsilon counts where a gradient vanishes
 
 
 @pytest.mark.parametrize("mode", ["unrolled", "truncated", "first_order", "evolution"])
