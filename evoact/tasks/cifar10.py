@@ -1,6 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009): 60,000 colour images, 32 x 32, in ten classes, from the python batches."""
 
-import functools
 import hashlib
 import tarfile
 import zlib
@@ -11,9 +10,8 @@ import numpy as np
 
 from evoact.errors import UserError
 from evoact.tasks.files import DataFile, find, require
-from evoact.tasks.images import ImageTask, check_arguments, check_labels, published_splits, scaling
+from evoact.tasks.images import Examples, ImageTask, check_labels, published_task
 from evoact.tasks.plain_pickle import load_plain
-from evoact.tasks.task import Split
 
 NAME = "cifar10"
 CLASSES = 10
@@ -68,16 +66,17 @@ def cifar10(
     >>> cifar10(augment=True).input_shape
     (3, 32, 32)
     """
-    check_arguments(train_examples, validation_examples, shift, fill)
-    mean, scale = scaling(standardise, MEAN, SCALE)
-    return ImageTask(
-        input_shape=(3, 32, 32),
-        n_outputs=CLASSES,
-        load=functools.cache(lambda: _splits(data, download, verify, train_examples, validation_examples)),
-        mean=mean,
-        scale=scale,
+    return published_task(
+        NAME,
+        lambda: _read(data, download, verify),
+        (3, 32, 32),
+        CLASSES,
+        (MEAN, SCALE),
+        train_examples=train_examples,
+        validation_examples=validation_examples,
+        standardise=standardise,
         augment=augment,
-        offsets=(-shift, shift),
+        shift=shift,
         fill=fill,
     )
 
@@ -87,13 +86,7 @@ def is_present() -> bool:
     return find(PLACES, NAME, None) is not None
 
 
-def _splits(
-    data: str | None,
-    download: bool,
-    verify: bool,
-    train_examples: int | None,
-    validation_examples: int | None,
-) -> Mapping[str, Split]:
+def _read(data: str | None, download: bool, verify: bool) -> tuple[Examples, Examples]:
     place = find(PLACES, NAME, data) or require(ARCHIVE, NAME, data, download)
     read = _from_archive(place) if place.name in ARCHIVE.names else _from_folder(place)
     stored = {
@@ -101,7 +94,7 @@ def _splits(
     }
     test = stored.pop("test_batch")
     x, y = (np.concatenate([batch[i] for batch in stored.values()]) for i in (0, 1))
-    return published_splits(NAME, (x, y), test, train_examples, validation_examples)
+    return (x, y), test
 
 
 def _from_folder(place: Path) -> dict[str, bytes]:
@@ -135,8 +128,8 @@ def _from_archive(path: Path) -> dict[str, bytes]:
     raise UserError(f"{path}: {problem} (sha256: expected {ARCHIVE.sha256}, found {digest}); get it again")
 
 
-def _batch(name: str, contents: bytes, md5: str, verify: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [n, 3, 32, 32] and labels int64 [n] of one batch."""
+def _batch(name: str, contents: bytes, md5: str, verify: bool) -> Examples:
+    """The images [n, 3, 32, 32] and labels of one batch."""
     found = hashlib.md5(contents, usedforsecurity=False).hexdigest()
     digests = f"md5: expected {md5}, found {found}"
     batch = load_plain(contents)

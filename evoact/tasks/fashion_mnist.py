@@ -1,14 +1,12 @@
 """Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of clothes, 28 x 28, in ten classes."""
 
-import functools
 from collections.abc import Mapping
 
 import numpy as np
 
 from evoact.tasks.files import DataFile, find, require
 from evoact.tasks.idx import read_idx
-from evoact.tasks.images import ImageTask, check_arguments, check_labels, published_splits, scaling
-from evoact.tasks.task import Split
+from evoact.tasks.images import Examples, ImageTask, check_labels, published_task
 
 NAME = "fashion_mnist"
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
@@ -63,16 +61,17 @@ def fashion_mnist(
     >>> fashion_mnist(train_examples=12000).input_shape
     (1, 28, 28)
     """
-    check_arguments(train_examples, validation_examples, shift, fill)
-    mean, scale = scaling(standardise, MEAN, SCALE)
-    return ImageTask(
-        input_shape=(1, 28, 28),
-        n_outputs=CLASSES,
-        load=functools.cache(lambda: _splits(data, download, verify, train_examples, validation_examples)),
-        mean=mean,
-        scale=scale,
+    return published_task(
+        NAME,
+        lambda: (_read("train", data, download, verify), _read("test", data, download, verify)),
+        (1, 28, 28),
+        CLASSES,
+        (MEAN, SCALE),
+        train_examples=train_examples,
+        validation_examples=validation_examples,
+        standardise=standardise,
         augment=augment,
-        offsets=(-shift, shift),
+        shift=shift,
         fill=fill,
     )
 
@@ -82,18 +81,7 @@ def is_present() -> bool:
     return all(find(file.names, NAME, None) for pair in FILES.values() for file in pair)
 
 
-def _splits(
-    data: str | None,
-    download: bool,
-    verify: bool,
-    train_examples: int | None,
-    validation_examples: int | None,
-) -> Mapping[str, Split]:
-    stored = {name: _read(name, data, download, verify) for name in FILES}
-    return published_splits(NAME, stored["train"], stored["test"], train_examples, validation_examples)
-
-
-def _read(name: str, data: str | None, download: bool, verify: bool) -> tuple[np.ndarray, np.ndarray]:
+def _read(name: str, data: str | None, download: bool, verify: bool) -> Examples:
     paths = [require(file, NAME, data, download) for file in FILES[name]]
     shapes = ((None, 28, 28), (None,))
     images, labels = (

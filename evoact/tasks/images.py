@@ -1,5 +1,6 @@
 """Tasks whose inputs are images: kept as uint8 pixels, scaled and augmented batch by batch."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from evoact.registry import lookup
 from evoact.seeding import generator
 from evoact.tasks.augmentation import FILLS, random_windows
 from evoact.tasks.task import Split, cross_entropy
+
+Examples = tuple[np.ndarray, np.ndarray]  # images uint8 [n, channels, height, width], and labels int64 [n]
 
 
 @dataclass(frozen=True)
@@ -109,22 +112,45 @@ def train_and_validation(
     return parts[0], parts[1]
 
 
-def published_splits(
+def published_task(
     name: str,
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
+    read: Callable[[], tuple[Examples, Examples]],
+    input_shape: tuple[int, int, int],
+    n_outputs: int,
+    moments: tuple[Sequence[float], Sequence[float]],
+    *,
     train_examples: int | None,
     validation_examples: int | None,
-) -> dict[str, Split]:
-    """The splits of a task whose files are images and labels to train on and for the test: validation is
-    taken of the former by `train_and_validation`."""
-    x, y = train
-    own, validation = train_and_validation(y, (name, "validation"), train_examples, validation_examples)
-    return {
-        "train": Split(x[own], y[own]),
-        "validation": Split(x[validation], y[validation]),
-        "test": Split(*test),
-    }
+    standardise: bool,
+    augment: bool,
+    shift: int,
+    fill: str,
+) -> ImageTask:
+    """The task of published files, one of images and labels to train on and one for the test; validation is taken
+    of the former by `train_and_validation`.
+
+    Args:
+        read: gives the images and labels of both files, when they are first needed
+        moments: mean and standard deviation of the training file's pixels by channel, as fractions of 255
+        train_examples, ...: the arguments that such tasks share, as `fashion_mnist` has them
+
+    Raises:
+        UserError: if an argument is wrong.
+    """
+    check_arguments(train_examples, validation_examples, shift, fill)
+    mean, scale = scaling(standardise, *moments)
+
+    @functools.cache
+    def load() -> Mapping[str, Split]:
+        (x, y), test = read()
+        own, validation = train_and_validation(y, (name, "validation"), train_examples, validation_examples)
+        return {
+            "train": Split(x[own], y[own]),
+            "validation": Split(x[validation], y[validation]),
+            "test": Split(*test),
+        }
+
+    return ImageTask(input_shape, n_outputs, load, mean, scale, augment, (-shift, shift), fill)
 
 
 def check_labels(name: str, labels: np.ndarray, n_examples: int, n_classes: int) -> None:
