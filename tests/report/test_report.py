@@ -31,6 +31,7 @@ from evoact.report.markdown import markdown
 from evoact.report.mattered import mattered
 from evoact.report.page import page
 from evoact.report.run import read_run
+from evoact.report.sections import sections
 from evoact.report.svg import nice_ticks, quartiles, scale
 from evoact.report.units import unit_of
 from evoact.report.words import arm_table, between_tables, comparison_text, found_sentences, verdict_sentences
@@ -229,6 +230,21 @@ def searched_so(run, arm, score, networks=260):
     more["genome"] = [dumps(genome) for genome in genomes]
     more["val_metric"] = [score(genome) + draw.gauss(0, 0.05) for genome in genomes]
     return dataclasses.replace(run, rows=pd.concat([run.rows, more], ignore_index=True))
+
+
+def test_who_is_no_better_than_always_saying_the_same_is_named(compared, searched):
+    """The trivial predictor's metric comes from the run's record; it is said beside every search's winner."""
+    constant = "always saying the most frequent class of the training split"
+    for home in (compared, searched):
+        run = read_run(home)
+        known = run.record["data"]["trivial"]["test"]
+        assert 0.4 < known < 0.6
+        perfect = dataclasses.replace(run, record={**run.record, "data": {"trivial": {"test": 1.0}}})
+        said = " ".join(sections(perfect)[0].paragraphs)
+        assert f"is no better than {constant} (100.00 %): it has learned nothing" in said
+        unknown = dataclasses.replace(run, record={"finished_at": "now"})
+        assert constant not in " ".join(sections(unknown)[0].paragraphs)
+    assert f"A{constant[1:]} gives {100 * known:.2f} %." in " ".join(sections(run)[0].paragraphs)
 
 
 def test_which_choices_mattered(compared):
