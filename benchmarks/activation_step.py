@@ -17,7 +17,8 @@ from reporting import Row, arguments, device_of, now, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evoact.genomes.genome import Activation, Base, Genome, Hull, Scaled, SiteGenome, Subnetwork
+from evoact.genomes.activation import Activation, Base, Hull, Scaled, Subnetwork
+from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member

@@ -73,7 +73,7 @@ def straightforward() -> Callable[[int], None]:
 
 def ours() -> Callable[[int], None]:
     """One outer step of `meta_train`, its update and its bookkeeping included."""
-    from evoact.genomes.genome import Subnetwork
+    from evoact.genomes.activation import Subnetwork
     from evoact.genomes.meta_training import MetaTraining
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
@@ -105,8 +105,9 @@ def validate(chosen: list[int]) -> None:
     import torch
 
     from evoact.activations.capture import capture
-    from evoact.activations.subnetwork import initial_parameters
-    from evoact.genomes.genome import Activation, Base, Captured, Genome, Subnetwork, canonical, shared_out
+    from evoact.activations.kinds.subnetwork import initial
+    from evoact.genomes.activation import Activation, Base, Captured, Subnetwork
+    from evoact.genomes.genome import Genome, canonical, shared_out
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
     from evoact.training.members import Member
@@ -118,8 +119,8 @@ def validate(chosen: list[int]) -> None:
     learned: list[Activation] = []
     for seed in (0, 1):  # a captured curve costs the same whatever it has learned
         subnetwork = Subnetwork("sin", UNITS)
-        start = initial_parameters(subnetwork, 1, torch.Generator().manual_seed(seed))
-        values = capture(subnetwork, start.numpy()).values
+        start = initial(subnetwork, 1, torch.Generator().manual_seed(seed))
+        values = capture(subnetwork, start[0].numpy()).values
         learned.append(Captured(f"{seed}", -10.0, 10.0, tuple(values.tolist())))
     # Alternately dear and cheap, for two processes take every second one.
     arms = [learned, [Base("relu")], learned[:1], [Base("sin")], [Base("tanh")], learned[1:]]

@@ -39,7 +39,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from evoact.genomes.genome import Base, Genome, Hull, SiteGenome, canonical, fingerprint, homogeneous
+from evoact.genomes.activation import Base, Hull
+from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint, homogeneous
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member

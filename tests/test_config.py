@@ -13,7 +13,7 @@ import yaml
 from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import experiment, load, load_space
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.genome import KINDS, Base, Hull
+from evoact.genomes.activation import KINDS, Base, Hull
 from evoact.networks.network import parameter_count
 from evoact.strategies import proposer
 

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from numpy.polynomial.hermite_e import hermegauss, hermevander
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.families import FAMILIES
-from evoact.genomes.activation import Activation, Base, canonical_activation, pieces
+from evoact.activations.kinds import curve, kind_of
+from evoact.genomes.activation import Activation, canonical_activation, pieces
 
 DEGREE = 12  # of the polynomials; what is quicker counts as noise
 NODES = 64
@@ -50,10 +49,6 @@ def _squared(a: np.ndarray) -> np.ndarray:
 
 def _values(activation: Activation, x: np.ndarray) -> np.ndarray:
     """The curve at these points, [points]; several pre-activations are x times factors from 1 to -1."""
-    points = torch.as_tensor(x)
-    if isinstance(activation, Base):
-        return base_function(activation.name).value(points).numpy()
-    family = FAMILIES[activation.kind]
-    start = family.initial_parameters(activation, 1, torch.Generator().manual_seed(0)).reshape(1, -1)
-    inputs = points * torch.linspace(1, -1, pieces(activation), dtype=torch.float64)[:, None]
-    return family.evaluate(activation, inputs[None], start, None)[0].numpy()
+    start = kind_of(activation).initial(activation, 1, torch.Generator().manual_seed(0))
+    factors = torch.linspace(1, -1, pieces(activation), dtype=torch.float64)
+    return curve(activation, start, torch.as_tensor(x) * factors[:, None])[0].numpy()

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from evoact.errors import UserError
-from evoact.genomes.activation import LEAST_POINTS
-from evoact.genomes.genome import Tabulated
+from evoact.genomes.activation import LEAST_POINTS, Tabulated
 from evoact.registry import unknown
 
 SUFFIX = ".safetensors"

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.families import FAMILIES
-from evoact.activations.hulls import coefficients
-from evoact.activations.properties import gaussian_moments
-from evoact.genomes.genome import Base, Genome, Hull, SiteGenome, to_json
+from evoact.activations.functions.base_functions import base_function
+from evoact.activations.functions.properties import gaussian_moments
+from evoact.activations.kinds import kind_of, unpack
+from evoact.activations.kinds.kind import Mixture
+from evoact.genomes.activation import Activation, Base, per_neuron
+from evoact.genomes.genome import Genome, SiteGenome, to_json
 
 
 def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
@@ -27,6 +28,7 @@ def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
     Args:
         learned: the flat parameters of each site, `SITE.activation`, type after type and neuron after neuron.
 
+    >>> from evoact.genomes.activation import Hull
     >>> hull = Hull("linear", ("sin", "relu"), "neuron")
     >>> trained = Genome((SiteGenome("h", (hull,), (0, 0, 0)),), (("learning_rate", 0.1),))
     >>> found = discretised(trained, {"h.activation": np.array([2.0, 0.1, 1.0, -0.1, 0.2, -3.0])})
@@ -35,7 +37,7 @@ def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
     >>> json.loads(found)["coefficients"]
     {'h': [1.5, 3.0]}
     """
-    if not any(isinstance(t, Hull) and t.per == "neuron" for site in genome.sites for t in site.types):
+    if not any(_selectable(t) for site in genome.sites for t in site.types):
         return ""
     sites, sizes = [], {}
     for site in genome.sites:
@@ -47,29 +49,28 @@ def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
     )
 
 
+def _selectable(activation: Activation) -> Mixture | None:
+    """The functions that the neurons of a type each combine in their own way; None if they do not."""
+    mixture = kind_of(activation).mixture(activation) if per_neuron(activation) else None
+    return mixture if mixture is not None and mixture.selectable else None
+
+
 def _site(site: SiteGenome, flat: np.ndarray) -> tuple[SiteGenome, list[float]]:
     """A site without hulls, and the mean coefficient of each of its types."""
     chosen = [site.types[i] for i in site.assignment]
     size = np.ones(len(chosen))
-    start = 0
-    for index, (activation, count) in enumerate(zip(site.types, site.counts(), strict=True)):
-        family = FAMILIES.get(activation.kind)
-        number = family.parameter_count(activation, count) if family else 0
-        if isinstance(activation, Hull) and activation.per == "neuron":
-            free = torch.as_tensor(flat[start : start + number].reshape(count, -1))
-            c = np.abs(coefficients(activation.hull, free).double().numpy())
-            strongest = np.argmax(c * _deviations(activation.functions), axis=1)
-            neurons = [n for n, t in enumerate(site.assignment) if t == index]
-            for k, n in enumerate(neurons):
-                chosen[n] = Base(activation.functions[strongest[k]])
-                size[n] = c[k, strongest[k]]
-        start += number
+    for activation, neurons, own in unpack(site, flat):
+        mixture = _selectable(activation)
+        if mixture is None or mixture.coefficients is None:
+            continue
+        moments = [gaussian_moments(base_function(name)) for name in mixture.terms]
+        deviations = np.sqrt([max(square - mean**2, 0.0) for mean, square in moments])
+        c = np.abs(mixture.coefficients(torch.as_tensor(own)).double().numpy())
+        strongest = np.argmax(c * deviations, axis=1)
+        for k, n in enumerate(neurons):
+            chosen[n] = Base(mixture.terms[strongest[k]])
+            size[n] = c[k, strongest[k]]
     types = list(dict.fromkeys(chosen))
     assignment = tuple(types.index(t) for t in chosen)
     means = [float(f"{size[np.array(assignment) == i].mean():.3g}") for i in range(len(types))]
     return SiteGenome(site.site, tuple(types), assignment), means
-
-
-def _deviations(functions: tuple[str, ...]) -> np.ndarray:
-    moments = [gaussian_moments(base_function(name)) for name in functions]
-    return np.sqrt([max(square - mean**2, 0.0) for mean, square in moments])

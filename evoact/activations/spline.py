@@ -33,6 +33,10 @@ class Grid:
         return self.low + steps / self.per_step
 
 
+# Where learned functions are tabulated; beyond, they go on straight. The published curves span the same interval.
+GRID = Grid()
+
+
 def coefficients(values: Tensor) -> Tensor:
     """Coefficients [sets, nodes + 2] from values [sets, nodes + 4] at `Grid.points`.
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.families import FAMILIES
-from evoact.activations.plan import parameter_count
-from evoact.genomes.activation import Activation
-from evoact.genomes.genome import Base, Genome, is_absent, pieces
+from evoact.activations.kinds import curve, site_count, unpack
+from evoact.genomes.activation import is_absent, pieces
+from evoact.genomes.genome import Genome
 
 LOW, HIGH, POINTS = -4.0, 4.0, 81
 MOST_SETS = 12  # curves of a type whose neurons have parameters of their own
@@ -39,37 +37,30 @@ def activation_curves(genome: Genome, tensors: Mapping[str, np.ndarray]) -> list
         genome: what was trained
         tensors: what it learned, by name; a site's parameters are `SITE.activation`
 
+    >>> from evoact.genomes.activation import Base
     >>> from evoact.genomes.genome import Site, homogeneous
     >>> curves = activation_curves(homogeneous(Base("relu"), [Site("hidden0", 5)]), {})[0]
     >>> curves.label, curves.count, curves.y[0, [0, 40, 80]].tolist()
     ('relu', 5, [0.0, 0.0, 4.0])
     """
+    x = torch.linspace(LOW, HIGH, POINTS, dtype=torch.float64)
     found = []
     for site in genome.sites:
         flat = np.asarray(tensors.get(f"{site.site}.activation", np.zeros(0)), dtype=np.float64)
-        offset = 0
-        for activation, count in zip(site.types, site.counts(), strict=True):
-            size = parameter_count(activation, count)
-            own = flat[offset : offset + size]
-            offset += size
-            if not is_absent(activation):
-                found.append(_curves(site.site, activation, count, own, size))
+        kept = len(flat) >= site_count(site)
+        for activation, neurons, own in unpack(site, flat if kept else np.zeros(site_count(site))):
+            if is_absent(activation):
+                continue
+            why_not = "" if kept or not own.size else "its parameters were not kept"
+            if pieces(activation) > 1:
+                why_not = "of several pre-activations"
+            shown = np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_SETS)).round().astype(int))
+            with torch.no_grad():
+                y = (
+                    np.zeros((0, POINTS))
+                    if why_not
+                    else curve(activation, torch.as_tensor(own[shown]), x).numpy()
+                )
+            sets = 0 if why_not else len(own)
+            found.append(TypeCurves(site.site, activation.label, len(neurons), x.numpy(), y, sets, why_not))
     return found
-
-
-def _curves(site: str, activation: Activation, count: int, own: np.ndarray, size: int) -> TypeCurves:
-    x = torch.linspace(LOW, HIGH, POINTS, dtype=torch.float64)
-    none = np.zeros((0, POINTS))
-    if pieces(activation) > 1:
-        return TypeCurves(site, activation.label, count, x.numpy(), none, 0, "of several pre-activations")
-    if isinstance(activation, Base):
-        y = base_function(activation.name).value(x)[None]
-        return TypeCurves(site, activation.label, count, x.numpy(), y.numpy(), 1)
-    if len(own) != size:
-        return TypeCurves(site, activation.label, count, x.numpy(), none, 0, "its parameters were not kept")
-    sets = count if getattr(activation, "per", "layer") == "neuron" else 1
-    shown = np.unique(np.linspace(0, sets - 1, min(sets, MOST_SETS)).round().astype(int))
-    parameters = torch.as_tensor(own.reshape(sets, -1)[shown] if size else np.zeros((len(shown), 0)))
-    with torch.no_grad():
-        y = FAMILIES[activation.kind].evaluate(activation, x.expand(len(shown), 1, -1), parameters, None)
-    return TypeCurves(site, activation.label, count, x.numpy(), y.numpy(), sets)

@@ -23,8 +23,7 @@ import numpy as np
 from evoact.analysis.bootstrap import bca_interval
 from evoact.analysis.welch import FEWEST
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, Base, Captured, Scaled, is_absent
-from evoact.genomes.families import functions_of
+from evoact.genomes.activation import Activation, Base, Scaled, functions_of, is_absent, is_captured
 from evoact.genomes.genome import loads
 from evoact.records import COMPLETED
 
@@ -175,7 +174,7 @@ def differences(
         if arm.plain:
             continue
         own = [plain[name] for a in arm.activations for name in functions_of(a) if name in plain]
-        if any(isinstance(a, Captured) for a in arm.activations):
+        if any(map(is_captured, arm.activations)):
             own = list(plain.values())
         alone = [o for o in compared if not o.plain and len(arm.activations) > 1 and _is_alone(o, arm)]
         others = [(max(own, key=lambda o: sign * _validation(o)), "best base function")] if own else []

@@ -14,8 +14,8 @@ import pandas as pd
 
 from evoact.analysis.comparison import holm
 from evoact.analysis.verdicts import ALPHA
-from evoact.genomes.families import functions_of
-from evoact.genomes.genome import Genome, is_absent, loads
+from evoact.genomes.activation import functions_of, is_absent
+from evoact.genomes.genome import Genome, loads
 from evoact.records import COMPLETED
 
 LEVELS = 8  # of a function's share of a site's neurons
@@ -87,7 +87,8 @@ def choices(genome: Genome) -> dict[str, float]:
     """What a genome chose: at each site the number of types, and the neurons that there are and those of each function
     in eighths of the site's; the learning rate and other settings.
 
-    >>> from evoact.genomes.genome import Base, SiteGenome
+    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.genome import SiteGenome
     >>> choices(Genome((SiteGenome("h", (Base("sin"), Base("abs")), (0, 0, 0, 1)),), (("learning_rate", 0.1),)))
     {'h types': 2, 'h neurons': 8, 'h sin': 6, 'h abs': 2, 'learning rate': 0.1}
     """

@@ -16,12 +16,13 @@ import numpy as np
 
 from evoact.activations.capture import capture
 from evoact.activations.curves import save_curve
-from evoact.activations.plan import parameter_count
-from evoact.activations.tabulated import curve_of
+from evoact.activations.kinds import unpack
+from evoact.activations.kinds.tabulated import curve_of
 from evoact.analysis.figures import RAINBOW, TITLE, figure, save
 from evoact.analysis.runs import rows_of, tensors_of
 from evoact.errors import UserError
-from evoact.genomes.genome import Captured, SiteGenome, loads
+from evoact.genomes.activation import is_captured
+from evoact.genomes.genome import SiteGenome, loads
 from evoact.leaderboard.location import Location
 from evoact.records import COMPLETED, META_TRAIN
 from evoact.strategies.bilevel import types_in
@@ -52,7 +53,7 @@ def save_curves(run_dir: str, folder: str | Path, name: str = "") -> list[Path]:
     paths = []
     for row in meta_rows(run_dir):
         types = types_in(row["learned_types"])
-        for learned in (a for each in types.values() for a in each if isinstance(a, Captured)):
+        for learned in (a for each in types.values() for a in each if is_captured(a)):
             origin = {"task": row["task"], "network": row["network"], "run": row["run"]}
             curve = curve_of(learned)
             path = Path(folder) / f"{name}-{learned.curve}.safetensors"
@@ -69,15 +70,10 @@ def growth(
         site: the types before meta-training, not merged
         trajectory: their parameters, type after type: [outer steps + 1, A]
     """
-    first = 0
-    for i, (activation, neurons) in enumerate(zip(site.types, site.counts(), strict=True)):
-        size = parameter_count(activation, neurons)
-        if size:
-            curves = [
-                capture(activation, trajectory[m, first : first + size], -REACH, REACH, 301) for m in moments
-            ]
+    for i, (activation, _, own) in enumerate(unpack(site, trajectory)):
+        if own.size:
+            curves = [capture(activation, own[m].ravel(), -REACH, REACH, 301) for m in moments]
             yield f"type {i + 1}, from {activation.label}", curves[0].grid, [c.values for c in curves]
-        first += size
 
 
 def draw(row: Mapping[str, Any], tensors: Mapping[str, np.ndarray], path: str | Path) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evoact.genomes.activation import Activation
-from evoact.genomes.genome import Base, Hull, is_absent, loads
+from evoact.genomes.activation import group_label, is_absent
+from evoact.genomes.genome import loads
 
 SPANS = 10
 MOST_NETWORKS = 500  # of an arm: an even sample shows as much
@@ -45,7 +45,7 @@ def proposed_types(rows: pd.DataFrame, spans: int = SPANS) -> list[ProposedTypes
             for site in loads(text).sites:
                 for activation, n in zip(site.types, site.counts(), strict=True):
                     if not is_absent(activation):
-                        counts[i][kind_of(activation)] += n
+                        counts[i][group_label(activation)] += n
         total = sum(counts, Counter[str]())
         kinds = [kind for kind, _ in total.most_common(MOST_KINDS)]
         shares = np.array([[c[kind] for c in counts] for kind in kinds], dtype=float)
@@ -55,12 +55,3 @@ def proposed_types(rows: pd.DataFrame, spans: int = SPANS) -> list[ProposedTypes
             shares = np.vstack([shares, everything - shares.sum(axis=0)])
         found.append(ProposedTypes(str(arm), tuple(kinds), shares / everything))
     return found
-
-
-def kind_of(activation: Activation) -> str:
-    """A base function's name, a hull's kind, else the kind of the family."""
-    if isinstance(activation, Base):
-        return activation.name
-    if isinstance(activation, Hull):
-        return f"{activation.hull} hull"
-    return activation.kind.replace("_", " ")

@@ -118,8 +118,8 @@ NOTES = {
 
 
 def _functions() -> list[dict[str, Any]]:
-    from evoact.activations.base_functions import BASE_FUNCTIONS
-    from evoact.activations.properties import properties
+    from evoact.activations.functions.base_functions import BASE_FUNCTIONS
+    from evoact.activations.functions.properties import properties
 
     return [
         {"name": f.name, "formula": f.formula, "source": f.source, **properties(f)}
@@ -128,7 +128,7 @@ def _functions() -> list[dict[str, Any]]:
 
 
 def _activations() -> list[dict[str, Any]]:
-    from evoact.genomes.genome import KINDS
+    from evoact.genomes.activation import KINDS
 
     return [
         {

@@ -6,7 +6,9 @@ import numpy as np
 
 from evoact.activations.curves import Curve, load_curve, remember
 from evoact.config.models import CurveData, Space, Types
+from evoact.config.spaces import curve_lists, sections
 from evoact.errors import UserError
+from evoact.genomes.activation import CURVE, OPTIONS
 
 
 def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:
@@ -32,6 +34,8 @@ def curves_of(space: Space) -> dict[str, CurveData]:
 
 
 def _names(types: Types) -> Iterator[str]:
-    if types.tabulated is not None:
-        yield from types.tabulated.curves
-    yield from (entry["curve"] for entry in types.given or () if entry["kind"] == "tabulated")
+    for kind, section in sections(types):
+        for _, _, curves in curve_lists(kind, section):
+            yield from curves
+    for entry in types.given or ():
+        yield from (entry[f] for f, options in OPTIONS[entry["kind"]].items() if options.names == CURVE)

@@ -3,18 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.curves import resolve
+from evoact.activations.functions.base_functions import base_function
+from evoact.activations.kinds import kind_of
 from evoact.errors import UserError, short
-from evoact.genomes.activation import (
-    FIELDS,
-    KINDS,
-    NAMING,
-    Activation,
-    Tabulated,
-    canonical_activation,
-    wrong_fields,
-)
+from evoact.genomes.activation import FIELDS, KINDS, Activation, canonical_activation, names_in, wrong_fields
 from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.activation import to_json as activation_to_json
 from evoact.genomes.expressions import ABSENT
@@ -33,7 +25,7 @@ def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation,
 def pinned_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The entries with each curve as `name@digest`."""
     made = given_activations(entries)
-    return [activation_to_json(resolve(a) if isinstance(a, Tabulated) else a) for a in made]
+    return [activation_to_json(kind_of(a).pinned(a)) for a in made]
 
 
 def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -71,13 +63,10 @@ def entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def _checked(activation: Activation) -> None:
     """Raises UserError for an unknown function, one that makes no activation, or a curve that is not there."""
-    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
-    names = [*fields.get("functions", ()), *(fields[name] for name in NAMING if name in fields)]
-    for name in names:
+    for name in names_in(activation):
         if name == ABSENT:
             raise UserError(
                 f"{ABSENT!r} is no function; space.least_width says how many neurons may be absent"
             )
         base_function(name)
-    if isinstance(activation, Tabulated):
-        resolve(activation)
+    kind_of(activation).pinned(activation)

@@ -1,10 +1,13 @@
 """The keys of a config, section by section: each field is a key, its type what is allowed, its default
 what holds where it is left out."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from evoact.genomes.activation import FIELDS, KINDS, OPTIONS, TYPES
 
 DEFAULT_STEPS = 500
 DEFAULT_PER_DECADE = 4
@@ -31,90 +34,56 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
-Sharing = Annotated[list[str], Field(min_length=1)]
-Counts = Annotated[list[Positive], Field(min_length=1)]
+# Lists of options, by the type of the field that they are options for.
+LISTS: Mapping[type, Any] = {
+    str: Names,
+    int: Annotated[list[Positive], Field(min_length=1)],
+    float: Annotated[list[PositiveNumber], Field(min_length=1)],
+    tuple[str, ...]: Names,
+}
 
 
-class BaseTypes(Section):
-    functions: Names | None = None
+def section_of(kind: str) -> type[Section]:
+    """The keys of a kind in a search space, from its fields' options; a field of several functions brings `sizes`."""
+    keys: dict[str, Any] = {}
+    for field in dataclasses.fields(KINDS[kind]):
+        options = OPTIONS[kind][field.name]
+        values, default = LISTS[TYPES[kind][field.name]], options.default
+        key = options.key or field.name
+        if default is None:  # those of the space
+            keys[key] = (values | None, None)
+        elif default:
+            keys[key] = (values, list(default))
+        else:
+            keys[key] = (values, ... if field.default is dataclasses.MISSING else [field.default])
+        if options.sizes:
+            keys["sizes"] = (LISTS[int], list(options.sizes))
+    return create_model(f"{KINDS[kind].__name__}Types", __base__=Section, __module__=__name__, **keys)
 
 
-class HullTypes(Section):
-    kinds: Names = ["convex"]
-    functions: Names | None = None
-    sizes: Counts = [2]
-    per: Sharing = ["layer"]
+# A kind with a field that no search space lists, such as a captured curve's values, can only be `given`.
+SECTIONS = {
+    kind: section_of(kind) for kind, options in OPTIONS.items() if options.keys() == set(FIELDS[kind])
+}
+globals().update({section.__name__: section for section in SECTIONS.values()})  # where pickle looks for them
+Given = Annotated[list[dict[str, Any]], Field(min_length=1)]
 
+if TYPE_CHECKING:
 
-class SubnetworkTypes(Section):
-    bases: Names
-    hidden: Counts = [8]
-    evaluation: Names = ["spline"]
+    class Types(Section):
+        """Which activations a neuron type may have: one key for each kind, each of its keys a list of options,
+        and `given`, a list of activations in the form that genomes have in the leaderboard."""
 
+        given: Given | None = None
 
-class ScaledTypes(Section):
-    bases: Names | None = None
-    per: Sharing = ["layer"]
-
-
-class PReLUTypes(Section):
-    per: Sharing = ["layer"]
-
-
-class PiecewiseLinearTypes(Section):
-    hinges: Counts = [2]
-    per: Sharing = ["neuron"]
-
-
-class RationalTypes(Section):
-    numerator: Counts = [5]
-    denominator: Counts = [4]
-    per: Sharing = ["layer"]
-    initial: Names = ["leaky_relu"]
-
-
-class TabulatedTypes(Section):
-    curves: Names
-    interpolation: Names = ["linear"]
-    extrapolation: Names = ["linear"]
-
-
-class MaxoutTypes(Section):
-    pieces: Counts = [2]
-
-
-class ProbabilisticMaxoutTypes(Section):
-    pieces: Counts = [2]
-    sharpness: Annotated[list[PositiveNumber], Field(min_length=1)] = [1.0]
-
-
-class LpPoolTypes(Section):
-    pieces: Counts = [2]
-    per: Sharing = ["layer"]
-
-
-class NetworkInNetworkTypes(Section):
-    pieces: Counts = [2]
-    bases: Names | None = None
-
-
-class Types(Section):
-    """Which activations a neuron type may have: one key for each kind, each of its keys a list of options,
-    and `given`, a list of activations in the form that genomes have in the leaderboard."""
-
-    base: BaseTypes | None = None
-    hull: HullTypes | None = None
-    subnetwork: SubnetworkTypes | None = None
-    scaled: ScaledTypes | None = None
-    prelu: PReLUTypes | None = None
-    piecewise_linear: PiecewiseLinearTypes | None = None
-    rational: RationalTypes | None = None
-    tabulated: TabulatedTypes | None = None
-    maxout: MaxoutTypes | None = None
-    probabilistic_maxout: ProbabilisticMaxoutTypes | None = None
-    lp_pool: LpPoolTypes | None = None
-    network_in_network: NetworkInNetworkTypes | None = None
-    given: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+else:
+    Types = create_model(
+        "Types",
+        __base__=Section,
+        __module__=__name__,
+        **{kind: (section | None, None) for kind, section in SECTIONS.items()},
+        given=(Given | None, None),
+    )
 
 
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]

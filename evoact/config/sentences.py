@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.config.models import Config
 from evoact.errors import short
+from evoact.genomes.activation import RELU, to_json
 
 _EXPECTED = {
     "missing": "expected a value, got none",
@@ -66,7 +67,7 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     return list(model.model_fields)
 
 
-ANY_TYPES: Mapping[str, Any] = {"base": {"functions": ["relu"]}}
+ANY_TYPES: Mapping[str, Any] = {"given": [to_json(RELU)]}
 # What stands in for a missing or broken part of a config, so that the rest of it can be looked at, too.
 STAND_INS: Mapping[str, Any] = {
     "task": {"name": "faulty"},
@@ -76,16 +77,12 @@ STAND_INS: Mapping[str, Any] = {
     "training.schedule": {"name": "constant"},
     "space": {
         "functions": ["relu"],
-        "types": {"base": {"functions": ["relu"]}},
+        "types": ANY_TYPES,
         "types_per_layer": [1, 1],
         "learning_rate": {"low": 1.0, "high": 1.0},
     },
     "space.functions": list(BASE_FUNCTIONS),
     "space.types": ANY_TYPES,
-    "space.types.base": ANY_TYPES["base"],
-    "space.types.hull": {},
-    "space.types.subnetwork": {"bases": ["relu"]},
-    "space.types.subnetwork.bases": ["relu"],
     "space.sites": {},
     "space.learning_rate": {"low": 1.0, "high": 1.0},
     "space.learning_rate.low": 1e-9,

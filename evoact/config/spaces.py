@@ -1,39 +1,22 @@
 """From the keys of a search space to the `SearchSpace`, and what can be wrong with them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, product
 from typing import Any
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.curves import resolve
+from evoact.activations.functions.base_functions import base_function
+from evoact.activations.kinds import kind_of
 from evoact.config.given import given_activations, given_problems, pinned_entries
-from evoact.config.models import HullTypes, LearningRates, Space, TabulatedTypes, Types
+from evoact.config.models import LearningRates, Section, Space, Types
 from evoact.errors import UserError
-from evoact.genomes.expressions import canonical_name
-from evoact.genomes.families import GIVEN, Family, HullChoices, Listed, choices, smallest_hull
-from evoact.genomes.genome import (
-    ABSENT,
-    EVALUATIONS,
-    EXTRAPOLATIONS,
-    HULLS,
-    INTERPOLATIONS,
-    SHARING,
-    Site,
-    Tabulated,
-)
+from evoact.genomes.activation import CURVE, FUNCTION, KINDS, OPTIONS, Options
+from evoact.genomes.expressions import ABSENT, canonical_name
+from evoact.genomes.families import GIVEN, Family, Listed
+from evoact.genomes.families import families as searched
+from evoact.genomes.genome import Site
 from evoact.genomes.layers import LayerChoices
 from evoact.genomes.space import SearchSpace, log_grid
 from evoact.registry import unknown
-
-# Keys that list options under a plural name, and the fields they are options for.
-FIELD_OF = {"functions": "name", "bases": "base", "curves": "curve"}
-FUNCTION_KEYS = ("functions", "bases", "initial")
-WORDS = {
-    "kinds": HULLS,
-    "per": SHARING,
-    "interpolation": INTERPOLATIONS,
-    "extrapolation": EXTRAPOLATIONS,
-    "evaluation": EVALUATIONS,
-}
 
 
 def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
@@ -80,41 +63,25 @@ def _learning_rates(rates: LearningRates) -> tuple[float, ...]:
 
 def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
     """One family for each kind that `types` names; `functions` for what names none."""
-    result: dict[str, Family] = {}
-    singles: list[str] = []  # what hulls of one function are
-    for kind, section in types:
-        if section is None:
-            continue
-        if isinstance(section, HullTypes):
-            hull, singles = _hulls(section, functions)
-            result |= {kind: hull} if hull else {}
-            continue
-        if kind == GIVEN:
-            result[kind] = Listed(given_activations(section))
-            continue
-        options: dict[str, Sequence[Any]] = {
-            FIELD_OF.get(key, key): tuple(functions if value is None else value) for key, value in section
-        }
-        result[kind] = choices(kind, **options)
-    if singles:
-        own = result["base"].functions if "base" in result else ()
-        result = {"base": choices("base", name=tuple(dict.fromkeys((*own, *singles)))), **_but_base(result)}
-    return tuple(result.values())
+    lists = {
+        kind: {key: functions if value is None else value for key, value in section}
+        for kind, section in sections(types)
+    }
+    given = (Listed(given_activations(types.given)),) if types.given is not None else ()
+    return (*searched(lists), *given)
 
 
-def _but_base(result: dict[str, Family]) -> dict[str, Family]:
-    return {kind: family for kind, family in result.items() if kind != "base"}
+def sections(types: Types) -> Iterator[tuple[str, Section]]:
+    """Each kind that is listed by options, with its section."""
+    return ((kind, section) for kind, section in types if section is not None and kind != GIVEN)
 
 
-def _hulls(section: HullTypes, functions: Sequence[str]) -> tuple[HullChoices | None, list[str]]:
-    """The hulls proper, and the functions that convex and affine hulls of one function equal."""
-    names = [canonical_name(name) for name in section.functions or functions]
-    kinds = tuple(k for k in section.kinds if max(section.sizes) >= smallest_hull(k))
-    smallest = min(map(smallest_hull, kinds), default=1)
-    sizes = tuple(size for size in section.sizes if size >= smallest)
-    single = 1 in section.sizes and any(smallest_hull(k) > 1 for k in section.kinds)
-    hulls = HullChoices(kinds, tuple(names), sizes, tuple(section.per)) if kinds else None
-    return hulls, names if single else []
+def curve_lists(kind: str, section: Section) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Each field that names curves, its key in the section, and the names there."""
+    for field, options in OPTIONS[kind].items():
+        if options.names == CURVE:
+            key = options.key or field
+            yield field, key, getattr(section, key)
 
 
 def pinned(space: Space) -> Space:
@@ -130,9 +97,12 @@ def _pinned_types(types: Types | None) -> Types | None:
     if types is None:
         return types
     update: dict[str, Any] = {}
-    if types.tabulated is not None:
-        curves = [resolve(Tabulated(curve)).curve for curve in types.tabulated.curves]
-        update["tabulated"] = types.tabulated.model_copy(update={"curves": curves})
+    for kind, section in sections(types):
+        for field, key, curves in curve_lists(kind, section):
+            build: Any = KINDS[kind]
+            made = [build(**{field: curve}) for curve in curves]
+            names = [getattr(kind_of(activation).pinned(activation), field) for activation in made]
+            update[kind] = section.model_copy(update={key: names})
     if types.given is not None:
         update["given"] = pinned_entries(types.given)
     return types.model_copy(update=update)
@@ -183,31 +153,39 @@ def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Itera
     if all(section is None for _, section in types):
         kinds = ", ".join(Types.model_fields)
         yield f"{where}: expected at least one of {kinds}, got a space that contains nothing"
-    for kind, section in types:
-        if section is None:
-            continue
-        if kind == GIVEN:
-            yield from given_problems(f"{where}.{kind}", section)
-            continue
-        for key, value in section:
-            path = f"{where}.{kind}.{key}"
+    for kind, section in sections(types):
+        for field, options in OPTIONS[kind].items():
+            key = options.key or field
+            value, path = getattr(section, key), f"{where}.{kind}.{key}"
             if value is None and not functions:
                 yield f"{path}: expected a list of base functions here or in space.functions, got none"
             elif value is not None:
-                yield from _option_problems(path, key, value)
-        if isinstance(section, HullTypes):
-            yield from _hull_problems(f"{where}.{kind}", section, functions)
-        if isinstance(section, TabulatedTypes):
-            yield from _curve_problems(f"{where}.{kind}.curves", section)
+                yield from _option_problems(path, options, value)
+            if options.sizes:
+                sizes = dict(section)["sizes"]
+                several = len(set(map(canonical_name, value or functions)))
+                yield from _repeated(f"{where}.{kind}.sizes", sizes)
+                if several and max(sizes) > several:
+                    yield (
+                        f"{where}.{kind}.sizes: expected at most {several}, the number of functions, got {max(sizes)}"
+                    )
+        for field, key, curves in curve_lists(kind, section):
+            yield from _curve_problems(f"{where}.{kind}.{key}", kind, field, curves, section)
+    if types.given is not None:
+        yield from given_problems(f"{where}.{GIVEN}", types.given)
 
 
-def _option_problems(path: str, key: str, values: Sequence[Any]) -> Iterator[str]:
+def _option_problems(path: str, options: Options, values: Sequence[Any]) -> Iterator[str]:
     """What is wrong with one list of options."""
-    if key in FUNCTION_KEYS:
+    if options.names == FUNCTION:
         yield from _function_problems(path, values)
         return
-    if key in WORDS:
-        yield from (f"{path}: {unknown('name', v, WORDS[key])}" for v in values if v not in WORDS[key])
+    if options.words:
+        yield from (f"{path}: {unknown('name', v, options.words)}" for v in values if v not in options.words)
+    yield from _repeated(path, values)
+
+
+def _repeated(path: str, values: Sequence[Any]) -> Iterator[str]:
     yield from (f"{path}: {v!r} stands there twice" for v in sorted(set(values)) if values.count(v) > 1)
 
 
@@ -216,26 +194,24 @@ def _function_problems(path: str, names: Sequence[str]) -> Iterator[str]:
         if name == ABSENT:
             yield f"{path}: {ABSENT!r} is no function; space.least_width says how many neurons may be absent"
     yield from _sentences(path, (lambda n=n: base_function(n) for n in names))
-    spelled = [canonical_name(name) for name in names]
-    yield from (f"{path}: {n!r} stands there twice" for n in sorted(set(spelled)) if spelled.count(n) > 1)
+    yield from _repeated(path, [canonical_name(name) for name in names])
 
 
-def _hull_problems(path: str, section: HullTypes, functions: Sequence[str]) -> Iterator[str]:
-    available = len(set(map(canonical_name, section.functions or functions)))
-    if available and max(section.sizes) > available:
-        yield (
-            f"{path}.sizes: expected at most {available}, the number of functions, got {max(section.sizes)}"
-        )
-
-
-def _curve_problems(path: str, section: TabulatedTypes) -> Iterator[str]:
-    """Curves that are not there, are no curves, or have too few points for an interpolation."""
-    known = [i for i in INTERPOLATIONS if i in section.interpolation] or ["linear"]
-    for curve in section.curves:
-        found = dict.fromkeys(
-            _sentences(path, (lambda c=curve, i=i: resolve(Tabulated(c, i)) for i in known))
-        )
-        yield from list(found)[:1]
+def _curve_problems(
+    path: str, kind: str, field: str, curves: Sequence[str], section: Section
+) -> Iterator[str]:
+    """Curves that are not there, are no curves, or have too few points for what is done with them."""
+    build: Any = KINDS[kind]
+    others = {
+        name: [v for v in getattr(section, options.key or name) if not options.words or v in options.words]
+        for name, options in OPTIONS[kind].items()
+        if name != field
+    }
+    used = {name: values for name, values in others.items() if values}
+    for curve in curves:
+        made = [build(**dict(zip(used, v, strict=True)), **{field: curve}) for v in product(*used.values())]
+        found = _sentences(path, ((lambda a=a: kind_of(a).pinned(a)) for a in made))
+        yield from islice(found, 1)
 
 
 def _sentences(path: str, makers: Iterable[Any]) -> Iterator[str]:

@@ -9,7 +9,8 @@ import torch
 from evoact.activations.capture import capture
 from evoact.config import Experiment
 from evoact.genomes import activation as activations
-from evoact.genomes.genome import Activation, Base, Captured, Genome
+from evoact.genomes.activation import Activation, Captured, trains
+from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import COMPLETED, MetaTrainProposal, MetaTrainResult
 from evoact.seeding import derive
@@ -89,7 +90,7 @@ def captured(meta: MetaResult, settings: MetaTraining, start: int) -> dict[str, 
         scope = f"{start}.{site}" if len(meta.types) > 1 else f"{start}"
         made: list[Activation] = []
         for i, (activation, parameters) in enumerate(zip(types, meta.parameters[site], strict=True)):
-            if isinstance(activation, (Base, Captured)):
+            if not trains(activation):
                 made.append(activation)
                 continue
             curve = capture(activation, parameters, points=settings.points)

@@ -1,20 +1,23 @@
-"""What a neuron type computes, one variant per family: plain, immutable data, no torch.
+"""What a neuron type computes, one dataclass per kind: plain, immutable data, no torch.
 
-The formulas are in the modules of `evoact.activations` that have the families' names. `per` says who
-shares one set of trained parameters: all neurons of the type (`layer`), or none (`neuron`).
+The formulas are in the modules of `evoact.activations.kinds` that have the kinds' names. `per` says who
+shares one set of trained parameters: all neurons of the type (`layer`), or none (`neuron`). `Options` in a field's
+annotation say what its values are, and how search spaces list them.
 """
 
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeGuard, get_args, get_origin
 
 from evoact.errors import UserError, short
 from evoact.genomes.expressions import ABSENT, canonical_name
 from evoact.registry import lookup, unknown
+
+FUNCTION, CURVE = "function", "curve"  # what a field's text may name
 
 HULLS = ("convex", "affine", "conic", "linear")
 SHARING = ("layer", "neuron")
@@ -36,11 +39,44 @@ def is_finite(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """What the values of a field are, and how a search space lists those to choose from.
+
+    Args:
+        key: of the list in a search space; by default the field's name
+        default: the list where the key is left out: by default the field's own default alone, or nothing if it has
+            none; None for the space's `functions`
+        words: all values that there are
+        names: what the values are names of, FUNCTION or CURVE
+        builds: whether they are the functions that the activation is built of
+        sizes: of a field that has several functions: of how many, where the key `sizes` is left out
+    """
+
+    key: str = ""
+    default: tuple[Any, ...] | None = ()
+    words: tuple[str, ...] = ()
+    names: str = ""
+    builds: bool = False
+    sizes: tuple[int, ...] = ()
+
+
+def _functions(key: str, default: tuple[str, ...] | None = (), **more: Any) -> Options:
+    return Options(key, default, names=FUNCTION, builds=True, **more)
+
+
+Sharing = Annotated[str, Options(words=SHARING)]
+Interpolation = Annotated[str, Options(words=INTERPOLATIONS)]
+Extrapolation = Annotated[str, Options(words=EXTRAPOLATIONS)]
+Pieces = Annotated[int, Options(default=(2,))]
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """One base function by name or expression such as sin(3*x), without parameters."""
 
-    name: str
+    name: Annotated[str, _functions("functions", None)]
     kind: ClassVar[str] = "base"
+    trains: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
@@ -55,14 +91,13 @@ class Hull:
     Manessi & Rozza 2018, section III.
     """
 
-    hull: str
-    functions: tuple[str, ...]
-    per: str = "layer"
+    hull: Annotated[str, Options("kinds", ("convex",), words=HULLS)]
+    functions: Annotated[tuple[str, ...], _functions("functions", None, sizes=(2,))]
+    per: Sharing = "layer"
     kind: ClassVar[str] = "hull"
 
     def __post_init__(self) -> None:
-        _one_of(HULLS, self, "hull")
-        _one_of(SHARING, self, "per")
+        _check(self)
         if not self.functions:
             raise UserError(f"expected a {self.hull} hull of at least one base function, got none")
 
@@ -76,18 +111,17 @@ class Subnetwork:
     """A learned function f(x) + s N(x): a base function f plus a small network N of shape 1-h-1.
 
     The neurons of the type share it (Choudhary et al. 2022); s and N's form are in
-    `evoact.activations.subnetwork`. N is evaluated on a grid and interpolated (`spline`), which costs next
+    `evoact.activations.kinds.subnetwork`. N is evaluated on a grid and interpolated (`spline`), which costs next
     to nothing, or at every pre-activation (`exact`).
     """
 
-    base: str
-    hidden: int
-    evaluation: str = "spline"
+    base: Annotated[str, _functions("bases")]
+    hidden: Annotated[int, Options(default=(8,))]
+    evaluation: Annotated[str, Options(words=EVALUATIONS)] = "spline"
     kind: ClassVar[str] = "subnetwork"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "hidden")
-        _one_of(EVALUATIONS, self, "evaluation")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -99,12 +133,12 @@ class Subnetwork:
 class Scaled:
     """a f(b x) with a and b trained: the control that any claim about a learned shape needs."""
 
-    base: str
-    per: str = "layer"
+    base: Annotated[str, _functions("bases", None)]
+    per: Sharing = "layer"
     kind: ClassVar[str] = "scaled"
 
     def __post_init__(self) -> None:
-        _one_of(SHARING, self, "per")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -115,11 +149,11 @@ class Scaled:
 class PReLU:
     """A rectifier with a trained slope for negative inputs (He et al. 2015)."""
 
-    per: str = "layer"
+    per: Sharing = "layer"
     kind: ClassVar[str] = "prelu"
 
     def __post_init__(self) -> None:
-        _one_of(SHARING, self, "per")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -130,13 +164,12 @@ class PReLU:
 class PiecewiseLinear:
     """A rectifier plus trained hinges (adaptive piecewise linear units, Agostinelli et al. 2015)."""
 
-    hinges: int
-    per: str = "neuron"
+    hinges: Annotated[int, Options(default=(2,))]
+    per: Sharing = "neuron"
     kind: ClassVar[str] = "piecewise_linear"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "hinges")
-        _one_of(SHARING, self, "per")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -150,16 +183,14 @@ class Rational:
     `numerator` and `denominator` are the degrees; `initial` is the base function it starts from.
     """
 
-    numerator: int = 5
-    denominator: int = 4
-    per: str = "layer"
-    initial: str = "leaky_relu"
+    numerator: Annotated[int, Options()] = 5
+    denominator: Annotated[int, Options()] = 4
+    per: Sharing = "layer"
+    initial: Annotated[str, Options(names=FUNCTION)] = "leaky_relu"
     kind: ClassVar[str] = "rational"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "numerator")
-        _at_least(1, self, "denominator")
-        _one_of(SHARING, self, "per")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -175,14 +206,14 @@ class Tabulated:
     the slope at the end, `constant` with the value.
     """
 
-    curve: str
-    interpolation: str = "linear"
-    extrapolation: str = "linear"
+    curve: Annotated[str, Options("curves", names=CURVE)]
+    interpolation: Interpolation = "linear"
+    extrapolation: Extrapolation = "linear"
     kind: ClassVar[str] = "tabulated"
+    trains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _one_of(INTERPOLATIONS, self, "interpolation")
-        _one_of(EXTRAPOLATIONS, self, "extrapolation")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -203,13 +234,13 @@ class Captured:
     low: float
     high: float
     values: tuple[float, ...]
-    interpolation: str = "linear"
-    extrapolation: str = "linear"
+    interpolation: Interpolation = "linear"
+    extrapolation: Extrapolation = "linear"
     kind: ClassVar[str] = "captured"
+    trains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _one_of(INTERPOLATIONS, self, "interpolation")
-        _one_of(EXTRAPOLATIONS, self, "extrapolation")
+        _check(self)
         numbers = (self.low, self.high, *self.values)
         usable = all(map(is_finite, numbers))
         if not usable or len(self.values) < LEAST_POINTS[self.interpolation] or not self.low < self.high:
@@ -228,11 +259,12 @@ class Captured:
 class Maxout:
     """The largest of several pre-activations (Goodfellow et al. 2013)."""
 
-    pieces: int
+    pieces: Pieces
     kind: ClassVar[str] = "maxout"
+    trains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "pieces")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -246,13 +278,13 @@ class ProbabilisticMaxout:
     `sharpness` is the paper's lambda, which multiplies the pre-activations in the softmax.
     """
 
-    pieces: int
-    sharpness: float = 1.0
+    pieces: Pieces
+    sharpness: Annotated[float, Options()] = 1.0
     kind: ClassVar[str] = "probabilistic_maxout"
+    trains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "pieces")
-        _positive(self, "sharpness")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -264,13 +296,12 @@ class ProbabilisticMaxout:
 class LpPool:
     """A norm of several pre-activations, of a trained order (Gulcehre et al. 2014)."""
 
-    pieces: int
-    per: str = "layer"
+    pieces: Pieces
+    per: Sharing = "layer"
     kind: ClassVar[str] = "lp_pool"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "pieces")
-        _one_of(SHARING, self, "per")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -281,12 +312,12 @@ class LpPool:
 class NetworkInNetwork:
     """A small network on several pre-activations, shared by the neurons (after Lin et al. 2014)."""
 
-    pieces: int
-    base: str = "relu"
+    pieces: Pieces
+    base: Annotated[str, _functions("bases", None)] = "relu"
     kind: ClassVar[str] = "network_in_network"
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "pieces")
+        _check(self)
 
     @property
     def label(self) -> str:
@@ -325,8 +356,25 @@ KINDS: Mapping[str, type[Activation]] = {
 }
 FIELDS = {kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 LARGEST = 10_000  # of the numbers of a unit, such as its pieces
-NAMING = ("name", "base", "initial")  # the fields that name a base function
 
+
+def _annotated(annotation: Any) -> tuple[type, Options | None]:
+    """The type of a field, and its options if it has any."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    value_type, options = get_args(annotation)
+    return value_type, options
+
+
+_ANNOTATED = {k: {f.name: _annotated(f.type) for f in dataclasses.fields(cls)} for k, cls in KINDS.items()}
+# By kind and field; a field that search spaces do not list is left out.
+OPTIONS: Mapping[str, Mapping[str, Options]] = {
+    kind: {name: options for name, (_, options) in fields.items() if options is not None}
+    for kind, fields in _ANNOTATED.items()
+}
+TYPES = {kind: {name: cls for name, (cls, _) in fields.items()} for kind, fields in _ANNOTATED.items()}
+
+RELU = Base("relu")  # what an ordinary network has
 _ABSENT = Base(ABSENT)
 
 
@@ -339,9 +387,72 @@ def pieces(activation: Activation) -> int:
     return activation.pieces if "pieces" in FIELDS[activation.kind] else 1  # type: ignore[union-attr]
 
 
+def per_neuron(activation: Activation) -> bool:
+    """Whether each neuron of this type has trained numbers of its own."""
+    return getattr(activation, "per", "layer") == "neuron"
+
+
+def trains(activation: Activation) -> bool:
+    """Whether a type has numbers of its own that are trained.
+
+    >>> trains(Base("relu")), trains(PReLU())
+    (False, True)
+    """
+    return getattr(activation, "trains", True)
+
+
+def needs_file(activation: Activation) -> bool:
+    """Whether it names a curve, which is not in the genome itself."""
+    return any(options.names == CURVE for options in OPTIONS[activation.kind].values())
+
+
+def functions_of(activation: Activation) -> tuple[str, ...]:
+    """The base functions it is built of; none for a kind that names none.
+
+    >>> functions_of(Hull("convex", ("identity", "relu"))), functions_of(Maxout(2))
+    (('identity', 'relu'), ())
+    """
+    return _named(activation, {name for name, options in OPTIONS[activation.kind].items() if options.builds})
+
+
+def names_in(activation: Activation) -> tuple[str, ...]:
+    """All base functions that it names, such as the one that it starts from, too."""
+    return _named(
+        activation, {name for name, options in OPTIONS[activation.kind].items() if options.names == FUNCTION}
+    )
+
+
+def _named(activation: Activation, fields: Set[str]) -> tuple[str, ...]:
+    values = [getattr(activation, name) for name in FIELDS[activation.kind] if name in fields]
+    return tuple(name for value in values for name in ((value,) if isinstance(value, str) else value))
+
+
 def is_absent(activation: Activation) -> bool:
     """Whether a neuron of this type is one that is not there (Liu & Yao 1996: nodes are removed)."""
     return activation == _ABSENT
+
+
+def is_base(activation: Activation) -> TypeGuard[Base]:
+    """Whether it is a base function and nothing else."""
+    return isinstance(activation, Base)
+
+
+def is_captured(activation: Activation) -> TypeGuard[Captured]:
+    """Whether it is a curve that meta-training found."""
+    return isinstance(activation, Captured)
+
+
+def group_label(activation: Activation) -> str:
+    """What it is counted as in summaries: a base function's name, a hull's kind, else the kind.
+
+    >>> [group_label(a) for a in (Base("relu"), Hull("convex", ("sin", "relu")), LpPool(2))]
+    ['relu', 'convex hull', 'lp pool']
+    """
+    if isinstance(activation, Base):
+        return activation.name
+    if isinstance(activation, Hull):
+        return f"{activation.hull} hull"
+    return activation.kind.replace("_", " ")
 
 
 @lru_cache(maxsize=4096)
@@ -351,14 +462,23 @@ def canonical_activation(activation: Activation) -> Activation:
     >>> canonical_activation(Hull("convex", ("1*sin(x)",))), canonical_activation(Base("2.0*sin(x)")).label
     (Base(name='sin'), '2*sin(x)')
     """
-    if isinstance(activation, Hull):
-        functions = tuple(sorted(set(map(canonical_name, activation.functions))))
-        if len(functions) == 1 and activation.hull in ("convex", "affine"):
-            return Base(functions[0])  # its only coefficient is 1
-        return dataclasses.replace(activation, functions=functions)
-    fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
-    spelled = {name: canonical_name(fields[name]) for name in NAMING if name in fields}
-    return KINDS[activation.kind](**fields | spelled)
+    spelled: dict[str, Any] = {}
+    for name, options in OPTIONS[activation.kind].items():
+        if options.names == FUNCTION:
+            value = getattr(activation, name)
+            several = not isinstance(value, str)
+            spelled[name] = (
+                tuple(sorted(set(map(canonical_name, value)))) if several else canonical_name(value)
+            )
+    activation = dataclasses.replace(activation, **spelled)
+    if isinstance(activation, Hull) and len(activation.functions) < smallest_hull(activation.hull):
+        return Base(activation.functions[0])  # its only coefficient is 1
+    return activation
+
+
+def smallest_hull(hull: str) -> int:
+    """The fewest functions of which this hull is more than a base function."""
+    return 2 if hull in ("convex", "affine") else 1
 
 
 def to_json(activation: Activation) -> dict[str, Any]:
@@ -396,15 +516,15 @@ _PLAIN: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
 
 def wrong_fields(cls: type[Activation], data: Mapping[str, Any]) -> list[str]:
     """What is wrong with an activation as plain data: fields of another type, or else fields that are missing."""
-    fields = dataclasses.fields(cls)
+    types = TYPES[cls.kind]
     wrong = [
-        f"expected {_PLAIN[field.type][0]} as {cls.kind}.{field.name}, got {short(data[field.name])}"
-        for field in fields
-        if field.name in data and not _PLAIN[field.type][1](data[field.name])
+        f"expected {_PLAIN[expected][0]} as {cls.kind}.{name}, got {short(data[name])}"
+        for name, expected in types.items()
+        if name in data and not _PLAIN[expected][1](data[name])
     ]
     return wrong or [
-        f"expected {_PLAIN[field.type][0]} as {cls.kind}.{field.name}, got {short(dict(data))} without it"
-        for field in fields
+        f"expected {_PLAIN[types[field.name]][0]} as {cls.kind}.{field.name}, got {short(dict(data))} without it"
+        for field in dataclasses.fields(cls)
         if field.name not in data and field.default is dataclasses.MISSING
     ]
 
@@ -426,21 +546,16 @@ def _per(per: str) -> str:
     return "" if per == "layer" else f"/{per}"
 
 
-def _at_least(least: int, activation: Activation, field: str) -> None:
-    value = getattr(activation, field)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(f"expected {activation.kind}.{field} to be at least {least}, got {short(value)}")
-    if value > LARGEST:
-        raise UserError(f"expected {activation.kind}.{field} to be at most {LARGEST}, got {short(value)}")
-
-
-def _positive(activation: Activation, field: str) -> None:
-    value = getattr(activation, field)
-    if not is_finite(value) or value <= 0:
-        raise UserError(f"expected {activation.kind}.{field} to be a number above 0, got {short(value)}")
-
-
-def _one_of(known: tuple[str, ...], activation: Activation, field: str) -> None:
-    value = getattr(activation, field)
-    if not isinstance(value, str) or value not in known:
-        raise UserError(unknown(f"{activation.kind}.{field}", value, known))
+def _check(activation: Activation) -> None:
+    """Raises UserError for a value that a field's type and options exclude."""
+    for field, options in OPTIONS[activation.kind].items():
+        value, expected = getattr(activation, field), TYPES[activation.kind][field]
+        where = f"{activation.kind}.{field}"
+        if options.words and (not isinstance(value, str) or value not in options.words):
+            raise UserError(unknown(where, value, options.words))
+        if expected is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise UserError(f"expected {where} to be at least 1, got {short(value)}")
+        if expected is int and value > LARGEST:
+            raise UserError(f"expected {where} to be at most {LARGEST}, got {short(value)}")
+        if expected is float and (not is_finite(value) or value <= 0):
+            raise UserError(f"expected {where} to be a number above 0, got {short(value)}")

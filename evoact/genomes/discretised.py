@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 
+from evoact.genomes.activation import Base, is_base
 from evoact.genomes.expressions import parse
-from evoact.genomes.genome import Base, Genome, from_json
+from evoact.genomes.genome import Genome, from_json
 
 SMALLEST = 1e-3  # of an inherited coefficient
 
@@ -26,8 +27,7 @@ def inherited(genome: Genome, sizes: dict[str, list[float]]) -> Genome:
     sites = []
     for site in genome.sites:
         types = [
-            _times(t, size) if isinstance(t, Base) else t
-            for t, size in zip(site.types, sizes[site.site], strict=True)
+            _times(t, size) if is_base(t) else t for t, size in zip(site.types, sizes[site.site], strict=True)
         ]
         sites.append(replace(site, types=tuple(types)))
     return replace(genome, sites=tuple(sites))

@@ -7,7 +7,7 @@ the space; `encode` gives the choices of a genome, and decoding them gives the g
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from evoact.errors import UserError
 from evoact.genomes.activation import KINDS, Activation, Hull, is_absent
@@ -230,7 +230,7 @@ def _encode_activation(layer: LayerChoices, prefix: str, activation: Activation)
         return values | {f"{prefix}.{name}": str(getattr(activation, name)) for name in chosen}
     if isinstance(family, Listed):
         return values | {f"{prefix}.activation": activation.label}
-    assert isinstance(activation, Hull)
+    activation = cast(Hull, activation)
     functions = {f"{prefix}.function{i}": f for i, f in enumerate(activation.functions)}
     size = str(len(activation.functions))
     return (

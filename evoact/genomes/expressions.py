@@ -2,7 +2,7 @@
 
     sin    sin(3*x)    2*tanh(0.5*x)    -0.5*relu(-x)    normalised(gaussian)
 
-Whether the function at the core exists is known further up (`evoact.activations.base_functions`).
+Whether the function at the core exists is known further up (`evoact.activations.functions.base_functions`).
 """
 
 import math

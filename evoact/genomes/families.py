@@ -9,20 +9,23 @@ nothing is left).
 import dataclasses
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from evoact.errors import UserError
 from evoact.genomes.activation import (
     FIELDS,
     KINDS,
+    OPTIONS,
     Activation,
     Hull,
     canonical_activation,
+    functions_of,
     is_absent,
     pieces,
+    smallest_hull,
     type_key,
 )
 from evoact.genomes.expressions import ABSENT, canonical_name
@@ -30,19 +33,7 @@ from evoact.registry import lookup, unknown
 
 MIXED = "mixed"  # the flavour that narrows nothing
 GIVEN = "given"  # the flavour, and the key in a search space, of listed activations
-BUILDING = ("name", "base")  # the fields that name the function an activation is built of
 _NOT_ABSENT = f"expected base functions, got {ABSENT!r}; least_width says how many neurons may be absent"
-
-
-def functions_of(activation: Activation) -> tuple[str, ...]:
-    """The base functions it is built of; none for a kind that names none.
-
-    >>> functions_of(Hull("convex", ("identity", "relu"))), functions_of(KINDS["maxout"](2))
-    (('identity', 'relu'), ())
-    """
-    if isinstance(activation, Hull):
-        return activation.functions
-    return tuple(getattr(activation, name) for name in FIELDS[activation.kind] if name in BUILDING)
 
 
 def _check_choices(where: str, choices: Sequence[object]) -> None:
@@ -64,7 +55,8 @@ class Choices:
     @property
     def functions(self) -> tuple[str, ...]:
         """The base functions it builds of."""
-        return tuple(value for name, values in self.options if name in BUILDING for value in values)
+        built = {name for name, options in OPTIONS[self.kind].items() if options.builds}
+        return tuple(value for name, values in self.options if name in built for value in values)
 
     @property
     def flavours(self) -> tuple[str, ...]:
@@ -106,8 +98,9 @@ class Choices:
         return random.choice(near) if near else activation
 
     def restrict(self, functions: Sequence[str], flavour: str) -> "Choices | None":
+        built = {name for name, options in OPTIONS[self.kind].items() if options.builds}
         kept = tuple(
-            (name, tuple(v for v in values if v in functions) if name in BUILDING else values)
+            (name, tuple(v for v in values if v in functions) if name in built else values)
             for name, values in self.options
         )
         fits = flavour in (self.kind, MIXED) and all(values for _, values in kept)
@@ -206,12 +199,14 @@ class HullChoices:
                     yield Hull(hull, tuple(sorted(subset)), per)
 
     def contains(self, activation: Activation) -> bool:
+        if activation.kind != self.kind:
+            return False
+        hull = cast(Hull, activation)
         return (
-            isinstance(activation, Hull)
-            and activation.hull in self.kinds
-            and activation.per in self.per
-            and len(activation.functions) in self.sizes_of(activation.hull)
-            and set(activation.functions) <= set(self.functions)
+            hull.hull in self.kinds
+            and hull.per in self.per
+            and len(hull.functions) in self.sizes_of(hull.hull)
+            and set(hull.functions) <= set(self.functions)
         )
 
     def first(self) -> Activation:
@@ -226,7 +221,7 @@ class HullChoices:
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
         """One function swapped, added or removed, or another kind or sharing."""
-        assert isinstance(activation, Hull)
+        activation = cast(Hull, activation)
         inside = list(activation.functions)
         outside = [f for f in self.functions if f not in inside]
         kinds = [hull for hull in self.kinds if len(inside) in self.sizes_of(hull)]
@@ -259,11 +254,6 @@ class HullChoices:
         )
         sizes = tuple(size for size in sizes if any(size >= smallest_hull(k) for k in kinds))
         return HullChoices(kinds, kept, sizes, self.per) if kinds and sizes else None
-
-
-def smallest_hull(hull: str) -> int:
-    """The fewest functions of which this hull is more than a base function."""
-    return 2 if hull in ("convex", "affine") else 1
 
 
 @dataclass(frozen=True)
@@ -324,3 +314,41 @@ class Listed:
 
 
 Family = Choices | HullChoices | Listed
+
+
+def families(options: Mapping[str, Mapping[str, Sequence[Any]]]) -> tuple[Family, ...]:
+    """The families of a search space's lists, by kind and key (`activation.Options`).
+
+    A convex or affine hull of one function is that function, so hulls of size 1 bring base functions with them.
+
+    >>> lists = {"kinds": ["convex"], "functions": ["relu"], "sizes": [1], "per": ["layer"]}
+    >>> [family.kind for family in families({"hull": lists})]
+    ['base']
+    """
+    result: list[Family] = []
+    singles: list[str] = []
+    for kind, lists in options.items():
+        if any(field.sizes for field in OPTIONS[kind].values()):
+            hulls, single = _hulls(lists["kinds"], lists["functions"], lists["sizes"], lists["per"])
+            result += hulls
+            singles += single
+        else:
+            fields = OPTIONS[kind].items()
+            result.append(choices(kind, **{name: tuple(lists[field.key or name]) for name, field in fields}))
+    if singles:
+        own = [name for family in result if family.kind == "base" for name in family.functions]
+        names = tuple(dict.fromkeys((*own, *singles)))
+        result = [choices("base", name=names), *(f for f in result if f.kind != "base")]
+    return tuple(result)
+
+
+def _hulls(
+    kinds: Sequence[str], functions: Sequence[str], sizes: Sequence[int], per: Sequence[str]
+) -> tuple[list[HullChoices], list[str]]:
+    """The hulls proper, and the functions that convex and affine hulls of one function equal."""
+    names = tuple(map(canonical_name, functions))
+    proper = tuple(k for k in kinds if max(sizes) >= smallest_hull(k))
+    smallest = min(map(smallest_hull, proper), default=1)
+    kept = tuple(size for size in sizes if size >= smallest)
+    single = 1 in sizes and any(smallest_hull(k) > 1 for k in kinds)
+    return [HullChoices(proper, names, kept, tuple(per))] if proper else [], list(names) if single else []

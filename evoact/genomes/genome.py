@@ -17,78 +17,7 @@ from typing import Any
 
 from evoact.errors import UserError, short
 from evoact.genomes import activation as activations
-from evoact.genomes.activation import (
-    EVALUATIONS,
-    EXTRAPOLATIONS,
-    FIELDS,
-    HULLS,
-    INTERPOLATIONS,
-    KINDS,
-    NAMING,
-    SHARING,
-    Activation,
-    Base,
-    Captured,
-    Hull,
-    LpPool,
-    Maxout,
-    NetworkInNetwork,
-    PiecewiseLinear,
-    PReLU,
-    ProbabilisticMaxout,
-    Rational,
-    Scaled,
-    Subnetwork,
-    Tabulated,
-    canonical_activation,
-    is_absent,
-    pieces,
-    type_key,
-)
-from evoact.genomes.expressions import ABSENT
-
-__all__ = [
-    "ABSENT",
-    "EVALUATIONS",
-    "EXTRAPOLATIONS",
-    "FIELDS",
-    "HULLS",
-    "INTERPOLATIONS",
-    "KINDS",
-    "MOST_NEURONS",
-    "NAMING",
-    "SHARING",
-    "Activation",
-    "Base",
-    "Captured",
-    "Genome",
-    "Hull",
-    "LpPool",
-    "Maxout",
-    "NetworkInNetwork",
-    "PReLU",
-    "PiecewiseLinear",
-    "ProbabilisticMaxout",
-    "Rational",
-    "Scaled",
-    "Site",
-    "SiteGenome",
-    "Subnetwork",
-    "Tabulated",
-    "blocks",
-    "canonical",
-    "digest",
-    "dumps",
-    "fingerprint",
-    "from_json",
-    "homogeneous",
-    "is_absent",
-    "loads",
-    "pieces",
-    "shared_out",
-    "structure",
-    "to_json",
-]
+from evoact.genomes.activation import Activation, canonical_activation, is_absent, is_base, type_key
 
 LEARNING_RATE = "learning_rate"
 SHOWN_RUNS = 6  # of different sites, in a label
@@ -159,7 +88,7 @@ class Genome:
     def ordinary(self) -> bool:
         """Whether all neurons of all sites have the same base function, as in most networks."""
         types = {t for site in self.sites for t in site.types}
-        return len(types) == 1 and all(isinstance(t, Base) for t in types)
+        return len(types) == 1 and all(map(is_base, types))
 
     @property
     def label(self) -> str:
@@ -167,6 +96,7 @@ class Genome:
 
         Not an identity: of many different sites in a row only the first and the last are shown.
 
+        >>> from evoact.genomes.activation import Base
         >>> homogeneous(Base("relu"), [Site(f"conv{i}", 16) for i in range(55)]).label
         'relu everywhere (55 sites)'
         """
@@ -189,6 +119,7 @@ class Genome:
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:
     """The ordinary network: one activation everywhere.
 
+    >>> from evoact.genomes.activation import Base
     >>> homogeneous(Base("relu"), [Site("hidden0", 3)], learning_rate=0.01).label
     '3 relu'
     """
@@ -211,6 +142,7 @@ def blocks(neurons: int, types: int) -> list[tuple[int, int]]:
 def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
     """The site with its neurons in contiguous blocks of these types; equal ones stay apart.
 
+    >>> from evoact.genomes.activation import Base
     >>> shared_out(Site("hidden0", 10), [Base("relu"), Base("sin")]).label
     '5 relu + 5 sin'
     """
@@ -248,6 +180,7 @@ def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tup
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     """The one representative of all genomes that describe the same network up to neuron order.
 
+    >>> from evoact.genomes.activation import Base
     >>> site = Site("hidden0", 3)
     >>> raw = SiteGenome("hidden0", (Base("tanh"), Base("relu")), (0, 1, 0))
     >>> canonical(Genome((raw,)), [site]).label
@@ -311,6 +244,7 @@ def _hash(text: str) -> str:
 def to_json(genome: Genome) -> dict[str, Any]:
     """The genome as JSON data: `count` where a type's neurons are one block, else `neurons`.
 
+    >>> from evoact.genomes.activation import Base
     >>> to_json(homogeneous(Base("relu"), [Site("hidden0", 3)]))["sites"]
     [{'site': 'hidden0', 'types': [{'kind': 'base', 'name': 'relu', 'count': 3}]}]
     """

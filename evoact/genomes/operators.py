@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
-from evoact.genomes.genome import LEARNING_RATE, Activation, Genome, is_absent
+from evoact.genomes.activation import Activation, is_absent
+from evoact.genomes.genome import LEARNING_RATE, Genome
 from evoact.genomes.layers import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace, Settings, distinct, objects
 

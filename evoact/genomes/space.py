@@ -15,18 +15,10 @@ from itertools import combinations_with_replacement, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError
+from evoact.genomes.activation import Activation, Base, is_absent
+from evoact.genomes.expressions import ABSENT
 from evoact.genomes.families import MIXED, Family, HullChoices, Listed, choices
-from evoact.genomes.genome import (
-    ABSENT,
-    LEARNING_RATE,
-    Activation,
-    Base,
-    Genome,
-    Site,
-    SiteGenome,
-    canonical,
-    is_absent,
-)
+from evoact.genomes.genome import LEARNING_RATE, Genome, Site, SiteGenome, canonical
 from evoact.genomes.layers import LayerChoices
 from evoact.registry import unknown
 

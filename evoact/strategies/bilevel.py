@@ -9,16 +9,8 @@ from typing import Any
 
 from evoact.errors import UserError
 from evoact.genomes import activation as activations
-from evoact.genomes.genome import (
-    LEARNING_RATE,
-    Activation,
-    Base,
-    Captured,
-    Genome,
-    Tabulated,
-    pieces,
-    shared_out,
-)
+from evoact.genomes.activation import Activation, is_captured, needs_file, per_neuron, pieces, trains
+from evoact.genomes.genome import LEARNING_RATE, Genome, shared_out
 from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.genomes.space import SearchSpace, Settings
 from evoact.records import COMPLETED, MetaTrainResult
@@ -100,16 +92,16 @@ class Bilevel:
                     f"got {len(self.types)}"
                 )
         for activation in self._types:
-            if pieces(activation) > 1 or getattr(activation, "per", "layer") == "neuron":
+            if pieces(activation) > 1 or per_neuron(activation):
                 raise UserError(
                     "expected types with one curve for all their neurons, to be captured, "
                     f"got {activation.label}"
                 )
-            if isinstance(activation, Tabulated):
+            if needs_file(activation):
                 raise UserError(
                     f"expected types that need no file, got {activation.label}; give its values as kind captured"
                 )
-        if all(isinstance(a, (Base, Captured)) for a in self._types):
+        if not any(map(trains, self._types)):
             names = ", ".join(a.label for a in self._types)
             raise UserError(f"expected a type with parameters to learn, such as a subnetwork, got {names}")
         _ = self.settings  # says what is wrong with them
@@ -165,7 +157,7 @@ class Bilevel:
 
 def _is_learned(genome: Genome) -> bool:
     """Whether any neuron has a learned curve; baselines have not."""
-    return any(isinstance(t, Captured) for site in genome.sites for t in site.types)
+    return any(is_captured(t) for site in genome.sites for t in site.types)
 
 
 def found_types(result: MetaTrainResult) -> TypesBySite:

@@ -47,7 +47,8 @@ def _type_vectors(types: tuple[Activation, ...]) -> np.ndarray:
 def composition(genome: Genome) -> tuple[np.ndarray, float]:
     """The vector of all sites and settings of a genome, and the logarithm of its learning rate.
 
-    >>> from evoact.genomes.genome import Base, Site, homogeneous
+    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.genome import Site, homogeneous
     >>> sin, tanh, gaussian = (
     ...     composition(homogeneous(Base(f), [Site("h", 4)], learning_rate=0.1)) for f in ("sin", "tanh", "gaussian")
     ... )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoact.errors import UserError
+from evoact.genomes.activation import HULLS, Hull
 from evoact.genomes.discretised import discrete, inherited
-from evoact.genomes.genome import HULLS, Genome, Hull
+from evoact.genomes.genome import Genome
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
 from evoact.records import TrainResult

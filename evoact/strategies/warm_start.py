@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from evoact.errors import UserError
+from evoact.genomes.activation import is_absent
 from evoact.genomes.discretised import discrete
-from evoact.genomes.genome import Genome, SiteGenome, is_absent
+from evoact.genomes.genome import Genome, SiteGenome
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result, TrainResult, in_proposal_order

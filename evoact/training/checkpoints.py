@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from evoact.activations.plan import site_parameter_count
+from evoact.activations.kinds import site_count
 from evoact.training.members import Checkpoint
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def _part(pack: "Pack", name: str, tensor: Tensor, i: int) -> Tensor:
     own = tensor[i]
     for site in pack.members[i].genome.sites:
         if name.endswith(f"/{site.site}.activation"):
-            return own[: site_parameter_count(site)]
+            return own[: site_count(site)]
     return own

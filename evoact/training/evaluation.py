@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.plan import site_parameter_count
+from evoact.activations.kinds import site_count
 from evoact.records import COMPLETED
 from evoact.tasks.task import Split, example_scores, metric_values
 from evoact.training.batches import evaluation_parts
@@ -136,7 +136,7 @@ def _outcome(
 
 def _learned(pack: "Pack", i: int, keep: str) -> dict[str, np.ndarray]:
     """What a member learned, without padding; nothing that holds no number."""
-    own = {f"{s.site}.activation": site_parameter_count(s) for s in pack.members[i].genome.sites}
+    own = {f"{s.site}.activation": site_count(s) for s in pack.members[i].genome.sites}
     return {
         name: p[i].detach()[: own.get(name)].cpu().numpy().copy()
         for name, p in (pack.parameters | pack.statistics).items()

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from evoact.activations.heterogeneous import SitePlan
+from evoact.activations.routing.site_plan import SitePlan
 from evoact.networks import layers
 from evoact.networks.network import Network
 from evoact.seeding import derive

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.plan import initial_parameters, site_parameter_count
-from evoact.genomes.genome import Genome, SiteGenome, is_absent, pieces
+from evoact.activations.kinds import initial, site_count
+from evoact.genomes.activation import is_absent, pieces
+from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks.initial import INITIAL
 from evoact.networks.network import Network, Parameter
 from evoact.seeding import derive
@@ -81,7 +82,7 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
             drawn[:, ~columns] = 0
         result[p.name] = drawn
     for site in member.genome.sites:
-        result[f"{site.site}.activation"] = initial_parameters(site, learned)
+        result[f"{site.site}.activation"] = initial(site, learned)
     return result
 
 
@@ -89,7 +90,7 @@ def parameter_count(genome: Genome, network: Network) -> int:
     """Trainable parameters of a member: weights and biases of the neurons that are there, and their
     activations' own. Weights behind a flattening or in grouped convolutions count for absent neurons, too."""
     uses = {site.site: _Use.of(site) for site in genome.sites}
-    total = sum(map(site_parameter_count, genome.sites))
+    total = sum(map(site_count, genome.sites))
     for p in with_pieces_of(network, genome).parameters:
         size = math.prod(p.shape)
         for axis, used in enumerate(_used(p, uses)):

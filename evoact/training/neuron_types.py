@@ -6,28 +6,26 @@ the parameters once (`prepare`), and all steps that follow read them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from evoact.activations import spline
-from evoact.activations.base_functions import apply, base_function
-from evoact.activations.families import FAMILIES
+from evoact.activations.functions.base_functions import apply, base_function
+from evoact.activations.kinds import count, kind_of, sets
+from evoact.activations.kinds.kind import Learned
 from evoact.activations.spline import Grid
-from evoact.activations.subnetwork import SCALE
 from evoact.errors import UserError
-from evoact.genomes.genome import Activation, Base, Site, Subnetwork, blocks, pieces
+from evoact.genomes.activation import Activation, pieces
+from evoact.genomes.genome import Site, blocks
 from evoact.networks import layers
 from evoact.training.forward_pass import Chance
 
 # What the inner loop reads instead of parameters: `SITE.parameters` [K, A], `SITE.splines` [K * splines, nodes + 2],
 # and with noise `SITE.shifts` [K, types, T].
 Prepared = dict[str, Tensor]
-
-# Base functions so smooth that a spline may stand for them too; the others, which bend on a smaller scale than
-# a grid's step, are evaluated as they are and added.
-SMOOTH = frozenset({"identity", "zero", "square", "sin", "cos", "tanh", "sigmoid", "gaussian", "softplus"})
 
 
 @dataclass(frozen=True)
@@ -40,15 +38,19 @@ class TypeBlock:
     first: int
     last: int
 
+    @cached_property
+    def learned(self) -> Learned | None:
+        """What the types' hidden units and splines are; None for a type without them."""
+        return kind_of(self.activation).learned(self.activation)
+
     @property
     def splined(self) -> bool:
-        return isinstance(self.activation, Subnetwork) and self.activation.evaluation == "spline"
+        return self.learned is not None and self.learned.splined
 
     @property
     def added(self) -> str:
         """The base function that comes on top of the spline, empty for none."""
-        base = self.activation.base if isinstance(self.activation, Subnetwork) else ""
-        return "" if base in SMOOTH else base
+        return "" if self.learned is None or base_function(self.learned.base).smooth else self.learned.base
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,7 @@ def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
                 f"expected activations of one pre-activation to be meta-trained, got {activation.label}, which "
                 f"takes {pieces(activation)}"
             )
-        size = (
-            0
-            if isinstance(activation, Base)
-            else FAMILIES[activation.kind].parameter_count(activation, stop - start)
-        )
+        size = count(activation, stop - start)
         made.append(TypeBlock(activation, start, stop, first, first + size))
         first += size
     return TypedSite(site.name, site.neurons, tuple(made))
@@ -105,9 +103,8 @@ def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:
     """The flat float64 parameters [A] of a site's types, one after another: equal types are drawn apart."""
     parts = [torch.empty(0, dtype=torch.float64)]
     for b in site.blocks:
-        if b.last > b.first:
-            family = FAMILIES[b.activation.kind]
-            parts.append(family.initial_parameters(b.activation, b.stop - b.start, generator))
+        number = sets(b.activation, b.stop - b.start)
+        parts.append(kind_of(b.activation).initial(b.activation, number, generator).flatten())
     return torch.cat(parts)
 
 
@@ -123,8 +120,8 @@ class HiddenNoise:
 
 def draw_noise(site: TypedSite, level: float, steps: int, generator: torch.Generator) -> HiddenNoise:
     """Uniform noise in +-`level`, in double precision."""
-    hidden = [b.activation.hidden for b in site.blocks if isinstance(b.activation, Subnetwork)]
-    shapes = (steps, site.neurons), (steps, len(site.blocks), max(hidden, default=0))
+    units = max(0 if b.learned is None else b.learned.units for b in site.blocks)
+    shapes = (steps, site.neurons), (steps, len(site.blocks), units)
     drawn = [torch.rand(s, generator=generator, dtype=torch.float64) * 2 - 1 for s in shapes]
     return HiddenNoise(*(level * d for d in drawn))
 
@@ -134,12 +131,12 @@ def shifts(site: TypedSite, parameters: Tensor, noise: HiddenNoise) -> Prepared:
     `SITE.shifts` [K, types, T], s (v . noise), 0 for other types than sub-networks."""
     rows = []
     for i, b in enumerate(site.blocks):
-        if isinstance(b.activation, Subnetwork):
-            h = b.activation.hidden
-            v = parameters[:, b.first + 2 * h : b.first + 3 * h]
-            rows.append(SCALE * v @ noise.units[:, i, :h].T)
-        else:
+        if b.learned is None:
             rows.append(parameters.new_zeros(len(parameters), len(noise.units)))
+        else:
+            rows.append(
+                b.learned.moved(parameters[:, b.first : b.last], noise.units[:, i, : b.learned.units])
+            )
     return {f"{site.name}.shifts": torch.stack(rows, dim=1)}
 
 
@@ -161,13 +158,12 @@ def prepare(site: TypedSite, parameters: Tensor, grid: Grid) -> Prepared:
     if len(splined) < len(site.blocks):
         result[f"{site.name}.parameters"] = parameters
     if splined:
-        points = grid.points(parameters).expand(len(parameters), 1, -1)
+        points = grid.points(parameters).expand(len(parameters), -1)
         values = []
         for b in splined:
-            assert isinstance(b.activation, Subnetwork)
-            base = "zero" if b.added else b.activation.base
-            learned = replace(b.activation, base=base, evaluation="exact")
-            values.append(_family(learned, points, parameters[:, b.first : b.last]))
+            assert b.learned is not None
+            base = base_function("zero" if b.added else b.learned.base)
+            values.append(apply(base, points) + b.learned.values(points, parameters[:, b.first : b.last]))
         result[f"{site.name}.splines"] = spline.coefficients(torch.stack(values, dim=1).flatten(0, 1))
     return result
 
@@ -193,18 +189,10 @@ def activate(site: TypedSite, z: Tensor, prepared: Mapping[str, Tensor], grid: G
 
 def _block(block: TypeBlock, z: Tensor, parameters: Tensor) -> Tensor:
     """The rows of one type, z [K, N, M] and all parameters [K, A] of the site."""
-    rows = z[:, block.start : block.stop]
-    if isinstance(block.activation, Base):
-        return apply(base_function(block.activation.name), rows)
-    mine = parameters[:, block.first : block.last]
-    sets = (block.stop - block.start) if getattr(block.activation, "per", "layer") == "neuron" else 1
-    mine = mine.reshape(len(z) * sets, -1)
-    return _family(block.activation, rows.reshape(len(mine), 1, -1), mine).view(rows.shape)
-
-
-def _family(activation: Activation, x: Tensor, parameters: Tensor) -> Tensor:
-    """The family's own evaluation, x [sets, 1, E] -> [sets, E]."""
-    return FAMILIES[activation.kind].evaluate(activation, x, parameters, None)
+    rows, kind = z[:, block.start : block.stop], kind_of(block.activation)
+    number = len(z) * sets(block.activation, rows.shape[1])
+    mine = parameters[:, block.first : block.last].reshape(number, kind.numbers(block.activation))
+    return kind.evaluate(block.activation, rows.reshape(number, 1, -1), mine, None).view(rows.shape)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.heterogeneous import SitePlan
-from evoact.activations.plan import plan_site, site_parameter_count
+from evoact.activations.kinds import site_count
+from evoact.activations.routing.plan import plan_site
+from evoact.activations.routing.site_plan import SitePlan
 from evoact.networks.network import Network
 from evoact.networks.size import activation_count
 from evoact.records import COMPLETED
@@ -142,7 +143,7 @@ def initial_parameters(
     sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
     shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
     for name, i in sites.items():
-        shapes[name] = (max(site_parameter_count(m.genome.sites[i]) for m in members),)
+        shapes[name] = (max(site_count(m.genome.sites[i]) for m in members),)
     parameters = {
         name: torch.zeros(len(members), *shape, device=device, dtype=dtype) for name, shape in shapes.items()
     }

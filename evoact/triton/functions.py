@@ -1,7 +1,7 @@
 """The base functions inside Triton kernels: each chosen by its code, which is its place in `NAMES`.
 
-Formulas, sources and what is not finite as in `evoact.activations.formulas`. `value` and `slope` take blocks of
-single or double precision; all elements of a block have one code, so that a program takes one branch.
+Formulas, sources and what is not finite as in `evoact.activations.functions.formulas`. `value` and `slope` take blocks
+of single or double precision; all elements of a block have one code, so that a program takes one branch.
 """
 
 import triton

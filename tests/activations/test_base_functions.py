@@ -4,9 +4,9 @@ import pytest
 import torch
 from mpmath import mp
 
-from evoact.activations.base_functions import BASE_FUNCTIONS, apply
-from evoact.activations.formulas import LEAK, SELU_ALPHA, SELU_SCALE, softplus
-from evoact.activations.properties import gaussian_moments, properties
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS, apply
+from evoact.activations.functions.formulas import LEAK, SELU_ALPHA, SELU_SCALE, softplus
+from evoact.activations.functions.properties import gaussian_moments, properties
 from tests.training.plain import FUNCTIONS
 
 EVERY = pytest.mark.parametrize("name", BASE_FUNCTIONS)

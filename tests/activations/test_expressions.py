@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS, apply, base_function
-from evoact.activations.properties import gaussian_moments, properties
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS, apply, base_function
+from evoact.activations.functions.properties import gaussian_moments, properties
 from evoact.errors import UserError
+from evoact.genomes.activation import Base, Hull, Rational
 from evoact.genomes.expressions import canonical_name
-from evoact.genomes.genome import Base, Genome, Hull, Rational, Site, SiteGenome, canonical
+from evoact.genomes.genome import Genome, Site, SiteGenome, canonical
 
 X = torch.linspace(-4, 4, 401, dtype=torch.float64) + 0.00123
 

@@ -3,16 +3,12 @@
 import pytest
 import torch
 
-from evoact.activations.hulls import coefficients
-from evoact.activations.plan import (
-    functions_of,
-    initial_parameters,
-    parameter_count,
-    plan_site,
-    site_parameter_count,
-)
+from evoact.activations.kinds import count, initial, site_count
+from evoact.activations.kinds.hull import COEFFICIENTS
+from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
-from evoact.genomes.genome import HULLS, Base, Hull, SiteGenome, Subnetwork
+from evoact.genomes.activation import HULLS, Base, Hull, Subnetwork
+from evoact.genomes.genome import SiteGenome
 from tests.training.plain import activate
 
 SITES = [
@@ -37,10 +33,10 @@ SITES = [
 
 def pack(sites, m=5, seed=0):
     g = torch.Generator().manual_seed(seed)
-    width = max(site_parameter_count(s) for s in sites)
+    width = max(site_count(s) for s in sites)
     p = torch.zeros(len(sites), width, dtype=torch.float64)
     for k, s in enumerate(sites):
-        start = initial_parameters(s, g)
+        start = initial(s, g)
         p[k, : len(start)] = start + 0.3 * torch.randn(len(start), generator=g, dtype=torch.float64)
     z = torch.randn(len(sites), len(sites[0].assignment), m, generator=g, dtype=torch.float64)
     return z.requires_grad_(), p.requires_grad_()
@@ -94,39 +90,38 @@ def test_permuting_neurons_with_their_types_permutes_the_outputs():
 
 
 def test_parameter_counts():
-    assert parameter_count(Base("relu"), 100) == 0
-    assert parameter_count(Hull("convex", ("identity", "relu", "tanh")), 100) == 3
-    assert parameter_count(Hull("convex", ("identity", "relu", "tanh"), "neuron"), 100) == 300
-    assert parameter_count(Subnetwork("sin", 50), 100) == 151
+    assert count(Base("relu"), 100) == 0
+    assert count(Hull("convex", ("identity", "relu", "tanh")), 100) == 3
+    assert count(Hull("convex", ("identity", "relu", "tanh"), "neuron"), 100) == 300
+    assert count(Subnetwork("sin", 50), 100) == 151
 
 
 @pytest.mark.parametrize("hull", HULLS)
 def test_hulls_start_in_the_middle(hull):
     site = SiteGenome("s", (Hull(hull, ("relu", "tanh")),), (0, 0))
-    start = initial_parameters(site, torch.Generator())
-    assert coefficients(hull, start).tolist() == [0.5, 0.5]
+    start = initial(site, torch.Generator())
+    assert COEFFICIENTS[hull](start).tolist() == [0.5, 0.5]
 
 
 def test_hull_constraints():
     w = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 5
-    convex, affine = coefficients("convex", w), coefficients("affine", w)
+    convex, affine = COEFFICIENTS["convex"](w), COEFFICIENTS["affine"](w)
     assert (convex >= 0).all()
     assert torch.allclose(convex.sum(1), torch.ones(50, dtype=torch.float64))
     assert torch.allclose(affine.sum(1), torch.ones(50, dtype=torch.float64))
-    assert torch.equal(coefficients("linear", w), w)
-    assert (coefficients("conic", w) > 0).all()
-    with pytest.raises(UserError, match="unknown hull 'conical'"):
-        coefficients("conical", w)
+    assert torch.equal(COEFFICIENTS["linear"](w), w)
+    assert (COEFFICIENTS["conic"](w) > 0).all()
+    assert set(COEFFICIENTS) == set(HULLS)
 
 
 def test_two_subnetworks_of_one_layer_start_differently():
     site = SiteGenome("s", (Subnetwork("sin", 4), Subnetwork("identity", 4)), (0, 1))
-    start = initial_parameters(site, torch.Generator().manual_seed(0))
+    start = initial(site, torch.Generator().manual_seed(0))
     assert not torch.equal(start[:13], start[13:])
 
 
 def test_unknown_names():
     with pytest.raises(UserError, match="did you mean 'relu'"):
-        functions_of(Base("rellu"))
+        plan_site([SiteGenome("s", (Base("rellu"),), (0,))])
     with pytest.raises(UserError, match="did you mean 'tanh'"):
         plan_site([SiteGenome("s", (Hull("convex", ("relu", "tahn")),), (0,))])

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS, apply, base_function
-from evoact.activations.families import FAMILIES
-from evoact.activations.hulls import coefficients
-from evoact.activations.properties import properties
-from evoact.genomes.genome import (
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS, apply, base_function
+from evoact.activations.functions.properties import properties
+from evoact.activations.kinds import kind_of
+from evoact.activations.kinds.hull import COEFFICIENTS
+from evoact.genomes.activation import (
     Hull,
     LpPool,
     Maxout,
@@ -32,7 +32,7 @@ def draw(*shape, seed=0):
 def evaluate(activation, x, parameters):
     """One set; x [E] or [P, E]."""
     x = x[None] if x.dim() == 1 else x
-    return FAMILIES[activation.kind].evaluate(activation, x[None], parameters[None], None)[0]
+    return kind_of(activation).evaluate(activation, x[None], parameters[None], None)[0]
 
 
 @pytest.mark.parametrize("functions", list(itertools.combinations(NEAR_IDENTITY, 3)), ids=",".join)
@@ -68,7 +68,7 @@ def test_conv_of_identity_and_relu_is_a_learned_leaky_relu():
     """c x + (1 - c) max(0, x) = max(0, x) + c min(0, x), exactly in every bit where it is one product."""
     for seed in range(5):
         w = draw(2, seed=seed)
-        c = coefficients("convex", w)
+        c = COEFFICIENTS["convex"](w)
         hull = evaluate(Hull("convex", ("identity", "relu")), X, w)
         leaky = evaluate(PReLU(), X, c[:1])
         assert torch.equal(hull[X < 0], leaky[X < 0])
@@ -78,22 +78,22 @@ def test_conv_of_identity_and_relu_is_a_learned_leaky_relu():
 
 def test_convex_is_conic_and_affine():
     """Every convex combination is in both; what is in both is convex."""
-    c = coefficients("convex", 3 * draw(200, 3))
-    conic = coefficients("conic", torch.log(torch.expm1(c)))  # the free parameters that give c
-    affine = coefficients("affine", c)
+    c = COEFFICIENTS["convex"](3 * draw(200, 3))
+    conic = COEFFICIENTS["conic"](torch.log(torch.expm1(c)))  # the free parameters that give c
+    affine = COEFFICIENTS["affine"](c)
     assert torch.allclose(conic, c, atol=1e-12)
     assert torch.allclose(affine, c, atol=1e-12)
-    cone = coefficients("conic", draw(200, 3, seed=1))
+    cone = COEFFICIENTS["conic"](draw(200, 3, seed=1))
     both = cone / cone.sum(1, keepdim=True)  # the points of the cone at which coefficients sum to 1
-    assert torch.allclose(coefficients("affine", both), both, atol=1e-12)
-    assert torch.allclose(coefficients("convex", torch.log(both)), both, atol=1e-12)
+    assert torch.allclose(COEFFICIENTS["affine"](both), both, atol=1e-12)
+    assert torch.allclose(COEFFICIENTS["convex"](torch.log(both)), both, atol=1e-12)
 
 
 def test_a_hull_layer_is_a_stack_of_layers_and_a_1x1_convolution():
     """Figure 2: one layer for each base function, all with the same weights, then a 1x1 convolution over them."""
     functions, (b, n, m) = ("identity", "relu", "tanh"), (7, 6, 4)
     inputs, weight, bias, w = draw(b, m), draw(n, m, seed=1), draw(n, seed=2), draw(3, seed=3)
-    c = coefficients("affine", w)
+    c = COEFFICIENTS["affine"](w)
     z = torch.nn.functional.linear(inputs, weight, bias)  # [B, N]
     stack = torch.stack([base_function(name).value(z) for name in functions], dim=1)  # channels: functions
     convolved = torch.nn.functional.conv1d(stack, c.view(1, 3, 1))[:, 0]
@@ -111,7 +111,7 @@ def test_the_starts():
     """Each family at its start is what its module says."""
 
     def start(activation, x=X):
-        initial = FAMILIES[activation.kind].initial_parameters(activation, 1, torch.Generator())
+        initial = kind_of(activation).initial(activation, 1, torch.Generator())[0]
         return evaluate(activation, x, initial)
 
     assert torch.equal(start(Scaled("swish")), base_function("swish").value(X))
@@ -141,7 +141,7 @@ def test_probabilistic_maxout_draws_by_softmax():
     z = torch.tensor([0.3, -0.4, 1.0], dtype=torch.float64)
     x = z[None, :, None].expand(1, 3, 20_000)
     noise = torch.rand(1, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    drawn = FAMILIES["probabilistic_maxout"].evaluate(activation, x, z[None, :0], lambda _: noise)
+    drawn = kind_of(activation).evaluate(activation, x, z[None, :0], lambda _: noise)
     shares = torch.stack([(drawn == value).double().mean() for value in z])
     p = torch.softmax(1.5 * z, 0)
     assert float(shares.sum()) == 1
@@ -154,7 +154,7 @@ def test_probabilistic_maxout_draws_by_softmax():
 def test_piecewise_linear_units_are_relu_to_the_right():
     """Agostinelli et al. 2015, section 2: g(x) = x for x >= max(0, max b)."""
     activation = PiecewiseLinear(4)
-    parameters = FAMILIES["piecewise_linear"].initial_parameters(activation, 1, torch.Generator())
+    parameters = kind_of(activation).initial(activation, 1, torch.Generator())[0]
     right = X[parameters[4:].clamp(min=0).max() <= X]
     assert torch.equal(evaluate(activation, right, parameters), right)
     assert not torch.allclose(evaluate(activation, X, parameters), X.clamp(min=0))

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from evoact.activations import spline
-from evoact.activations.plan import initial_parameters, plan_site
+from evoact.activations.kinds import initial
+from evoact.activations.routing.plan import plan_site
 from evoact.activations.spline import Grid
-from evoact.genomes.genome import SiteGenome, Subnetwork
+from evoact.genomes.activation import Subnetwork
+from evoact.genomes.genome import SiteGenome
 
 GRID = Grid(-3.0, 3.0, 61)
 
@@ -75,7 +77,7 @@ def test_subnetworks_by_splines_are_those_evaluated_exactly(dtype, tolerance):
         site = SiteGenome(
             "s", (Subnetwork("sin", 50, evaluation), Subnetwork("relu", 50, evaluation)), (0, 1, 0)
         )
-        start = initial_parameters(site, torch.Generator().manual_seed(0)).to(dtype)
+        start = initial(site, torch.Generator().manual_seed(0)).to(dtype)
         p = start[None].requires_grad_()
         z = torch.linspace(-9, 9, 3 * 70, dtype=dtype).view(1, 3, 70).requires_grad_()
         y = plan_site([site])(z, p)

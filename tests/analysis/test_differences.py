@@ -7,7 +7,8 @@ import pytest
 
 from evoact.analysis.differences import Arm, arms, difference, differences, main, markdown
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, Hull, Scaled, Site, dumps, homogeneous, structure
+from evoact.genomes.activation import Base, Hull, Scaled
+from evoact.genomes.genome import Site, dumps, homogeneous, structure
 
 SITES = (Site("h", 4), Site("g", 3))
 HULL = Hull("affine", ("identity", "tanh"))

@@ -6,7 +6,8 @@ import torch
 
 from evoact.analysis.hessian import Hessian, spectral_density, trace
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, Genome, Hull, Maxout, SiteGenome, Subnetwork, homogeneous
+from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
+from evoact.genomes.genome import Genome, SiteGenome, homogeneous
 from evoact.networks.mlp import mlp
 from evoact.training.members import Member
 from evoact.training.packed import TrainingSettings, start_pack, train_pack

@@ -8,19 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoact.errors import UserError
+from evoact.genomes.activation import Base, Hull, PReLU
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
-from evoact.genomes.genome import (
-    Base,
-    Genome,
-    Hull,
-    PReLU,
-    Site,
-    canonical,
-    dumps,
-    fingerprint,
-    homogeneous,
-    loads,
-)
+from evoact.genomes.genome import Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
 from evoact.genomes.operators import (
     MUTATIONS,
     WIDTH_MUTATIONS,

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from evoact.errors import UserError
+from evoact.genomes.activation import Base
 from evoact.genomes.activation import from_json as activation_from_json
-from evoact.genomes.genome import Base, Site, dumps, from_json, homogeneous, loads
+from evoact.genomes.genome import Site, dumps, from_json, homogeneous, loads
 
 WHOLE = json.loads(dumps(homogeneous(Base("relu"), [Site("h", 3)], learning_rate=0.1)))
 RELU = {"kind": "base", "name": "relu"}

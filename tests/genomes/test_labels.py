@@ -2,7 +2,8 @@
 
 import random
 
-from evoact.genomes.genome import Base, Genome, PReLU, Site, SiteGenome, homogeneous
+from evoact.genomes.activation import Base, PReLU
+from evoact.genomes.genome import Genome, Site, SiteGenome, homogeneous
 from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS
 

@@ -8,16 +8,8 @@ from collections import Counter
 import pytest
 
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.genome import (
-    Base,
-    Genome,
-    Hull,
-    Site,
-    SiteGenome,
-    Subnetwork,
-    canonical,
-    homogeneous,
-)
+from evoact.genomes.activation import Base, Hull, Subnetwork
+from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, homogeneous
 from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices, log_grid
 
 ABC = choices("base", name=("relu", "sin", "tanh"))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from evoact.genomes.genome import Base, Genome, Site, SiteGenome, canonical, fingerprint, structure
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, fingerprint, structure
 from evoact.leaderboard.write import write_part
 from evoact.records import TrainProposal, TrainResult
 

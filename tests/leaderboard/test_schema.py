@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoact.genomes.genome import Base, Site, homogeneous
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import Site, homogeneous
 from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.leaderboard import schema
 from evoact.records import (

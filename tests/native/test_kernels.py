@@ -8,10 +8,11 @@ import sys
 import pytest
 import torch
 
-from evoact.activations import subnetwork
-from evoact.activations.base_functions import BASE_FUNCTIONS
-from evoact.activations.plan import plan_site
-from evoact.genomes.genome import Base, Hull, Maxout, SiteGenome, Subnetwork
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS
+from evoact.activations.kinds import subnetwork
+from evoact.activations.routing.plan import plan_site
+from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
+from evoact.genomes.genome import SiteGenome
 from evoact.native import optimizers
 from evoact.native.library import library
 from evoact.native.mixture import function_codes
@@ -158,10 +159,10 @@ def test_threads_change_nothing():
 def subnetworks(sets, n, hidden):
     """Points, parameters, and an incoming gradient."""
     g = torch.Generator().manual_seed(0)
-    parameters = [subnetwork.initial_parameters(Subnetwork("sin", hidden), 1, g) for _ in range(sets)]
+    parameters = [subnetwork.initial(Subnetwork("sin", hidden), 1, g) for _ in range(sets)]
     return (
         torch.randn(sets, n, generator=g) * 4,
-        torch.stack(parameters).float(),
+        torch.cat(parameters).float(),
         torch.randn(sets, n, generator=g),
     )
 

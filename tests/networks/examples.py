@@ -4,7 +4,8 @@ import random
 
 import torch
 
-from evoact.genomes.genome import Base, Genome, SiteGenome
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks import NETWORKS
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import Member, initial_member

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, Hull
+from evoact.genomes.activation import Base, Hull
 from evoact.networks import NETWORKS
 from evoact.training.members import initial_member
 from evoact.training.packed import TrainingSettings, start_pack, train_pack

@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from evoact.genomes.genome import Base, homogeneous
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import homogeneous
 from evoact.training.members import Member
 from evoact.training.packed import TrainingSettings, start_pack, train_pack
 from tests.networks import plain

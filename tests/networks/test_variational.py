@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.genomes.genome import Genome, Hull, SiteGenome
+from evoact.genomes.activation import Hull
+from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks.mlp import mlp
 from evoact.training.members import Member
 from evoact.training.packed import TrainingSettings, start_pack

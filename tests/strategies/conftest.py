@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from evoact.genomes.activation import to_json
-from evoact.genomes.genome import Base, Captured, Genome, Hull, Site, SiteGenome
+from evoact.genomes.activation import Base, Captured, Hull, to_json
+from evoact.genomes.genome import Genome, Site, SiteGenome
 from evoact.genomes.genome import to_json as to_json_genome
 from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
 from evoact.records import (

@@ -9,8 +9,9 @@ from evoact.activations.discretised import discretised
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
+from evoact.genomes.activation import Base, Hull
 from evoact.genomes.discretised import discrete
-from evoact.genomes.genome import Base, Genome, Hull, Site, SiteGenome
+from evoact.genomes.genome import Genome, Site, SiteGenome
 from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace, choices
 from evoact.seeding import python_random

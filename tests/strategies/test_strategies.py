@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from evoact.errors import UserError
+from evoact.genomes.activation import Base
 from evoact.genomes.encoding import Given
-from evoact.genomes.genome import Base, homogeneous, structure
+from evoact.genomes.genome import homogeneous, structure
 from evoact.records import FIRST_CONFIRMATION_SEED
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive, best_structures

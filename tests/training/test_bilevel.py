@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
 from evoact.activations.capture import capture
 from evoact.activations.curves import save_curve
-from evoact.activations.families import FAMILIES
+from evoact.activations.kinds import RECORDS
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, Hull, Maxout, PReLU, Scaled, Subnetwork, Tabulated
+from evoact.genomes.activation import Base, Hull, Maxout, PReLU, Scaled, Subnetwork, Tabulated
 from evoact.genomes.meta_training import MetaTraining
 from evoact.networks.hamiltonian import hamiltonian
 from evoact.networks.lenet5 import lenet5
@@ -24,7 +23,7 @@ from evoact.training.derivatives import ByAutograd
 from evoact.training.inner_optimizers import SGD, Adam, RMSprop
 from evoact.training.meta_gradient import unrolled
 from evoact.training.mlp_derivatives import MLPDerivatives
-from evoact.training.neuron_types import SMOOTH, TypedPass, typed_site
+from evoact.training.neuron_types import TypedPass, typed_site
 from evoact.training.outer_gradient import OuterProblem, by_evolution, by_first_order, by_unrolling
 from tests.training.examples import network, task
 
@@ -392,8 +391,8 @@ def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
     save_curve(tmp_path / "learned", capture(learned, parameters, points=2001, metadata={"task": "small"}))
     x = torch.linspace(-9, 9, 100, dtype=torch.float64)[None, None]
     row = torch.as_tensor(parameters)[None]
-    exact = FAMILIES["subnetwork"].evaluate(learned, x, row, None)
-    tabulated = FAMILIES["tabulated"].evaluate(Tabulated("learned", "cubic"), x, row[:, :0], None)
+    exact = RECORDS["subnetwork"].evaluate(learned, x, row, None)
+    tabulated = RECORDS["tabulated"].evaluate(Tabulated("learned", "cubic"), x, row[:, :0], None)
     assert torch.allclose(exact, tabulated, atol=1e-8)
 
 
@@ -420,10 +419,6 @@ def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
 def test_bad_input(changes, message):
     with pytest.raises(UserError, match=message):
         run(**changes)
-
-
-def test_smooth_functions_have_names():
-    assert set(BASE_FUNCTIONS) >= SMOOTH
 
 
 @pytest.mark.parametrize("activation", [Base("sin"), Hull("linear", ("sin", "cos"), "neuron"), Maxout(2)])

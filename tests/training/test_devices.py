@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.activations.test_families import EXAMPLES, curve  # noqa: F401 (a fixture)
 
-from evoact.genomes.genome import ProbabilisticMaxout, SiteGenome
+from evoact.genomes.activation import ProbabilisticMaxout
+from evoact.genomes.genome import SiteGenome
 from evoact.networks import NETWORKS
 from evoact.tasks.images import ImageTask
 from evoact.training.early_stop import EarlyStop
 from evoact.training.members import by_layout
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.packed import TrainingSettings, keep_members, start_pack, train_step
-from tests.activations.test_families import EXAMPLES, curve  # noqa: F401 (a fixture)
 from tests.networks.examples import SMALL, small
 from tests.training.examples import ACTIVATIONS, image_task, member, network, task
 from tests.training.test_packs_of_networks import diverse, task_for

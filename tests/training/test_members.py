@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.activations.maxout import evaluate as maxout_value
+from evoact.activations.kinds.maxout import evaluate as maxout_value
 from evoact.errors import UserError
-from evoact.genomes.genome import (
+from evoact.genomes.activation import (
     Base,
-    Genome,
     LpPool,
     Maxout,
     NetworkInNetwork,
     PReLU,
     ProbabilisticMaxout,
     Scaled,
-    SiteGenome,
-    canonical,
-    homogeneous,
 )
+from evoact.genomes.genome import Genome, SiteGenome, canonical, homogeneous
 from evoact.networks import NETWORKS
 from evoact.training.members import Member, by_layout, initial_member, parameter_count, with_pieces_of
 from evoact.training.packed import TrainingSettings, start_pack, train_pack, train_step

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, PReLU, homogeneous
+from evoact.genomes.activation import Base, PReLU
+from evoact.genomes.genome import homogeneous
 from evoact.training.batches import Batches
 from evoact.training.members import Member, initial_member
 from evoact.training.packed import TrainingSettings, solo_step_seconds, start_pack, train_pack, train_step

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.genomes.genome import Base, Hull, Subnetwork, homogeneous
+from evoact.genomes.activation import Base, Hull, Subnetwork
+from evoact.genomes.genome import homogeneous
 from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers
 from evoact.training.evaluation import settled

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.genome import Base, homogeneous
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import homogeneous
 from evoact.training.members import Member
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.packed import TrainingSettings, start_pack, train_step

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
-from evoact.activations.plan import plan_site
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS
+from evoact.activations.routing.plan import plan_site
 from evoact.triton import backend
 from tests.activations.test_heterogeneous import SITES
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.activations import mixture
-from evoact.activations.agreement import kernels_agree
-from evoact.activations.base_functions import BASE_FUNCTIONS
-from evoact.activations.plan import plan_site
-from evoact.genomes.genome import Base, Hull, Maxout, SiteGenome, Subnetwork
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS
+from evoact.activations.routing import mixture
+from evoact.activations.routing.cuda_check import kernels_agree
+from evoact.activations.routing.plan import plan_site
+from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
+from evoact.genomes.genome import SiteGenome
 from evoact.triton import backend
 from tests.activations.test_heterogeneous import SITES, pack
 

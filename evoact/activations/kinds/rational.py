@@ -11,22 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.base_functions import base_function
-from evoact.activations.sharing import Noise, sets_of
-from evoact.genomes.genome import Rational
+from evoact.activations.functions.base_functions import base_function
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import Rational
 
 GRID = np.linspace(-3, 3, 601)
 
 
-def parameter_count(activation: Rational, neurons: int) -> int:
-    """a_0..a_m and b_1..b_n, for each set."""
-    return (activation.numerator + 1 + activation.denominator) * sets_of(activation, neurons)
+def numbers(activation: Rational) -> int:
+    """a_0..a_m and b_1..b_n."""
+    return activation.numerator + 1 + activation.denominator
 
 
-def initial_parameters(activation: Rational, neurons: int, generator: torch.Generator) -> Tensor:
+def initial(activation: Rational, sets: int, generator: torch.Generator) -> Tensor:
     """The same fit for each set; nothing is drawn."""
     fit = fitted(activation.initial, activation.numerator, activation.denominator)
-    return torch.tensor(fit, dtype=torch.float64).repeat(sets_of(activation, neurons))
+    return torch.tensor(fit, dtype=torch.float64).repeat(sets, 1)
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +56,7 @@ def fitted(name: str, m: int, n: int) -> tuple[float, ...]:
 
 
 def evaluate(activation: Rational, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """P(x) / (1 + |Q(x)|), both by Horner's rule; shapes as `families.Family` has them."""
+    """P(x) / (1 + |Q(x)|), both by Horner's rule; shapes as `kind.Kind` has them."""
     z, m, n = x[:, 0], activation.numerator, activation.denominator
     p = parameters[:, m, None].expand_as(z)
     for j in reversed(range(m)):
@@ -65,3 +65,6 @@ def evaluate(activation: Rational, x: Tensor, parameters: Tensor, noise: Noise |
     for k in reversed(range(m + 1, m + n)):
         q = (q + parameters[:, k, None]) * z
     return p / (1 + q.abs())
+
+
+KIND = Kind(evaluate, numbers, initial)

@@ -10,28 +10,23 @@ import math
 import torch
 from torch import Tensor
 
-from evoact.activations.formulas import softplus
-from evoact.activations.sharing import Noise, sets_of
-from evoact.genomes.genome import LpPool
+from evoact.activations.functions.formulas import softplus
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import LpPool
 
 INITIAL_ORDER = 2.0
 SMALLEST = 1e-30  # a distance below counts as this one: the logarithm of 0 has no derivative
 
 
-def parameter_count(activation: LpPool, neurons: int) -> int:
-    """P centres and r, for each set."""
-    return (activation.pieces + 1) * sets_of(activation, neurons)
-
-
-def initial_parameters(activation: LpPool, neurons: int, generator: torch.Generator) -> Tensor:
-    """Set after set, c_1..c_P, then r; nothing is drawn."""
+def initial(activation: LpPool, sets: int, generator: torch.Generator) -> Tensor:
+    """c_1..c_P, then r of each set; nothing is drawn."""
     one = torch.zeros(activation.pieces + 1, dtype=torch.float64)
     one[-1] = math.log(math.expm1(INITIAL_ORDER - 1))
-    return one.repeat(sets_of(activation, neurons))
+    return one.repeat(sets, 1)
 
 
 def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """u, scaled by the largest distance so that no power overflows; shapes as `families.Family` has them."""
+    """u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
     n = activation.pieces
     order = 1 + softplus(parameters[:, n:])
     distances = [(x[:, i] - parameters[:, i, None]).abs().clamp(min=SMALLEST) for i in range(n)]
@@ -42,3 +37,6 @@ def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | N
     for distance in distances[1:]:
         total = total + torch.exp(order * torch.log(distance / largest))
     return largest * torch.exp(torch.log(total / n) / order)
+
+
+KIND = Kind(evaluate, lambda activation: activation.pieces + 1, initial)

@@ -10,29 +10,19 @@ expectation sum_i p_i z_i, in one deterministic pass. Nothing beyond the pieces'
 import torch
 from torch import Tensor
 
-from evoact.activations.sharing import Noise
-from evoact.genomes.genome import Maxout, ProbabilisticMaxout
-
-
-def parameter_count(activation: Maxout | ProbabilisticMaxout, neurons: int) -> int:
-    return 0
-
-
-def initial_parameters(
-    activation: Maxout | ProbabilisticMaxout, neurons: int, generator: torch.Generator
-) -> Tensor:
-    return torch.empty(0, dtype=torch.float64)
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import Maxout, ProbabilisticMaxout
 
 
 def evaluate(activation: Maxout, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """max_i z_i; shapes as `families.Family` has them."""
+    """max_i z_i; shapes as `kind.Kind` has them."""
     return x.amax(dim=1)
 
 
 def evaluate_probabilistic(
     activation: ProbabilisticMaxout, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """A piece drawn by `noise`, or the expectation without it; shapes as `families.Family` has them."""
+    """A piece drawn by `noise`, or the expectation without it; shapes as `kind.Kind` has them."""
     pieces = x.unbind(dim=1)
     largest = x.detach().amax(dim=1)
     weights = [torch.exp((z - largest) * activation.sharpness) for z in pieces]
@@ -51,3 +41,7 @@ def evaluate_probabilistic(
             left = left - weight
             drawn += left > 0
     return x.gather(1, drawn[:, None]).squeeze(1)
+
+
+MAXOUT = Kind(evaluate)
+PROBABILISTIC = Kind(evaluate_probabilistic)

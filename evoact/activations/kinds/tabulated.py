@@ -11,18 +11,10 @@ import torch
 from torch import Tensor
 
 from evoact.activations.curves import Curve, check_points, load_curve, resolve
-from evoact.activations.sharing import Noise
-from evoact.genomes.genome import Captured, Tabulated
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import Captured, Tabulated
 from evoact.native import piecewise as native
 from evoact.native.tensors import accepts
-
-
-def parameter_count(activation: Tabulated | Captured, neurons: int) -> int:
-    return 0
-
-
-def initial_parameters(activation: Tabulated | Captured, neurons: int, generator: torch.Generator) -> Tensor:
-    return torch.empty(0, dtype=torch.float64)
 
 
 def curve_of(activation: Tabulated | Captured) -> Curve:
@@ -83,7 +75,7 @@ def _tensors(
 def evaluate(
     activation: Tabulated | Captured, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """The interpolated curve; shapes as `families.Family` has them."""
+    """The interpolated curve; shapes as `kind.Kind` has them."""
     z = x[:, 0]
     # A name alone may stand for another file tomorrow, so only pinned curves are remembered as they are.
     if isinstance(activation, Tabulated) and "@" not in activation.curve:
@@ -120,3 +112,7 @@ class NativePieces(torch.autograd.Function):
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
             slope = pieces_at(z, borders, rows, 1)
         return grads[0] * slope, None, None
+
+
+TABULATED = Kind(evaluate, pinned=resolve)
+CAPTURED = Kind(evaluate)

@@ -5,19 +5,19 @@ from typing import Any
 
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS, BaseFunction
-from evoact.activations.quadrature import gaussian_moments_of
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS, KINKS, BaseFunction
+from evoact.activations.functions.quadrature import gaussian_moments_of
 
 
 @lru_cache(maxsize=1024)
 def gaussian_moments(f: BaseFunction) -> tuple[float, float]:
     """E[f(x)] and E[f(x)^2] for x ~ N(0, 1).
 
-    >>> from evoact.activations.base_functions import base_function
+    >>> from evoact.activations.functions.base_functions import base_function
     >>> [round(m, 5) for m in gaussian_moments(base_function("relu"))]
     [0.39894, 0.5]
     """
-    mean, square = gaussian_moments_of(BASE_FUNCTIONS[f.core].value, f.input_scale)
+    mean, square = gaussian_moments_of(BASE_FUNCTIONS[f.core].value, f.input_scale, KINKS)
     a, c = f.output_scale, f.shift
     return a * mean + c, a * a * square + 2 * a * c * mean + c * c
 

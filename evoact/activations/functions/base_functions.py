@@ -3,7 +3,7 @@
 `derivative(x, y)` takes x and y = f(x), so that it need not evaluate f again, and is itself
 composed of differentiable operations, so that derivatives of any order follow. At a kink each derivative is the
 limit from one side, or the mean of both (0 for abs, as in PyTorch), and never infinite. How values are
-composed, and why, stands in `evoact.activations.formulas`.
+composed, and why, stands in `evoact.activations.functions.formulas`.
 """
 
 import math
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from evoact.activations import formulas
-from evoact.activations.quadrature import gaussian_moments_of
+from evoact.activations.functions import formulas
+from evoact.activations.functions.quadrature import gaussian_moments_of
 from evoact.errors import UserError
 from evoact.genomes.expressions import ABSENT, Expression, parse
 from evoact.registry import lookup
@@ -31,8 +31,9 @@ class BaseFunction:
     """A scalar function applied element by element.
 
     `value(x)` and `derivative(x, y)` map tensors of any shape to tensors of that shape; `value(x, out=...)`
-    writes the value into `out`, which saves a pass over memory. For an expression,
-    y = output_scale * f(input_scale * x) + shift with the function f of the table that `core` names.
+    writes the value into `out`, which saves a pass over memory. `kinks` are where it has corners or jumps. A
+    `smooth` one bends on no smaller scale than 0.1, so that a cubic spline on a grid can stand for it. For an
+    expression, y = output_scale * f(input_scale * x) + shift with the function f of the table that `core` names.
     """
 
     name: str
@@ -40,6 +41,8 @@ class BaseFunction:
     source: str
     value: Value
     derivative: Callable[[Tensor, Tensor], Tensor]
+    kinks: tuple[float, ...] = ()
+    smooth: bool = False
     core: str = ""
     input_scale: float = 1.0
     output_scale: float = 1.0
@@ -47,9 +50,14 @@ class BaseFunction:
 
 
 _TABLE = [
-    BaseFunction("identity", "x", "-", formulas.identity, lambda x, y: torch.ones_like(x)),
+    BaseFunction("identity", "x", "-", formulas.identity, lambda x, y: torch.ones_like(x), smooth=True),
     BaseFunction(
-        "relu", "max(0, x)", "Fukushima 1969; Nair & Hinton 2010", formulas.relu, lambda x, y: torch.sign(y)
+        "relu",
+        "max(0, x)",
+        "Fukushima 1969; Nair & Hinton 2010",
+        formulas.relu,
+        lambda x, y: torch.sign(y),
+        kinks=(0,),
     ),
     BaseFunction(
         "leaky_relu",
@@ -57,6 +65,7 @@ _TABLE = [
         "Maas et al. 2013",
         formulas.leaky_relu,
         lambda x, y: formulas.LEAK + (1 - formulas.LEAK) * formulas.positive(x),
+        kinks=(0,),
     ),
     BaseFunction(
         "elu",
@@ -71,6 +80,7 @@ _TABLE = [
         "Klambauer et al. 2017",
         formulas.selu,
         formulas.selu_derivative,
+        kinks=(0,),
     ),
     BaseFunction(
         "softplus",
@@ -78,9 +88,17 @@ _TABLE = [
         "Dugas et al. 2001",
         formulas.softplus,
         lambda x, y: formulas.logistic(x),
+        smooth=True,
     ),
-    BaseFunction("sigmoid", "1 / (1 + exp(-x))", "Verhulst 1838", formulas.sigmoid, lambda x, y: y * (1 - y)),
-    BaseFunction("tanh", "tanh(x)", "LeCun et al. 1998", torch.tanh, lambda x, y: 1 - y * y),
+    BaseFunction(
+        "sigmoid",
+        "1 / (1 + exp(-x))",
+        "Verhulst 1838",
+        formulas.sigmoid,
+        lambda x, y: y * (1 - y),
+        smooth=True,
+    ),
+    BaseFunction("tanh", "tanh(x)", "LeCun et al. 1998", torch.tanh, lambda x, y: 1 - y * y, smooth=True),
     BaseFunction(
         "softsign",
         "x / (1 + |x|)",
@@ -88,9 +106,11 @@ _TABLE = [
         formulas.softsign,
         formulas.softsign_derivative,
     ),
-    BaseFunction("sin", "sin(x)", "Sitzmann et al. 2020", torch.sin, lambda x, y: torch.cos(x)),
-    BaseFunction("cos", "cos(x)", "Li & Li 2018", torch.cos, lambda x, y: -torch.sin(x)),
-    BaseFunction("gaussian", "exp(-x^2)", "Liu & Yao 1996", formulas.gaussian, lambda x, y: -2 * x * y),
+    BaseFunction("sin", "sin(x)", "Sitzmann et al. 2020", torch.sin, lambda x, y: torch.cos(x), smooth=True),
+    BaseFunction("cos", "cos(x)", "Li & Li 2018", torch.cos, lambda x, y: -torch.sin(x), smooth=True),
+    BaseFunction(
+        "gaussian", "exp(-x^2)", "Liu & Yao 1996", formulas.gaussian, lambda x, y: -2 * x * y, smooth=True
+    ),
     BaseFunction("gelu", "x Phi(x)", "Hendrycks & Gimpel 2016", formulas.gelu, formulas.gelu_derivative),
     BaseFunction(
         "swish",
@@ -100,17 +120,23 @@ _TABLE = [
         formulas.swish_derivative,
     ),
     BaseFunction("mish", "x tanh(log(1 + exp(x)))", "Misra 2020", formulas.mish, formulas.mish_derivative),
-    BaseFunction("abs", "|x|", "Jarrett et al. 2009", torch.abs, lambda x, y: torch.sign(x)),
-    BaseFunction("square", "x^2", "Livni et al. 2014", formulas.square, lambda x, y: 2 * x),
+    BaseFunction("abs", "|x|", "Jarrett et al. 2009", torch.abs, lambda x, y: torch.sign(x), kinks=(0,)),
+    BaseFunction("square", "x^2", "Livni et al. 2014", formulas.square, lambda x, y: 2 * x, smooth=True),
     BaseFunction(
         "thresholded_relu",
         "x if x > 1 else 0",
         "Konda et al. 2015",
         formulas.thresholded_relu,
         lambda x, y: torch.sign(y),
+        kinks=(1,),
     ),
     BaseFunction(
-        "relu6", "min(max(0, x), 6)", "Krizhevsky 2010", formulas.relu6, lambda x, y: formulas.inside(x, 0, 6)
+        "relu6",
+        "min(max(0, x), 6)",
+        "Krizhevsky 2010",
+        formulas.relu6,
+        lambda x, y: formulas.inside(x, 0, 6),
+        kinks=(0, 6),
     ),
     BaseFunction(
         "hard_tanh",
@@ -118,6 +144,7 @@ _TABLE = [
         "Collobert 2004",
         formulas.hard_tanh,
         lambda x, y: formulas.inside(x, -1, 1),
+        kinks=(-1, 1),
     ),
     BaseFunction(
         "hard_sigmoid",
@@ -125,6 +152,7 @@ _TABLE = [
         "Howard et al. 2019",
         formulas.hard_sigmoid,
         lambda x, y: formulas.inside(x, -3, 3) / 6,
+        kinks=(-3, 3),
     ),
     BaseFunction(
         "hard_swish",
@@ -132,14 +160,17 @@ _TABLE = [
         "Howard et al. 2019",
         formulas.hard_swish,
         formulas.hard_swish_derivative,
+        kinks=(-3, 3),
     ),
     BaseFunction(
         "snake", "x + sin(x)^2", "Ziyin et al. 2020", formulas.snake, lambda x, y: 1 + torch.sin(2 * x)
     ),
-    BaseFunction("zero", "0", "-", formulas.zero, lambda x, y: torch.zeros_like(x)),
+    BaseFunction("zero", "0", "-", formulas.zero, lambda x, y: torch.zeros_like(x), smooth=True),
 ]
 
 BASE_FUNCTIONS: dict[str, BaseFunction] = {f.name: replace(f, core=f.name) for f in _TABLE}
+# How far from 0 any of them has a corner or jump: where quadrature must not reach across.
+KINKS = tuple(sorted({float(abs(kink)) for f in _TABLE for kink in f.kinks} - {0.0}))
 
 
 # --- expressions ----------------------------------------------------------------------------------
@@ -173,16 +204,16 @@ def base_function(name: str) -> BaseFunction:
         core.source,
         _scaled_value(core, b, a, c),
         _scaled_derivative(core, b, a),
-        core.name,
-        b,
-        a,
-        c,
+        core=core.name,
+        input_scale=b,
+        output_scale=a,
+        shift=c,
     )
 
 
 def _normalising(core: BaseFunction, sign: float, b: float, name: str) -> tuple[float, float]:
     """The factor a and the shift c at which a f(b x) + c has mean 0 and second moment 1 under N(0, 1)."""
-    mean, square = gaussian_moments_of(core.value, b)
+    mean, square = gaussian_moments_of(core.value, b, KINKS)
     variance = square - mean * mean
     if not variance > 1e-12 * max(1.0, square):
         raise UserError(

@@ -1,14 +1,16 @@
-"""One suite over the table of families: what training relies on, whatever the family."""
+"""One suite over the table of kinds: what training relies on, whatever the kind."""
 
 import numpy as np
 import pytest
 import torch
 
 from evoact.activations.curves import Curve, save_curve
-from evoact.activations.families import FAMILIES
+from evoact.activations.kinds import RECORDS, count, curve, initial, kind_of, unpack
+from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
-from evoact.genomes.activation import FIELDS, KINDS, from_json, to_json
-from evoact.genomes.genome import (
+from evoact.genomes.activation import (
+    KINDS,
+    Base,
     Captured,
     Hull,
     LpPool,
@@ -21,10 +23,16 @@ from evoact.genomes.genome import (
     Scaled,
     Subnetwork,
     Tabulated,
+    from_json,
+    per_neuron,
     pieces,
+    to_json,
 )
+from evoact.genomes.genome import SiteGenome
 
 EXAMPLES = [
+    Base("tanh"),
+    Base("normalised(gelu)"),
     Hull("convex", ("relu", "sin", "tanh"), "neuron"),
     Hull("affine", ("identity", "sin(2*x)")),
     Hull("conic", ("sigmoid", "tanh")),
@@ -54,9 +62,11 @@ EXAMPLES = [
 SMOOTH = [
     a
     for a in EXAMPLES
-    if a.kind in ("hull", "subnetwork", "scaled", "network_in_network", "lp_pool", "probabilistic_maxout")
+    if a.kind
+    in ("base", "hull", "subnetwork", "scaled", "network_in_network", "lp_pool", "probabilistic_maxout")
     and "relu" not in a.label
 ]
+MIXTURES = [a for a in EXAMPLES if kind_of(a).mixture(a) is not None]
 EVERY = pytest.mark.parametrize("activation", EXAMPLES, ids=lambda a: a.label)
 NEURONS = 5
 
@@ -74,7 +84,7 @@ EVERY_WAY = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True)
-def curve(tmp_path, monkeypatch):
+def _bend(tmp_path, monkeypatch):
     """`bend`: a sine on an uneven grid."""
     monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
     grid = np.sort(np.random.default_rng(0).uniform(-3, 3, 20))
@@ -87,10 +97,9 @@ def generator(seed=0):
 
 def parameters_of(activation, sets, dtype=torch.float64):
     """The start of each set, moved a little, so that nothing is at a special place."""
-    family = FAMILIES[activation.kind]
-    one = family.parameter_count(activation, 1)
-    start = torch.stack([family.initial_parameters(activation, 1, generator(i)) for i in range(sets)])
-    assert start.shape == (sets, one)
+    kind = kind_of(activation)
+    start = torch.cat([kind.initial(activation, 1, generator(i)) for i in range(sets)])
+    assert start.shape == (sets, kind.numbers(activation))
     return (start + 0.05 * torch.randn(start.shape, generator=generator(9), dtype=torch.float64)).to(dtype)
 
 
@@ -99,26 +108,82 @@ def inputs_of(activation, sets, elements, dtype=torch.float64):
     return 2 * torch.randn(shape, generator=generator(3), dtype=torch.float64).to(dtype)
 
 
-def test_every_kind_but_base_is_in_the_table_and_here():
-    assert set(FAMILIES) == set(KINDS) - {"base"} == {a.kind for a in EXAMPLES}
+def test_every_kind_is_in_both_tables_and_here():
+    missing = {
+        kind: [where for where, there in places.items() if kind not in there]
+        for kind in KINDS.keys() | RECORDS.keys()
+        for places in [{"KINDS": KINDS, "RECORDS": RECORDS, "EXAMPLES": {a.kind for a in EXAMPLES}}]
+    }
+    assert not {kind: where for kind, where in missing.items() if where}
 
 
 @EVERY
-def test_count_is_the_length_of_the_start(activation):
-    family = FAMILIES[activation.kind]
-    start = family.initial_parameters(activation, NEURONS, generator())
+@pytest.mark.parametrize("sets", [1, 3])
+def test_the_start_has_its_numbers(activation, sets):
+    kind = kind_of(activation)
+    start = kind.initial(activation, sets, generator())
     assert start.dtype == torch.float64
-    assert start.shape == (family.parameter_count(activation, NEURONS),)
-    per_neuron = "per" in FIELDS[activation.kind] and activation.per == "neuron"
-    assert len(start) == (NEURONS if per_neuron else 1) * family.parameter_count(activation, 1)
-    assert torch.equal(start, family.initial_parameters(activation, NEURONS, generator()))
+    assert start.shape == (sets, kind.numbers(activation))
+    assert torch.equal(start, kind.initial(activation, sets, generator()))
+
+
+def test_a_walk_over_a_site_gives_every_type_its_part():
+    types = tuple(EXAMPLES)
+    site = SiteGenome("s", types, (*range(len(types)), *range(len(types))))
+    flat = initial(site, generator())
+    walked = list(unpack(site, flat))
+    assert [a for a, _, _ in walked] == EXAMPLES
+    assert torch.equal(torch.cat([own.flatten() for _, _, own in walked]), flat)
+    for i, (activation, neurons, own) in enumerate(walked):
+        assert neurons.tolist() == [i, i + len(types)]
+        assert own.numel() == count(activation, 2)
+        path = torch.stack([flat, 2 * flat])
+        assert torch.equal(list(unpack(site, path))[i][2], torch.stack([own, 2 * own]))
+
+
+@pytest.mark.parametrize("activation", MIXTURES, ids=lambda a: a.label)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_mixture_is_what_the_kind_evaluates(activation, dtype):
+    """Values and gradients of the fast road, by the kernels in single precision, against `evaluate`."""
+    members = [SiteGenome("s", (activation,), (0, 0, 0))] * 2
+    number = count(activation, 3)
+    x = inputs_of(activation, 6, 40, dtype).view(2, 3, 40).requires_grad_()
+    start = parameters_of(
+        activation, 2 * number // kind_of(activation).numbers(activation) if number else 2, dtype
+    )
+    flat = start.view(2, number).detach().requires_grad_()
+    sets = 6 if per_neuron(activation) else 2
+    own = kind_of(activation).evaluate(
+        activation, x.view(sets, 1, -1), flat.view(sets, -1) if number else flat, None
+    )
+    expected = own.view(2, 3, 40)
+    found = plan_site(members)(x, flat)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+    assert torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
+    ours, theirs = (
+        torch.autograd.grad((y * y).sum(), (x, flat), materialize_grads=True) for y in (found, expected)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, rtol=10 * tolerance, atol=40 * tolerance)
+
+
+@EVERY
+def test_exact_curves_are_near_those_of_the_kind(activation):
+    x = torch.linspace(-4, 4, 101, dtype=torch.float64)
+    parameters = parameters_of(activation, 2)
+    if kind_of(activation).learned(activation) is None:
+        assert torch.equal(*(curve(activation, parameters, x, exact) for exact in (False, True)))
+    else:
+        assert torch.allclose(
+            *(curve(activation, parameters, x, exact) for exact in (False, True)), atol=1e-5
+        )
 
 
 @EVERY_WAY
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_shape_and_dtype(activation, dtype, noise):
     x, parameters = inputs_of(activation, 2, 7, dtype), parameters_of(activation, 2, dtype)
-    y = FAMILIES[activation.kind].evaluate(activation, x, parameters, noise)
+    y = kind_of(activation).evaluate(activation, x, parameters, noise)
     assert (y.shape, y.dtype) == ((2, 7), dtype)
 
 
@@ -126,7 +191,7 @@ def test_shape_and_dtype(activation, dtype, noise):
 def test_gradients(activation, noise):
     x = inputs_of(activation, 2, 4).requires_grad_()
     parameters = parameters_of(activation, 2).requires_grad_()
-    evaluate = FAMILIES[activation.kind].evaluate
+    evaluate = kind_of(activation).evaluate
     assert torch.autograd.gradcheck(lambda x, p: evaluate(activation, x, p, noise), (x, parameters))
 
 
@@ -134,7 +199,7 @@ def test_gradients(activation, noise):
 def test_second_derivatives(activation):
     x = inputs_of(activation, 2, 3).requires_grad_()
     parameters = parameters_of(activation, 2).requires_grad_()
-    evaluate = FAMILIES[activation.kind].evaluate
+    evaluate = kind_of(activation).evaluate
     assert torch.autograd.gradgradcheck(lambda x, p: evaluate(activation, x, p, None), (x, parameters))
 
 
@@ -144,7 +209,7 @@ def test_finite_at_extremes(activation, dtype):
     ends = torch.tensor([-1e4, -90.0, -1.0, 0.0, 1.0, 90.0, 1e4], dtype=dtype)
     x = ends.expand(1, pieces(activation), len(ends)).clone().requires_grad_()
     parameters = parameters_of(activation, 1, dtype).requires_grad_()
-    y = FAMILIES[activation.kind].evaluate(activation, x, parameters, None)
+    y = kind_of(activation).evaluate(activation, x, parameters, None)
     assert y.isfinite().all()
     for gradient in torch.autograd.grad(y.sum(), (x, parameters), materialize_grads=True):
         assert gradient.isfinite().all()
@@ -153,7 +218,7 @@ def test_finite_at_extremes(activation, dtype):
 @EVERY
 def test_nan_stays_nan(activation):
     x = torch.full((1, pieces(activation), 2), float("nan"))
-    y = FAMILIES[activation.kind].evaluate(activation, x, parameters_of(activation, 1, torch.float32), None)
+    y = kind_of(activation).evaluate(activation, x, parameters_of(activation, 1, torch.float32), None)
     assert y.isnan().all()
 
 
@@ -169,7 +234,7 @@ def test_a_set_does_not_depend_on_its_neighbours(activation, dtype, elements, no
     def outcome(own):
         z, p = x[own].clone().requires_grad_(), parameters[own].clone().requires_grad_()
         draws = None if noise is None else lambda template: u[own]
-        y = FAMILIES[activation.kind].evaluate(activation, z, p, draws)
+        y = kind_of(activation).evaluate(activation, z, p, draws)
         return y, *torch.autograd.grad((y * y).sum(), (z, p), materialize_grads=True)
 
     together = outcome(slice(0, sets))
@@ -181,7 +246,7 @@ def test_a_set_does_not_depend_on_its_neighbours(activation, dtype, elements, no
 @EVERY
 def test_an_element_does_not_depend_on_its_place(activation):
     x, parameters = inputs_of(activation, 2, 300, torch.float32), parameters_of(activation, 2, torch.float32)
-    evaluate = FAMILIES[activation.kind].evaluate
+    evaluate = kind_of(activation).evaluate
     whole = evaluate(activation, x, parameters, None)
     for start, length in [(0, 1), (3, 33), (17, 101), (299, 1)]:
         part = x[:, :, start : start + length].clone()

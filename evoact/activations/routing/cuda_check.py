@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import torch
 
-from evoact.activations.base_functions import BASE_FUNCTIONS
+from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.native.mixture import ALONE
 from evoact.triton.backend import TERM, function_codes, kernels, wanted
 

@@ -16,45 +16,65 @@ import torch
 from torch import Tensor
 
 from evoact.activations import spline
-from evoact.activations.base_functions import apply, base_function
 from evoact.activations.derivatives import followed
-from evoact.activations.sharing import Noise
-from evoact.genomes.genome import Subnetwork
+from evoact.activations.functions.base_functions import apply, base_function
+from evoact.activations.kinds.kind import Kind, Learned, Mixture, Noise
+from evoact.genomes.activation import Subnetwork
 from evoact.native import subnetwork as native
 from evoact.native.tensors import accepts
 
 SCALE = 0.2  # the published code's factor
-# Where N is tabulated; beyond, it goes on straight. The published curves span the same interval.
-GRID = spline.Grid(-10.0, 10.0, 257)
 UNITS_AT_ONCE = 2**15  # hidden units of a set that are evaluated together
 
 
-def parameter_count(activation: Subnetwork, neurons: int) -> int:
-    """Parameters of a type: u, b and v of length h, and d."""
+def numbers(activation: Subnetwork) -> int:
+    """u, b and v of length h, and d."""
     return 3 * activation.hidden + 1
 
 
-def initial_parameters(activation: Subnetwork, neurons: int, generator: torch.Generator) -> Tensor:
+def initial(activation: Subnetwork, sets: int, generator: torch.Generator) -> Tensor:
     """u and b uniform in +-1 (one input), v and d uniform in +-1/sqrt(h) (h inputs)."""
     h = activation.hidden
-    draw = torch.rand(3 * h + 1, generator=generator, dtype=torch.float64) * 2 - 1
-    draw[2 * h :] /= h**0.5
+    draw = torch.rand(sets, 3 * h + 1, generator=generator, dtype=torch.float64) * 2 - 1
+    draw[:, 2 * h :] /= h**0.5
     return draw
 
 
 def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """f(x) + s N(x); shapes as `families.Family` has them."""
+    """f(x) + s N(x); shapes as `kind.Kind` has them."""
     z = x[:, 0]
     base = apply(base_function(activation.base), z)
     if activation.evaluation == "exact":
-        return base + SCALE * network(z, parameters)
-    return base + spline.evaluate(z, spline_coefficients(parameters), GRID)
+        return base + values(z, parameters)
+    return base + spline.evaluate(z, spline_coefficients(parameters), spline.GRID)
+
+
+def values(x: Tensor, parameters: Tensor) -> Tensor:
+    """s N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
+    return SCALE * network(x, parameters)
 
 
 def spline_coefficients(parameters: Tensor) -> Tensor:
     """s N as splines on GRID: coefficients [sets, nodes + 2] from parameters [sets, 3h + 1]."""
-    nodes = GRID.points(parameters).expand(len(parameters), -1)
-    return spline.coefficients(SCALE * network(nodes, parameters))
+    nodes = spline.GRID.points(parameters).expand(len(parameters), -1)
+    return spline.coefficients(values(nodes, parameters))
+
+
+def mixture(activation: Subnetwork) -> Mixture | None:
+    return (
+        None if activation.evaluation == "exact" else Mixture((activation.base,), spline=spline_coefficients)
+    )
+
+
+def learned(activation: Subnetwork) -> Learned:
+    splined = activation.evaluation == "spline"
+    return Learned(activation.base, values, splined, activation.hidden, moved)
+
+
+def moved(parameters: Tensor, noise: Tensor) -> Tensor:
+    """s (v . noise), [sets, T] for noise [T, h] on the hidden units."""
+    h = noise.shape[1]
+    return SCALE * parameters[:, 2 * h : 3 * h] @ noise.T
 
 
 def network(x: Tensor, parameters: Tensor) -> Tensor:
@@ -89,3 +109,6 @@ class NativeNetwork(torch.autograd.Function):
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
             return tuple(followed(reference, inputs, grads[0]))
         return native.backward(grads[0].contiguous(), *inputs)
+
+
+KIND = Kind(evaluate, numbers, initial, mixture, learned)

@@ -10,32 +10,30 @@ deviation 0.5.
 import torch
 from torch import Tensor
 
-from evoact.activations.sharing import Noise, sets_of
-from evoact.genomes.genome import PiecewiseLinear
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import PiecewiseLinear
 
 OFFSET_DEVIATION = 0.5
 
 
-def parameter_count(activation: PiecewiseLinear, neurons: int) -> int:
-    """S slopes and S offsets, for each set."""
-    return 2 * activation.hinges * sets_of(activation, neurons)
-
-
-def initial_parameters(activation: PiecewiseLinear, neurons: int, generator: torch.Generator) -> Tensor:
-    """Set after set, a_1..a_S, then b_1..b_S."""
-    shape = (sets_of(activation, neurons), activation.hinges)
+def initial(activation: PiecewiseLinear, sets: int, generator: torch.Generator) -> Tensor:
+    """a_1..a_S, then b_1..b_S of each set; those of all sets are drawn together."""
+    shape = (sets, activation.hinges)
     a = (torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1) / activation.hinges
     b = torch.randn(shape, generator=generator, dtype=torch.float64) * OFFSET_DEVIATION
-    return torch.cat([a, b], dim=1).flatten()
+    return torch.cat([a, b], dim=1)
 
 
 def evaluate(
     activation: PiecewiseLinear, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """Equation 1; shapes as `families.Family` has them."""
+    """Equation 1; shapes as `kind.Kind` has them."""
     z, hinges = x[:, 0], activation.hinges
     y = z.clamp(min=0)
     for s in range(hinges):
         a, b = parameters[:, s, None], parameters[:, hinges + s, None]
         y = torch.addcmul(y, a, (b - z).clamp(min=0))
     return y
+
+
+KIND = Kind(evaluate, lambda activation: 2 * activation.hinges, initial)

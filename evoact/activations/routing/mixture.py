@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from evoact.activations import spline
-from evoact.activations.agreement import kernels_agree
-from evoact.activations.base_functions import BaseFunction
 from evoact.activations.derivatives import followed
+from evoact.activations.functions.base_functions import BaseFunction
+from evoact.activations.routing.cuda_check import kernels_agree
 from evoact.activations.spline import Grid
 from evoact.native import mixture as native
 from evoact.native import spline as native_spline

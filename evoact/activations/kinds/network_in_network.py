@@ -9,27 +9,26 @@ first layer. v and d start as PyTorch starts a linear layer of P inputs, uniform
 import torch
 from torch import Tensor
 
-from evoact.activations.base_functions import apply, base_function
-from evoact.activations.sharing import Noise
-from evoact.genomes.genome import NetworkInNetwork
+from evoact.activations.functions.base_functions import apply, base_function
+from evoact.activations.kinds.kind import Kind, Noise
+from evoact.genomes.activation import NetworkInNetwork
 
 
-def parameter_count(activation: NetworkInNetwork, neurons: int) -> int:
-    """v_1..v_P and d."""
-    return activation.pieces + 1
-
-
-def initial_parameters(activation: NetworkInNetwork, neurons: int, generator: torch.Generator) -> Tensor:
+def initial(activation: NetworkInNetwork, sets: int, generator: torch.Generator) -> Tensor:
+    """v_1..v_P, then d of each set."""
     n = activation.pieces
-    return (torch.rand(n + 1, generator=generator, dtype=torch.float64) * 2 - 1) / n**0.5
+    return (torch.rand(sets, n + 1, generator=generator, dtype=torch.float64) * 2 - 1) / n**0.5
 
 
 def evaluate(
     activation: NetworkInNetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """f(sum_i v_i f(z_i) + d); shapes as `families.Family` has them."""
+    """f(sum_i v_i f(z_i) + d); shapes as `kind.Kind` has them."""
     f, n = base_function(activation.base), activation.pieces
     total = parameters[:, n:].expand_as(x[:, 0])
     for i in range(n):
         total = torch.addcmul(total, parameters[:, i, None], apply(f, x[:, i]))
     return apply(f, total)
+
+
+KIND = Kind(evaluate, lambda activation: activation.pieces + 1, initial)
