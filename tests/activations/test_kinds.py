@@ -274,7 +274,7 @@ def test_json_gives_it_back(activation):
             "between low < high, got 2 of them between 1.0 and 1.0",
         ),
         (lambda: Captured("c", -1.0, 1.0, (0.0, float("nan"))), "finite numbers for linear interpolation"),
-        (lambda: from_json({"kind": "maxout"}), "expected an activation of kind 'maxout'"),
+        (lambda: from_json({"kind": "maxout"}), "expected an integer as maxout.pieces"),
         (lambda: from_json({"kind": "maxuot"}), "did you mean 'maxout'"),
     ],
 )
