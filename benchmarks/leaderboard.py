@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 ROWS, QUICK_ROWS, PARTS = 1_000_000, 100_000, 2_000
 CONFIRMED, CONFIRMATION_SEEDS = 5, 10
@@ -108,7 +107,7 @@ def make_both(rows: int, directory: Path) -> None:
 
 def make(run_dir: Path, rows: int, parts: int) -> None:
     """Writes `rows` rows in as many parts: pairs of seeds per candidate, nearly all genomes distinct."""
-    from evoact.leaderboard.write import PARQUET
+    from evoact.leaderboard.write import parquet
 
     (run_dir / "leaderboard").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -119,7 +118,7 @@ def make(run_dir: Path, rows: int, parts: int) -> None:
         table = block_of_rows(rng, first * size, n * size, rows)
         for i in range(n):
             path = run_dir / "leaderboard" / f"part-{first + i:07}.parquet"
-            pq.write_table(table.slice(i * size, size), path, **PARQUET)
+            path.write_bytes(parquet(table.slice(i * size, size)))
 
 
 def block_of_rows(rng: np.random.Generator, start: int, n: int, total: int) -> pa.Table:

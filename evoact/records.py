@@ -1,9 +1,10 @@
 """What passes between strategy, execution and leaderboard: proposals and results."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
@@ -95,13 +96,27 @@ def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
     return names
 
 
+def path_name(text: str) -> str:
+    """A text as part of a file's name: another one for any other text, also on disks that take A for a.
+
+    What lower-case letters, digits and underscores do not say exactly, a digest says.
+
+    >>> path_name("random"), path_name("Hulls / small"), path_name("hulls_small")
+    ('random', 'hulls_small-9a4ba0ab4ca9', 'hulls_small')
+    """
+    if re.fullmatch("[a-z0-9_]{1,40}", text):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{re.sub('[^a-z0-9]+', '_', text.lower())[:40]}-{digest}"
+
+
 def of_part(name: str, arm: str, repeat: int) -> str:
     """The same within a run, where arms and repeats of a comparison train the same network from other seeds.
 
-    >>> of_part("3fa1-0-100", "", 0), of_part("3fa1-0-100", "hulls / small", 2)
-    ('3fa1-0-100', 'hulls%20%2F%20small-2-3fa1-0-100')
+    >>> of_part("3fa1-0-100", "", 0), of_part("3fa1-0-100", "hulls", 2)
+    ('3fa1-0-100', 'hulls-2-3fa1-0-100')
     """
-    return f"{quote(arm, safe='')}-{repeat}-{name}" if arm or repeat else name
+    return f"{path_name(arm)}-{repeat}-{name}" if arm or repeat else name
 
 
 @dataclass(frozen=True, slots=True)

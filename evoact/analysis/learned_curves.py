@@ -24,7 +24,7 @@ from evoact.errors import UserError
 from evoact.genomes.activation import is_captured
 from evoact.genomes.genome import SiteGenome, loads
 from evoact.leaderboard.location import Location
-from evoact.records import COMPLETED, META_TRAIN
+from evoact.records import COMPLETED, META_TRAIN, of_part
 from evoact.strategies.bilevel import types_in
 
 SHOWN = 12  # moments of a meta-training
@@ -56,7 +56,9 @@ def save_curves(run_dir: str, folder: str | Path, name: str = "") -> list[Path]:
         for learned in (a for each in types.values() for a in each if is_captured(a)):
             origin = {"task": row["task"], "network": row["network"], "run": row["run"]}
             curve = curve_of(learned)
-            path = Path(folder) / f"{name}-{learned.curve}.safetensors"
+            path = (
+                Path(folder) / f"{name}-{of_part(learned.curve, row['arm'] or '', row['repeat'])}.safetensors"
+            )
             paths.append(save_curve(path, type(curve)(curve.grid, curve.values, origin)))
     return paths
 

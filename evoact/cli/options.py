@@ -34,7 +34,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost,
 
 def run_directory(name: str, output: str | None) -> str:
     """The directory that was asked for, else a new one for a plan of this name."""
-    return output or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return output or f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def say(text: str, end: str = "\n") -> None:

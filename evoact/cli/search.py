@@ -1,6 +1,5 @@
 """`evoact search` and `evoact resume`."""
 
-import os
 from typing import Annotated, Optional
 
 import typer
@@ -31,7 +30,7 @@ def search(
 
     overrides = list(set_ or [])
     if table is not None:
-        overrides += ["execution.backend=table", f"execution.table={json.dumps(_everywhere(table))}"]
+        overrides += ["execution.backend=table", f"execution.table={json.dumps(table)}"]
     made = load(config, overrides)
     if dry_run:
         from evoact.cli.estimate import print_estimate
@@ -46,11 +45,6 @@ def search(
     with Display(made, run_dir) as display:
         finished = carry_out(made, run_dir, address, display.update, warn)
     end(finished)
-
-
-def _everywhere(place: str) -> str:
-    """The same place, whatever the directory that the run is resumed from."""
-    return place if "://" in place else os.path.abspath(place)
 
 
 def resume(

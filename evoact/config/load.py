@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from evoact.config.curves import curves_of, remember_curves
 from evoact.config.experiment import Experiment
 from evoact.config.models import Config, Space
+from evoact.config.places import found_from_anywhere
 from evoact.config.problems import problems_of
 from evoact.config.sentences import STAND_INS, mended, sentences
 from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
+from evoact.tasks.task import Task
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -65,17 +67,19 @@ def _with_hint(problem: str, overrides: Sequence[str]) -> str:
     return problem
 
 
-def experiment(data: Mapping[str, Any], source: str = "config") -> Experiment:
-    """The experiment described by plain data, the space inside it.
+def experiment(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Experiment:
+    """The experiment described by plain data, the space inside it; `task` stands for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return checked(data, source, [])
+    return checked(data, source, [], task)
 
 
-def checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Experiment:
-    """The experiment described by plain data; `problems` are those found already.
+def checked(
+    data: Mapping[str, Any], source: str, problems: Sequence[str], task: Task | None = None
+) -> Experiment:
+    """The experiment described by plain data; `problems` are those found already, `task` what stands for its task.
 
     Raises:
         ConfigError: naming these and every other mistake.
@@ -89,11 +93,13 @@ def checked(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Ex
         config = mended(data, error)
     if config is not None:
         found += remember_curves(config.curves)
-        found += problems_of(config, found)
+        found += problems_of(config, found, task)
     if config is None or found:
         raise ConfigError(source, found)
     space = pinned(config.space)
-    return Experiment(config.model_copy(update={"space": space, "curves": curves_of(space)}))
+    config = config.model_copy(update={"space": space, "curves": curves_of(space)})
+    made = Experiment(found_from_anywhere(config))
+    return made if task is None else made.sharing(task)
 
 
 def inline_space(data: dict[str, Any], beside: Path) -> list[str]:

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
-from evoact.config.load import checked, experiment, inline_space
+from evoact.config.load import experiment, inline_space
 from evoact.config.models import Arm, Arms, Budget, Config
 from evoact.config.sentences import sentences
 from evoact.config.width import MARGIN, larger_arms, matched
 from evoact.config.yaml_files import override, read_yaml
 from evoact.errors import ConfigError
 from evoact.registry import unknown
+from evoact.tasks.task import Task
 
 # Of a comparison: the best three of each search, on as many fresh seeds as a verdict needs.
 CONFIRM = {"candidates": 3, "seeds": 10}
@@ -55,25 +56,29 @@ def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
     return [f"arms: {unknown('arm', names[0], arms)}"]
 
 
-def comparison(data: Mapping[str, Any], source: str = "config") -> Comparison:
-    """The comparison described by plain data, the spaces inside it.
+def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Comparison:
+    """The comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return _checked_comparison(data, source, [])
+    return _checked_comparison(data, source, [], task)
 
 
-def plan(data: Mapping[str, Any], source: str = "config") -> Experiment | Comparison:
+def plan(
+    data: Mapping[str, Any], source: str = "config", task: Task | None = None
+) -> Experiment | Comparison:
     """The experiment or the comparison that plain data describes, as a run directory holds it.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return comparison(data, source) if "arms" in data else experiment(data, source)
+    return comparison(data, source, task) if "arms" in data else experiment(data, source, task)
 
 
-def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence[str]) -> Comparison:
+def _checked_comparison(
+    data: Mapping[str, Any], source: str, problems: Sequence[str], task: Task | None = None
+) -> Comparison:
     problems = [*problems, *_key_problems(data)]
     try:
         own = Arms.model_validate({k: v for k, v in data.items() if k in Arms.model_fields})
@@ -85,8 +90,8 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
     arms: dict[str, Experiment] = {}
     for name, arm in own.arms.items():
         try:
-            made = _amortised if arm.amortised else _plain
-            arms[name] = made(_arm(common, own, name, arm), source)
+            made = _amortised if arm.amortised else experiment
+            arms[name] = made(_arm(common, own, name, arm), source, task)
         except ConfigError as error:
             problems += [_placed(problem, name, arm) for problem in error.problems]
     if problems:
@@ -109,18 +114,14 @@ def _checked_comparison(data: Mapping[str, Any], source: str, problems: Sequence
     return _with_controls(compared, own, common, source)
 
 
-def _plain(data: Mapping[str, Any], source: str) -> Experiment:
-    return checked(data, source, [])
-
-
-def _amortised(data: Mapping[str, Any], source: str) -> Experiment:
+def _amortised(data: Mapping[str, Any], source: str, task: Task | None) -> Experiment:
     """An arm whose budget is larger by what its meta-training takes.
 
     Raises:
         ConfigError: if it has no meta-training, beside all that `checked` finds.
     """
     # However large the meta-training: the budget that holds it is only known when it is made.
-    roomy = checked({**data, "budget": {"networks": ROOMY}}, source, [])
+    roomy = experiment({**data, "budget": {"networks": ROOMY}}, source, task)
     cost = roomy.meta_cost
     if not cost:
         raise ConfigError(
@@ -128,7 +129,7 @@ def _amortised(data: Mapping[str, Any], source: str) -> Experiment:
             [f"amortised: expected an arm with meta-training, got strategy {roomy.config.strategy.name}"],
         )
     base = replace(roomy, config=roomy.config.model_copy(update={"budget": Budget(**data["budget"])}))
-    return checked({**data, "budget": {"networks": base.networks + cost}}, source, [])
+    return experiment({**data, "budget": {"networks": base.networks + cost}}, source, task)
 
 
 def _arm(common: Mapping[str, Any], own: Arms, name: str, arm: Arm) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any], sourc
                 ],
             )
         wide = reference.model_copy(update={"network": matched(made.arms[made.reference], most)})
-        arms[name] = experiment(_arm(common, own, name, wide))
+        arms[name] = experiment(_arm(common, own, name, wide), source, made.task)
         controls[name] = names
     return replace(made, arms=arms, controls=controls)
 

@@ -288,4 +288,4 @@ class Arms(Section):
     scaled: str | None = None
     equivalence: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] = 0.0
     learning_rate: Any = None
-    arms: Annotated[dict[str, Arm], Field(min_length=2)]
+    arms: Annotated[dict[Annotated[str, Field(min_length=1)], Arm], Field(min_length=2)]

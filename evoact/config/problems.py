@@ -15,12 +15,14 @@ from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
+from evoact.tasks.task import Task
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
 
-def problems_of(config: Config, known: Sequence[str]) -> list[str]:
-    """What is wrong with a config whose types are right; `known` is what was found already."""
+def problems_of(config: Config, known: Sequence[str], task: Task | None = None) -> list[str]:
+    """What is wrong with a config whose types are right; `known` is what was found already, `task` what stands for the
+    task where its data is not to be read."""
     problems = []
     for key, named, table, skip in (
         ("task", config.task, TASKS, ()),
@@ -68,7 +70,8 @@ def problems_of(config: Config, known: Sequence[str]) -> list[str]:
         )
     problems += space_problems(config.space)
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
-    return problems + _object_problems(Experiment(config), wrong)
+    made = Experiment(config)
+    return problems + _object_problems(made if task is None else made.sharing(task), wrong)
 
 
 def _searched_settings(config: Config) -> list[str]:

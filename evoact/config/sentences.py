@@ -22,6 +22,7 @@ _EXPECTED = {
     "float_parsing": "expected a number, got {input}",
     "bool_type": "expected true or false, got {input}",
     "string_type": "expected a text, got {input}",
+    "string_too_short": "expected a text of at least {min_length} character, got {input}",
     "list_type": "expected a list, got {input}",
     "tuple_type": "expected a list, got {input}",
     "too_short": "expected a list of at least {min_length}, got {actual_length}",

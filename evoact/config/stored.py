@@ -1,23 +1,38 @@
 """The experiment or the comparison that a run directory holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
 from evoact.config.load_comparison import plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import CONFIG, config_of
+from evoact.leaderboard.run_files import CONFIG, RECORD, config_of, record_of
+from evoact.tasks.outline import Outline, outline
 
 
-def plan_of(run_dir: str | Path | Location) -> Experiment | Comparison:
+def plan_of(run_dir: str | Path | Location, data: bool = True) -> Experiment | Comparison:
     """What a run was asked to do.
 
+    Args:
+        run_dir: its directory, or the URI of one
+        data: whether its task is needed with what is in it, not only in outline; runs of evoact 0.1 have none
+
     Raises:
-        UserError: if the directory is no run, or its config is damaged.
+        UserError: if the directory is no run, its config is damaged, or the data is needed and not there.
     """
     home = Location.of(run_dir)
-    return plan(config_of(home), home.child(CONFIG).text)
+    config, known = config_of(home), None if data else record_of(home).get("task")
+    return plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
+
+
+def _outline(home: Location, known: Mapping[str, Any]) -> Outline:
+    try:
+        return outline(known)
+    except UserError as error:
+        raise UserError(f"{home.child(RECORD).text}: {error}; restore the file") from None
 
 
 def experiment_of(run_dir: str | Path | Location) -> Experiment:

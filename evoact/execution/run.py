@@ -22,6 +22,7 @@ from evoact.config.meta_training import check_meta_training
 from evoact.config.stored import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
+from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_one_pack_size, with_pack_size
@@ -33,7 +34,15 @@ from evoact.execution.warm import warmed
 from evoact.leaderboard.compact import compact, finish_swap
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.run_files import CONFIG, RECORD, is_finished, record_of, trivial_of, write_record
+from evoact.leaderboard.run_files import (
+    CONFIG,
+    RECORD,
+    is_finished,
+    parsed,
+    record_of,
+    trivial_of,
+    write_record,
+)
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.tabular import Tabular, read_table
 from evoact.leaderboard.write import PARTS, lock, write_part
@@ -76,6 +85,7 @@ class Run:
         observe: Observer | None,
     ):
         self.home, self.made, self.stages, self.observe = home, made, stages, observe
+        self.name = record_of(home)["run"]  # as when it began, whatever the directory is called now
         self.tally = Tally(stages.results)
         self.checkpoints_kept: Set[str] | None = None
 
@@ -93,7 +103,7 @@ class Run:
     def finish_pack(self, results: Sequence[Result]) -> None:
         config = self.made.config
         stored = write_part(
-            self.home, results, run=self.home.name, task=config.task.name, network=config.network.name
+            self.home, results, run=self.name, task=config.task.name, network=config.network.name
         )
         self.stages.tell(stored)
         self.tally.add(stored)
@@ -124,7 +134,8 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one where the config asks for Ray
         observe: called at the start and after each pack
-        report: called with a sentence about what of a warm start is ignored, and about data that trains badly
+        report: called with a sentence about what of a warm start is ignored, about data that trains badly, and about a
+            disk without locks
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
@@ -177,20 +188,21 @@ def _started(
     _make(home)
     _check_empty(home)
     made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
-    with lock(home):
+    with lock(home, report):
         if home.child(CONFIG).exists():
             raise UserError(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
-        record = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
+        config = made.to_yaml().encode()
+        begun = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
-            record["data"] = data_record(made.task)
+            begun["data"] = data_record(made.task)
             for note in notes_of(made.task):
                 report(note)
-        write_record(home, record)
+        write_record(home, begun | identity(home, made, parsed(config)))
         # The config is written last: a directory with a config is a run.
-        home.child(CONFIG).write(made.to_yaml().encode())
+        home.child(CONFIG).write(config)
         try:
             return _carry_out(home, made, [], table, address, observe)
         except UserError:
@@ -220,14 +232,18 @@ def resume(
         SearchFailed: if not one network could be trained.
     """
     home = Location.of(run_dir)
-    made = plan_of(home)
+    made = plan_of(home, data=not is_finished(home))
     _check_address(made, address)
-    with lock(home):
+    with lock(home, report):
         finish_swap(home)
         board = Leaderboard(home, report=report)
-        results = [from_row(row) for row in board.to_arrow().to_pylist()]
+        rows = board.to_arrow()
+        results = [from_row(row) for row in rows.to_pylist()]
         complete = is_finished(home)
         if not complete:
+            record = record_of(home)
+            check_unchanged(home, made, record)
+            write_record(home, {"run": name_of(home, rows["run"].to_pylist()), **record})
             complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)

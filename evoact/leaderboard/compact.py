@@ -12,19 +12,17 @@ Wherever this stops, `finish_swap` sees from what is there how to go on.
 """
 
 import itertools
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from evoact.leaderboard.location import Location, sync_directory
+from evoact.leaderboard.location import Location, sync, sync_directory
 from evoact.leaderboard.parts import Part, inspect_all, read
 from evoact.leaderboard.schema import KEY, ORDER, SCHEMA
-from evoact.leaderboard.write import PARQUET, PARTS
+from evoact.leaderboard.write import PARTS, parquet
 
 NEW, READY, OLD = ".leaderboard.new", ".leaderboard.ready", ".leaderboard.old"
 
@@ -114,7 +112,7 @@ def _build(live: Path, new: Path) -> None:
         rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
         rows = rows.sort_by([(name, "ascending") for name in ORDER])
         path = next(free)
-        pq.write_table(rows, path, row_group_size=ROW_GROUP, **PARQUET)
+        path.write_bytes(parquet(rows, ROW_GROUP))
         _sync(path)
 
 
@@ -149,4 +147,4 @@ def _shard(
 
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
-        os.fsync(file.fileno())
+        sync(file.fileno())

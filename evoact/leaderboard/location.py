@@ -1,5 +1,6 @@
 """Where a run is stored: a local directory or a place on any pyarrow file system."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from pyarrow import fs
 
 from evoact.errors import UserError
+
+# What file systems answer that cannot sync a directory, or anything: CIFS and vboxsf the first.
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 # On these a finished upload appears at once and whole, and there is no rename.
 OBJECT_STORES = ("s3", "gcs", "abfs")
@@ -95,10 +99,16 @@ class Location:
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in infos if not info.base_name.startswith("."))
 
-    def read(self) -> bytes:
-        """The whole content of this file."""
+    def read(self, most: int | None = None) -> bytes:
+        """The whole content of this file.
+
+        Raises:
+            ValueError: if it has more than `most` bytes.
+        """
         with self.filesystem.open_input_stream(self.path) as stream:
-            content: bytes = stream.read()
+            content: bytes = stream.read(None if most is None else most + 1)
+        if most is not None and len(content) > most:
+            raise ValueError(f"more than {most:,} bytes")
         return content
 
     def write(self, content: bytes) -> None:
@@ -124,7 +134,7 @@ def _write_local(path: Path, content: bytes) -> None:
     with hidden.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     hidden.replace(path)
     sync_directory(path.parent)
 
@@ -133,6 +143,15 @@ def sync_directory(path: Path) -> None:
     """Makes the renames in a directory durable: without it a power cut can undo them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync(descriptor: int) -> None:
+    """Waits until what was written is on the disk, on file systems that can say so."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise

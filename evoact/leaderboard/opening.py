@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import fs
@@ -14,6 +15,23 @@ from evoact.leaderboard.parts import Part, Unreadable, inspect_all
 from evoact.leaderboard.run_files import CONFIG
 
 _ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a part lies: in a run directory, or, `mixed`, where parts of several runs may be."""
+
+    directory: str
+    mixed: bool
+
+
+def origin_of(place: Location, part: Part) -> Origin:
+    """The origin of a part that was opened by way of this place."""
+    if place.local is None:
+        return Origin(place.text, not place.child(CONFIG).exists())
+    directory = part.path.resolve().parent
+    mixed = not (directory.parent / CONFIG).is_file()
+    return Origin(str(directory if mixed else directory.parent), mixed)
 
 
 def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreadable]]:

@@ -10,9 +10,13 @@ import pyarrow.parquet as pq
 
 from evoact.leaderboard.constant import constant_column
 from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION, VERSION_KEY
+from evoact.leaderboard.seal import Broken, check_seal
 
 # Few distinct values: read as dictionaries, so that the ranking compares numbers instead of texts.
 DICTIONARIES = ("run", "arm", "phase", "state", "task", "metric", "direction")
+
+# What Arrow raises of a damaged file that has no seal.
+DAMAGE = (OSError, pa.ArrowException, ValueError, IndexError, KeyError, OverflowError, MemoryError)
 
 # With fewer rows it is faster to read all columns, and one after another.
 _MANY = 20_000
@@ -22,12 +26,13 @@ _MANY = 20_000
 class Part:
     """A readable file: its footer, read once, and the leaderboard's columns that it has.
 
-    `leaves` maps a column's name to its number among Parquet's columns.
+    `leaves` maps a column's name to its number among Parquet's columns. Of a `sealed` file every byte was checked.
     """
 
     path: Path
     footer: pq.FileMetaData
     leaves: Mapping[str, int]
+    sealed: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,7 +64,7 @@ class Unreadable:
 
 
 def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
-    """Judges a file by its footer: torn, foreign, of a newer version, or a part.
+    """Judges a file by its seal and its footer: torn, foreign, damaged, of a newer version, or a part.
 
     Args:
         like: a part that this one probably resembles, which saves looking at every column.
@@ -68,10 +73,15 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
         FileNotFoundError: if there is no such file.
     """
     try:
+        sealed = check_seal(path)
         footer = pq.read_metadata(path)
+        alike = like if like and footer.schema.equals(like.footer.schema) else None
+        schema = SCHEMA if alike else footer.schema.to_arrow_schema()
     except FileNotFoundError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except Broken as error:
+        return damaged(path, error)
+    except DAMAGE as error:
         return Unreadable(path, f"{path}: expected a Parquet file, got a torn or foreign one: {_line(error)}")
     version = (footer.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
     if not version.isdecimal():
@@ -79,16 +89,15 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
     if int(version) > SCHEMA_VERSION:
         expected = f"expected schema version {SCHEMA_VERSION} or older"
         return Unreadable(path, f"{path}: {expected}, got {version}; upgrade evoact to read it")
-    if like is not None and footer.schema.equals(like.footer.schema):
-        return Part(path, footer, like.leaves)
-    schema = footer.schema.to_arrow_schema()
+    if alike:
+        return Part(path, footer, alike.leaves, sealed)
     names = set(schema.names)
     for field in SCHEMA:
         if field.name in names and not schema.field(field.name).type.equals(field.type):
             got = schema.field(field.name).type
             return Unreadable(path, f"{path}: expected column {field.name!r} of type {field.type}, got {got}")
     numbers = {footer.schema.column(i).path.partition(".")[0]: i for i in range(footer.num_columns)}
-    return Part(path, footer, {name: numbers[name] for name in SCHEMA.names if name in names})
+    return Part(path, footer, {name: numbers[name] for name in SCHEMA.names if name in names}, sealed)
 
 
 def inspect_all(paths: Iterable[Path]) -> tuple[list[Part], list[Unreadable]]:
@@ -111,15 +120,19 @@ def read(parts: Sequence[Part], columns: Sequence[str]) -> tuple[pa.Table, list[
     A file that turns out damaged contributes no rows and is named in the second value.
     """
     empty = pa.Table.from_batches([], pa.schema([(name, _type(name)) for name in columns]))
-    tables, damaged = [empty], []
+    tables, broken = [empty], []
     # One after another: threads over small files cost more than they gain, on two cores and on one.
     for part in parts:
         try:
             tables.append(_read(part, columns))
-        except (OSError, pa.ArrowException) as error:
-            problem = f"{part.path}: expected a whole file, got a damaged one: {_line(error)}"
-            damaged.append(Unreadable(part.path, problem))
-    return pa.concat_tables(tables, promote_options="default").select(list(columns)), damaged
+        except DAMAGE as error:
+            broken.append(damaged(part.path, error))
+    return pa.concat_tables(tables, promote_options="default").select(list(columns)), broken
+
+
+def damaged(path: Path, error: BaseException) -> Unreadable:
+    """A file that was a part, and what was raised when it was read."""
+    return Unreadable(path, f"{path}: expected a whole file, got a damaged one: {_line(error)}")
 
 
 def _read(part: Part, columns: Sequence[str]) -> pa.Table:

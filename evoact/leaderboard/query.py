@@ -1,7 +1,7 @@
 """Asking the leaderboard: its best candidates, SQL, or all rows, over any number of run directories."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ from evoact.leaderboard import sql
 from evoact.leaderboard.buffers import from_numpy, from_texts
 from evoact.leaderboard.contenders import contenders
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.opening import open_parts
-from evoact.leaderboard.parts import Part, Unreadable, read
-from evoact.leaderboard.ranking import COLUMNS, TASK, Ranking, by_task, numbers, rank
+from evoact.leaderboard.opening import Origin, open_parts, origin_of
+from evoact.leaderboard.parts import DAMAGE, Part, Unreadable, damaged, read
+from evoact.leaderboard.ranking import COLUMNS, TASK, Ranking, by_task, codes, numbers, rank
 from evoact.leaderboard.schema import ORDER, SCHEMA
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _KEYS = ("task", "metric", "run", "arm", "repeat", "candidate", "phase")
 # What is shown of a candidate but not needed to rank it: read for the few rows that are shown.
 _DETAILS = ("genome", "learning_rate", "heterogeneous", "structure")
+
+
+class _Damaged(Exception):
+    """A file, `Unreadable`, that has to be left out after all."""
 
 
 def _warn(problem: str) -> None:
@@ -53,15 +57,17 @@ class Leaderboard:
         self.problems: list[str] = []
         self._report = report
         self._parts: list[Part] = []
-        self._sources: list[int] = []
-        places: dict[Path | str, Location] = {}
-        for place in map(Location.of, paths):
-            places.setdefault(place.local.resolve() if place.local else place.text, place)
-        for source, place in enumerate(places.values()):
+        self._origins: list[Origin] = []
+        seen: set[Path] = set()
+        places = {place.local or place.text: place for place in map(Location.of, paths)}
+        for place in places.values():
             parts, unreadable = open_parts(place, self)
-            self._name(unreadable)
-            self._parts += parts
-            self._sources += [source] * len(parts)
+            fresh = [part for part in parts if part.path.resolve() not in seen]
+            seen.update(part.path.resolve() for part in fresh)
+            self._name(item for item in unreadable if item.path.resolve() not in seen)
+            seen.update(item.path.resolve() for item in unreadable)
+            self._parts += fresh
+            self._origins += [origin_of(place, part) for part in fresh]
 
     def __len__(self) -> int:
         return sum(part.rows for part in self._parts)
@@ -76,9 +82,23 @@ class Leaderboard:
         """
         if n < 1:
             raise UserError(f"expected at least 1 candidate to show, got {n}")
-        rows = self._read((*COLUMNS, *TASK, "proposal"))
-        source = np.repeat(self._sources, [part.rows for part in self._parts])
-        return pa.concat_tables([self._best(rows, source, of_task, n) for of_task in by_task(rows)])
+        while True:
+            rows = self._read((*COLUMNS, *TASK, "proposal"))
+            source = self._sources(rows)
+            try:
+                return pa.concat_tables([self._best(rows, source, of_task, n) for of_task in by_task(rows)])
+            except _Damaged as error:
+                self._leave_out([error.args[0]])
+
+    def _sources(self, rows: pa.Table) -> np.ndarray:
+        """A number for the run that each row is of: of a run directory all rows are, whatever its name was when they
+        were written; files that lie elsewhere may be of several runs."""
+        number = {origin: i for i, origin in enumerate(dict.fromkeys(self._origins))}
+        sizes = [part.rows for part in self._parts]
+        origin = np.repeat([number[o] for o in self._origins], sizes)
+        mixed = np.repeat([o.mixed for o in self._origins], sizes)
+        run = codes(rows["run"])
+        return np.where(mixed, origin + len(number) * (run.codes + 1), origin)
 
     def _best(self, rows: pa.Table, source: np.ndarray, of_task: np.ndarray, n: int) -> pa.Table:
         """The best candidates among the rows at some positions, those of one task."""
@@ -104,6 +124,8 @@ class Leaderboard:
         Raises:
             UserError: if it is not one SELECT, is wrong, or needs more time or memory.
         """
+        # DuckDB checks no checksums: what has no seal of ours is read once by what does.
+        self._leave_out(read([part for part in self._parts if not part.sealed], SCHEMA.names)[1])
         try:
             return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
         except sql.Damaged as error:
@@ -129,26 +151,34 @@ class Leaderboard:
 
     def _leave_out(self, unreadable: list[Unreadable]) -> None:
         gone = {item.path for item in unreadable}
-        kept = [pair for pair in zip(self._parts, self._sources, strict=True) if pair[0].path not in gone]
+        kept = [pair for pair in zip(self._parts, self._origins, strict=True) if pair[0].path not in gone]
         if not kept and gone:
             raise UserError(f"expected at least one readable part, got none: {unreadable[0].problem}")
-        self._parts, self._sources = [part for part, _ in kept], [source for _, source in kept]
+        self._parts, self._origins = [part for part, _ in kept], [origin for _, origin in kept]
         self._name(unreadable)
 
-    def _name(self, unreadable: list[Unreadable]) -> None:
+    def _name(self, unreadable: Iterable[Unreadable]) -> None:
         for item in unreadable:
             self.problems.append(item.problem)
             self._report(item.problem)
 
     def _rows(self, indices: np.ndarray, columns: tuple[str, ...]) -> pa.Table:
-        """Some rows by their position among all; reads only the row groups that they are in."""
+        """Some rows by their position among all; reads only the row groups that they are in.
+
+        Raises:
+            _Damaged: with the file that turns out to be.
+        """
         starts = np.cumsum([0] + [part.rows for part in self._parts])
         tables = [pa.Table.from_batches([], SCHEMA).select(columns)]
         order = np.argsort(indices, kind="stable")
         which = np.searchsorted(starts, indices[order], side="right") - 1
         for number in np.unique(which):
             inside = indices[order][which == number] - starts[number]
-            tables.append(_take(self._parts[number], inside, columns))
+            part = self._parts[number]
+            try:
+                tables.append(_take(part, inside, columns))
+            except DAMAGE as error:
+                raise _Damaged(damaged(part.path, error)) from None
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return pc.take(pa.concat_tables(tables, promote_options="default"), from_numpy(back))

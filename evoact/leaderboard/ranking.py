@@ -55,11 +55,11 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
 
     Args:
         rows: a table with `COLUMNS`, their texts dictionary-encoded.
-        source: the run directory that each row comes from: equal numbers there are different candidates.
+        source: a number for the run that each row is of: equal candidate numbers of two runs are different candidates.
     """
     usable, score, confirm, minimised = judge(rows)
-    run, arm = codes(rows["run"]).codes, codes(rows["arm"]).codes
-    group, n_groups = _groups([source, run, arm, numbers(rows["repeat"]), numbers(rows["candidate"])])
+    arm = codes(rows["arm"]).codes
+    group, n_groups = _groups([source, arm, numbers(rows["repeat"]), numbers(rows["candidate"])])
     rung = numbers(rows["rung"])
     confirmed = _runs(usable & confirm, group, rung, n_groups)
     searched = _runs(usable & ~confirm, group, rung, n_groups)

@@ -13,6 +13,23 @@ CONFIG = "config.yaml"
 RECORD = "run.json"
 MOST_STORED = 2_000_000  # keys and values of a resolved config
 
+MOST_BYTES = 64 * 2**20  # of either file; the largest that was seen, with curves inside, had 2 MB
+
+# What the entries of a record are, where there are any: those of evoact 0.1 have not all.
+_MACHINE = {"platform": str, "python": str, "processors": int | None, "kernels": bool, "packages": dict}
+_RECORD = {
+    "evoact": str,
+    "run": str,
+    "started_at": str,
+    "finished_at": str | None,
+    "networks": int,
+    "machine": dict,
+    "trains": dict,
+    "data": dict,
+    "digest": str | None,
+    "task": dict,
+}
+
 
 def config_of(home: Location) -> dict[str, Any]:
     """The resolved config of a run, as plain data.
@@ -25,7 +42,7 @@ def config_of(home: Location) -> dict[str, Any]:
             f"expected a run directory, got {home.text!r} without {CONFIG}; "
             "`evoact search` and `evoact compare` make one"
         )
-    return _mapping(home.child(CONFIG), _yaml, "the config that the search wrote")
+    return _mapping(home.child(CONFIG), parsed, "the config that the search wrote")
 
 
 def record_of(home: Location) -> dict[str, Any]:
@@ -36,10 +53,17 @@ def record_of(home: Location) -> dict[str, Any]:
     """
     record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
     if "finished_at" not in record:
-        raise UserError(
-            f"{home.child(RECORD).text}: expected the record that the search wrote, got one without 'finished_at'; "
-            "restore the file or search again in a new run directory"
-        )
+        raise _foreign(home, "one without 'finished_at'")
+    machine = record.get("machine", {})
+    for entries, kinds in ((record, _RECORD), (machine if isinstance(machine, dict) else {}, _MACHINE)):
+        for name in kinds.keys() & entries.keys():
+            if not isinstance(entries[name], kinds[name]):
+                raise _foreign(home, f"one with {name!r} of {str(entries[name])[:60]!r}")
+    trains = record.get("trains", {"common": {}, "arms": {}})
+    arms = trains.get("arms")
+    parts = [trains.get("common"), *(arms.values() if isinstance(arms, dict) else [None])]
+    if not all(isinstance(part, dict) for part in parts):
+        raise _foreign(home, "one with 'trains' of another shape")
     return record
 
 
@@ -49,6 +73,13 @@ def trivial_of(record: Mapping[str, Any]) -> dict[str, float]:
     trivial = data.get("trivial") if isinstance(data, dict) else None
     found = trivial.items() if isinstance(trivial, dict) else ()
     return {name: float(value) for name, value in found if isinstance(value, (int, float))}
+
+
+def _foreign(home: Location, got: str) -> UserError:
+    return UserError(
+        f"{home.child(RECORD).text}: expected the record that the search wrote, got {got}; "
+        "restore the file or search again in a new run directory"
+    )
 
 
 def write_record(home: Location, record: dict[str, Any]) -> None:
@@ -66,7 +97,8 @@ def is_finished(home: Location) -> bool:
     return bool(record_of(home)["finished_at"])
 
 
-def _yaml(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """What the config of a run says, as plain data."""
     # A resolved config holds more than anybody writes by hand: curves, and the genomes of a warm start.
     return loads(content, CONFIG, most_values=MOST_STORED)
 
@@ -78,11 +110,11 @@ def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[s
         UserError: if the file is damaged or not there.
     """
     try:
-        data = parse(file.read())
+        data = parse(file.read(MOST_BYTES))
     except FileNotFoundError:
         wrong = "nothing there"
     except (OSError, ValueError, RecursionError, UserError) as error:
-        wrong = f"a file that cannot be read ({str(error).splitlines()[0]})"
+        wrong = f"a file that cannot be read ({str(error).splitlines()[0][:200]})"
     else:
         if isinstance(data, dict):
             return data

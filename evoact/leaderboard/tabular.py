@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from evoact.errors import UserError
 from evoact.leaderboard.buffers import to_numpy
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.seal import Broken, check, sealed
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, STATES, TrainProposal, TrainResult
 
 TABLE_VERSION = 1
@@ -59,8 +60,9 @@ def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> 
         # Accuracies are shares of 800 or 20,000 examples: few distinct values, many times each.
         use_dictionary=[*_REPEATING, "val_metric", "test_metric", "test_large_metric"],
         write_statistics=False,
+        write_page_checksum=True,
     )
-    Location.of(place).write(buffer.getvalue().to_pybytes())
+    Location.of(place).write(sealed(buffer.getvalue().to_pybytes()))
     return int(table.num_rows)
 
 
@@ -163,10 +165,16 @@ def read_table(place: str | Path) -> Tabular:
     """
     source = Location.of(place)
     try:
-        table = pq.read_table(pa.BufferReader(source.read()))
+        content = source.read()
+        check(content)
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
         about = json.loads((table.schema.metadata or {})[ABOUT])
     except FileNotFoundError:
         raise UserError(f"{place}: expected a table of `evoact tabulate`, got nothing there") from None
+    except Broken as error:
+        raise UserError(
+            f"{place}: expected the table that `evoact tabulate` wrote, got a damaged file: {error}; restore it"
+        ) from None
     except (KeyError, ValueError, OSError):
         raise UserError(f"{place}: expected a table of `evoact tabulate`, got another file") from None
     if about["version"] > TABLE_VERSION:

@@ -1,11 +1,13 @@
 """The one writer of the leaderboard: artifacts first, then one immutable Parquet part per pack."""
 
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import pyarrow.parquet as pq
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import KEY, SCHEMA, row, table
-from evoact.records import Result
+from evoact.leaderboard.seal import sealed
+from evoact.records import Result, of_part
 
 PARTS = "leaderboard"
 ARTIFACTS = "artifacts"
@@ -81,14 +84,15 @@ def part_name(results: Sequence[Result]) -> str:
     """A file name that is the same for the same rows: the pack, for people, and a hash of the keys."""
     keys = sorted(tuple(getattr(r.proposal, name) for name in KEY) for r in results)
     digest = hashlib.blake2b(repr(keys).encode(), digest_size=8).hexdigest()
-    return f"part-{_plain(results[0].pack)[:80]}-{digest}.parquet"
+    pack = re.sub(r"[^A-Za-z0-9_.-]+", "_", results[0].pack)
+    return f"part-{pack[:80]}-{digest}.parquet"
 
 
-def parquet(rows: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file."""
+def parquet(rows: pa.Table, row_group: int | None = None) -> bytes:
+    """A table as the bytes of a Parquet file with a seal, in row groups of so many."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, **PARQUET)
-    return buffer.getvalue()
+    pq.write_table(rows, buffer, row_group_size=row_group, **PARQUET)
+    return sealed(buffer.getvalue())
 
 
 def _store_learned(home: Location, result: Result) -> Result:
@@ -98,26 +102,24 @@ def _store_learned(home: Location, result: Result) -> Result:
     for content in result.learned.values():
         p = result.proposal
         # Arms and repeats count their candidates separately, so they belong in the name.
-        scope = f"{_plain(p.arm)}-{p.repeat}-" if p.arm or p.repeat else ""
-        artifact = f"{ARTIFACTS}/{scope}{p.candidate}-{p.seed}-{p.phase}-{p.rung}.safetensors"
+        name = of_part(f"{p.candidate}-{p.seed}-{p.phase}-{p.rung}", p.arm, p.repeat)
+        artifact = f"{ARTIFACTS}/{name}.safetensors"
         home.child(artifact).write(content)
     return dataclasses.replace(result, artifact=artifact, learned={})
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)
-
-
 @contextmanager
-def lock(run_dir: str | Path | Location) -> Iterator[None]:
+def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warnings.warn) -> Iterator[None]:
     """Holds a run directory against a second process; the system lets go when the process dies.
 
-    Object stores have no locks: there this does nothing.
+    Object stores have no locks: there this does nothing. Some network file systems have none either: `report` is
+    called with a sentence then.
 
     Raises:
         UserError: if another process, or this one, already works on the run.
     """
-    home = Location.of(run_dir).local
+    place = Location.of(run_dir)
+    home = place.local
     if home is None:
         yield
         return
@@ -125,9 +127,14 @@ def lock(run_dir: str | Path | Location) -> Iterator[None]:
     with (home / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"{run_dir}: expected a run directory that no other process works on, but one does; "
-                "wait for it to end or choose another directory with -o"
-            ) from None
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise UserError(
+                    f"{place.text}: expected a run directory that no other process works on, but one does; "
+                    "wait for it to end or choose another directory with -o"
+                ) from None
+            report(
+                f"{place.text}: expected a file system with locks, got one without ({error.strerror}), so take care "
+                "that no second process works on this run"
+            )
         yield

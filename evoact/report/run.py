@@ -22,6 +22,7 @@ from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import META_TRAIN, Result
 
+MOST_EXAMPLES = 2**53  # in a batch: what floats count exactly
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
 _ALSO = (
     "rung",
@@ -141,13 +142,13 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
     """
     problems: list[str] = []
     home = Location.of(run_dir)
-    plan, record = plan_of(home), record_of(home)
+    plan, record = plan_of(home, data=False), record_of(home)
     board = Leaderboard(home, report=problems.append)
     table = board.to_arrow()
     rows = table.select([*COLUMNS, *_ALSO]).to_pandas()
-    # Rows from before the column was there.
+    # Rows from before the column was there; as floats, because a batch may be as large as somebody wrote.
     rows["gradient_examples"] = rows["gradient_examples"].fillna(
-        rows["steps_run"] * plan.config.training.batch_size
+        rows["steps_run"].astype(float) * min(plan.config.training.batch_size, MOST_EXAMPLES)
     )
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
     confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []

@@ -4,7 +4,6 @@
 of confirmed candidates over their fresh seeds, at the candidate's number.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from tensorboardX import SummaryWriter
 
 from evoact.errors import UserError
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, path_name
 from evoact.report.run import RunData
 
 _CONFIRMED = ("val_metric", "test_metric", "test_large_metric")
@@ -27,7 +26,7 @@ def write_tensorboard(run: RunData, directory: Path) -> None:
     if directory.exists() and any(directory.iterdir()):
         raise UserError(f"expected a new or empty directory, got {str(directory)!r}, which holds files")
     for (arm, repeat), rows in run.rows.groupby(["arm", "repeat"], sort=False):
-        name = re.sub(r"[^\w.-]+", "_", f"{arm}-{repeat}") if arm else "search"
+        name = f"{path_name(arm)}-{repeat}" if arm else "search"
         with SummaryWriter(str(directory / name)) as writer:
             _searched(writer, rows[rows["phase"] != "confirm"].sort_values("proposal"), run.maximize)
             _confirmed(writer, rows[rows["phase"] == "confirm"])

@@ -48,6 +48,10 @@ class Photographs:
     def nbytes(self) -> int:
         return self.names.nbytes
 
+    @property
+    def identity(self) -> np.ndarray:
+        return self.names
+
     def __len__(self) -> int:
         return len(self.names)
 

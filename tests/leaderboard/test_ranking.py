@@ -107,6 +107,18 @@ def test_candidates_of_runs_arms_and_repeats_are_different(tmp_path, make_result
     assert top["val_mean"].to_pylist() == pytest.approx([0.3, 0.3, 0.2, 0.2, 0.1, 0.1])
 
 
+def test_a_run_is_one_run_whatever_it_was_called(tmp_path, make_result, write):
+    for seed, name in enumerate(("before", "renamed")):
+        write(tmp_path / "run", make_result(seed, candidate=0, seed=seed, val=seed, pack=name), run=name)
+    parts = sorted((tmp_path / "run" / "leaderboard").iterdir())
+    # Parts on their own may be of several runs, whose candidates are others.
+    assert Leaderboard(tmp_path / "run").top()["seeds"].to_pylist() == [1, 1]
+    (tmp_path / "run" / "config.yaml").touch()
+    for paths in ([tmp_path / "run"], [tmp_path / "run" / "leaderboard"], parts):
+        top = Leaderboard(*paths).top()
+        assert top.select(["seeds", "val_mean"]).to_pylist() == [{"seeds": 2, "val_mean": 0.5}]
+
+
 def test_what_is_shown_belongs_to_the_candidate(tmp_path, make_result, make_genome, write):
     genomes = [make_genome(relu, 10.0**-relu) for relu in (10, 5, 2)]
     write(tmp_path, *(make_result(i, val=i / 10, genome=g, pack=str(i)) for i, g in enumerate(genomes)))

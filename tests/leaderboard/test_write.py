@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -56,11 +58,16 @@ def test_artifacts_are_there_before_their_row(tmp_path, make_result):
 
 
 def test_artifacts_of_arms_do_not_collide(tmp_path, make_result):
+    # Also on disks that take A for a, and whatever alphabet, length or place a name pretends.
+    arms = ["a", "A", "b", "a b", "a_b", "a-b", "α", "β", "../a", "a/b", "a-1", "", "é", "e\u0301", "名" * 90]
     stored = [
-        write_part(tmp_path, [make_result(1, arm=arm, learned={"x": arm.encode()})], **WHERE)[0]
-        for arm in ("a", "b")
+        write_part(tmp_path, [make_result(1, arm=arm, repeat=1, learned={"x": arm.encode()})], **WHERE)[0]
+        for arm in arms
     ]
-    assert [(tmp_path / s.artifact).read_bytes() for s in stored] == [b"a", b"b"]
+    assert [(tmp_path / s.artifact).read_bytes() for s in stored] == [arm.encode() for arm in arms]
+    assert len({s.artifact.lower() for s in stored}) == len(arms)
+    assert {(tmp_path / s.artifact).parent for s in stored} == {tmp_path / "artifacts"}
+    assert stored[0].artifact == "artifacts/a-1-1-0-search-0.safetensors"
 
 
 def test_several_learned_files_are_refused(tmp_path, make_result):
@@ -160,8 +167,12 @@ with lock(sys.argv[1]):
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        with pytest.raises(UserError, match="no other process works on"), lock(tmp_path):
+        with pytest.raises(UserError) as error, lock(Location.of(tmp_path)):
             pass
+        assert str(error.value) == (
+            f"{tmp_path}: expected a run directory that no other process works on, but one does; "
+            "wait for it to end or choose another directory with -o"
+        )
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     with lock(tmp_path):
@@ -174,3 +185,31 @@ def test_a_lock_is_released_and_remote_runs_have_none(tmp_path):
             pass
     with lock("mock:///a"), lock("mock:///a"):
         pass
+
+
+@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_warned_of(answer, tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    said = []
+    with lock(Location.of(tmp_path), said.append):
+        pass
+    assert said == [
+        f"{tmp_path}: expected a file system with locks, got one without ({os.strerror(answer)}), so take care that "
+        "no second process works on this run"
+    ]
+
+
+def test_a_file_system_that_cannot_sync_a_directory(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(failure, os.strerror(failure))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    failure = errno.EINVAL
+    Location.of(tmp_path).child("a").write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+    failure = errno.EIO  # a disk that fails is another matter
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        Location.of(tmp_path).child("a").write(b"y")
