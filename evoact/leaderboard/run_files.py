@@ -6,14 +6,12 @@ from typing import Any
 
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
-from evoact.yaml_text import loads
+from evoact.yaml_text import MOST_BYTES, loads
 
 # A directory with a config is a run, even before its first row.
 CONFIG = "config.yaml"
 RECORD = "run.json"
 MOST_STORED = 2_000_000  # keys and values of a resolved config
-
-MOST_BYTES = 64 * 2**20  # of either file; the largest that was seen, with curves inside, had 2 MB
 
 # What the entries of a record are, where there are any: those of evoact 0.1 have not all.
 _MACHINE = {"platform": str, "python": str, "processors": int | None, "kernels": bool, "packages": dict}
