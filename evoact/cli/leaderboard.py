@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +63,8 @@ def leaderboard(
             )
         _watch(run_dirs, top)
         return
+    from pyarrow import ArrowException
+
     from evoact.leaderboard import formats
     from evoact.leaderboard.query import Leaderboard
 
@@ -74,7 +77,14 @@ def leaderboard(
             _print_answer(rows, output)
         return
     encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
-    _write(encode[format](rows), output)
+    try:
+        content = encode[format](rows)
+    except (ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise UserError(
+            f"expected columns that {format.value} can hold, got others: {str(error).splitlines()[0]}; cast them in "
+            "the query, as in column::VARCHAR"
+        ) from None
+    _write(content, output)
 
 
 def _watch(run_dirs: Sequence[str], top: int) -> None:
@@ -104,7 +114,9 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
 
 
 def _print_answer(rows: Any, output: Path | None) -> None:
-    names, columns = rows.column_names, [column.to_pylist() for column in rows.slice(0, MOST_LINES).columns]
+    from evoact.leaderboard.formats import values
+
+    names, columns = rows.column_names, [values(column) for column in rows.slice(0, MOST_LINES).columns]
     right, lines = _numeric(columns), _lines(columns)
     if output is None and sys.stdout.isatty():
         _print_for_people(names, lines, right)
@@ -155,7 +167,7 @@ def _print_ranking(heading: str, shown: dict[str, list[Any]]) -> None:
 
 
 def _numeric(columns: Sequence[list[Any]]) -> list[bool]:
-    return [all(isinstance(value, int | float | None) for value in column) for column in columns]
+    return [all(isinstance(value, int | float | Decimal | None) for value in column) for column in columns]
 
 
 def _lines(columns: Sequence[list[Any]]) -> list[tuple[str, ...]]:
@@ -195,6 +207,10 @@ def _aligned(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequen
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, list | dict):
+        from evoact.leaderboard.formats import text
+
+        return text(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from evoact.leaderboard.plain_types import projection
 from evoact.leaderboard.select_only import TABLE, Refused, check, columns_read
 
 FAILED = 3
@@ -90,7 +91,9 @@ def _answer(request: dict[str, Any]) -> None:
     _load(connection, request, {name: request["columns"][name] for name in wanted})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    reader = pa.RecordBatchReader.from_stream(connection.sql(request["sql"]))
+    answer = connection.sql(request["sql"])
+    selected = projection(answer.columns, answer.types)
+    reader = pa.RecordBatchReader.from_stream(answer if selected is None else answer.project(selected))
     with pa.output_stream(sys.stdout.buffer) as out, pa.ipc.new_stream(out, reader.schema) as stream:
         for batch in reader:
             stream.write_batch(batch)
