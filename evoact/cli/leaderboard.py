@@ -63,8 +63,6 @@ def leaderboard(
             )
         _watch(run_dirs, top)
         return
-    from pyarrow import ArrowException
-
     from evoact.leaderboard import formats
     from evoact.leaderboard.query import Leaderboard
 
@@ -76,15 +74,7 @@ def leaderboard(
         else:
             _print_answer(rows, output)
         return
-    encode = {Format.csv: formats.to_csv, Format.json: formats.to_json, Format.parquet: formats.to_parquet}
-    try:
-        content = encode[format](rows)
-    except (ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise UserError(
-            f"expected columns that {format.value} can hold, got others: {str(error).splitlines()[0]}; cast them in "
-            "the query, as in column::VARCHAR"
-        ) from None
-    _write(content, output)
+    _write(formats.encoded(rows, format.value), output)
 
 
 def _watch(run_dirs: Sequence[str], top: int) -> None:

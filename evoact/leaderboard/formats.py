@@ -14,11 +14,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from evoact.errors import UserError
 from evoact.leaderboard.write import PARQUET
 
 # Seconds since 1970 in the years 1 to 9999: other times Python has no type for, nor for infinite ones.
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def encoded(rows: pa.Table, name: str) -> bytes:
+    """The answer as csv, json or parquet.
+
+    Raises:
+        UserError: if the format cannot hold a column.
+    """
+    encode = {"csv": to_csv, "json": to_json, "parquet": to_parquet}[name]
+    try:
+        return encode(rows)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise UserError(
+            f"expected columns that {name} can hold, got others: {str(error).splitlines()[0]}; cast them in the query, "
+            "as in column::VARCHAR"
+        ) from None
 
 
 def to_csv(rows: pa.Table) -> bytes:
