@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from evoact.leaderboard.query import Leaderboard
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
-# Library depend on how its operands are aligned (measured on an AMD EPYC; "Conditional Numerical Reproducibility" in its
-# developer guide); this mode costs nothing measurable. It is read at the first matrix product of a process.
+# Library depend on how its operands are aligned (measured on an AMD EPYC; "Conditional Numerical Reproducibility" in
+# its developer guide); this mode costs nothing measurable. It is read at the first matrix product of a process.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = "0.1.0"
