@@ -2,18 +2,21 @@
 
     python -m evoact.analysis.noisy_descent [-o FILE.svg] [--rate 0.03] [--batch 10] [--particles 400]
 
-draws paths from one start under several realisations of the noise, coloured by time, beside paths under isotropic
-noise of the same strength, and prints in which kind of minimum particles end. The Langevin equation is
+draws paths from one start under several realisations of the noise, coloured by time, beside two controls: isotropic
+noise that is everywhere as strong as the aligned noise is there (of the same trace), which tells direction from local
+strength, and isotropic noise of one strength, the mean of the former. It prints in which kind of minimum particles
+end. The Langevin equation is
 
     d theta = -grad L dt + sqrt(2 D) dW,   D = (rate / batch) L(theta) H(theta*),
 
 with theta* the nearest minimum: the paper's equation 8, up to the convention for the factor 2. The landscape is of
-our making: wells of one depth, some narrow and some wide, in a bowl.
+our making: elongated wells of one depth, some narrow and some wide, in a bowl.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,30 +24,39 @@ from evoact.analysis.figures import RAINBOW, TITLE, figure, save
 
 Noise = Callable[[np.ndarray], np.ndarray]  # D^(1/2) of states [n, 2]: [n, 2, 2]
 POINTS, REACH = 120, 3.0  # of a path in the picture; of the picture
+ALONG, LOCAL, EVEN = "along the Hessian", "isotropic, as strong", "isotropic, even"
 START = np.array([1.6, 0.0])  # a narrow minimum
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """L = floor + bowl |x|^2 / 2 + sum_i depth (1 - exp(-|x - c_i|^2 / (2 w_i^2))), with centres c [m, 2] and widths
-    w [m]: m minima, the sharper the narrower.
+    """L = floor + bowl |x|^2 / 2 + sum_i depth (1 - exp(-(x - c_i)' P_i (x - c_i) / 2)), with centres c [m, 2] and the
+    inverses P of squared widths w [m, 2] along two axes, the first at an angle [m]: m minima, the sharper the narrower.
 
-    >>> landscape = Landscape(np.zeros((1, 2)), np.array([0.5]))
+    >>> landscape = Landscape(np.zeros((1, 2)), np.array([[0.5, 1.0]]), np.zeros(1))
     >>> landscape.loss(np.zeros((1, 2))).tolist(), landscape.gradient(np.zeros((1, 2))).tolist()
     ([0.05], [[0.0, 0.0]])
     """
 
     centres: np.ndarray
     widths: np.ndarray
+    angles: np.ndarray
     depth: float = 1.0
     bowl: float = 0.1
     floor: float = 0.05
 
+    @cached_property
+    def sharpness(self) -> np.ndarray:
+        """P: [m, 2, 2]"""
+        c, s = np.cos(self.angles), np.sin(self.angles)
+        axes = np.stack([np.stack([c, s], axis=1), np.stack([-s, c], axis=1)], axis=1)
+        return np.einsum("mki,mk,mkj->mij", axes, self.widths**-2.0, axes)
+
     def _wells(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Offsets [n, m, 2] over squared widths, and depth exp(...) [n, m]."""
+        """P_i (x - c_i) [n, m, 2], and depth exp(...) [n, m]."""
         offset = x[:, None] - self.centres
-        well = self.depth * np.exp(-np.square(offset).sum(axis=2) / (2 * self.widths**2))
-        return offset / self.widths[:, None] ** 2, well
+        scaled = np.einsum("mij,nmj->nmi", self.sharpness, offset)
+        return scaled, self.depth * np.exp(-(scaled * offset).sum(axis=2) / 2)
 
     def loss(self, x: np.ndarray) -> np.ndarray:
         """[n, 2] -> [n]"""
@@ -60,7 +72,7 @@ class Landscape:
         """[n, 2] -> [n, 2, 2]"""
         scaled, well = self._wells(x)
         outer = scaled[:, :, :, None] * scaled[:, :, None, :]
-        curved = np.eye(2) / self.widths[:, None, None] ** 2 - outer
+        curved = self.sharpness - outer
         return self.bowl * np.eye(2) + (well[:, :, None, None] * curved).sum(axis=1)
 
     def nearest(self, x: np.ndarray) -> np.ndarray:
@@ -69,9 +81,12 @@ class Landscape:
 
 
 def landscape() -> Landscape:
-    """Three narrow and three wide wells, in turns on a circle of radius 1.6."""
+    """Three narrow and three wide wells, in turns on a circle of radius 1.6, each twice as wide in one direction as in
+    the other; where they point is the same for both kinds: outwards, and turned by a sixth and a third of a circle."""
     angles = np.pi / 3 * np.arange(6)
-    return Landscape(1.6 * np.stack([np.cos(angles), np.sin(angles)], axis=1), np.array([0.22, 0.5] * 3))
+    centres = 1.6 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    widths = np.array([[0.16, 0.32], [0.36, 0.72]] * 3)
+    return Landscape(centres, widths, angles + np.pi / 3 * np.repeat(np.arange(3), 2))
 
 
 def aligned(where: Landscape, strength: float) -> Noise:
@@ -81,6 +96,16 @@ def aligned(where: Landscape, strength: float) -> Noise:
 
     def root(x: np.ndarray) -> np.ndarray:
         return np.sqrt(strength * where.loss(x))[:, None, None] * roots[where.nearest(x)]
+
+    return root
+
+
+def as_strong(noise: Noise) -> Noise:
+    """Isotropic noise of the same trace at every place."""
+
+    def root(x: np.ndarray) -> np.ndarray:
+        trace = np.square(noise(x)).sum(axis=(1, 2))
+        return np.sqrt(trace / 2)[:, None, None] * np.eye(2)
 
     return root
 
@@ -107,28 +132,31 @@ def descend(
 
 def share_in_wide(where: Landscape, x: np.ndarray) -> float:
     """How many of x [n, 2] are nearest to a wide well."""
-    return float((where.widths[where.nearest(x)] > where.widths.mean()).mean())
+    area = where.widths.prod(axis=1)
+    return float((area[where.nearest(x)] > area.mean()).mean())
 
 
 def compare(
     where: Landscape, rate: float, batch: int, particles: int, steps: int = 3000, dt: float = 0.01
-) -> tuple[np.ndarray, np.ndarray]:
-    """Paths under aligned noise, and under isotropic noise of the same mean strength; all from `START`,
-    with the same draws."""
+) -> dict[str, np.ndarray]:
+    """Paths by the kind of noise; all from `START`, with the same draws."""
     starts = np.repeat(START[None], particles, axis=0)
-    along, strength = descend(where, aligned(where, rate / batch), starts, steps, dt, seed=0)
-    return along, descend(where, isotropic(strength), starts, steps, dt, seed=0)[0]
+    noise = aligned(where, rate / batch)
+    along, strength = descend(where, noise, starts, steps, dt, seed=0)
+    return {
+        ALONG: along,
+        LOCAL: descend(where, as_strong(noise), starts, steps, dt, seed=0)[0],
+        EVEN: descend(where, isotropic(strength), starts, steps, dt, seed=0)[0],
+    }
 
 
-def draw(where: Landscape, along: np.ndarray, even: np.ndarray, file: str, shown: int = 4) -> None:
+def draw(where: Landscape, found: Mapping[str, np.ndarray], file: str, shown: int = 4) -> None:
     """Some paths of each kind over the landscape, from violet to red in time."""
-    canvas, axes = figure(2)
+    canvas, axes = figure(len(found))
     grid = np.linspace(-REACH, REACH, 81)
     points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
     height = where.loss(points).reshape(len(grid), -1)
-    for axis, paths, title in zip(
-        axes, (along, even), ("noise along the Hessian", "isotropic noise"), strict=True
-    ):
+    for axis, (title, paths) in zip(axes, found.items(), strict=True):
         axis.contour(grid, grid, height, levels=10, colors="0.8", linewidths=0.6)
         every = max(1, len(paths) // POINTS)
         for k in range(shown):
@@ -152,10 +180,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not 0 < given.rate < np.inf or given.batch < 1 or given.particles < 4:
         parser.error("expected --rate above 0, --batch of at least 1 and --particles of at least 4")
     where = landscape()
-    along, even = compare(where, given.rate, given.batch, given.particles)
-    draw(where, along, even, given.figure)
-    for name, paths in (("along the Hessian", along), ("isotropic", even)):
-        print(f"noise {name}: {100 * share_in_wide(where, paths[-1]):.1f} % end at a wide minimum")
+    found = compare(where, given.rate, given.batch, given.particles)
+    draw(where, found, given.figure)
+    for name, paths in found.items():
+        print(f"{name}: {100 * share_in_wide(where, paths[-1]):.1f} % end at a wide minimum")
     print(given.figure)
 
 

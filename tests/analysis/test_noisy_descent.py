@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from evoact.analysis.noisy_descent import (
+    ALONG,
+    EVEN,
+    LOCAL,
     START,
     aligned,
+    as_strong,
     compare,
     descend,
     isotropic,
@@ -43,12 +47,30 @@ def test_without_noise_it_descends_to_the_minimum():
     assert (np.diff(where.loss(path[:, 0])) <= 1e-12).all()
 
 
-def test_noise_along_the_hessian_leaves_narrow_minima_for_wide_ones():
+def test_noise_as_strong_has_the_trace_and_no_direction():
     where = landscape()
-    along, even = compare(where, 0.03, 10, 60, steps=1500)
-    assert share_in_wide(where, along[0]) == 0
-    assert share_in_wide(where, along[-1]) > 0.9
-    assert share_in_wide(where, even[-1]) < 0.4
+    x = np.array([[1.7, 0.1], [0.9, -1.2]])
+    noise = aligned(where, 0.02)
+    found, expected = as_strong(noise)(x), noise(x)
+    assert np.square(found).sum(axis=(1, 2)) == pytest.approx(np.square(expected).sum(axis=(1, 2)))
+    assert found == pytest.approx(found[:, :1, :1] * np.eye(2))
+
+
+def test_wells_are_elongated_so_that_noise_along_them_has_a_direction():
+    where = landscape()
+    values = np.linalg.eigvalsh(where.hessian(where.centres))
+    assert (values[:, 1] > 3 * values[:, 0]).all()
+    assert (values[::2].min(axis=0) > 4 * values[1::2].max(axis=0)).all()
+
+
+def test_noise_that_is_stronger_where_minima_are_narrow_leaves_them_whatever_its_direction():
+    where = landscape()
+    found = compare(where, 0.03, 10, 60, steps=1500)
+    ends = {name: share_in_wide(where, paths[-1]) for name, paths in found.items()}
+    assert share_in_wide(where, found[ALONG][0]) == 0
+    assert ends[ALONG] > 0.9
+    assert ends[LOCAL] > 0.9
+    assert ends[EVEN] < 0.5
 
 
 def test_the_command(tmp_path, capsys):
