@@ -22,7 +22,7 @@ from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
-from evoact.training.packed import TrainingSettings, start_pack, train_step
+from evoact.training.pack import TrainingSettings, start_pack, train_step
 
 WIDTH, BATCH = 512, 1024
 FOUR = {"relu": torch.relu, "tanh": torch.tanh, "sin": torch.sin, "gaussian": lambda x: torch.exp(-x * x)}

@@ -112,7 +112,8 @@ def validate(chosen: list[int]) -> None:
     from evoact.tasks.mnist1d import mnist1d
     from evoact.training.members import Member
     from evoact.training.memory import keep_freed_memory
-    from evoact.training.packed import TrainingSettings, train_pack
+    from evoact.training.pack import TrainingSettings
+    from evoact.training.packed import train_pack
 
     torch.set_num_threads(1)
     keep_freed_memory()

@@ -68,6 +68,21 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def test_no_file_imports_itself_by_way_of_others():
+    """Lazy imports count; imports of the package itself do not."""
+    names = {
+        ".".join(p.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in MODULES
+    }
+    uses = {name: (imports(path) & set(names)) - {name} for name, path in names.items()}
+    left = dict(uses)
+    while free := [name for name, used in left.items() if not used & set(left)]:
+        for name in free:
+            del left[name]
+    circle = [name for name in left if any(name in used for used in left.values())]
+    assert not circle, f"these import each other: {', '.join(sorted(circle))}"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down_only(path):
     own = path.relative_to(ROOT).parts[0].removesuffix(".py")

@@ -18,7 +18,7 @@ from evoact.networks.network import Network
 from evoact.tasks.task import Task
 from evoact.training.forward_pass import Chance, PackPass
 from evoact.training.members import Member, with_pieces_of
-from evoact.training.packed import plan_sites
+from evoact.training.pack import plan_sites
 
 COPIES = 64  # networks in a pack of products
 

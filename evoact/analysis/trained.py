@@ -16,7 +16,7 @@ from evoact.networks.network import ForwardPass, Network
 from evoact.tasks.task import Task, fetch, to_device
 from evoact.training.forward_pass import Chance, PackPass
 from evoact.training.members import Member, with_pieces_of
-from evoact.training.packed import plan_sites
+from evoact.training.pack import plan_sites
 
 CPU = torch.device("cpu")
 

@@ -18,7 +18,7 @@ from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.early_stop import EarlyStop
-from evoact.training.packed import TrainingSettings
+from evoact.training.pack import TrainingSettings
 from evoact.yaml_text import dumps
 
 UNLIMITED = 2**30  # networks: from here on, time alone ends the search

@@ -21,7 +21,7 @@ from evoact.networks.size import activation_count
 from evoact.records import META_TRAIN
 from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
-from evoact.training.packed import start_pack, train_step
+from evoact.training.pack import start_pack, train_step
 
 LARGEST = 256  # beyond it nothing is gained, and packs last long
 UNMEASURED = 32  # where the workers' device is not here, or nothing is trained

@@ -32,7 +32,8 @@ from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.packed import solo_step_seconds, start_pack, train_pack
+from evoact.training.pack import start_pack
+from evoact.training.packed import solo_step_seconds, train_pack
 
 LOST = "trained again from the start: its checkpoint was not there"
 

@@ -6,28 +6,25 @@ on (batches, augmentation, the statistics of batch norms, dropout, the schedule)
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from evoact.activations.kinds import site_count
 from evoact.training.members import Checkpoint
-
-if TYPE_CHECKING:
-    from evoact.training.packed import Pack
+from evoact.training.pack import Pack
 
 LOSSES = "losses"
 
 
-def checkpoint(pack: "Pack", i: int) -> Checkpoint:
+def checkpoint(pack: Pack, i: int) -> Checkpoint:
     """Member i of a pack as it now stands, without padding: arrays by name, in the pack's precision."""
     found = {name: _part(pack, name, t, i).cpu().numpy().copy() for name, t in _tensors(pack)}
     return found | {LOSSES: torch.stack([loss[i] for loss in pack.recent_losses]).cpu().numpy()}
 
 
 @torch.no_grad()
-def restore(pack: "Pack") -> None:
+def restore(pack: Pack) -> None:
     """Puts all members of a new pack where their checkpoints are; they agree in their first step."""
     members = pack.members
     pack.step = members[0].start
@@ -42,7 +39,7 @@ def restore(pack: "Pack") -> None:
     pack.recent_losses = list(torch.stack(losses, dim=1).to(device).unbind())
 
 
-def _tensors(pack: "Pack") -> Iterator[tuple[str, Tensor]]:
+def _tensors(pack: Pack) -> Iterator[tuple[str, Tensor]]:
     """All that moves while a pack trains, [K, ...] each."""
     names = [name for name, tensor in pack.parameters.items() if tensor.numel()]
     for name in names:
@@ -54,7 +51,7 @@ def _tensors(pack: "Pack") -> Iterator[tuple[str, Tensor]]:
             yield f"{moment}/{name}", tensor
 
 
-def _part(pack: "Pack", name: str, tensor: Tensor, i: int) -> Tensor:
+def _part(pack: Pack, name: str, tensor: Tensor, i: int) -> Tensor:
     """A member's part of a tensor; a site's activation parameters are padded to the longest member's."""
     own = tensor[i]
     for site in pack.members[i].genome.sites:

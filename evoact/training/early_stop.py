@@ -1,17 +1,11 @@
 """Ending the training of members that no longer improve on the validation split."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from evoact.errors import UserError
-from evoact.tasks.task import metric_values
-from evoact.training.evaluation import answers, settled
-
-if TYPE_CHECKING:
-    from evoact.training.packed import Pack
 
 BEST, WAITED = "best", "waited"
 
@@ -47,22 +41,3 @@ def first_progress(members: int, direction: str, device: torch.device) -> dict[s
         BEST: torch.full((members,), worst, dtype=torch.float64, device=device),
         WAITED: torch.zeros(members, dtype=torch.int64, device=device),
     }
-
-
-def note_progress(pack: "Pack") -> None:
-    """Evaluates all members on the validation split."""
-    split = pack.task.splits()["validation"]
-    metric = metric_values(pack.task.metric, *answers(settled(pack), split), split.target_scale)
-    best = pack.progress[BEST]
-    better = metric > best if pack.task.direction == "maximize" else metric < best
-    pack.progress = {
-        BEST: torch.where(better, metric, best),
-        WAITED: torch.where(better, 0, pack.progress[WAITED] + 1),
-    }
-
-
-def out_of_patience(pack: "Pack") -> Tensor:
-    """Which members are to end: bool [K]."""
-    if pack.early_stop is None:
-        return torch.zeros(len(pack.members), dtype=torch.bool)
-    return pack.progress[WAITED].cpu() >= pack.early_stop.patience

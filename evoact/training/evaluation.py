@@ -5,7 +5,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +16,7 @@ from evoact.tasks.task import Split, example_scores, metric_values
 from evoact.training.batches import evaluation_parts
 from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import Checkpoint, parameter_count
-
-if TYPE_CHECKING:
-    from evoact.training.packed import Pack
+from evoact.training.pack import Pack
 
 # Evaluated at a time, so that evaluation takes no more memory than training, but no more than so many numbers of
 # input, or a training batch where that is larger; never what memory is free, on which results would then depend.
@@ -45,7 +42,7 @@ class Outcome:
 
 
 @torch.no_grad()
-def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Outcome]:
+def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outcome]:
     """The outcome of every member as it now stands."""
     pack = settled(pack)
     k = len(pack.members)
@@ -69,7 +66,7 @@ def evaluate_members(pack: "Pack", splits: Sequence[str], keep: str) -> list[Out
 
 
 @torch.no_grad()
-def settled(pack: "Pack") -> "Pack":
+def settled(pack: Pack) -> Pack:
     """The pack with the statistics of its batch norms for evaluation: averages over the last batches of training, as
     `networks.network.BatchNorm` says, of the weights as they now are."""
     if not pack.network.batch_norms:
@@ -86,7 +83,7 @@ def settled(pack: "Pack") -> "Pack":
 
 
 @torch.no_grad()
-def answers(pack: "Pack", split: Split) -> tuple[Tensor, Tensor]:
+def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
     """The members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
     reference = next(iter(pack.parameters.values()))
     size = _examples_at_once(pack, math.prod(pack.task.input_shape))
@@ -95,19 +92,19 @@ def answers(pack: "Pack", split: Split) -> tuple[Tensor, Tensor]:
     return torch.cat([part for part, _ in found], dim=1), torch.cat([part for _, part in found])
 
 
-def are_finite(pack: "Pack") -> Tensor:
+def are_finite(pack: Pack) -> Tensor:
     """Which members' parameters all are finite: bool [K]. What is not, will never be again."""
     finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in pack.parameters.values()]
     return torch.stack(finite).all(dim=0)
 
 
-def _examples_at_once(pack: "Pack", numbers: int) -> int:
+def _examples_at_once(pack: Pack, numbers: int) -> int:
     """How many examples of so many numbers are evaluated at a time."""
     return min(EVALUATION_EXAMPLES, max(EVALUATION_NUMBERS // numbers, pack.batches.batch_size))
 
 
 def _outcome(
-    pack: "Pack",
+    pack: Pack,
     i: int,
     finite: bool,
     loss: Tensor | None,
@@ -134,7 +131,7 @@ def _outcome(
     )
 
 
-def _learned(pack: "Pack", i: int, keep: str) -> dict[str, np.ndarray]:
+def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
     """What a member learned, without padding; nothing that holds no number."""
     own = {f"{s.site}.activation": site_count(s) for s in pack.members[i].genome.sites}
     return {

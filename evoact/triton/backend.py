@@ -8,12 +8,7 @@ import functools
 import os
 from types import ModuleType
 
-import numpy as np
 import torch
-
-SCALES = ("input_scale", "output_scale", "shift")
-# As in `evoact.native.mixture`, with scales for double precision, too.
-TERM = np.dtype([("function", np.int32), ("coefficient", np.int32), *((name, np.float64) for name in SCALES)])
 
 
 def wanted(device: torch.device) -> bool:

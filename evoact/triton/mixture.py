@@ -13,8 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evoact.triton.backend import SCALES
 from evoact.triton.functions import slope, value
+from evoact.triton.terms import SCALES
 
 WIDEST = 512  # columns of a program: more would keep too few programs running on a GPU
 NARROWEST = 128
@@ -37,7 +37,7 @@ class Program:
 
     @staticmethod
     def of(begin: np.ndarray, terms: np.ndarray, device: torch.device | str) -> "Program":
-        """From terms of `backend.TERM`, row by row."""
+        """From terms of `terms.TERM`, row by row."""
         scales = np.stack([terms[name] for name in SCALES], axis=1)
         arrays = (begin, terms["function"], terms["coefficient"], scales)
         return Program(*(torch.as_tensor(np.ascontiguousarray(a), device=device) for a in arrays))

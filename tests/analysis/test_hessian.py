@@ -10,7 +10,8 @@ from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
 from evoact.networks.mlp import mlp
 from evoact.training.members import Member
-from evoact.training.packed import TrainingSettings, start_pack, train_pack
+from evoact.training.pack import TrainingSettings, start_pack
+from evoact.training.packed import train_pack
 from tests.training.examples import task
 
 

@@ -9,7 +9,7 @@ from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks import NETWORKS
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import Member, initial_member
-from evoact.training.packed import plan_sites
+from evoact.training.pack import plan_sites
 from tests.networks.recurrent import recurrent
 
 # The table's networks, and one of a kind that the table lacks.

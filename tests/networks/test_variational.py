@@ -13,7 +13,7 @@ from evoact.genomes.activation import Hull
 from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks.mlp import mlp
 from evoact.training.members import Member
-from evoact.training.packed import TrainingSettings, start_pack
+from evoact.training.pack import TrainingSettings, start_pack
 from tests.training.examples import task
 
 # Eigenfunctions and their derivatives, in the order of their canonical names.

@@ -15,7 +15,7 @@ from evoact.tasks.images import ImageTask
 from evoact.training.early_stop import EarlyStop
 from evoact.training.members import by_layout
 from evoact.training.optimizers import OPTIMIZERS
-from evoact.training.packed import TrainingSettings, keep_members, start_pack, train_step
+from evoact.training.pack import TrainingSettings, keep_members, start_pack, train_step
 from tests.networks.examples import SMALL, small
 from tests.training.examples import ACTIVATIONS, image_task, member, network, task
 from tests.training.test_packs_of_networks import diverse, task_for

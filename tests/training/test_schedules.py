@@ -10,7 +10,7 @@ from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
 from evoact.training.members import Member
 from evoact.training.optimizers import OPTIMIZERS
-from evoact.training.packed import TrainingSettings, start_pack, train_step
+from evoact.training.pack import TrainingSettings, start_pack, train_step
 from evoact.training.schedules import SCHEDULES
 from tests.training.examples import network, task
 

@@ -13,7 +13,7 @@ from evoact.activations.routing.cuda_check import kernels_agree
 from evoact.activations.routing.plan import plan_site
 from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import SiteGenome
-from evoact.triton import backend
+from evoact.triton import backend, terms
 from tests.activations.test_heterogeneous import SITES, pack
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -133,4 +133,4 @@ def test_a_kernel_that_errs_is_not_used(fault, monkeypatch):
 
 def test_other_precisions_are_left_to_pytorch():
     assert not kernels_agree(torch.device(DEVICE), torch.bfloat16)
-    assert np.array_equal(backend.TERM.names, ("function", "coefficient", *backend.SCALES))
+    assert np.array_equal(terms.TERM.names, ("function", "coefficient", *terms.SCALES))

@@ -7,7 +7,8 @@ import torch
 
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.native.mixture import ALONE
-from evoact.triton.backend import TERM, function_codes, kernels, wanted
+from evoact.triton.backend import function_codes, kernels, wanted
+from evoact.triton.terms import TERM
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}  # absolute and relative
 

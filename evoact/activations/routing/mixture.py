@@ -24,6 +24,7 @@ from evoact.native import mixture as native
 from evoact.native import spline as native_spline
 from evoact.native.tensors import accepts
 from evoact.triton import backend
+from evoact.triton.terms import TERM as TRITON_TERM
 
 if TYPE_CHECKING:
     from evoact.triton.mixture import Program
@@ -141,7 +142,7 @@ def _native_program(
 def _cuda_program(segments: Sequence[Segment], order: np.ndarray, device: torch.device) -> "Program | None":
     if not backend.wanted(device):
         return None
-    program = _program(segments, order, backend.function_codes(), backend.TERM)
+    program = _program(segments, order, backend.function_codes(), TRITON_TERM)
     return None if program is None else backend.kernels().Program.of(program.begin, program.terms, device)
 
 

@@ -1,0 +1,197 @@
+"""A pack: K candidates as one tensor program, from its start through its steps.
+
+Members of a pack may differ in everything that a genome holds (base functions, hulls, assignments, learning rate and
+other settings of the optimizer), in seed and in number of steps. They share the network's shape, the task and the batch
+size. A member's result does not depend on its neighbours.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from evoact.activations.kinds import site_count
+from evoact.activations.routing.plan import plan_site
+from evoact.activations.routing.site_plan import SitePlan
+from evoact.networks.network import Network
+from evoact.registry import lookup
+from evoact.tasks.task import Task, to_device
+from evoact.training.batches import Batches
+from evoact.training.early_stop import EarlyStop, first_progress
+from evoact.training.forward_pass import Chance, PackPass
+from evoact.training.members import Member, initial_member, with_pieces_of
+from evoact.training.optimizers import OPTIMIZERS, Optimizer
+from evoact.training.schedules import SCHEDULES, Schedule
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What all members of a pack share, but for settings of the optimizer that a genome has itself; `schedule` scales
+    every member's learning rate, update by update, and `early_stop` says when a member ends before its last step."""
+
+    batch_size: int = 100
+    optimizer: str = "adam"
+    optimizer_arguments: Mapping[str, float] = field(default_factory=dict)
+    dtype: str = "float32"
+    schedule: str = "constant"
+    schedule_arguments: Mapping[str, float] = field(default_factory=dict)
+    early_stop: EarlyStop | None = None
+
+
+@dataclass
+class Pack:
+    """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
+    site's activations under `SITE.activation`, padded with zeros. `statistics` are what
+    batch norms take in evaluation, `NAME.mean` and `NAME.variance`, [K, channels], which `evaluation.settled` makes;
+    `progress` is what early stopping remembers, [K] each."""
+
+    members: list[Member]
+    network: Network
+    task: Task
+    parameters: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+    plans: dict[str, SitePlan]
+    optimizer: Optimizer
+    schedule: Schedule
+    batches: Batches
+    step: int
+    recent_losses: list[Tensor]
+    early_stop: EarlyStop | None
+    progress: dict[str, Tensor]
+
+    @property
+    def names(self) -> list[str]:
+        return [m.name for m in self.members]
+
+    @property
+    def trained(self) -> list[Tensor]:
+        """The parameters that hold any number, in the optimizer's order."""
+        return [p for p in self.parameters.values() if p.numel()]
+
+    def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
+        """The network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
+        chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
+        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts)
+        return self.network.forward(self.parameters, layers, inputs)
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The training loss of each member: [K]."""
+        return self.task.losses(self.outputs(inputs, training=True), targets, self.names)
+
+
+def start_pack(
+    members: Sequence[Member],
+    network: Network,
+    task: Task,
+    settings: TrainingSettings,
+    run_seed: int,
+    device: torch.device,
+) -> Pack:
+    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet.
+
+    The members must fit together as `members.by_layout` says.
+    """
+    dtype: torch.dtype = getattr(torch, settings.dtype)
+    network = with_pieces_of(network, members[0].genome)
+    parameters = initial_parameters(members, network, run_seed, device, dtype)
+    rates = torch.tensor(
+        [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
+    )
+    optimizer = lookup(OPTIMIZERS, "optimizer", settings.optimizer)
+    schedule = lookup(SCHEDULES, "schedule", settings.schedule)
+    trained = {name: p for name, p in parameters.items() if p.numel()}
+    inputs, targets = to_device(task.splits()["train"], device, dtype)
+    return Pack(
+        members=list(members),
+        network=network,
+        task=task,
+        parameters=parameters,
+        statistics={},
+        plans=plan_sites(members, network, device, parameters),
+        optimizer=optimizer(
+            list(trained.values()),
+            rates,
+            activations={i for i, name in enumerate(trained) if name.endswith(".activation")},
+            **{**settings.optimizer_arguments, **members[0].genome.optimizer_settings},
+        ),
+        schedule=schedule(**settings.schedule_arguments),
+        batches=Batches(inputs, targets, settings.batch_size, run_seed, task.prepare, dtype),
+        step=0,
+        recent_losses=[],
+        early_stop=settings.early_stop,
+        progress=first_progress(len(members), task.direction, device) if settings.early_stop else {},
+    )
+
+
+def initial_parameters(
+    members: Sequence[Member], network: Network, run_seed: int, device: torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
+    sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
+    shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
+    for name, i in sites.items():
+        shapes[name] = (max(site_count(m.genome.sites[i]) for m in members),)
+    parameters = {
+        name: torch.zeros(len(members), *shape, device=device, dtype=dtype) for name, shape in shapes.items()
+    }
+    for k, member in enumerate(members):  # one after the other: in float64 they would take twice the room
+        for name, drawn in initial_member(member, network, run_seed).items():
+            parameters[name][k, : len(drawn)] = drawn
+    return {name: p.requires_grad_() for name, p in parameters.items()}
+
+
+def plan_sites(
+    members: Sequence[Member],
+    network: Network,
+    device: torch.device,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> dict[str, SitePlan]:
+    """How each site's activations are evaluated for these members, whose activation parameters are
+    `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
+    return {
+        site.name: plan_site(
+            [m.genome.sites[i] for m in members],
+            device,
+            None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
+        )
+        for i, site in enumerate(network.sites)
+    }
+
+
+def train_step(pack: Pack) -> Tensor:
+    """One optimizer step of every member; returns their losses [K] before it."""
+    inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
+    losses = pack.losses(inputs, targets)
+    # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
+    gradients = torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
+    with torch.no_grad():
+        pack.optimizer.step(gradients, pack.schedule(pack.step))
+    pack.step += 1
+    return losses.detach()
+
+
+@torch.no_grad()
+def part_of(pack: Pack, members: Sequence[int]) -> Pack:
+    """These members as a pack of their own, which is not to be trained: the optimizer is that of all."""
+    index = torch.tensor(members, device=next(iter(pack.parameters.values())).device)
+    chosen = [pack.members[i] for i in members]
+    parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
+    return replace(
+        pack,
+        members=chosen,
+        parameters=parameters,
+        statistics={n: s[index] for n, s in pack.statistics.items()},
+        # The activations' parameters stay padded to the longest member that ever was in the pack.
+        plans=plan_sites(chosen, pack.network, index.device, parameters),
+        recent_losses=[loss[index] for loss in pack.recent_losses],
+        progress={n: p[index] for n, p in pack.progress.items()},
+    )
+
+
+def keep_members(pack: Pack, members: Sequence[int]) -> Pack:
+    """The pack that goes on with these members only; the one before cannot be trained any more."""
+    kept = part_of(pack, members)
+    kept.optimizer.keep(torch.tensor(members, device=kept.trained[0].device), kept.trained)
+    return kept
