@@ -11,6 +11,7 @@ from evoact.config.stored import experiment_of
 from evoact.errors import UserError
 from evoact.genomes.genome import loads
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.plain_types import distinct
 from evoact.leaderboard.query import Leaderboard
 from evoact.records import COMPLETED
 
@@ -42,9 +43,10 @@ def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
             groups.setdefault(row["genome"], []).append(row)
     if not groups:
         raise UserError("expected a run with a confirmation, got none; set confirm.candidates and finish it")
+    labels = distinct([label(text) for text in groups])  # genomes may differ in what no label says
     return made, {
-        label(text): Trained(loads(text), [tensors_of(run_dir, row) for row in rows], made.network)
-        for text, rows in groups.items()
+        name: Trained(loads(text), [tensors_of(run_dir, row) for row in rows], made.network)
+        for name, (text, rows) in zip(labels, groups.items(), strict=True)
     }
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from evoact.config import Experiment
 from evoact.errors import UserError
@@ -11,6 +12,7 @@ from evoact.genomes.genome import fingerprint
 from evoact.leaderboard.tabular import Tabular
 from evoact.records import Proposal, Result, TrainProposal
 from evoact.strategies.enumerate import baselines
+from evoact.tasks.outline import PLACES
 
 # What must be the same for a table's rows to stand for a search's networks.
 SAME = ("task", "network", "training", "seed")
@@ -47,7 +49,7 @@ def check_table(made: Experiment, table: Tabular) -> None:
     """
     config, theirs = made.config.model_dump(mode="json", exclude_none=True), table.about["config"]
     for key in SAME:
-        if config[key] != theirs[key]:
+        if _anywhere(config[key]) != _anywhere(theirs[key]):
             raise UserError(
                 f"{table.place}: expected a table of the search's {key} {config[key]}, got {theirs[key]}"
             )
@@ -66,6 +68,11 @@ def check_table(made: Experiment, table: Tabular) -> None:
                 f"add --set {key}={len(there)}"
             )
     _check_complete(made, table)
+
+
+def _anywhere(section: Any) -> Any:
+    """A section of a config without where the task's data is, which differs between machines."""
+    return {k: v for k, v in section.items() if k not in PLACES} if isinstance(section, dict) else section
 
 
 def _check_complete(made: Experiment, table: Tabular) -> None:

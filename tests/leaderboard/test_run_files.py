@@ -7,8 +7,10 @@ from evoact.analysis.runs import confirmed_networks
 from evoact.config import experiment
 from evoact.config.stored import experiment_of, plan_of
 from evoact.errors import UserError
+from evoact.execution.run import resume
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished, record_of, write_record
+from evoact.report.run import read_run
 
 
 def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):
@@ -48,3 +50,50 @@ def test_a_record_says_whether_the_run_has_ended(tiny, tmp_path):
     write_record(home, {"evoact": "0.1.0"})
     with pytest.raises(UserError, match="got one without 'finished_at'"):
         is_finished(home)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "a damaged or foreign file"),
+        ("[" * 100_000, "a file that cannot be read"),
+        ('{"finished_at": 1}', "one with 'finished_at' of '1'"),
+        ('{"finished_at": null, "machine": []}', "one with 'machine' of "),
+        ('{"finished_at": null, "machine": {"packages": [1]}}', "one with 'packages' of "),
+        ('{"finished_at": "x", "networks": "many"}', "one with 'networks' of 'many'"),
+        ('{"finished_at": null, "trains": {"common": []}}', "one with 'trains' of another shape"),
+        (
+            '{"finished_at": null, "trains": {"common": {}, "arms": {"a": 1}}}',
+            "one with 'trains' of another shape",
+        ),
+        ('{"finished_at": null, "data": "x"}', "one with 'data' of 'x'"),
+        (
+            '{"finished_at": null, "run": "%s"}' % ("x" * 17_000_000),
+            "a file that cannot be read .more than 16,777,216 bytes",
+        ),
+    ],
+    ids=range(10),
+)
+def test_a_record_of_another_shape_is_one_sentence(content, said, tiny, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    (tmp_path / "run.json").write_text(content)
+    for ask in (read_run, resume, lambda run_dir: plan_of(run_dir, data=False)):
+        with pytest.raises(
+            UserError, match=f"run.json: expected the record that the search wrote, got {said}"
+        ) as error:
+            ask(tmp_path)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 1000
+
+
+def test_an_outline_of_another_shape_is_one_sentence(tiny, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    for task in (
+        {},
+        {"metric": "mse", "direction": "minimize", "input_shape": [-1], "n_outputs": 1, "examples": {}},
+    ):
+        write_record(Location.of(tmp_path), {"finished_at": None, "task": task})
+        with pytest.raises(
+            UserError, match=r"run.json: expected the outline of a task, got .*; restore the file"
+        ):
+            plan_of(tmp_path, data=False)
