@@ -26,7 +26,8 @@ def understood(task: Task) -> str:
     names = " / ".join(splits)
     parts = [f"{rows} examples ({names}) {_features(train)}"]
     if isinstance(task, ArrayTask) and task.preprocessing and task.preprocessing.features:
-        parts.append("standardised")
+        before = task.preprocessing.features.scale
+        parts.append(f"standardised from standard deviations of {_range(before)}")
     parts.append(_classes(task, train) if task.metric == "accuracy" else _values(task, train))
     return ", ".join(parts)
 

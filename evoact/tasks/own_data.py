@@ -74,7 +74,7 @@ def own_task(
         classification=bool(read.classes),
         load=lambda: splits,
         preprocessing=Preprocessing(x_scaling, y_scaling, read.classes),
-        notes=(*read.notes, *warnings, *_rare_classes(read, train)),
+        notes=(*read.notes, *warnings, *_rare_classes(read, train), *_absent_classes(read, indices)),
     )
 
 
@@ -205,3 +205,21 @@ def _rare_classes(read: Targets, train: np.ndarray) -> list[str]:
         f"({100 * counts[rarest] / len(train):.2g} %), so accuracy hardly sees it: compare with the trivial predictor, "
         "or balance the classes"
     ]
+
+
+def _absent_classes(read: Targets, indices: Mapping[str, np.ndarray]) -> list[str]:
+    """Of splits other than training, which has every class."""
+    found = []
+    for name, rows in indices.items():
+        absent = (
+            sorted(set(range(len(read.classes))) - set(read.values[rows].tolist())) if read.classes else []
+        )
+        if absent:
+            labels = ", ".join(repr(read.classes[i]) for i in absent[:3]) + (
+                ", ..." if len(absent) > 3 else ""
+            )
+            found.append(
+                f"the {name} split has no example of {'class' if len(absent) == 1 else 'classes'} {labels}, so its "
+                "metric says nothing of them; give it some, or another task.seed if it was drawn"
+            )
+    return found
