@@ -30,6 +30,8 @@ def data_digest(task: Task) -> str:
             digest.update(f"{name} {part.dtype} {part.shape}".encode())
             content = part if isinstance(part, np.ndarray) else part.identity
             digest.update(np.ascontiguousarray(content).data)
+        if split.target_scale is not None:  # values and their double, standardised, differ in nothing else
+            digest.update(np.ascontiguousarray(split.target_scale).data)
     return digest.hexdigest()
 
 

@@ -178,6 +178,15 @@ def test_digests_tell_data_apart(data):
     assert len(digests) == 4
 
 
+def test_digests_tell_targets_of_another_unit_apart(data):
+    """Standardised they are the same, but their metric is not."""
+    x, digests = np.load(data)["x"], set()
+    for unit in (1.0, 2.0):
+        np.savez(data, x=x, y=unit * x[:, 0].astype(np.float64))
+        digests.add(data_digest(TASKS["arrays"](str(data), standardise=True)))
+    assert len(digests) == 2
+
+
 def test_long_values_are_known_by_their_digest():
     texts = [trained_by({"curves": {"a@1": {"values": [n / 7 for n in range(m)]}}}) for m in (99, 100)]
     assert texts[0] != texts[1]
