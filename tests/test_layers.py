@@ -29,7 +29,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Which part of the package may import which foreign framework.
 HOMES = {
-    "ray": ["execution/ray_tune.py"],
+    "ray": ["execution/ray_cluster.py", "execution/ray_tune.py"],
     "deap": ["strategies/breeding.py", "strategies/pareto.py"],
     "optuna": ["strategies/optuna_search.py", "report/optuna_study.py"],
     "tensorboardX": ["report/tensorboard.py"],

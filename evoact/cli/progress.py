@@ -69,7 +69,7 @@ class Display:
             self._move(self.bar, p)
             return
         now, over = time.monotonic(), p.done == p.planned
-        if over or p.phase not in self.phases or now - self.last_line > PLAIN_EVERY:
+        if over or p.waiting or p.phase not in self.phases or now - self.last_line > PLAIN_EVERY:
             self.last_line = now
             self.phases.add(p.phase)
             line = f"{p.phase:>8} {p.done}/{_planned(p)} {figures(p)}"
@@ -103,6 +103,8 @@ def figures(p: Progress) -> str:
         parts.append(f"{p.failures} failed")
     if p.rate is not None:
         parts.append(f"{p.rate:.2g}/s" if p.rate < 10 else f"{p.rate:.0f}/s")
+    if p.waiting:
+        parts.append(p.waiting)
     if p.seconds_left is not None and p.done < p.planned:
         minutes, seconds = divmod(round(p.seconds_left), 60)
         parts.append(f"{minutes}:{seconds:02d} left")

@@ -42,10 +42,13 @@ def report(
 
     Example: evoact report runs/first --format optuna -o study.journal && optuna-dashboard study.journal
     """
+    from evoact.leaderboard.location import Location
     from evoact.report import write_report
     from evoact.report.run import read_run
 
     chosen = format or _by_ending(output)
+    if output is not None and chosen in (Format.html, Format.md):
+        Location.of(output).check_writable()
     run = read_run(run_dir)
     for problem in run.problems:
         warn(problem)

@@ -39,7 +39,10 @@ def stop_as_from_the_keyboard() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    from_keyboard = signal.getsignal(signal.SIGINT)  # of Python, or of Ray Tune, which ends its trials
+    if not callable(from_keyboard):  # started in the background of a script, which ignores Ctrl-C
+        raise KeyboardInterrupt
+    from_keyboard(signal.SIGINT, frame)
 
 
 def show_what_can_be_shown() -> None:

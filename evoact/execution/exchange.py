@@ -72,6 +72,10 @@ class Exchange:
             del self.held[worker]
             self.answers.append((name, answer))
 
+    async def refuse(self, error: Exception) -> None:
+        """Why a worker cannot train any pack."""
+        self.answers.append(("", error))
+
     async def collect(self) -> list[tuple[str, Answer]]:
         """What was delivered since the last call."""
         answers, self.answers = self.answers, []

@@ -11,7 +11,10 @@ from evoact.records import COMPLETED, PHASES, Result, TrainResult
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, at its start and after each pack; metrics are validation metrics of this phase."""
+    """Where a run stands, at its start, while it waits for workers, and after each pack.
+
+    Metrics are validation metrics of this phase.
+    """
 
     phase: str
     done: int
@@ -22,6 +25,7 @@ class Progress:
     median: float | None
     rate: float | None
     seconds_left: float | None
+    waiting: str = ""  # what for, before the first pack is back
 
 
 Observer = Callable[[Progress], None]

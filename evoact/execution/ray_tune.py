@@ -12,64 +12,80 @@ process, one worker then does all the work.
 
 import logging
 import os
+import re
 import shutil
-import socket
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from evoact import __version__
 from evoact.config import Comparison, Experiment, plan
 from evoact.errors import UserError
-from evoact.execution.exchange import Answer, Exchange
+from evoact.execution.exchange import Answer, Exchange, portable
 from evoact.execution.local import PackSource
 from evoact.execution.packs import PackTrainer, failed
+from evoact.execution.ray_cluster import NAMESPACE, cluster, enter, gpus, room, this_node
 from evoact.leaderboard.location import Location
 from evoact.records import Proposal
 
-NAMESPACE = "evoact"
-CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 2.0  # a worker without a pack tells Tune so often that it lives
-GPU_SHARE = 0.25  # of a GPU for a pack, unless configured: small networks leave one mostly idle
 FALSE_STARTS = 3  # per worker, in a row, before the search is given up
+IMPORTS = re.compile("(ModuleNotFound|Import)Error")  # why a worker that cannot be made of its class died
 
 
 class Worker(tune.Trainable):
     """A leased worker; the process keeps its task and network from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.worker, self.gpu, self.home = config["worker"], config["gpu"], config["home"]
+        """Gets ready for any pack, and says so if it cannot: the run then ends with that sentence."""
+        self.worker = config["worker"]
         self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
+        try:
+            self.trainer = self._trainer(**config["work"])
+        except UserError as error:
+            said: Exception = UserError(f"{this_node()} cannot train this: {error}")
+            ray.get(self.exchange.refuse.remote(said))
+        except Exception as error:
+            said = RuntimeError(f"{this_node()} cannot train this: {type(error).__name__}: {error}")
+            ray.get(self.exchange.refuse.remote(said))
+
+    def _trainer(self, version: str, gpu: bool, home: str, directory: str) -> PackTrainer:
+        if version != __version__:
+            raise UserError(
+                f"expected evoact {version} as beside the run, got {__version__}; install the same on all nodes"
+            )
+        enter(directory)
+        made = plan(ray.get(self.exchange.experiment.remote()))
+        made.task.splits()
+        return PackTrainer(made, gpu, Location.of(home) if home else None)
 
     def step(self) -> dict[str, Any]:
         """Trains one pack, if there is one before long."""
+        if self.trainer is None:
+            return {"packs": 0}
         taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
         if taken is None:
             return {"packs": 0}
         name, proposals = taken
         answer: Answer
         try:
-            if self.trainer is None:
-                made = plan(ray.get(self.exchange.experiment.remote()))
-                self.trainer = PackTrainer(made, self.gpu, Location.of(self.home) if self.home else None)
             answer = self.trainer(name, proposals)
         except Exception as error:  # of no member: raised again beside the run, as `local` would
-            answer = error
+            answer = portable(error)
         ray.get(self.exchange.deliver.remote(self.worker, name, answer))
         return {"packs": 1}
 
@@ -116,6 +132,11 @@ class Driver:
             name = ray.get(self.exchange.lose.remote(worker))
             if name is None:
                 self.false_starts += 1
+                if IMPORTS.match(reason):
+                    raise UserError(
+                        f"expected evoact {__version__} on every node, got one that lacks it: {reason}; install the "
+                        "same there"
+                    )
                 if self.false_starts > FALSE_STARTS * self.most:
                     raise RuntimeError(f"workers die before they take a pack: {reason}")
                 return
@@ -156,10 +177,9 @@ class _Unpickled:
 class Leases(_Unpickled, Searcher):
     """Tune's searcher: it suggests each worker once and hears of its packs."""
 
-    def __init__(self, driver: Driver, exchange: str, workers: int, gpu: bool, home: str):
+    def __init__(self, driver: Driver, workers: int, **config: Any):
         super().__init__(metric="packs", mode="max")
-        self.driver, self.left = driver, workers
-        self.config = {"exchange": exchange, "gpu": gpu, "home": home}
+        self.driver, self.left, self.config = driver, workers, config
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.left == 0:
@@ -206,55 +226,12 @@ class UntilDone(_Unpickled, tune.Stopper):
         return self.driver.done
 
 
-@contextmanager
-def cluster(address: str | None, cpus: float) -> Iterator[None]:
-    """A connection to the cluster at `address`, or a local one with at least `cpus`; one that stands
-    already is used as it is."""
-    if ray.is_initialized():
-        yield
-        return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
-    if address:
-        check_address(address)
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(_no_cluster(address, str(error).splitlines()[0])) from None
-    else:
-        # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
-        ray.init(
-            address="local", num_cpus=max(os.cpu_count() or 1, ceil(cpus)), include_dashboard=False, **quiet
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def check_address(address: str) -> None:
-    """Whether somebody answers at HOST:PORT; Ray itself would try for minutes.
-
-    Raises:
-        UserError: if nobody does.
-    """
-    host, colon, port = address.rpartition(":")
-    if "://" in address or not (colon and port.isdecimal()):
-        return  # `auto`, or something that Ray must judge
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(_no_cluster(address, str(error))) from None
-
-
-def _no_cluster(address: str, reason: str) -> str:
-    return (
-        f"expected a Ray cluster at --address {address!r}, got none: {reason}; "
-        "start one with `ray start --head` or leave --address out"
-    )
-
-
 def execute(
-    source: PackSource, made: Experiment | Comparison, address: str | None = None, home: str = ""
+    source: PackSource,
+    made: Experiment | Comparison,
+    address: str | None = None,
+    home: str = "",
+    say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Run packs on a Ray cluster until the source has finished; the counterpart of `local.execute`.
 
@@ -264,15 +241,18 @@ def execute(
         address: of a running cluster, `auto` for the one this machine belongs to; None starts one here
         home: the run directory, absolute, where workers leave checkpoints; those that another machine cannot see
             are trained again from the start
+        say: called with what is waited for before the first pack is back
 
     Raises:
-        UserError: if there is no cluster at the address, or it can never place a pack.
+        UserError: if there is no cluster at the address, it can never place a pack, or a node cannot train.
     """
     settings = made.config.execution
+    say(f"connecting to Ray at {address}" if address else "starting Ray")
     with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
-        resources = {"cpu": settings.cpus_per_pack, "gpu": _gpus(settings.gpus_per_pack)}
-        room = _room(resources)
-        workers = settings.workers or room
+        resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
+        fit = room(resources)
+        workers = settings.workers or fit
+        say(f"waiting for the first of {workers} workers" if workers > 1 else "waiting for the worker")
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         exchange = (
@@ -285,36 +265,19 @@ def execute(
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
             if not driver.done:
-                leases = Leases(driver, name, workers, resources["gpu"] > 0, home)
+                work = {
+                    "version": __version__,
+                    "gpu": resources["gpu"] > 0,
+                    "home": home,
+                    "directory": os.getcwd(),
+                }
+                leases = Leases(driver, workers, exchange=name, work=work)
                 _fit(driver, leases, resources, workers, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
         if driver.error is not None:
             raise driver.error
-
-
-def _gpus(configured: float | None) -> float:
-    """The share of a GPU for a pack: as configured, else `GPU_SHARE` where the cluster has any."""
-    if configured is not None:
-        return configured
-    return GPU_SHARE if ray.cluster_resources().get("GPU", 0) else 0.0
-
-
-def _room(resources: dict[str, float]) -> int:
-    """How many packs the nodes have room for at once; what several have together helps no pack."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    wanted = {"CPU": resources["cpu"], "GPU": resources["gpu"]}
-    needed = {key: amount for key, amount in wanted.items() if amount}
-    room = sum(int(min(node.get(key, 0) / amount for key, amount in needed.items())) for node in nodes)
-    if room == 0:
-        most = max(nodes, key=lambda node: (node.get("GPU", 0) >= wanted["GPU"], node.get("CPU", 0)))
-        raise UserError(
-            f"expected a node with at least {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU for a pack, "
-            f"got at best {most.get('CPU', 0):g} CPU and {most.get('GPU', 0):g} GPU; "
-            "lower execution.cpus_per_pack or execution.gpus_per_pack, or start a larger node"
-        )
-    return room
 
 
 def _fit(driver: Driver, leases: Leases, resources: dict[str, float], workers: int, scratch: str) -> None:

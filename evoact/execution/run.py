@@ -10,8 +10,9 @@ import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,9 @@ class Run:
         self.tally.add(stored)
         self.show(stored[0].proposal.phase)
 
-    def show(self, phase: str) -> None:
+    def show(self, phase: str, waiting: str = "") -> None:
         if self.observe:
-            self.observe(self.tally.progress(phase, self.stages.expected))
+            self.observe(replace(self.tally.progress(phase, self.stages.expected), waiting=waiting))
 
 
 def pack_name(first: Proposal) -> str:
@@ -177,7 +178,7 @@ def _started(
     report: Callable[[str], None],
 ) -> tuple[bool, list[Result]]:
     """Whether a new run came to its end, and its results."""
-    _check_address(made, address)
+    _check_cluster(made, address)
     _check_gpu(made)
     table = _table_of(made)
     for arm in dict.fromkeys(arm for arm, _ in made.parts()):
@@ -233,7 +234,7 @@ def resume(
     """
     home = Location.of(run_dir)
     made = plan_of(home, data=not is_finished(home))
-    _check_address(made, address)
+    _check_cluster(made, address)
     with lock(home, report):
         finish_swap(home)
         board = Leaderboard(home, report=report)
@@ -306,18 +307,17 @@ def _check_gpu(made: Experiment | Comparison) -> None:
         )
 
 
-def _check_address(made: Experiment | Comparison, address: str | None) -> None:
+def _check_cluster(made: Experiment | Comparison, address: str | None) -> None:
     """Before anything is written: an address is for Ray, and somebody answers there."""
-    if address is None:
-        return
-    if made.config.execution.backend != "ray_tune":
+    if made.config.execution.backend == "ray_tune":
+        from evoact.execution import ray_cluster
+
+        ray_cluster.check_cluster(address)
+    elif address is not None:
         raise UserError(
             f"expected execution.backend ray_tune with --address, got {made.config.execution.backend}; "
             "add --set execution.backend=ray_tune or leave --address out"
         )
-    from evoact.execution import ray_tune
-
-    ray_tune.check_address(address)
 
 
 def _carry_out(
@@ -339,7 +339,7 @@ def _carry_out(
         else:
             from evoact.execution import ray_tune
 
-            ray_tune.execute(run, made, address, home.absolute)
+            ray_tune.execute(run, made, address, home.absolute, partial(run.show, stages.phase))
         if run.finished:
             _close(home, len(stages.results))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest

@@ -93,10 +93,11 @@ def tabulate(
         report: called with a sentence about each damaged part.
 
     Raises:
-        UserError: if the space is too large, or the directory holds another run.
+        UserError: if the space is too large, the directory holds another run, or the table cannot be written.
         SearchFailed: if not one network could be trained.
     """
     whole = tabulation(made, seeds)
+    Location.of(file).check_writable()
     complete = True
     home = Location.of(run_dir)
     if not home.child(CONFIG).exists():

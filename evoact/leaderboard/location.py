@@ -124,6 +124,20 @@ class Location:
             self._stream(f"{directory}/.{name}", content)
             self.filesystem.move(f"{directory}/.{name}", self.path)
 
+    def check_writable(self) -> None:
+        """Before something long: whether a file can be written here, as far as that can be said without doing it.
+
+        Raises:
+            UserError: if not.
+        """
+        local = self.local
+        if local is None:
+            return
+        there = next(folder for folder in local.parents if folder.exists())
+        if local.is_dir() or not there.is_dir() or not os.access(there, os.W_OK):
+            what = "which is a directory" if local.is_dir() else f"and {str(there)!r} cannot be written to"
+            raise UserError(f"expected a file that can be written, got {self.text!r}, {what}; choose another")
+
     def _stream(self, path: str, content: bytes) -> None:
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(content)

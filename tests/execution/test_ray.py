@@ -1,6 +1,7 @@
 """Searches on Ray: the rows of `local`, whatever the number of workers and whichever of them die."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -17,10 +19,13 @@ from ray.cluster_utils import Cluster
 
 from evoact.config import experiment
 from evoact.errors import UserError
+from evoact.execution.exchange import Exchange
+from evoact.execution.ray_tune import Driver
 from evoact.execution.run import resume, search
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.tasks.faulty import faulty
+from tests.conftest import COMMAND
 
 pytestmark = pytest.mark.ray
 
@@ -118,6 +123,38 @@ def test_half_a_gpu_each_places_two_packs_on_a_gpu(shared_cluster, tiny, tmp_pat
     assert all(devices.count(device) <= 2 for devices in at_once for device in devices)
 
 
+def test_what_a_worker_lacks_ends_the_run_at_once_with_one_sentence(shared_cluster, tiny, tmp_path):
+    """Here a data file that goes when the driver has read it; on a cluster, one that only the driver's node has."""
+    data, rng = tmp_path / "mine.npz", np.random.default_rng(0)
+    np.savez(data, x=rng.normal(size=(200, 2)), y=rng.integers(0, 2, 200))
+    config = on_ray(tiny(task={"name": "arrays", "path": str(data)}), workers=2, cpus_per_pack=0.5)
+    lacks = rf"{re.escape(socket.gethostname())} \([0-9.]+\) cannot train this: .*expected task.path to name an npz"
+    said = []
+
+    def observe(progress):
+        data.unlink(missing_ok=True)
+        said.append(progress.waiting)
+
+    with pytest.raises(UserError, match=lacks) as refused:
+        search(config, tmp_path / "ray", observe=observe)
+    assert len(str(refused.value).splitlines()) == 1
+    assert said == ["", "starting Ray", "waiting for the first of 2 workers"]
+    assert not (tmp_path / "ray" / "config.yaml").exists()  # the directory is free for another try
+
+
+def test_a_node_without_evoact_ends_the_run_at_once(shared_cluster, tiny):
+    exchange = ray.remote(num_cpus=0)(Exchange).remote({})
+    driver = Driver(None, experiment(tiny()), exchange, 2)
+    driver.source = SimpleNamespace(next_pack=lambda: ("", []), finished=False)
+    driver.lose("a worker", "ModuleNotFoundError: No module named 'evoact'")
+    assert driver.done
+    assert re.match(
+        r"expected evoact [\w.]+ on every node, got one that lacks it: .*; install the same",
+        str(driver.error),
+    )
+    ray.kill(exchange)
+
+
 def test_more_than_a_node_has_is_refused(shared_cluster, tiny, tmp_path):
     with pytest.raises(
         UserError, match=r"expected a node with at least 5 CPU and 0 GPU for a pack, got at b"
@@ -171,12 +208,19 @@ def most_likely_to_fail(made):
     return first, rate
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_search_resumes(how, command, expected, config_file, tmp_path, rows_of, shared_cluster):
-    """The signal reaches all processes of the search, as from a terminal; then another cluster goes on."""
+POISON = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit('poisoned')"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_search_resumes(how, expected, config_file, tmp_path, rows_of, shared_cluster):
+    """The signal reaches all processes of the search, as from a terminal or a scheduler; then another cluster goes
+    on. What lies in the working directory is imported by none of them."""
+    (tmp_path / "evoact").mkdir()
+    for module in ("evoact/__init__.py", "torch.py", "yaml.py", "numpy.py", "ray.py", "psutil.py"):
+        (tmp_path / module).write_text(POISON)
     config = config_file(execution={"backend": "ray_tune", "workers": 1})
     process = subprocess.Popen(
-        [*command, "search", config, "-o", "run"],
+        [sys.executable, "-P", "-c", COMMAND[-1], "search", config, "-o", "run"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -186,14 +230,35 @@ def test_a_stopped_search_resumes(how, command, expected, config_file, tmp_path,
     wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
     os.killpg(process.pid, how)
     out, err = process.communicate(timeout=180)
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
-    if how == signal.SIGINT:
+    assert process.returncode == (-how if how == signal.SIGKILL else 130)
+    wait_for(lambda: not processes_of(process.pid))
+    assert not list(tmp_path.glob("**/*.ran"))
+    if how != signal.SIGKILL:
+        assert "starting Ray" in err
         assert "Traceback" not in err
         assert "Stopped after" in out
         assert "evoact resume run" in out
     assert len(rows_of(tmp_path / "run")) < len(expected)
     resume(tmp_path / "run")
     assert rows_of(tmp_path / "run", BUT) == expected
+
+
+@pytest.mark.parametrize("name", ["TMPDIR", "RAY_TMPDIR"])
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("/tmp/" + 8 * "a_folder_of_a_job/", "expected {} to name a directory of at most 39 characters"),
+        ("/dev/null/nothing", "expected {} to name a directory that Ray can write to"),
+    ],
+)
+def test_a_temporary_directory_that_ray_cannot_use(name, place, sentence, tiny, tmp_path, monkeypatch):
+    """Said before anything is made; this test and the next need no cluster."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv(name, place)
+    with pytest.raises(UserError, match=f"{sentence.format(name)}.*set RAY_TMPDIR to"):
+        search(on_ray(tiny()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # --- clusters of their own; these tests stand last, because they end the shared one ---------------
@@ -273,10 +338,44 @@ def test_no_cluster_at_the_address(evoact, config_file, tmp_path):
     assert time.monotonic() - started < 90
 
 
-def start_node(*arguments):
-    ray_command = Path(sys.executable).with_name("ray")
+def test_a_wrong_token_is_said_to_be_wrong(config_file, tmp_path):
+    config = config_file(execution={"backend": "ray_tune"})
+    port, scratch = free_port(), tempfile.mkdtemp(prefix="evoact-")
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": 32 * "a"}
+    head = start_node(
+        "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={scratch}", environment=token
+    )
+    try:
+        wait_for(lambda: answers(port))
+        done = subprocess.run(
+            [*COMMAND, "search", config, "-o", "run", "--address", f"127.0.0.1:{port}"],
+            env=os.environ | token | {"RAY_AUTH_TOKEN": 32 * "b"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
+    assert done.returncode == 2
+    assert "expected the token of the Ray cluster at --address" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def processes_of(session):
+    """What is left of a session that a test started."""
+    listed = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True)
+    return listed.stdout.split()
+
+
+def start_node(*arguments, environment=None):
+    # By its module: `ray` need not lie beside the interpreter.
     return subprocess.Popen(
-        [ray_command, "start", "--num-cpus=1", "--block", *arguments],
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=1", "--block", *arguments],
+        env=os.environ | (environment or {}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -88,6 +88,15 @@ def test_confirmation_reads_the_truth_seeds(table, small, tmp_path, rows_of):
         assert r["test_metric"] == held.metrics["test_metric"][held.position[r["fingerprint"]], column]
 
 
+@pytest.mark.parametrize("place", ["file/table.parquet", "folder", "file/of/a/table.parquet"])
+def test_a_table_that_cannot_be_written_is_refused_before_anything_is_trained(place, small, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=r"expected a file that can be written, got .*; choose another"):
+        tabulate(small(), tmp_path / "run", tmp_path / place, seeds=4)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_stopped_tabulation_has_what_there_is_and_goes_on(small, table, tmp_path):
     packs = []
 
