@@ -3,8 +3,9 @@
     python killed.py CONFIG DIRECTORY NAME=MOMENT,MOMENT,...
 
 Child number i dies at moment number i: `#12` is just before its twelfth operation on files of the run
-(opening, renaming, deleting, making directories), `0.3` is after 0.3 seconds. The last child is left
-alone. Prints, by run, how many children died, and how many operations the last one made.
+(opening, renaming, deleting, making directories), `#3@confirm` before the third one on a file whose path holds
+that text, `0.3` is after 0.3 seconds. The last child is left alone. Prints, by run, how many children died, and how
+many operations the last one made.
 
 The children are forked from a process that has imported everything and run nothing, which saves the
 seconds of imports that a process of its own needs; what is killed is a real process all the same.
@@ -30,17 +31,20 @@ from evoact.leaderboard.run_files import CONFIG
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 
 
-def count_operations(run_dir: str, last: int | None) -> list[int]:
-    """Counts operations in the run directory from now on, and dies at number `last`."""
-    count = [0]
+def count_operations(run_dir: str, moment: str) -> list[int]:
+    """Counts operations in the run directory from now on, and dies at the moment."""
+    count, struck = [0], 0
+    last, _, text = moment.removeprefix("#").partition("@")
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         # shutil.rmtree names files relative to an open directory, so their paths say nothing.
         if event in OPERATIONS and (
             event in ("os.remove", "os.rmdir") or str(arguments[0]).startswith(run_dir)
         ):
+            nonlocal struck
             count[0] += 1
-            if count[0] == last:
+            struck += text in str(arguments[0])
+            if moment.startswith("#") and struck == int(last):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
@@ -48,7 +52,7 @@ def count_operations(run_dir: str, last: int | None) -> list[int]:
 
 
 def child(config: str, run_dir: str, moment: str, report: int) -> None:
-    count = count_operations(run_dir, int(moment[1:]) if moment.startswith("#") else None)
+    count = count_operations(run_dir, moment)
     try:
         if (Path(run_dir) / CONFIG).exists():
             resume(run_dir)
@@ -86,6 +90,8 @@ def run(config: str, run_dir: str, moments: list[str]) -> dict[str, int]:
 
 def main(config: str, directory: str, *runs: str) -> None:
     """Each of `runs` is NAME=MOMENT,MOMENT,...: a run directory and when its children die."""
+    if "ray_tune" in Path(config).read_text():
+        import evoact.execution.ray_tune  # noqa: F401
     found = {}
     for text in runs:
         name, _, moments = text.partition("=")

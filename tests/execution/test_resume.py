@@ -18,6 +18,8 @@ from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
 
+# Differ between two runs of the same search: the run's name, and what clocks say.
+TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
 KILLED = Path(__file__).with_name("killed.py")
 
 
@@ -61,6 +63,31 @@ def test_killed_at_any_operation(config_file, tmp_path, rows_of):
     found = run_killed(config, tmp_path, moments)
     assert sum(run["killed"] for run in found.values()) >= 18
     check_same(tmp_path, moments, rows_of)
+
+
+# While the first parts of the confirmation are written, and before each step of the compaction.
+LATE = ["#1@part-confirm", "#4@part-confirm", "#2@part-confirm"]
+COMPACTING = ["#1@.leaderboard.new", "#2@.leaderboard.new", "#1@.leaderboard.ready", "#1@.leaderboard.old"]
+
+
+def test_killed_in_confirmation_and_compaction(config_file, tmp_path, rows_of):
+    config = config_file(training__steps=3)
+    moments = {"undisturbed": [], "confirming": LATE, "compacting": COMPACTING}
+    found = run_killed(config, tmp_path, moments)
+    assert [run["killed"] for run in found.values()] == [0, 3, 4]
+    check_same(tmp_path, moments, rows_of)
+
+
+@pytest.mark.ray
+def test_killed_in_confirmation_and_compaction_on_ray(config_file, tiny, tmp_path, rows_of):
+    """Its workers' results come in any order."""
+    search(experiment(tiny(training__steps=3)), tmp_path / "local")
+    execution = {"backend": "ray_tune", "workers": 2, "cpus_per_pack": 0.5, "gpus_per_pack": 0}
+    config = config_file(training__steps=3, execution=execution)
+    moments = {"run": ["#4@part-confirm", "#2@.leaderboard.new"]}
+    assert run_killed(config, tmp_path, moments)["run"]["killed"] == 2
+    but = (*TIMING, "pack", "pack_size", "device")
+    assert rows_of(tmp_path / "run", but) == rows_of(tmp_path / "local", but)
 
 
 @pytest.mark.parametrize("strategy", ["hybrid", "random", "optuna"])
