@@ -50,7 +50,7 @@ class ConfigError(UserError):
 
 
 class SearchFailed(Exception):
-    """The search ended without one usable network; the command line prints it and exits with code 1."""
+    """The search ended without one usable network, or had to stop; the command line prints it and exits with code 1."""
 
 
 def shortened(text: str, most: int) -> str:

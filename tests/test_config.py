@@ -516,6 +516,18 @@ def test_numbers_as_people_write_them(text, value, config_file):
     assert load(path).space.learning_rates[0] == value
 
 
+def test_a_config_at_a_uri(config_file, tmp_path):
+    """As `evoact search URI/config.yaml`, which the end of a run on another file system prints."""
+    assert load(config_file().as_uri()).config == load(config_file()).config
+    for place, reason in (
+        ((tmp_path / "no.yaml").as_uri(), "which is not there"),
+        (tmp_path.as_uri(), "which (is a directory|cannot be read)"),
+        ("nowhere://bucket/config.yaml", "pyarrow can open"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            load(place)
+
+
 def test_yaml_anchors_and_merges(config_file):
     path = config_file()
     path.write_text(path.read_text() + "baselines: &none {replicates: 0}\n")

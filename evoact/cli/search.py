@@ -1,5 +1,6 @@
 """`evoact search` and `evoact resume`."""
 
+import shlex
 from typing import Annotated, Optional
 
 import typer
@@ -61,7 +62,7 @@ def resume(
 
     if is_finished(Location.of(run_dir)):
         _name_damage(run_dir)
-        say(f"{run_dir} has finished already; see `evoact leaderboard {run_dir}`.")
+        say(f"{run_dir} has finished already; see `evoact leaderboard {shlex.quote(run_dir)}`.")
         return
     from evoact.cli.progress import Display
     from evoact.cli.results import end

@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from evoact.errors import ConfigError, UserError, short, shortened
+from evoact.leaderboard.location import Location
 from evoact.registry import lookup
 from evoact.yaml_text import MOST_BYTES, loads
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """The mapping in a YAML file, of a path or a URI that pyarrow can open.
 
     Raises:
         UserError: if there is no such file, it is not YAML, or holds something else than a mapping.
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            text = file.read(MOST_BYTES + 1)  # `loads` refuses what is longer
+        if "://" in str(path):  # the config of a run that is stored elsewhere
+            text = Location.of(str(path)).read(MOST_BYTES).decode()
+        else:
+            with Path(path).open(encoding="utf-8") as file:
+                text = file.read(MOST_BYTES + 1)  # `loads` refuses what is longer
     except FileNotFoundError:
         raise UserError(f"expected a YAML file, got {str(path)!r}, which is not there") from None
     except IsADirectoryError:
@@ -26,9 +30,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise UserError(f"expected a YAML file, got {str(path)!r}, which is no text in UTF-8") from None
     except OSError as error:
-        raise UserError(
-            f"expected a YAML file, got {str(path)!r}, which cannot be read: {error.strerror}"
-        ) from None
+        reason = error.strerror or str(error).splitlines()[0]
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which cannot be read: {reason}") from None
+    except ValueError as error:
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which has {error}") from None
     data = loads(text, str(path))
     if data is None:
         raise ConfigError(str(path), ["expected keys and values, got an empty file"])

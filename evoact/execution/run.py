@@ -4,6 +4,7 @@
 and write every pack's rows before the strategy hears of them.
 """
 
+import errno
 import os
 import platform
 import shlex
@@ -140,7 +141,7 @@ def search(
 
     Raises:
         UserError: if the directory holds a run, or another process works on it.
-        SearchFailed: if not one network could be trained.
+        SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
     complete, results = _started(home, warmed(made, report), address, observe, report)
@@ -158,7 +159,7 @@ def compare(
 
     Raises:
         UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process works on it.
-        SearchFailed: if not one network could be trained.
+        SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
     made.check_budgets()
@@ -230,7 +231,7 @@ def resume(
 
     Raises:
         UserError: if the directory is no run, or another process works on it.
-        SearchFailed: if not one network could be trained.
+        SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
     made = plan_of(home, data=not is_finished(home))
@@ -344,6 +345,13 @@ def _carry_out(
             _close(home, len(stages.results))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
         return is_finished(home), stages.results
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SearchFailed(
+            f"expected room for {error.filename or home.child(PARTS).text}, got a full disk ({error.strerror}); make "
+            f"room and continue with `evoact resume {shlex.quote(home.text)}`"
+        ) from None
     if run.finished:
         _check_any_worked(stages.results)
     return run.finished, stages.results

@@ -145,10 +145,14 @@ class Location:
 
 def _write_local(path: Path, content: bytes) -> None:
     hidden = path.with_name("." + path.name)
-    with hidden.open("wb") as file:
-        file.write(content)
-        file.flush()
-        sync(file.fileno())
+    try:
+        with hidden.open("wb") as file:
+            file.write(content)
+            file.flush()
+            sync(file.fileno())
+    except OSError as error:  # the system names no file when a disk is full
+        hidden.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
     hidden.replace(path)
     sync_directory(path.parent)
 

@@ -351,9 +351,10 @@ def test_failures_are_counted(run, config_file):
 
 def test_resume_of_a_finished_run_says_so(run, tiny, tmp_path):
     search(experiment(tiny(training__steps=1)), tmp_path / "run")
-    code, out, err = run("resume", "run")
+    (tmp_path / "run").rename(tmp_path / "a run")
+    code, out, err = run("resume", "a run")
     assert (code, err) == (0, "")
-    assert out == "run has finished already; see `evoact leaderboard run`.\n"
+    assert out == "a run has finished already; see `evoact leaderboard 'a run'`.\n"  # to be copied
 
 
 def test_resume_of_a_finished_run_names_what_is_damaged(run, tiny, tmp_path):

@@ -1,10 +1,12 @@
 """`kill -9` at any moment, then resume: the rows are those of a run that nobody disturbed."""
 
+import errno
 import json
 import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ import pytest
 import yaml
 
 from evoact.config import experiment
-from evoact.errors import UserError
+from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import resume, search
 
 # Differ between two runs of the same search: the run's name, and what clocks say.
@@ -250,6 +252,42 @@ def test_lost_part_of_a_steady_state(tiny, tmp_path, rows_of):
     after = rows_of(tmp_path / "run")
     assert after[: len(before)] == before
     assert len({r["proposal"] for r in after}) == len(after) > len(before)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk with room for so many files more."""
+
+    def leave(room):
+        left = iter(range(room))
+
+        def fsync(descriptor):
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    yield leave
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("room", "file"),
+    [(2, "part-baseline-0000000"), (4, "artifacts/6-0"), (25, "part-confirm-0000022"), (29, "leaderboard")],
+)
+def test_a_full_disk(room, file, full_disk, tiny, tmp_path, rows_of, monkeypatch):
+    """Names the file and how to go on; nothing that was stored is lost."""
+    monkeypatch.chdir(tmp_path)
+    config = tiny(training__steps=3)
+    search(experiment(config), "undisturbed")
+    full_disk(room)
+    with pytest.raises(
+        SearchFailed, match=f"^expected room for [^,]*{file}[^,]*, got a full disk .*resume 'a run'`$"
+    ):
+        search(experiment(config), "a run")
+    monkeypatch.undo()
+    assert resume(tmp_path / "a run").complete
+    assert rows_of(tmp_path / "a run") == rows_of(tmp_path / "undisturbed")
 
 
 def test_killed_before_the_first_part(tiny, tmp_path, rows_of):

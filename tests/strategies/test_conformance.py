@@ -276,9 +276,10 @@ def test_phases_share_indices_candidates_and_evaluations(name, space, landscape)
     assert len({(p.fingerprint, p.seed, p.steps) for p in both}) == len(both)
     first = {}
     assert all(p.candidate == first.setdefault(p.fingerprint, p.index) for p in both)
-    resumed = new(name, space, first_index=12, earlier=before)
-    resumed.replay(after[:17])
+    resumed = new(name, space, first_index=12, earlier=random.Random(0).sample(before, len(before)))
+    resumed.replay(random.Random(1).sample(after[:17], 17))  # both as they came in
     assert proposals(after[17:]) == proposals(finish(resumed, landscape()))
+    assert resumed.recommend(5) == strategy.recommend(5)
 
 
 def test_recommendations_come_best_first(name, space, landscape):
