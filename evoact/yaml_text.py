@@ -168,7 +168,7 @@ def check_size(data: Any, source: str) -> None:
     Raises:
         ConfigError: if it does not.
     """
-    problem = oversize(data, _inside)
+    problem = oversize(data, inside)
     if problem:
         raise ConfigError(source, [problem])
 
@@ -210,7 +210,8 @@ def _inside_node(node: yaml.Node) -> Sequence[Any]:
     return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
-def _inside(value: Any) -> Sequence[Any]:
+def inside(value: Any) -> Sequence[Any]:
+    """The keys and values of a part of plain data."""
     if isinstance(value, Mapping):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, (list, tuple)) else ()
