@@ -17,6 +17,7 @@ from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
 from evoact.tasks.task import Task
+from evoact.yaml_text import check_size
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -84,6 +85,7 @@ def checked(
     Raises:
         ConfigError: naming these and every other mistake.
     """
+    check_size(data, source)
     found = list(problems)
     config: Config | None
     try:

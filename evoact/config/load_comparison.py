@@ -18,6 +18,7 @@ from evoact.config.yaml_files import override, read_yaml
 from evoact.errors import ConfigError
 from evoact.registry import unknown
 from evoact.tasks.task import Task
+from evoact.yaml_text import check_size
 
 # Of a comparison: the best three of each search, on as many fresh seeds as a verdict needs.
 CONFIRM = {"candidates": 3, "seeds": 10}
@@ -79,13 +80,15 @@ def plan(
 def _checked_comparison(
     data: Mapping[str, Any], source: str, problems: Sequence[str], task: Task | None = None
 ) -> Comparison:
+    check_size(data, source)
     problems = [*problems, *_key_problems(data)]
     try:
         own = Arms.model_validate({k: v for k, v in data.items() if k in Arms.model_fields})
     except ValidationError as error:
         raise ConfigError(source, [*problems, *sentences(error, Arms)]) from None
     common = {k: v for k, v in data.items() if k in _COMMON}
-    common["confirm"] = CONFIRM | (common.get("confirm") or {})
+    if isinstance(common.get("confirm", {}), Mapping):  # anything else is a mistake of every arm
+        common["confirm"] = {**CONFIRM, **common.get("confirm", {})}
     problems += _own_problems(own, common)
     arms: dict[str, Experiment] = {}
     for name, arm in own.arms.items():
@@ -128,7 +131,11 @@ def _amortised(data: Mapping[str, Any], source: str, task: Task | None) -> Exper
             source,
             [f"amortised: expected an arm with meta-training, got strategy {roomy.config.strategy.name}"],
         )
-    base = replace(roomy, config=roomy.config.model_copy(update={"budget": Budget(**data["budget"])}))
+    try:
+        budget = Budget.model_validate(data.get("budget"))
+    except ValidationError as error:
+        raise ConfigError(source, [f"budget.{problem}" for problem in sentences(error, Budget)]) from None
+    base = replace(roomy, config=roomy.config.model_copy(update={"budget": budget}))
     return experiment({**data, "budget": {"networks": base.networks + cost}}, source, task)
 
 
@@ -215,7 +222,8 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
             "execution.backend: expected local or ray_tune in a comparison, for repeats need networks of their own, "
             "got table"
         )
-    if common["confirm"].get("candidates") == 0:
+    confirm = common.get("confirm")
+    if isinstance(confirm, Mapping) and confirm.get("candidates") == 0:
         problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")
     return problems
 

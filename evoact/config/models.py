@@ -12,8 +12,11 @@ from evoact.genomes.activation import FIELDS, KINDS, OPTIONS, TYPES
 DEFAULT_STEPS = 500
 DEFAULT_PER_DECADE = 4
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
-NotNegative = Annotated[int, Field(ge=0, strict=True)]
+MOST = 10**15  # of whatever is counted
+Positive = Annotated[int, Field(gt=0, le=MOST, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+FewTypes = Annotated[int, Field(gt=0, le=100, strict=True)]
 PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 FiniteNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
@@ -93,7 +96,7 @@ class Layer(Section):
     """What one site may be made of, where it differs from the others; what is left out is as there."""
 
     types: Types | None = None
-    types_per_layer: tuple[Positive, Positive] | None = None
+    types_per_layer: tuple[FewTypes, FewTypes] | None = None
     least_width: Share | None = None
 
 
@@ -125,7 +128,7 @@ class Space(Section):
     description: str = ""
     functions: Names | None = None
     types: Types
-    types_per_layer: tuple[Positive, Positive] = (1, 3)
+    types_per_layer: tuple[FewTypes, FewTypes] = (1, 3)
     least_width: Share = 1.0
     sites: dict[str, Layer] = {}
     neurons_per_block: Positive = 1
@@ -230,7 +233,7 @@ class Config(Section):
 
     name: str = ""
     description: str = ""
-    seed: NotNegative = 0
+    seed: Seed = 0
     task: Named
     network: Named
     space: Space

@@ -1,16 +1,18 @@
 """What can be wrong with a config whose types are right: unknown names, sizes that cannot be met."""
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
 from evoact.config.meta_training import check_meta_training
-from evoact.config.models import Config
+from evoact.config.models import MOST, Config
 from evoact.config.spaces import space_problems
 from evoact.errors import ConfigError, UserError, short
+from evoact.genomes.activation import is_finite
+from evoact.genomes.genome import from_json
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES
@@ -18,6 +20,8 @@ from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
+
+LONGEST_LIST = 1000  # as an argument
 
 
 def problems_of(config: Config, known: Sequence[str], task: Task | None = None) -> list[str]:
@@ -69,6 +73,8 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
             "linear, whose slope jumps at every point; set it to cubic"
         )
     problems += space_problems(config.space)
+    for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
+        problems += _objections(f"warm_start.genomes.{i}", partial(from_json, genome))
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     made = Experiment(config)
     return problems + _object_problems(made if task is None else made.sharing(task), wrong)
@@ -150,11 +156,11 @@ def _expected(annotation: Any, value: Any) -> str:
     """What an argument should have been; nothing where it is right, or its type is none of these."""
     if type(None) in get_args(annotation):  # X | None
         return "" if value is None else _expected(get_args(annotation)[0], value)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is float:
-        return "" if number and math.isfinite(value) else "a finite number"
+        return "" if is_finite(value) else "a finite number"
     if annotation is int:
-        return "" if number and isinstance(value, int) else "an integer"
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return "an integer" if not whole else "" if abs(value) <= MOST else f"at most {MOST:g}"
     if annotation is str:
         return "" if isinstance(value, str) else "a text"
     if annotation is bool:
@@ -163,6 +169,8 @@ def _expected(annotation: Any, value: Any) -> str:
         entry = get_args(annotation)[0]
         if not isinstance(value, list):
             return "a list"
+        if len(value) > LONGEST_LIST:
+            return f"a list of at most {LONGEST_LIST}"
         wrong = next(filter(None, (_expected(entry, v) for v in value)), "")
         return wrong and f"a list with {wrong} in each place"
     return ""

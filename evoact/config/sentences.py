@@ -32,6 +32,7 @@ _EXPECTED = {
     "model_attributes_type": "expected a section of keys and values, got {input}",
     "greater_than": "expected more than {gt:g}, got {input}",
     "greater_than_equal": "expected at least {ge:g}, got {input}",
+    "less_than": "expected less than {lt:g}, got {input}",
     "less_than_equal": "expected at most {le:g}, got {input}",
     "literal_error": "expected {expected}, got {input}",
     "finite_number": "expected a finite number, got {input}",

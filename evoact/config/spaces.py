@@ -18,6 +18,8 @@ from evoact.genomes.layers import LayerChoices
 from evoact.genomes.space import SearchSpace, log_grid
 from evoact.registry import unknown
 
+MOST_RATIO = 1e30  # of the learning rates of a grid
+
 
 def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
     """The search space over a network's sites.
@@ -137,6 +139,10 @@ def _rate_problems(path: str, rates: LearningRates) -> Iterator[str]:
     yield from (f"{path}.{key}: expected a value, got none" for key, value in grid.items() if value is None)
     if rates.low is not None and rates.high is not None and rates.low > rates.high:
         yield f"{path}: expected low <= high, got {rates.low:g} > {rates.high:g}"
+    elif rates.low is not None and rates.high is not None and rates.high / MOST_RATIO > rates.low:
+        yield (
+            f"{path}: expected high of at most {MOST_RATIO:g} times low, got {rates.low:g} to {rates.high:g}"
+        )
 
 
 def _order_problems(path: str, values: Sequence[float]) -> Iterator[str]:

@@ -14,11 +14,11 @@ from functools import cached_property
 from itertools import combinations_with_replacement, product
 from typing import TypeVar
 
-from evoact.errors import ConfigError, UserError
+from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import Activation, Base, is_absent
 from evoact.genomes.expressions import ABSENT
 from evoact.genomes.families import MIXED, Family, HullChoices, Listed, choices
-from evoact.genomes.genome import LEARNING_RATE, Genome, Site, SiteGenome, canonical
+from evoact.genomes.genome import LEARNING_RATE, MOST_NEURONS, Genome, Site, SiteGenome, canonical
 from evoact.genomes.layers import LayerChoices
 from evoact.registry import unknown
 
@@ -34,6 +34,7 @@ __all__ = [
     "log_grid",
 ]
 
+MOST_SETTINGS = 100_000
 NOBODY = Base(ABSENT)  # what blocks of absent neurons have
 
 Settings = tuple[tuple[str, float], ...]  # the hyperparameters of a genome
@@ -173,12 +174,13 @@ class SearchSpace:
         full = widths.count(widths[0])  # a smaller last block is not exchangeable with the others
         last = len(widths) - full
         absent = self.most_absent(index)
-        return sum(
-            math.comb(rows + n - 1, n) * rows**m
-            for n in range(full + 1)
-            for m in range(last + 1)
-            if full + last - n - m <= absent
-        )
+        total = 0
+        for m in range(last + 1):
+            least = max(0, full + last - m - absent)  # of the exchangeable blocks that are present
+            # C(rows + n - 1, n), summed over n from least to full, telescopes.
+            ways = math.comb(rows + full, full) - (math.comb(rows + least - 1, least - 1) if least else 0)
+            total += ways * rows**m
+        return total
 
     def sample(self, random: random.Random) -> Genome:
         """A genome, stratified over canonical counts.
@@ -391,6 +393,11 @@ def _problems(space: SearchSpace) -> Iterable[str]:
         yield f"expected learning rates above 0, got {list(rates)}"
     elif list(rates) != sorted(set(rates)):
         yield f"expected learning rates in ascending order without repetition, got {list(rates)}"
+    if math.prod(len(values) for values in space.grids.values()) > MOST_SETTINGS:
+        yield (
+            f"expected at most {MOST_SETTINGS:,} combinations of learning rates and settings, got "
+            f"{math.prod(len(values) for values in space.grids.values()):,}"
+        )
     for name, values in space.optimizer:
         if not values or not all(map(math.isfinite, values)) or list(values) != sorted(set(values)):
             yield f"expected ascending values of {name} without repetition, got {list(values)}"
@@ -398,12 +405,12 @@ def _problems(space: SearchSpace) -> Iterable[str]:
         yield f"expected neurons_per_block of at least 1, got {space.neurons_per_block}"
         return
     for site, layer in zip(space.sites, space.layers, strict=True):
-        most = layer.types_per_layer[1]
-        if site.neurons < 1:
-            yield f"expected at least one neuron at site {site.name!r}, got {site.neurons}"
-        elif most > len(space.block_widths(site)):
+        most, number = layer.types_per_layer[1], -(-site.neurons // space.neurons_per_block)
+        if not 1 <= site.neurons <= MOST_NEURONS:
+            yield f"expected from one to {MOST_NEURONS:,} neurons at site {site.name!r}, got {short(site.neurons)}"
+        elif most > number:
             yield (
-                f"expected no more types than the {len(space.block_widths(site))} blocks of "
+                f"expected no more types than the {number} blocks of "
                 f"{space.neurons_per_block} neurons at site {site.name!r}, got up to {most}"
             )
         if site.symmetry not in ("free", "none") and not site.symmetry.startswith("stream:"):
@@ -427,5 +434,7 @@ def log_grid(low: float, high: float, per_decade: int) -> tuple[float, ...]:
         raise UserError(
             f"expected learning rates 0 < low <= high and per_decade >= 1, got {low}, {high}, {per_decade}"
         )
+    if high / low > 1e300:
+        raise UserError(f"expected learning rates within 300 decades, got {low} to {high}")
     steps = math.floor(per_decade * math.log10(high / low) + 1e-6)
     return tuple(float(f"{low * 10 ** (i / per_decade):.4g}") for i in range(steps + 1))
