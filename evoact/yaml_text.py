@@ -183,25 +183,31 @@ def oversize(root: Any, inside: Callable[[Any], Sequence[Any]], most_values: int
     while stack:
         part = stack[-1]
         parts = inside(part)
+        nested = [each for each in parts if inside(each)]
         if id(part) not in sizes:
+            if len(parts) > most_values:
+                return _too_many(most_values, len(parts))
             sizes[id(part)] = None
-            stack.extend(parts)
+            stack.extend(nested)
             continue
         stack.pop()
         if sizes[id(part)] is None:
-            known = [size for size in map(sizes.get, map(id, parts)) if size is not None]
-            if len(known) < len(parts):
+            known = [size for size in map(sizes.get, map(id, nested)) if size is not None]
+            if len(known) < len(nested):
                 return "expected values that end, got one that contains itself"
-            sizes[id(part)] = 1 + sum(n for n, _ in known), max((d + 1 for _, d in known), default=0)
+            values = 1 + len(parts) - len(nested) + sum(n for n, _ in known)
+            sizes[id(part)] = values, 1 + max((d for _, d in known), default=0)
     whole = sizes[id(root)]
     assert whole is not None
     values, depth = whole
     if depth > DEEPEST:
         return f"expected at most {DEEPEST} sections within each other, got {depth:,}"
-    if values > most_values:
-        got = f"{values:,}" if values < 10**15 else "more than 10**15"
-        return f"expected at most {most_values:,} keys and values, aliases repeated, got {got}"
-    return ""
+    return _too_many(most_values, values) if values > most_values else ""
+
+
+def _too_many(most: int, values: int) -> str:
+    got = f"{values:,}" if values < 10**15 else "more than 10**15"
+    return f"expected at most {most:,} keys and values, aliases repeated, got {got}"
 
 
 def _inside_node(node: yaml.Node) -> Sequence[Any]:
@@ -212,6 +218,8 @@ def _inside_node(node: yaml.Node) -> Sequence[Any]:
 
 def inside(value: Any) -> Sequence[Any]:
     """The keys and values of a part of plain data."""
+    if value is None or isinstance(value, (str, int, float)):  # as nearly all are
+        return ()
     if isinstance(value, Mapping):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, (list, tuple)) else ()

@@ -12,7 +12,7 @@ from evoact.config.models import MOST, Config
 from evoact.config.spaces import space_problems
 from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import is_finite
-from evoact.genomes.genome import from_json
+from evoact.genomes.genome import LEARNING_RATE, from_json
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES
@@ -74,10 +74,20 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
         )
     problems += space_problems(config.space)
     for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
-        problems += _objections(f"warm_start.genomes.{i}", partial(from_json, genome))
+        problems += _objections(f"warm_start.genomes.{i}", partial(_begins, genome))
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     made = Experiment(config)
     return problems + _object_problems(made if task is None else made.sharing(task), wrong)
+
+
+def _begins(data: Mapping[str, Any]) -> None:
+    """Raises UserError if a search cannot begin with a genome."""
+    genome = from_json(data)
+    rate = dict(genome.hyperparameters).get(LEARNING_RATE, 0.0)
+    if rate <= 0:
+        raise UserError(f"expected a genome with a {LEARNING_RATE} above 0, got {rate:g}")
+    if not genome.sites or not all(site.assignment for site in genome.sites):
+        raise UserError("expected a genome with neurons at each of its sites, got one without")
 
 
 def _searched_settings(config: Config) -> list[str]:
