@@ -312,7 +312,7 @@ def genomes(draw: random.Random, folder: Path) -> None:
 def activations(draw: random.Random, folder: Path) -> None:
     kind = draw.choice(sorted(KINDS))
     fields = {name: _odd(draw) for name in KINDS[kind].__dataclass_fields__ if draw.random() < 0.9}
-    activation_from_json(damaged({"kind": kind}, draw) | fields if draw.random() < 0.2 else {"kind": kind, **fields})
+    activation_from_json(_odd(draw) if draw.random() < 0.1 else {"kind": kind, **fields})
 
 
 def warm_starts(draw: random.Random, folder: Path) -> None:
