@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from evoact.genomes.activation import KINDS
+
 ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
@@ -99,6 +101,34 @@ def test_each_framework_has_one_place(path):
         homes = HOMES.get(name.split(".")[0])
         if homes is not None:
             assert any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
+
+
+KINDS_TOLD_APART = ("genomes/activation.py", "activations/kinds/")
+NO_KINDS = ("config/", "activations/routing/")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_kinds_of_activations_are_told_apart_in_two_places(path):
+    """A kind is asked through its record and its fields' options; config and routing do not even import one."""
+    relative, classes = str(path.relative_to(ROOT)), {cls.__name__ for cls in KINDS.values()}
+    if not relative.startswith(KINDS_TOLD_APART):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "isinstance"
+            ):
+                named = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+                assert not named & classes, f"{relative}:{node.lineno} tells a kind of activation apart"
+            if isinstance(node, ast.MatchClass):
+                assert getattr(node.cls, "id", "") not in classes, (
+                    f"{relative}:{node.lineno} tells a kind apart"
+                )
+    if relative.startswith(NO_KINDS):
+        found = {
+            name.rpartition(".")[2] for name in imports(path) if name.startswith("evoact.genomes.activation.")
+        }
+        assert not found & classes, f"{relative} names {found & classes}"
 
 
 def modules_loaded_by(code: str) -> set[str]:

@@ -16,6 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from evoact.cache_directory import cache_directory
 
 SOURCES = Path(__file__).parent
@@ -77,11 +80,18 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
-def kernels() -> ctypes.CDLL:
-    """The kernels, where the caller knows that there are some."""
+def call(name: str, *arguments: Any) -> Any:
+    """A function of the kernels, where the caller knows that there are some; tensors and arrays, which must be
+    contiguous and live until it returns, go in as pointers, None as a null pointer."""
     found = library()
     assert found is not None
-    return found
+    return getattr(found, name)(*[_plain(argument) for argument in arguments])
+
+
+def _plain(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return argument.data_ptr()
+    return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
 
 
 def _compiler() -> list[str] | None:

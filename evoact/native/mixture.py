@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.native.library import kernels, library
+from evoact.native.library import call, library
 from evoact.native.tensors import threads
 
 TERM = np.dtype(
@@ -29,7 +29,7 @@ def function_codes() -> dict[str, int]:
     if library() is None:
         return {}
     codes: dict[str, int] = {}
-    while (found := kernels().evoact_function_name(len(codes))) is not None:
+    while (found := call("evoact_function_name", len(codes))) is not None:
         codes[found.decode()] = len(codes)
     return codes
 
@@ -54,17 +54,7 @@ def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
     """y[rows, m] from x[rows, pieces, m] and the coefficients c; splined rows are left as they are."""
     rows, pieces, m = x.shape
     y = x.new_empty(rows, m)
-    kernels().evoact_mixture_forward(
-        x.data_ptr(),
-        y.data_ptr(),
-        c.data_ptr(),
-        program.begin.ctypes.data,
-        program.terms.ctypes.data,
-        rows,
-        pieces,
-        m,
-        threads(y, SERIAL),
-    )
+    call("evoact_mixture_forward", x, y, c, program.begin, program.terms, rows, pieces, m, threads(y, SERIAL))
     return y
 
 
@@ -72,18 +62,6 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
     """The gradients with respect to x, but for splined rows, and c, where g is that with respect to y."""
     rows, pieces, m = x.shape
     grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
-    kernels().evoact_mixture_backward(
-        g.data_ptr(),
-        x.data_ptr(),
-        y.data_ptr(),
-        grad_x.data_ptr(),
-        c.data_ptr(),
-        grad_c.data_ptr(),
-        program.begin.ctypes.data,
-        program.terms.ctypes.data,
-        rows,
-        pieces,
-        m,
-        threads(y, SERIAL),
-    )
+    tensors = g, x, y, grad_x, c, grad_c, program.begin, program.terms
+    call("evoact_mixture_backward", *tensors, rows, pieces, m, threads(y, SERIAL))
     return grad_x, grad_c

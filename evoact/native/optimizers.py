@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from evoact.native.library import kernels
+from evoact.native.library import call
 from evoact.native.tensors import threads
 
 SERIAL = 32_768  # elements
@@ -21,20 +21,9 @@ def adam(
 ) -> None:
     """Update p, m and v [K, ...] in place; rates [K] and eps hold the bias corrections."""
     g, rates = g.contiguous(), rates.float()
-    kernels().evoact_adam(
-        p.data_ptr(),
-        g.data_ptr(),
-        m.data_ptr(),
-        v.data_ptr(),
-        rates.data_ptr(),
-        p.shape[0],
-        p[0].numel(),
-        beta1,
-        beta2,
-        eps,
-        weight_decay,
-        threads(p, SERIAL),
-    )
+    sizes = p.shape[0], p[0].numel()
+    settings = beta1, beta2, eps, weight_decay
+    call("evoact_adam", p, g, m, v, rates, *sizes, *settings, threads(p, SERIAL))
 
 
 def rmsprop(
@@ -42,15 +31,5 @@ def rmsprop(
 ) -> None:
     """Update p and v [K, ...] in place, each member at its rate [K]."""
     g, rates = g.contiguous(), rates.float()
-    kernels().evoact_rmsprop(
-        p.data_ptr(),
-        g.data_ptr(),
-        v.data_ptr(),
-        rates.data_ptr(),
-        p.shape[0],
-        p[0].numel(),
-        alpha,
-        eps,
-        weight_decay,
-        threads(p, SERIAL),
-    )
+    sizes = p.shape[0], p[0].numel()
+    call("evoact_rmsprop", p, g, v, rates, *sizes, alpha, eps, weight_decay, threads(p, SERIAL))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evoact.native.library import kernels
+from evoact.native.library import call
 from evoact.native.tensors import threads
 
 SERIAL = 32_768  # elements
@@ -15,34 +15,14 @@ def max_pool(x: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
     height, width = ((n - size) // stride + 1 for n in x.shape[-2:])
     y = x.new_empty(*x.shape[:-2], height, width)
     where = torch.empty(y.shape, dtype=torch.uint8)
-    kernels().evoact_max_pool(
-        x.data_ptr(),
-        y.data_ptr(),
-        where.data_ptr(),
-        y[..., 0, 0].numel(),
-        *x.shape[-2:],
-        height,
-        width,
-        size,
-        stride,
-        threads(x, SERIAL),
-    )
+    sizes = y[..., 0, 0].numel(), *x.shape[-2:], height, width
+    call("evoact_max_pool", x, y, where, *sizes, size, stride, threads(x, SERIAL))
     return y, where
 
 
 def spread(g: Tensor, where: Tensor, height: int, width: int, size: int, stride: int) -> Tensor:
     """The gradient for x[..., height, width]: that of each window, g[..., H', W'], at its maximum."""
     x = g.new_zeros(*g.shape[:-2], height, width)
-    kernels().evoact_max_pool_backward(
-        g.data_ptr(),
-        where.data_ptr(),
-        x.data_ptr(),
-        g[..., 0, 0].numel(),
-        height,
-        width,
-        *g.shape[-2:],
-        size,
-        stride,
-        threads(x, SERIAL),
-    )
+    sizes = g[..., 0, 0].numel(), height, width, *g.shape[-2:]
+    call("evoact_max_pool_backward", g, where, x, *sizes, size, stride, threads(x, SERIAL))
     return x

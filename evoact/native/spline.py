@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.native.library import kernels
+from evoact.native.library import call
 from evoact.native.mixture import Program
 from evoact.native.tensors import threads
 
@@ -21,9 +21,7 @@ def forward(x: Tensor, c: Tensor, low: float, per_step: float) -> Tensor:
     """Splines with coefficients c[sets, nodes + 2] at x[sets, n]."""
     sets, n = x.shape
     y = torch.empty_like(x)
-    kernels().evoact_spline_forward(
-        x.data_ptr(), y.data_ptr(), c.data_ptr(), sets, n, c.shape[1] - 2, low, per_step, threads(x, SERIAL)
-    )
+    call("evoact_spline_forward", x, y, c, sets, n, c.shape[1] - 2, low, per_step, threads(x, SERIAL))
     return y
 
 
@@ -34,20 +32,8 @@ def backward(
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks) if with_c else None
-    kernels().evoact_spline_backward(
-        g.data_ptr(),
-        x.data_ptr(),
-        grad_x.data_ptr(),
-        c.data_ptr(),
-        None if sums is None else sums.data_ptr(),
-        sets,
-        blocks,
-        n,
-        nodes,
-        low,
-        per_step,
-        threads(x, SERIAL),
-    )
+    sizes = sets, blocks, n, nodes
+    call("evoact_spline_backward", g, x, grad_x, c, sums, *sizes, low, per_step, threads(x, SERIAL))
     return grad_x, None if sums is None else _by_coefficient(sums, c)
 
 
@@ -58,23 +44,9 @@ def curvature(
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_g, grad_x, sums = torch.empty_like(x), torch.empty_like(x), _sums(c, blocks)
-    kernels().evoact_spline_curvature(
-        g.data_ptr(),
-        x.data_ptr(),
-        hx.data_ptr(),
-        c.data_ptr(),
-        hc.data_ptr(),
-        grad_g.data_ptr(),
-        grad_x.data_ptr(),
-        sums.data_ptr(),
-        sets,
-        blocks,
-        n,
-        nodes,
-        low,
-        per_step,
-        threads(x, SERIAL),
-    )
+    tensors = g, x, hx, c, hc, grad_g, grad_x, sums
+    sizes = sets, blocks, n, nodes
+    call("evoact_spline_curvature", *tensors, *sizes, low, per_step, threads(x, SERIAL))
     return grad_g, grad_x, _by_coefficient(sums, c)
 
 
@@ -83,19 +55,8 @@ def value_slope(x: Tensor, c: Tensor, low: float, per_step: float) -> tuple[Tens
     sets, n = x.shape
     y, slope = torch.empty_like(x), torch.empty_like(x)
     beyond = torch.empty(sets * -(-n // PIECE), dtype=torch.int32)
-    kernels().evoact_spline_value_slope(
-        x.data_ptr(),
-        y.data_ptr(),
-        slope.data_ptr(),
-        c.data_ptr(),
-        beyond.data_ptr(),
-        sets,
-        n,
-        c.shape[1] - 2,
-        low,
-        per_step,
-        threads(x, SERIAL),
-    )
+    sizes = sets, n, c.shape[1] - 2
+    call("evoact_spline_value_slope", x, y, slope, c, beyond, *sizes, low, per_step, threads(x, SERIAL))
     return y, slope, beyond
 
 
@@ -106,22 +67,8 @@ def tangent(
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks)
-    kernels().evoact_spline_tangent(
-        g.data_ptr(),
-        r.data_ptr(),
-        x.data_ptr(),
-        tx.data_ptr(),
-        c.data_ptr(),
-        grad_x.data_ptr(),
-        sums.data_ptr(),
-        sets,
-        blocks,
-        n,
-        nodes,
-        low,
-        per_step,
-        threads(x, SERIAL),
-    )
+    sizes = sets, blocks, n, nodes
+    call("evoact_spline_tangent", g, r, x, tx, c, grad_x, sums, *sizes, low, per_step, threads(x, SERIAL))
     return grad_x, _by_coefficient(sums, c)
 
 
@@ -181,24 +128,9 @@ def rows_forward(
     nodes = c.shape[1] - 2
     slopes = x.new_empty(len(where.rows), m) if with_slopes else None
     room = x.new_empty(len(c), nodes, 4)
-    kernels().evoact_splined_rows_forward(
-        x.data_ptr(),
-        y.data_ptr(),
-        None if slopes is None else slopes.data_ptr(),
-        c.data_ptr(),
-        room.data_ptr(),
-        program.begin.ctypes.data,
-        program.terms.ctypes.data,
-        where.rows.ctypes.data,
-        where.sets.ctypes.data,
-        len(c),
-        len(where.rows),
-        p * m,
-        m,
-        nodes,
-        *grid,
-        threads(y, SERIAL),
-    )
+    arrays = program.begin, program.terms, where.rows, where.sets
+    sizes = len(c), len(where.rows), p * m, m, nodes
+    call("evoact_splined_rows_forward", x, y, slopes, c, room, *arrays, *sizes, *grid, threads(y, SERIAL))
     return slopes
 
 
@@ -209,27 +141,15 @@ def rows_backward(
     _, p, m = x.shape
     nodes, blocks = c.shape[1] - 2, len(where.begin) - 1
     sums = c.new_zeros(blocks, COPIES, nodes, 4)
-    kernels().evoact_splined_rows_backward(
-        g.data_ptr(),
-        x.data_ptr(),
-        slopes.data_ptr(),
-        grad_x.data_ptr(),
-        sums.data_ptr(),
-        where.rows.ctypes.data,
-        where.begin.ctypes.data,
-        blocks,
-        p * m,
-        m,
-        nodes,
-        *grid,
-        threads(g, SERIAL),
-    )
+    tensors = g, x, slopes, grad_x, sums, where.rows, where.begin
+    sizes = blocks, p * m, m, nodes
+    call("evoact_splined_rows_backward", *tensors, *sizes, *grid, threads(g, SERIAL))
     by_block = (sums[:, 0] + sums[:, 1]) + (sums[:, 2] + sums[:, 3])
     by_node = by_block.new_zeros(len(c), nodes, 4)
     for numbers, of_block in where.rounds:
         by_node[numbers] += by_block[of_block]
     grad_c = torch.empty_like(c)
-    kernels().evoact_polynomials_fold(by_node.data_ptr(), grad_c.data_ptr(), len(c), nodes)
+    call("evoact_polynomials_fold", by_node, grad_c, len(c), nodes)
     return grad_c
 
 
@@ -242,5 +162,5 @@ def _by_coefficient(sums: Tensor, c: Tensor) -> Tensor:
     """Sums [sets, ..., nodes, 4] as a gradient in the shape of c."""
     nodes, grad_c = c.shape[1] - 2, torch.empty_like(c)
     copies = sums.numel() // (len(c) * nodes * 4)
-    kernels().evoact_spline_fold(sums.data_ptr(), grad_c.data_ptr(), len(c), copies, nodes)
+    call("evoact_spline_fold", sums, grad_c, len(c), copies, nodes)
     return grad_c

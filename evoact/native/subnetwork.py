@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evoact.native.library import kernels
+from evoact.native.library import call
 from evoact.native.tensors import threads
 
 SERIAL = 512  # points: each takes some dozens of hidden units
@@ -13,15 +13,7 @@ BLOCK = 4096  # as in subnetwork.c
 def forward(x: Tensor, parameters: Tensor) -> Tensor:
     """Networks with parameters [sets, 3h + 1] at x[sets, n]."""
     (sets, n), y = x.shape, torch.empty_like(x)
-    kernels().evoact_subnetwork_forward(
-        x.data_ptr(),
-        y.data_ptr(),
-        parameters.data_ptr(),
-        sets,
-        n,
-        parameters.shape[1] // 3,
-        threads(x, SERIAL),
-    )
+    call("evoact_subnetwork_forward", x, y, parameters, sets, n, parameters.shape[1] // 3, threads(x, SERIAL))
     return y
 
 
@@ -31,16 +23,6 @@ def backward(g: Tensor, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     blocks = -(-n // BLOCK)
     grad_x, grad = torch.empty_like(x), torch.empty_like(parameters)
     sums = parameters.new_zeros(sets, blocks, size)
-    kernels().evoact_subnetwork_backward(
-        g.data_ptr(),
-        x.data_ptr(),
-        grad_x.data_ptr(),
-        parameters.data_ptr(),
-        sums.data_ptr(),
-        sets,
-        n,
-        size // 3,
-        threads(x, SERIAL),
-    )
-    kernels().evoact_subnetwork_fold(sums.data_ptr(), grad.data_ptr(), sets, blocks, size)
+    call("evoact_subnetwork_backward", g, x, grad_x, parameters, sums, sets, n, size // 3, threads(x, SERIAL))
+    call("evoact_subnetwork_fold", sums, grad, sets, blocks, size)
     return grad_x, grad

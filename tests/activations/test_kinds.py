@@ -27,6 +27,7 @@ from evoact.genomes.activation import (
     per_neuron,
     pieces,
     to_json,
+    trains,
 )
 from evoact.genomes.genome import SiteGenome
 
@@ -115,6 +116,11 @@ def test_every_kind_is_in_both_tables_and_here():
         for places in [{"KINDS": KINDS, "RECORDS": RECORDS, "EXAMPLES": {a.kind for a in EXAMPLES}}]
     }
     assert not {kind: where for kind, where in missing.items() if where}
+
+
+@EVERY
+def test_what_trains_has_numbers(activation):
+    assert trains(activation) == (kind_of(activation).numbers(activation) > 0)
 
 
 @EVERY
