@@ -6,7 +6,6 @@ would put first on their path: a folder with a `torch.py` in it is data, not cod
 
 import logging
 import os
-import secrets
 import signal
 import socket
 import tempfile
@@ -17,7 +16,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from evoact.cache_directory import cache_directory
+
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+try:
+    Path.home()
+except RuntimeError:  # without a home directory Ray cannot even be imported
+    os.environ["EVOACT_CACHE"] = os.environ["HOME"] = str(cache_directory())
 
 import ray
 
@@ -49,7 +54,6 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         if address:
             _connect(address, quiet)
         else:
-            _make_token()
             processors = max(os.cpu_count() or 1, ceil(cpus))
             # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
             ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
@@ -125,14 +129,6 @@ def _no_cluster(address: str, reason: str) -> str:
         f"expected a Ray cluster at --address {address!r}, got none: {reason}; "
         "start one with `ray start --head` or leave --address out"
     )
-
-
-def _make_token() -> None:
-    """Ray keeps the token of local clusters in the home directory; a user without one needs it all the same."""
-    try:
-        Path.home()
-    except RuntimeError:
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 @contextmanager

@@ -140,6 +140,27 @@ def test_a_user_without_a_home_directory_has_a_cache(homeless, tmp_path, capsys)
     assert "mnist1d" in capsys.readouterr().out
 
 
+@pytest.mark.ray
+def test_ray_is_given_a_home_directory(tmp_path):
+    """Where there is none it cannot even be imported."""
+    script = (
+        "import os, pwd, tempfile\n"
+        "def unknown(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = unknown\n"
+        "import evoact.execution.ray_cluster, evoact.execution.ray_tune\n"
+        "print(os.environ['HOME'])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "EVOACT_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == f"{tmp_path}/evoact-cache-{os.getuid()}\n", done.stderr
+
+
 def test_a_cache_that_others_can_write_to_is_not_used(homeless):
     cache_directory().chmod(0o777)
     with pytest.raises(UserError, match=r"expected a cache directory of your own, got .*; set EVOACT_CACHE"):
