@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -171,13 +171,19 @@ def damaged(data: Any, draw: random.Random) -> Any:
     return data
 
 
-def _places(data: Any, levels: int = 12) -> Iterator[tuple[Any, Any]]:
-    """Every part near the top, as what it is in and its key there."""
-    parts = data.items() if isinstance(data, dict) else enumerate(data[:50]) if isinstance(data, list) else ()
-    for key, value in parts:
-        yield data, key
-        if levels:
-            yield from _places(value, levels - 1)
+def _places(data: Any) -> list[tuple[Any, Any]]:
+    """Every part near the top, as what it is in and its key there; what is there many times once."""
+    places: list[tuple[Any, Any]] = []
+    sections, seen = [data], set()
+    while sections and len(places) < 10**4:
+        section = sections.pop()
+        if id(section) in seen or not isinstance(section, (dict, list)):
+            continue
+        seen.add(id(section))
+        keys = list(section) if isinstance(section, dict) else range(min(50, len(section)))
+        places += [(section, key) for key in keys]
+        sections += [section[key] for key in keys]
+    return places
 
 
 def _still(inside: Any, key: Any) -> bool:

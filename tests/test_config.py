@@ -921,3 +921,11 @@ def test_a_resolved_config_brings_its_curves(tiny, tmp_path, monkeypatch):
     data["curves"][name]["values"][0] = 5.0
     with pytest.raises(ConfigError, match=rf"curves\.{name}: expected the name"):
         experiment(data)
+
+
+def test_a_mapping_takes_a_space_by_name(tiny):
+    assert "gaussian" in experiment(tiny(space="quickstart", network__hidden=[64])).space.functions
+
+
+def test_learning_rates_may_stand_in_a_key_of_their_own(tiny):
+    assert experiment(tiny(learning_rate={"values": [0.5]})).space.learning_rates == (0.5,)

@@ -69,12 +69,14 @@ def _with_hint(problem: str, overrides: Sequence[str]) -> str:
 
 
 def experiment(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Experiment:
-    """The experiment described by plain data, the space inside it; `task` stands for its task, if it is given.
+    """The experiment described by plain data, its space inside it or by name or path as in a file; `task` stands for
+    its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return checked(data, source, [], task)
+    own = dict(data)
+    return checked(own, source, inline_space(own, Path()), task)
 
 
 def checked(
@@ -86,6 +88,11 @@ def checked(
         ConfigError: naming these and every other mistake.
     """
     check_size(data, source)
+    space = data.get("space")
+    if "learning_rate" in data and isinstance(space, Mapping):  # a key of its own, as in comparisons
+        rates = data["learning_rate"]
+        data = {key: value for key, value in data.items() if key != "learning_rate"}
+        data["space"] = {**space, "learning_rate": rates}
     found = list(problems)
     config: Config | None
     try:

@@ -63,7 +63,9 @@ def comparison(data: Mapping[str, Any], source: str = "config", task: Task | Non
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return _checked_comparison(data, source, [], task)
+    check_size(data, source)
+    own = copy.deepcopy(dict(data))
+    return _checked_comparison(own, source, _inline_spaces(own, Path()), task)
 
 
 def plan(
