@@ -245,7 +245,8 @@ def resume(
         if not complete:
             record = record_of(home)
             check_unchanged(home, made, record)
-            write_record(home, {"run": name_of(home, rows["run"].to_pylist()), **record})
+            if "run" not in record:
+                write_record(home, record | {"run": name_of(home, rows["run"].to_pylist())})
             complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
