@@ -112,7 +112,7 @@ class Comparison:
         return (e.networks - (e.meta_cost if name in self.amortised else 0)) * _one(e)
 
     def plain(self) -> dict[str, Any]:
-        """The resolved config as plain data: complete, readable by `evoact.config.comparison_of`."""
+        """The resolved config as plain data: complete, readable by `evoact.config.comparison`."""
         plain = {name: experiment.plain() for name, experiment in self.arms.items()}
         first = next(data for name, data in plain.items() if name not in self.amortised)
         common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}

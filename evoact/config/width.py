@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from evoact.config.experiment import Experiment
+from evoact.errors import UserError
 from evoact.genomes.layers import LayerChoices
 from evoact.networks import NETWORKS
 from evoact.networks.network import parameter_count as network_parameters
@@ -58,11 +59,19 @@ def widened(name: str, arguments: Mapping[str, Any], factor: float) -> dict[str,
     {'hidden': [125, 62]}
     >>> widened("lenet5", {}, 1.25)
     {'width': 1.25}
+
+    Raises:
+        UserError: for a network whose layers cannot be widened.
     """
     defaults = {n: p.default for n, p in inspect.signature(NETWORKS[name]).parameters.items()}
     if "hidden" in defaults:
         hidden = arguments.get("hidden", defaults["hidden"])
         return {**arguments, "hidden": [round(width * factor) for width in hidden]}
+    if "width" not in defaults:
+        raise UserError(
+            f"expected a network with hidden or width, to match the parameters of larger arms, got {name!r}; "
+            "name another arm's control with control_of, or give every arm about as many parameters"
+        )
     return {**arguments, "width": round(arguments.get("width", defaults["width"]) * factor, 4)}
 
 

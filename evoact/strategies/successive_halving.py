@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.genomes.space import SearchSpace
 from evoact.records import TrainResult
 from evoact.strategies import proposer
@@ -56,7 +56,13 @@ class SuccessiveHalving:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {"name": self.proposes} if isinstance(self.proposes, str) else dict(self.proposes)
+        if isinstance(self.proposes, str):
+            return {"name": self.proposes}
+        if not isinstance(self.proposes, Mapping):
+            raise UserError(
+                f"expected a search by name, or name and settings, as strategy.proposes, got {short(self.proposes)}"
+            )
+        return dict(self.proposes)
 
     @cached_property
     def _inner(self) -> Proposer:
@@ -66,9 +72,9 @@ class SuccessiveHalving:
             raise UserError("expected the name of a search in strategy.proposes, got none")
         try:
             return proposer(name, self.space, self.seed, settings)
-        except TypeError as error:  # a text for a number
+        except (TypeError, ValueError, OverflowError) as error:  # a text for a number
             raise UserError(
-                f"expected settings of strategy {name!r} in strategy.proposes, got {settings}: {error}"
+                f"expected settings of strategy {name!r} in strategy.proposes, got {short(settings)}: {error}"
             ) from None
 
     @cached_property
