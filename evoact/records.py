@@ -9,11 +9,15 @@ from typing import Any, ClassVar
 from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
 
-PHASES = ("baseline", "search", "confirm")
+PHASES = ("baseline", "search", "confirm", "judge")
+# Those on fresh seeds, whose networks are evaluated on the test splits: the best are chosen on the seeds of the one,
+# and what was chosen is judged on those of the other.
+FRESH = ("confirm", "judge")
 COMPLETED = "completed"
 STATES = (COMPLETED, "diverged", "failed", "out_of_memory", "timed_out", "pruned")
 
-# Replicates of the search count from 0, those of the confirmation from here: always fresh seeds.
+# Replicates of the search count from 0, those of the confirmation from here, and those of the judgement from where the
+# confirmation's end: always fresh seeds.
 FIRST_CONFIRMATION_SEED = 1000
 
 TRAIN, META_TRAIN = "train", "meta_train"

@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
     "strategy": {"name": "evolution", "population": 8, "elites": 2, "parents": 4},
     "training": {"steps": 20, "batch_size": 32},
     "budget": {"networks": 16},
-    "confirm": {"candidates": 2, "seeds": 2},
+    "confirm": {"candidates": 2, "baselines": 1, "seeds": 2, "judge": 1},
     "packs": {"size": 4},
     "execution": {"backend": "local"},
 }
@@ -109,6 +109,7 @@ def tiny_comparison(tiny: Callable[..., dict[str, Any]]) -> Callable[..., dict[s
             **{key: value for key, value in TINY.items() if key != "strategy"},
             "network": {"name": "mlp", "hidden": [32]},  # so that a hull is not 5 % of the parameters
             "budget": {"networks": 8},
+            "confirm": {"candidates": 2, "seeds": 2, "judge": 1},
             "repeats": 2,
             "training": {"steps": 10, "batch_size": 32},
             "arms": {

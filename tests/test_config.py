@@ -748,7 +748,7 @@ def test_budgets(tiny):
 def test_how_long_is_steps_or_epochs(tiny):
     made = experiment(tiny(training={"epochs": 3, "batch_size": 30}))  # of 400 examples
     assert made.steps == 3 * (400 // 30)
-    assert made.summary()["gradient_examples"] == 28 * 39 * 30
+    assert made.summary()["gradient_examples"] == 30 * 39 * 30
     by_default = experiment(tiny(training={}))
     assert by_default.steps == by_default.config.training.steps == 500
     assert experiment(tiny(training={"steps": None, "epochs": 1})).steps == 4
@@ -762,13 +762,14 @@ def test_schedules_reach_the_trainer(tiny):
 
 def test_summary_counts_every_phase(tiny):
     summary = experiment(tiny()).summary()
-    assert {k: summary[k] for k in ("baseline", "search", "confirm", "networks")} == {
+    assert {k: summary[k] for k in ("baseline", "search", "confirm", "judge", "networks")} == {
         "baseline": 3 * 2,
         "search": 16,
         "confirm": (2 + 1) * 2,
-        "networks": 28,
+        "judge": 2,
+        "networks": 30,
     }
-    assert summary["gradient_examples"] == 28 * 20 * 32
+    assert summary["gradient_examples"] == 30 * 20 * 32
 
 
 def test_functions_of_a_type_default_to_those_of_the_space(tiny):

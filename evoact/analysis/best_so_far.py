@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, FRESH
 
 POINTS = 60
 
@@ -39,7 +39,7 @@ def best_so_far(rows: pd.DataFrame, maximize: bool, points: int = POINTS) -> lis
     >>> best_so_far(rows, True, points=3)[0].mean.tolist()
     [0.3, 0.3, 0.4]
     """
-    searched = rows[(rows["phase"] != "confirm")]
+    searched = rows[~rows["phase"].isin(FRESH)]
     curves = []
     for arm, own in searched.groupby("arm", sort=False):
         found = [_cumulative(part, maximize) for _, part in own.groupby("repeat")]

@@ -7,6 +7,7 @@ intervals come from a bootstrap over repeats, seeds and test examples (`analysis
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -14,6 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from evoact.analysis.bootstrap import RESAMPLES, Scores, bca_interval, resampled_means
+from evoact.analysis.candidates import sign_of
 from evoact.analysis.verdicts import LEVEL, Verdict, fewest_repeats, verdict
 from evoact.analysis.winners import ArmResult, Winner
 from evoact.errors import UserError
@@ -135,7 +137,8 @@ def findings(
         reference: the arm that the others are compared with
         metric, direction: of the task
         scaled: the arm whose functions have trained input and output scale, if any
-        groups: of arms; the best arm of each group, by validation, is compared with the best of the others
+        groups: of arms; the best arm of each group, by validation over the other repeats, is compared with the best
+            of the others
         controls: width-matched ones, with the arms that each is to be compared with
         equivalence: differences up to this make no practical difference, in units of the metric
         resamples: of the bootstrap
@@ -152,10 +155,11 @@ def findings(
             f"expected winners of the reference arm {reference!r}, got none ({error or 'nothing was confirmed'}); "
             "name another arm as reference"
         )
-    sign = 1 if direction == "maximize" else -1
-    drawn = _Drawn(arms, sign, resamples)
+    sign = sign_of(direction)
+    best = _best_of_groups(groups or {}, arms, sign, reference)
+    drawn = _Drawn(arms | {arm.name: arm for arm in best.values()}, sign, resamples)
     against = [Question(name, reference, "reference") for name in alive if name != reference]
-    asked = [*against, *_sizes(controls, alive), *_between(groups or {}, arms, sign, reference)]
+    asked = [*against, *_sizes(controls, alive), *_between(best)]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
         found = [
@@ -186,20 +190,46 @@ def _sizes(controls: Mapping[str, Sequence[str]], alive: Collection[str]) -> lis
     ]
 
 
-def _between(
+def _between(best: Mapping[str, ArmResult]) -> list[Question]:
+    """The best of each group against the best of every other."""
+    return [
+        Question(best[a].name, best[b].name, f"best of {a} against best of {b}")
+        for a, b in combinations(best, 2)
+    ]
+
+
+def _best_of_groups(
     groups: Mapping[str, str], arms: Mapping[str, ArmResult], sign: int, reference: str
-) -> list[Question]:
-    best: dict[str, str] = {}
+) -> dict[str, ArmResult]:
+    """By group, its best arm, in each repeat the one that validates best over the *other* repeats.
+
+    Who is chosen by the repeats that judge it has been lucky in them. Where that is the same arm in every repeat, it
+    is that arm, else one that is named after them all.
+    """
+    members: dict[str, list[str]] = {}
     for name, group in groups.items():
         if group and name != reference and arms[name].winners:
-            known = best.get(group)
-            if known is None or sign * _validation(arms[name]) > sign * _validation(arms[known]):
-                best[group] = name
-    return [Question(best[a], best[b], f"best of {a} against best of {b}") for a, b in combinations(best, 2)]
+            members.setdefault(group, []).append(name)
+    best = {}
+    for group, names in members.items():
+        chosen = {}
+        for repeat in sorted({r for name in names for r in arms[name].winners}):
+            there = [name for name in names if repeat in arms[name].winners]
+            chosen[repeat] = max(there, key=lambda name: sign * _validation(arms[name], repeat))
+        times = Counter(chosen.values())
+        first = arms[next(iter(times))]
+        if len(times) > 1:
+            label = ", ".join(f"{name} in {n} of {len(chosen)}" for name, n in times.most_common())
+            won = {repeat: arms[name].winners[repeat] for repeat, name in chosen.items()}
+            first = replace(first, name=label, winners=won, lost=())
+        best[group] = first
+    return best
 
 
-def _validation(arm: ArmResult) -> float:
-    return float(np.mean([winner.validation for winner in arm.winners.values()]))
+def _validation(arm: ArmResult, without: int | None = None) -> float:
+    """The mean validation of its winners, one repeat left out if there are others."""
+    others = [winner.validation for repeat, winner in arm.winners.items() if repeat != without]
+    return float(np.mean(others or [winner.validation for winner in arm.winners.values()]))
 
 
 def _gains(questions: Sequence[Question], drawn: _Drawn, equivalence: float) -> list[Gain]:

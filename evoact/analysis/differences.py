@@ -8,7 +8,9 @@ the base functions it is built of, over ReLU, and over each scaled control, with
 Two arms that were trained on the same replicates saw the same order of batches, so their difference is taken
 replicate by replicate. Intervals are bias-corrected and accelerated bootstrap intervals (BCa, Efron 1987) of
 its mean. Over eight seeds they are somewhat too narrow, and each interval stands for itself: of many, one
-in twenty misses by chance. Which base function is best is decided on the validation split, never the test.
+in twenty misses by chance. Which base function is best is decided on the validation split, never the test, but on
+the seeds that the differences are taken over, so that the best of several looks a little too good, and gains over it
+a little too small; the two that the run judged on other seeds are in its verdict.
 """
 
 import argparse
@@ -21,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from evoact.analysis.bootstrap import bca_interval
-from evoact.analysis.welch import FEWEST
+from evoact.analysis.candidates import Measured, candidates, sign_of
+from evoact.analysis.verdicts import FEWEST
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation, Base, Scaled, functions_of, is_absent, is_captured
 from evoact.genomes.genome import loads
-from evoact.records import COMPLETED
 
 RESAMPLES = 9999
 
@@ -87,39 +89,28 @@ def arms(rows: Iterable[Mapping[str, Any]]) -> list[Arm]:
     Raises:
         UserError: if nothing was confirmed.
     """
-    confirmed = [row for row in rows if row["phase"] == "confirm"]
-    if not confirmed:
+    ranked = candidates(rows, whole=False)
+    if not ranked.found and not ranked.excluded:
         raise UserError("expected a run with a confirmation, got none; set confirm.candidates and finish it")
-    by_candidate: dict[int, list[Mapping[str, Any]]] = {}
-    for row in sorted(confirmed, key=lambda row: row["seed"]):
-        by_candidate.setdefault(row["candidate"], []).append(row)
-    sign = _sign(confirmed)
-    made = [(group[0]["structure"], _arm(group)) for group in by_candidate.values()]
-    ranked = sorted((pair for pair in made if pair[1].seeds), key=lambda pair: -sign * _validation(pair[1]))
     best: dict[str, Arm] = {}
-    for structure, arm in ranked:
-        best.setdefault(structure, arm)
+    for candidate in ranked.found:
+        best.setdefault(candidate.chosen_on.rows[0]["structure"], _arm(candidate.chosen_on))
     return list(best.values())
 
 
-def _arm(rows: Sequence[Mapping[str, Any]]) -> Arm:
-    genome = loads(rows[0]["genome"])
+def _arm(measured: Measured) -> Arm:
+    first = measured.rows[0]
+    genome = loads(first["genome"])
     types = tuple(dict.fromkeys(t for site in genome.sites for t in site.types))
-    done = [row for row in rows if row["state"] == COMPLETED]
-    large = all(row["test_large_metric"] is not None for row in done)
     return Arm(
         label=types[0].label if len(types) == 1 else genome.label,
         activations=tuple(t for t in types if not is_absent(t)),
-        learning_rate=rows[0]["learning_rate"],
-        seeds=tuple(row["seed"] for row in done),
-        validation=tuple(row["val_metric"] for row in done),
-        test=tuple(row["test_large_metric" if large else "test_metric"] for row in done),
-        failed=len(rows) - len(done),
+        learning_rate=first["learning_rate"],
+        seeds=measured.seeds,
+        validation=tuple(measured.validation.tolist()),
+        test=tuple(measured.test.tolist()),
+        failed=measured.failed,
     )
-
-
-def _sign(rows: Sequence[Mapping[str, Any]]) -> int:
-    return 1 if rows[0]["direction"] == "maximize" else -1
 
 
 def _validation(arm: Arm) -> float:
@@ -152,7 +143,7 @@ def difference(
             f"expected at least {FEWEST} seeds that {arm.label} and {other.label} have in common, "
             f"got {len(common)}; raise confirm.seeds"
         )
-    sign = 1 if direction == "maximize" else -1
+    sign = sign_of(direction)
     gains = sign * np.array([mine[seed] - theirs[seed] for seed in common])
     low, high = bca_interval(gains, level, resamples=RESAMPLES)
     return Difference(arm.label, other.label, reason, float(gains.mean()), low, high, len(common))
@@ -166,7 +157,7 @@ def differences(
 
     Arms are compared with those that are there: a base function without an arm of its own is left out.
     """
-    sign = 1 if direction == "maximize" else -1
+    sign = sign_of(direction)
     plain = {arm.activations[0].label: arm for arm in compared if arm.plain}
     controls = [arm for arm in compared if arm.control]
     found = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from evoact.genomes.genome import loads
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, FRESH
 
 MOST = 40
 
@@ -38,7 +38,7 @@ def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancest
     >>> [(a.candidate, a.generation, a.label, a.parents) for a in lineage(rows, 1)]
     [(1, 1, '3 sin', (0,)), (0, 0, '3 sin', ())]
     """
-    searched = rows[rows["phase"] != "confirm"].sort_values("proposal")
+    searched = rows[~rows["phase"].isin(FRESH)].sort_values("proposal")
     first = searched.drop_duplicates("candidate").set_index("candidate")
     done = searched[searched["state"] == COMPLETED]
     longest = done["rung"] == done.groupby("candidate")["rung"].transform("max")

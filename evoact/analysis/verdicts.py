@@ -5,6 +5,7 @@ from enum import StrEnum
 
 LEVEL = 0.95
 ALPHA = 0.05
+FEWEST = 3  # seeds: over fewer no interval says anything
 
 
 class Verdict(StrEnum):

@@ -1,7 +1,7 @@
 """The winners of a comparison: of each arm and repeat the confirmed candidate that validates best.
 
-A winner is chosen by its mean validation metric on fresh seeds; only its test metrics count. A candidate that
-failed on one of these seeds stands aside, because means over different seeds do not compare.
+A winner is chosen by its mean validation metric on fresh seeds, and judged by its test metrics on further ones
+(`analysis.candidates`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from evoact.analysis.bootstrap import blocks
-from evoact.records import COMPLETED, META_TRAIN
+from evoact.analysis.candidates import READ, Candidate, candidates, chosen
+from evoact.records import COMPLETED, FRESH, META_TRAIN
 
 # What is read of a leaderboard's rows.
-COLUMNS = (
-    *("arm", "repeat", "candidate", "seed", "phase", "state", "metric", "direction", "genome", "artifact"),
-    *("val_metric", "test_metric", "test_large_metric", "n_parameters", "step_seconds_solo"),
-    *("kind", "participation_ratio", "train_seconds", "gradient_examples", "strategy", "proposal", "error"),
-)
 _OF_WINNERS = (
-    *("arm", "repeat", "candidate", "seed", "state", "direction", "genome", "artifact", "n_parameters"),
-    *("val_metric", "test_metric", "test_large_metric", "step_seconds_solo", "participation_ratio"),
+    *READ,
+    *("arm", "repeat", "genome", "artifact", "n_parameters", "step_seconds_solo", "participation_ratio"),
+)
+COLUMNS = (
+    *_OF_WINNERS,
+    *("metric", "kind", "train_seconds", "gradient_examples", "strategy", "proposal", "error"),
 )
 # The test scores of each example of a confirmed network, from its artifact: [examples], or None.
 ReadScores = Callable[[str], np.ndarray | None]
@@ -29,8 +29,9 @@ ReadScores = Callable[[str], np.ndarray | None]
 
 @dataclass(frozen=True)
 class Winner:
-    """`test` holds one metric for each of `seeds`, on the larger test split where there is one; `scores`
-    [seeds, blocks] the mean score in blocks of test examples, None where the run did not keep them."""
+    """`test` holds one metric for each of `seeds`, which chose nothing if the run judged on others, on the
+    larger test split where there is one; `scores` [seeds, blocks] the mean score in blocks of test examples, None where
+    the run did not keep them."""
 
     arm: str
     repeat: int
@@ -73,7 +74,11 @@ class ArmResult:
 
 
 def arm_results(
-    rows: pd.DataFrame, arms: Sequence[str] = (), repeats: int | None = None, read: ReadScores | None = None
+    rows: pd.DataFrame,
+    arms: Sequence[str] = (),
+    repeats: int | None = None,
+    read: ReadScores | None = None,
+    judged: bool = True,
 ) -> list[ArmResult]:
     """Each arm's winners, arms in the given order, else as they come.
 
@@ -82,22 +87,27 @@ def arm_results(
         arms: names of all arms, those without a row, too
         repeats: how many there should be; by default as many as the rows have
         read: gives an artifact's scores by example; without it the seeds are the lowest level
+        judged: whether winners are judged on seeds that did not choose them (`confirm.judge` above 0)
     """
     groups = {str(name): group for name, group in rows.groupby("arm", sort=False)}
     count = repeats if repeats is not None else int(rows["repeat"].max()) + 1 if len(rows) else 0
-    return [_arm_result(name, groups.get(name, rows.iloc[:0]), count, read) for name in arms or groups]
+    return [
+        _arm_result(name, groups.get(name, rows.iloc[:0]), count, read, judged) for name in arms or groups
+    ]
 
 
-def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | None) -> ArmResult:
-    confirmed = rows[rows["phase"] == "confirm"]
-    columns = {column: confirmed[column].to_numpy() for column in _OF_WINNERS}
+def _arm_result(
+    name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | None, judged: bool
+) -> ArmResult:
+    fresh = rows["phase"].isin(FRESH)
     found = {}
-    for repeat, positions in confirmed.groupby("repeat").indices.items():
-        winner = _winner({column: values[positions] for column, values in columns.items()}, read)
-        if winner is not None:
-            found[int(repeat)] = winner
+    for repeat, own in rows[fresh].groupby("repeat"):
+        best = chosen(candidates(own[list(_OF_WINNERS)].to_dict("records")).found)
+        # A winner that was not judged yet, or failed on every seed of the judgement, says nothing.
+        if best and (not judged or (best.judged_on and best.judged_on.rows)):
+            found[int(repeat)] = winner_of(best, read)
     failed = rows[rows["state"] != COMPLETED]
-    spent = rows["gradient_examples"].where(rows["phase"] != "confirm", 0)
+    spent = rows["gradient_examples"].where(~fresh, 0)
     return ArmResult(
         name=name,
         winners=found,
@@ -111,44 +121,24 @@ def _arm_result(name: str, rows: pd.DataFrame, repeats: int, read: ReadScores | 
     )
 
 
-def _winner(confirmed: Mapping[str, np.ndarray], read: ReadScores | None) -> Winner | None:
-    """The best of one arm and repeat by mean validation; None where no candidate completed every seed."""
-    seeds = len(np.unique(confirmed["seed"]))
-    done = confirmed["state"] == COMPLETED
-    sign = 1 if (confirmed["direction"] == "maximize").all() else -1
-    whole: dict[int, np.ndarray] = {}  # the rows of each candidate, by seed
-    for candidate in np.unique(confirmed["candidate"][done]):
-        own = np.flatnonzero(done & (confirmed["candidate"] == candidate))
-        if len(own) == seeds:
-            whole[int(candidate)] = own[np.argsort(confirmed["seed"][own])]
-    if not whole:
-        return None
-    validation = {candidate: float(confirmed["val_metric"][own].mean()) for candidate, own in whole.items()}
-    best = max(whole, key=lambda candidate: sign * validation[candidate])
-    own = whole[best]
-    values = {name: column[own] for name, column in confirmed.items()}
-    large = values["test_large_metric"].astype(float)
+def winner_of(candidate: Candidate, read: ReadScores | None = None) -> Winner:
+    """What stands for a candidate in comparisons and figures."""
+    measured = candidate.measured
+    first = measured.rows[0]
     return Winner(
-        arm=str(values["arm"][0]),
-        repeat=int(values["repeat"][0]),
-        candidate=best,
-        genome=str(values["genome"][0]),
-        artifact=str(values["artifact"][0]),
-        validation=validation[best],
-        seeds=tuple(int(seed) for seed in values["seed"]),
-        test=large if np.isfinite(large).all() else values["test_metric"].astype(float),
-        scores=_scores(values["artifact"].tolist(), read),
-        n_parameters=int(values["n_parameters"][0]),
-        step_seconds=mean_known(values["step_seconds_solo"]),
-        participation_ratio=mean_known(values["participation_ratio"]),
+        arm=str(first["arm"]),
+        repeat=int(first["repeat"]),
+        candidate=candidate.number,
+        genome=str(first["genome"]),
+        artifact=str(first["artifact"]),
+        validation=candidate.validation,
+        seeds=measured.seeds,
+        test=measured.test,
+        scores=_scores([str(row["artifact"] or "") for row in measured.rows], read),
+        n_parameters=int(first["n_parameters"]),
+        step_seconds=measured.known_mean("step_seconds_solo"),
+        participation_ratio=measured.known_mean("participation_ratio"),
     )
-
-
-def mean_known(values: np.ndarray) -> float | None:
-    """The mean of those that are not missing, None where all are."""
-    numbers = values.astype(float)
-    numbers = numbers[np.isfinite(numbers)]
-    return float(numbers.mean()) if len(numbers) else None
 
 
 def _scores(artifacts: Sequence[str], read: ReadScores | None) -> np.ndarray | None:

@@ -53,7 +53,8 @@ def print_estimates(made: Comparison) -> None:
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         say(
             f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
-            f"{e.by_phase['confirm']} confirmed; about {duration(max(1.0, 60 * minutes[name]))}"
+            f"{e.by_phase['confirm']} confirmed, {e.by_phase['judge']} judged; "
+            f"about {duration(max(1.0, 60 * minutes[name]))}"
         )
     networks = made.repeats * sum(e.networks for e in found.values())
     examples = made.repeats * sum(e.gradient_examples for e in found.values())

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from evoact.analysis.candidates import SPLITS
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
 from evoact.execution.run import Compared, Finished
@@ -56,7 +57,7 @@ def _print_finished(finished: Finished) -> None:
     for state, number in summary.failures:
         console.print(f"{number} {state}.")
     if summary.confirmed:
-        seeds = summary.confirmed[0].seeds
+        seeds = summary.confirmed[0].chosen_on.seeds
         console.print(f"\nConfirmed on {counted(seeds, 'fresh seed')}, best validation first:")
         _print_confirmed(summary, console)
     if summary.set_aside:
@@ -83,7 +84,9 @@ def _print_confirmed(summary: Summary, console: Console) -> None:
     console.print(table)
     notes = {
         "size counts trained parameters": "size" in kept,
+        f"test on the {SPLITS[summary.split]}": "test" in kept or "judged" in kept,
         "± is the standard error over the seeds": summary.confirmed[0].test_error is not None,
+        f"judged on {counted(summary.judge, 'other seed')}, which chose nothing": "judged" in kept,
         f"left out for want of room: {', '.join(gone)}": bool(gone),
     }
     said = "; ".join(note for note, holds in notes.items() if holds)
@@ -101,12 +104,9 @@ def _confirmed_columns(summary: Summary) -> dict[str, list[str]]:
     if len({c.n_parameters for c in confirmed}) > 1:
         columns["size"] = [f"{c.n_parameters:,}" for c in confirmed]
     columns["val"] = [shown(summary, c.validation) for c in confirmed]
-    columns["test"] = [shown(summary, c.test, c.test_error) for c in confirmed]
-    if confirmed[0].test_large is not None:
-        columns["test (large)"] = [
-            "" if c.test_large is None else shown(summary, c.test_large, c.test_large_error)
-            for c in confirmed
-        ]
+    columns["test"] = [shown(summary, c.chosen_on.test, c.chosen_on.test_error) for c in confirmed]
+    if any(c.judged_on for c in confirmed):
+        columns["judged"] = [shown(summary, c.test, c.test_error) if c.judged_on else "" for c in confirmed]
     return columns
 
 

@@ -133,8 +133,14 @@ class Experiment:
     @property
     def confirm_networks(self) -> int:
         c = self.config.confirm
-        extra = 1 if self.config.baselines.replicates else 0
+        extra = min(c.baselines, len(self.space.functions)) if self.config.baselines.replicates else 0
         return (c.candidates + extra) * c.seeds if c.candidates else 0
+
+    @property
+    def judge_networks(self) -> int:
+        """Of the best found and the best baseline; of the winner alone if no baseline is to stand beside it."""
+        c = self.config.confirm
+        return (2 if c.baselines else 1) * c.judge if c.candidates else 0
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
@@ -143,6 +149,7 @@ class Experiment:
             "baseline": self.baseline_networks,
             "search": self.networks - self.meta_networks,
             "confirm": self.confirm_networks,
+            "judge": self.judge_networks,
         }
 
     def summary(self) -> dict[str, int]:

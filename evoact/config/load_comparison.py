@@ -20,8 +20,9 @@ from evoact.registry import unknown
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
 
-# Of a comparison: the best three of each search, on as many fresh seeds as a verdict needs.
-CONFIRM = {"candidates": 3, "seeds": 10}
+# Of a comparison: each search's winner is chosen among its best three on the first seeds and judged on the others. Base
+# functions are an arm of their own, so that no baseline stands beside it.
+CONFIRM = {"candidates": 3, "baselines": 0, "seeds": 5, "judge": 15}
 ROOMY = 2**29  # networks
 _COMMON = tuple(key for key in Config.model_fields if key != "baselines")
 _NO_BASELINES = "baselines: expected none in a comparison; base functions are an arm of their own"
@@ -225,7 +226,10 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
             "got table"
         )
     confirm = common.get("confirm")
-    if isinstance(confirm, Mapping) and confirm.get("candidates") == 0:
+    confirm = confirm if isinstance(confirm, Mapping) else {}
+    if confirm.get("baselines"):
+        problems.append(f"confirm.{_NO_BASELINES}")
+    if confirm.get("candidates") == 0:
         problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")
     return problems
 

@@ -178,14 +178,22 @@ class Baselines(Section):
 
 
 class Confirm(Section):
-    """The best candidates and the best baseline, trained again on fresh seeds (0: none).
+    """The best `candidates` of the search and the best `baselines`, each function at its best learning rate, are
+    trained again on fresh `seeds`, which choose the best found and the best baseline (0 candidates: nothing is
+    confirmed). These two are judged: trained on `judge` further seeds, which chose nothing (0: judged on the seeds of
+    the choice, so that their figures are optimistic).
 
     `distinct: structure` takes the best of each structure only: every set of activations once, at the
     learning rate that suits it.
+
+    The defaults cost what five candidates and a baseline on five seeds cost, and had the most power at that cost in a
+    simulation of searches (`benchmarks/nulls.py`).
     """
 
     candidates: NotNegative = 5
-    seeds: Positive = 5
+    baselines: NotNegative = 3
+    seeds: Positive = 2
+    judge: NotNegative = 7
     distinct: Literal["candidate", "structure"] = "candidate"
 
 

@@ -24,7 +24,7 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Experiment | C
         UserError: if the directory is no run, its config is damaged, or the data is needed and not there.
     """
     home = Location.of(run_dir)
-    config, known = config_of(home), None if data else record_of(home).get("task")
+    config, known = _with_old_rule(config_of(home)), None if data else record_of(home).get("task")
     return plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
 
 
@@ -33,6 +33,15 @@ def _outline(home: Location, known: Mapping[str, Any]) -> Outline:
         return outline(known)
     except UserError as error:
         raise UserError(f"{home.child(RECORD).text}: {error}; restore the file") from None
+
+
+def _with_old_rule(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A run from before `confirm.judge` goes on, and is reported, as it began: one baseline is confirmed, and winners
+    are judged on the seeds that chose them."""
+    confirm = data.get("confirm")
+    if not isinstance(confirm, Mapping) or "judge" in confirm:
+        return data
+    return {**data, "confirm": {"baselines": 0 if "arms" in data else 1, "judge": 0, **confirm}}
 
 
 def experiment_of(run_dir: str | Path | Location) -> Experiment:

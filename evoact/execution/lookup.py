@@ -58,15 +58,20 @@ def check_table(made: Experiment, table: Tabular) -> None:
             f"{table.place}: expected objectives that a table holds, got step_seconds_solo; "
             "leave it out of strategy.objectives"
         )
-    limits = [("replicates", made.config.replicates, table.search_seeds)]
-    if made.config.confirm.candidates:
-        limits.append(("confirm.seeds", made.config.confirm.seeds, table.truth_seeds))
-    for key, wanted, there in limits:
-        if wanted > len(there):
-            raise UserError(
-                f"{table.place}: expected a table with {key} {wanted}, got one with {len(there)} seeds for that; "
-                f"add --set {key}={len(there)}"
-            )
+    confirm, replicates = made.config.confirm, made.config.replicates
+    if replicates > len(table.search_seeds):
+        raise UserError(
+            f"{table.place}: expected a table with replicates {replicates}, got one with {len(table.search_seeds)} "
+            f"seeds for that; add --set replicates={len(table.search_seeds)}"
+        )
+    fresh = len(table.truth_seeds)
+    if confirm.candidates and confirm.seeds + confirm.judge > fresh:
+        seeds = max(1, min(confirm.seeds, fresh // 3))
+        raise UserError(
+            f"{table.place}: expected a table with fresh seeds for confirm.seeds {confirm.seeds} and confirm.judge "
+            f"{confirm.judge}, got one with {fresh}; add --set confirm.seeds={seeds} --set "
+            f"confirm.judge={fresh - seeds}"
+        )
     _check_complete(made, table)
 
 
@@ -85,7 +90,7 @@ def _check_complete(made: Experiment, table: Tabular) -> None:
         size = len(needed)
         seeds = table.search_seeds[: made.config.replicates]
         if made.config.confirm.candidates:
-            seeds += table.truth_seeds[: made.config.confirm.seeds]
+            seeds += table.truth_seeds[: made.config.confirm.seeds + made.config.confirm.judge]
         missing = table.missing(sorted(needed), seeds)
     if missing > 0:
         raise UserError(

@@ -18,6 +18,7 @@ from evoact.leaderboard.location import Location
 from evoact.networks.size import activation_count
 from evoact.records import (
     COMPLETED,
+    FRESH,
     MetaTrainProposal,
     MetaTrainResult,
     Proposal,
@@ -53,7 +54,7 @@ class PackTrainer:
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         """Results in the order of the proposals, all of one phase, arm and repeat."""
         e = self.plan.part(proposals[0].arm, proposals[0].repeat)
-        confirming = proposals[0].phase == "confirm"
+        confirming = proposals[0].phase in FRESH
         testing = confirming or e.config.test_splits == "all"
         started = time.time()
         trainings = [p for p in proposals if isinstance(p, TrainProposal)]

@@ -145,7 +145,7 @@ def search(
     """
     home = Location.of(run_dir)
     complete, results = _started(home, warmed(made, report), address, observe, report)
-    return _finished(home, complete, results)
+    return _finished(home, made, complete, results)
 
 
 def compare(
@@ -250,7 +250,7 @@ def resume(
             complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
         if isinstance(made, Comparison):
             return _compared(home, complete, results)
-        return _finished(home, complete, results)
+        return _finished(home, made, complete, results)
 
 
 def _make(home: Location) -> None:
@@ -378,8 +378,9 @@ def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages 
     return Stages(made, None if minutes is None else minutes * 60 - _search_seconds(results), results)
 
 
-def _finished(home: Location, complete: bool, results: Sequence[Result]) -> Finished:
-    return Finished(home.text, complete, summarise(results, trivial_of(record_of(home))))
+def _finished(home: Location, made: Experiment, complete: bool, results: Sequence[Result]) -> Finished:
+    judge, trivial = made.config.confirm.judge, trivial_of(record_of(home))
+    return Finished(home.text, complete, summarise(results, judge, trivial))
 
 
 def _compared(home: Location, complete: bool, results: Sequence[Result]) -> Compared:

@@ -1,4 +1,4 @@
-"""The stages of a run in one ask/tell: baselines, then the search, then the confirmation.
+"""The stages of a run in one ask/tell: baselines, the search, the confirmation, then the judgement of what it chose.
 
 Each stage is a strategy; the next is made from the results of those before it. Every stage takes its
 stored rows when it begins, so a resumed run stands where the interrupted one stood.
@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Experiment
 from evoact.execution.confirmation import as_begun
+from evoact.execution.summary import summarise
 from evoact.execution.warm import warm_genomes
 from evoact.genomes.genome import Genome, structure
-from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, FRESH, PHASES, Proposal, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.asynchronous import Asynchronous
@@ -37,17 +38,15 @@ class Stages:
         self._results = {r.proposal.index: r for r in stored}
         self._done = Counter(r.proposal.phase for r in self._results.values())
         self.in_flight = 0
-        self._to_be_confirmed: int | None = None
+        self._known: dict[str, int] = {}  # how many networks, of stages on fresh seeds that have begun
         self._reached = max((PHASES.index(r.proposal.phase) for r in self._results.values()), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
         self._strategy = self._make()
 
     def planned(self, phase: str) -> int:
-        """How many networks a stage trains at most; exactly, for a confirmation that has begun."""
-        if phase == "confirm" and self._to_be_confirmed is not None:
-            return self._to_be_confirmed
-        return self.experiment.networks_by_phase[phase]
+        """How many networks a stage trains at most; exactly, of a stage on fresh seeds that has begun."""
+        return self._known.get(phase, self.experiment.networks_by_phase[phase])
 
     def expected(self, phase: str) -> int:
         """How many trainings a stage will have been, as far as can be told: of a search that promotes networks more
@@ -118,14 +117,17 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase == "confirm" and not self._confirmed(self.results):
-            self._position += 1  # nothing worked, so there is nothing to confirm
+        if self.phase in FRESH and not self._on_fresh_seeds():
+            self._position = len(self._stages)  # nothing worked, so there is nothing to confirm or to judge
         else:
             self._strategy = self._make()
 
+    def _earlier(self) -> list[Result]:
+        """The results of the stages before this one, in proposal order."""
+        return [r for r in self.results if PHASES.index(r.proposal.phase) < PHASES.index(self.phase)]
+
     def _make(self) -> Strategy:
-        e, phase = self.experiment, self._stages[self._position]
-        earlier = [r for r in self.results if PHASES.index(r.proposal.phase) < PHASES.index(phase)]
+        e, phase, earlier = self.experiment, self.phase, self._earlier()
         options: dict[str, object] = {}
         name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
@@ -133,9 +135,9 @@ class Stages:
         elif phase == "search":
             name, options = e.config.strategy.name, e.config.strategy.arguments
         else:
-            genomes = self._confirmed(self.results)
-            options = {"seeds": self._confirmation_seeds, "genomes": genomes}
-            networks = self._to_be_confirmed = max(1, len(genomes) * len(self._confirmation_seeds))
+            genomes, seeds = self._on_fresh_seeds(), self._fresh_seeds
+            options = {"seeds": seeds, "genomes": genomes}
+            networks = self._known[phase] = max(1, len(genomes) * len(seeds))
         strategy = create(
             name,
             e.space,
@@ -155,33 +157,48 @@ class Stages:
         return strategy
 
     @property
-    def _confirmation_seeds(self) -> tuple[int, ...]:
-        return tuple(FIRST_CONFIRMATION_SEED + i for i in range(self.experiment.config.confirm.seeds))
+    def _fresh_seeds(self) -> tuple[int, ...]:
+        """Of this stage, one of `FRESH`: the judgement's follow the confirmation's."""
+        first, confirm = FIRST_CONFIRMATION_SEED, self.experiment.config.confirm
+        if self.phase == "judge":
+            return tuple(range(first + confirm.seeds, first + confirm.seeds + confirm.judge))
+        return tuple(range(first, first + confirm.seeds))
 
-    def _confirmed(self, results: Sequence[Result]) -> tuple[Genome, ...]:
-        """What the confirmation trains: what an interrupted one began with, else the best."""
-        earlier = [r for r in results if r.proposal.phase != "confirm"]
-        begun = [r for r in results if r.proposal.phase == "confirm"]
+    def _on_fresh_seeds(self) -> tuple[Genome, ...]:
+        """What this stage, one of `FRESH`, trains: what an interrupted one began with, else the best."""
+        earlier = self._earlier()
+        chosen = self._to_confirm(earlier) if self.phase == "confirm" else self._to_judge(earlier)
+        begun = [r for r in self.results if r.proposal.phase == self.phase]
         first = 1 + max((r.proposal.index for r in earlier), default=-1)
-        return as_begun(self._to_confirm(earlier), begun, first, self._confirmation_seeds)
+        return as_begun(chosen, begun, first, self._fresh_seeds)
+
+    def _to_judge(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
+        """The best found and the best baseline, as the seeds of the confirmation chose them; the winner alone if no
+        baseline is to stand beside it, as in an arm of a comparison."""
+        found = summarise(earlier)
+        both = self.experiment.config.confirm.baselines > 0
+        judged = (found.best_found, found.best_baseline) if both else (found.winner,)
+        genomes = {r.proposal.candidate: r.proposal.genome for r in earlier if r.proposal.phase == "confirm"}
+        return tuple(dict.fromkeys(genomes[c.candidate] for c in judged if c is not None))
 
     def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
-        """The best candidates of the search by denoised score, whatever its strategy, and the best baseline;
-        none that ever failed.
+        """The best candidates of the search by denoised score, whatever its strategy, and the best baselines, each
+        function at its best learning rate; none that ever failed.
 
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
         failed = {r.proposal.fingerprint for r in earlier if r.state != COMPLETED}
         by_structure = self.experiment.config.confirm.distinct == "structure"
         chosen: dict[str, Genome] = {}
-        for phase, number in (("search", self.experiment.config.confirm.candidates), ("baseline", 1)):
+        confirm = self.experiment.config.confirm
+        for phase, number in (("search", confirm.candidates), ("baseline", confirm.baselines)):
             archive = Archive.of(
                 r for r in earlier if r.proposal.phase == phase and r.proposal.fingerprint not in failed
             )
-            if by_structure:
+            if by_structure or phase == "baseline":
                 best = best_structures(archive, number)
             else:
-                best = recommended(archive, number) if phase == "search" else archive.best(number)
+                best = recommended(archive, number)
             for c in best:
                 chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

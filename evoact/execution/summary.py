@@ -8,16 +8,40 @@ from types import MappingProxyType
 
 import numpy as np
 
-from evoact.records import COMPLETED, PHASES, Result, TrainResult
+from evoact.analysis.candidates import Candidate, Doubt, candidates, chosen, doubt, row_of, sign_of
+from evoact.records import COMPLETED, Result, TrainResult
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A candidate on several fresh seeds: its mean validation metric, its test metric seed by seed, and how many
+    seeds failed."""
+
+    validation: float
+    test_by_seed: tuple[float, ...]
+    failed: int = 0
+
+    @property
+    def seeds(self) -> int:
+        return len(self.test_by_seed)
+
+    @property
+    def test(self) -> float:
+        return float(np.mean(self.test_by_seed))
+
+    @property
+    def test_error(self) -> float | None:
+        """The standard error of `test`; None of a single seed."""
+        return float(np.std(self.test_by_seed, ddof=1)) / math.sqrt(self.seeds) if self.seeds > 1 else None
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A candidate's means over its fresh seeds, with their standard errors where there are several.
+    """A candidate on the seeds that choose, and, if it was judged, on those that judge.
 
-    `test_by_seed` holds the single values of the larger test split where there is one, else of the test split.
-    `n_parameters` counts the activations' own, too. `searched` if the search proposed it, `baseline` if it has
-    one base function everywhere; it can be both.
+    `test`, `test_error`, `seeds` and `test_by_seed` are those of the judgement where there was one. `n_parameters`
+    counts the activations' own, too. `searched` if the search proposed it, `baseline` if it has one base function
+    everywhere; it can be both.
     """
 
     candidate: int
@@ -27,13 +51,34 @@ class Confirmed:
     baseline: bool
     learning_rate: float
     n_parameters: int
-    validation: float
-    test: float
-    test_error: float | None
-    test_large: float | None
-    test_large_error: float | None
-    seeds: int
-    test_by_seed: tuple[float, ...]
+    chosen_on: Figures
+    judged_on: Figures | None = None
+
+    @property
+    def figures(self) -> Figures:
+        """What it is worth."""
+        return self.judged_on or self.chosen_on
+
+    @property
+    def validation(self) -> float:
+        """What it was chosen by."""
+        return self.chosen_on.validation
+
+    @property
+    def test(self) -> float:
+        return self.figures.test
+
+    @property
+    def test_error(self) -> float | None:
+        return self.figures.test_error
+
+    @property
+    def test_by_seed(self) -> tuple[float, ...]:
+        return self.figures.test_by_seed
+
+    @property
+    def seeds(self) -> int:
+        return self.figures.seeds
 
 
 @dataclass(frozen=True)
@@ -51,8 +96,10 @@ class Summary:
     """`networks` counts all that were trained, `meta_trainings` how often types were learned; `structures` the
     distinct ones that the search tried, and `heterogeneous` those of them that mix several activations in a layer.
     `confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are not among them
-    because they failed on a seed. `trivial` is the metric by split of always saying the same
-    (`tasks.data_summary.trivial_metrics`), empty where it is not known.
+    because they failed on a seed. Their test metrics are those of `split`, a column of the leaderboard. `judge` is on
+    how many seeds that chose nothing the best found and the best baseline are judged (0: on those of the choice), and
+    `doubt` says how sure the choice of the winner is, `baseline_doubt` that of the best baseline. `trivial` is the
+    metric by split of always saying the same (`tasks.data_summary.trivial_metrics`), empty where it is not known.
     """
 
     metric: str
@@ -66,25 +113,43 @@ class Summary:
     set_aside: int
     baselines: tuple[Baseline, ...]
     trivial: Mapping[str, float] = field(default_factory=dict)
+    split: str = "test_metric"
+    judge: int = 0
+    doubt: Doubt | None = None
+    baseline_doubt: Doubt | None = None
 
     @property
     def winner(self) -> Confirmed | None:
-        """The best confirmed candidate that the search found."""
-        return next((c for c in self.confirmed if c.searched), None)
+        """The best confirmed candidate, found or baseline."""
+        return chosen(self.confirmed)
+
+    @property
+    def best_found(self) -> Confirmed | None:
+        """The best confirmed candidate that the search proposed."""
+        return chosen([c for c in self.confirmed if c.searched])
 
     @property
     def best_baseline(self) -> Confirmed | None:
-        return next((c for c in self.confirmed if c.baseline), None)
+        return chosen([c for c in self.confirmed if c.baseline])
 
 
-def summarise(results: Iterable[Result], trivial: Mapping[str, float] = MappingProxyType({})) -> Summary:
-    """The summary of a run's results; those of unfinished runs give what is there."""
+def summarise(
+    results: Iterable[Result], judge: int = 0, trivial: Mapping[str, float] = MappingProxyType({})
+) -> Summary:
+    """The summary of a run's results; those of unfinished runs give what is there.
+
+    Args:
+        results: in any order
+        judge: on how many further seeds what was chosen is judged, `confirm.judge` of the config
+        trivial: the metric by split of always saying the same
+    """
     rows = sorted(results, key=lambda r: r.proposal.index)
     trained = [r for r in rows if isinstance(r, TrainResult)]
     done = [r for r in trained if r.state == COMPLETED]
     searched = [r for r in trained if r.proposal.phase == "search"]
-    confirmed = _confirmed(done)
-    tried = {r.proposal.candidate for r in rows if r.proposal.phase == "confirm"}
+    reduced = candidates(map(row_of, trained))
+    confirmed = _confirmed(reduced.found, done)
+    homogeneous = [c for c, shown in zip(reduced.found, confirmed, strict=True) if shown.baseline]
     return Summary(
         metric=rows[0].metric if rows else "",
         direction=rows[0].direction if rows else "",
@@ -93,51 +158,43 @@ def summarise(results: Iterable[Result], trivial: Mapping[str, float] = MappingP
         structures=len({r.proposal.structure for r in searched}),
         heterogeneous=len({r.proposal.structure for r in searched if r.proposal.genome.heterogeneous}),
         failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),
-        confirmed=tuple(confirmed),
-        set_aside=len(tried) - len(confirmed),
+        confirmed=confirmed,
+        set_aside=reduced.excluded,
         baselines=tuple(_baselines(done)),
         trivial=trivial,
+        split=reduced.split,
+        judge=judge,
+        doubt=doubt(reduced.found, reduced.direction),
+        baseline_doubt=doubt(homogeneous, reduced.direction),
     )
 
 
-def _confirmed(done: Sequence[TrainResult]) -> list[Confirmed]:
-    candidates = {p: {r.proposal.candidate for r in done if r.proposal.phase == p} for p in PHASES}
-    groups: dict[int, list[TrainResult]] = {}
-    for r in done:
-        if r.proposal.phase == "confirm":
-            groups.setdefault(r.proposal.candidate, []).append(r)
-    # Means over different seeds do not compare: a candidate that failed on one stands aside.
-    most = max(map(len, groups.values()), default=0)
-    result = []
-    for candidate, rows in groups.items():
-        if len(rows) == most:
-            large = [r.test_large_metric for r in rows if r.test_large_metric is not None]
-            tests = [r.test_metric for r in rows if r.test_metric is not None]
-            genome = rows[0].proposal.genome
-            result.append(
-                Confirmed(
-                    candidate=candidate,
-                    label=genome.label,
-                    heterogeneous=genome.heterogeneous,
-                    searched=candidate in candidates["search"],
-                    baseline=candidate in candidates["baseline"] or genome.ordinary,
-                    learning_rate=genome.hyperparameter("learning_rate"),
-                    n_parameters=rows[0].n_parameters,
-                    validation=float(np.mean([r.val_metric for r in rows])),
-                    test=float(np.mean(tests)),
-                    test_error=_standard_error(tests),
-                    test_large=float(np.mean(large)) if large else None,
-                    test_large_error=_standard_error(large),
-                    seeds=len(rows),
-                    test_by_seed=tuple(large or tests),
-                )
+def _confirmed(found: Sequence[Candidate], done: Sequence[TrainResult]) -> tuple[Confirmed, ...]:
+    proposed = {(r.proposal.phase, r.proposal.candidate) for r in done}
+    first = {r.proposal.candidate: r for r in reversed(done) if r.proposal.phase == "confirm"}
+    made = []
+    for c in found:
+        genome = first[c.number].proposal.genome
+        measured = (c.chosen_on, c.judged_on)
+        chosen_on, judged_on = (
+            Figures(float(m.validation.mean()), tuple(m.test.tolist()), m.failed) if m and m.rows else None
+            for m in measured
+        )
+        assert chosen_on is not None  # who failed was excluded
+        made.append(
+            Confirmed(
+                candidate=c.number,
+                label=genome.label,
+                heterogeneous=genome.heterogeneous,
+                searched=("search", c.number) in proposed,
+                baseline=("baseline", c.number) in proposed or genome.ordinary,
+                learning_rate=genome.hyperparameter("learning_rate"),
+                n_parameters=first[c.number].n_parameters,
+                chosen_on=chosen_on,
+                judged_on=judged_on,
             )
-    sign = -1 if done and done[0].direction == "maximize" else 1
-    return sorted(result, key=lambda c: (sign * c.validation, c.candidate))
-
-
-def _standard_error(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+        )
+    return tuple(made)
 
 
 def _baselines(done: Sequence[TrainResult]) -> list[Baseline]:
@@ -145,7 +202,7 @@ def _baselines(done: Sequence[TrainResult]) -> list[Baseline]:
     for r in done:
         if r.proposal.phase == "baseline":
             scores.setdefault(r.proposal.candidate, []).append(r)
-    sign = -1 if done and done[0].direction == "maximize" else 1
+    sign = sign_of(done[0].direction) if done else 1
     best: dict[str, Baseline] = {}
     for candidate, rows in scores.items():
         genome = rows[0].proposal.genome
@@ -156,6 +213,6 @@ def _baselines(done: Sequence[TrainResult]) -> list[Baseline]:
             float(np.mean([r.val_metric for r in rows])),
         )
         known = best.get(entry.label)
-        if known is None or sign * entry.validation < sign * known.validation:
+        if known is None or sign * entry.validation > sign * known.validation:
             best[entry.label] = entry
-    return sorted(best.values(), key=lambda b: sign * b.validation)
+    return sorted(best.values(), key=lambda b: -sign * b.validation)

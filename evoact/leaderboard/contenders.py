@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evoact.leaderboard.buffers import from_numpy
-from evoact.leaderboard.ranking import judge, numbers, rank
+from evoact.leaderboard.ranking import CONFIRMED, SEARCHED, numbers, rank, scored
 
 # Fewer rows are ranked at once.
 FEW = 50_000
@@ -27,11 +27,12 @@ def contenders(rows: pa.Table, source: np.ndarray, n: int) -> np.ndarray:
     best_runs = max(AT_LEAST, PER_CANDIDATE * n)
     if len(rows) <= max(FEW, 2 * best_runs):
         return np.arange(len(rows))
-    usable, score, confirm, _ = judge(rows)
+    known = scored(rows)
+    searched, confirm = known.usable & (known.phase == SEARCHED), known.phase == CONFIRMED
     candidate = numbers(rows["candidate"])
-    score = np.where(usable & ~confirm, score, -np.inf)
+    score = np.where(searched, known.score, -np.inf)
     cut = np.partition(score, -best_runs)[-best_runs]
-    sample = np.flatnonzero(_of_same_candidate(candidate, score >= cut) & ~confirm)
+    sample = np.flatnonzero(_of_same_candidate(candidate, score >= cut) & (known.phase == SEARCHED))
     means = rank(pc.take(rows, from_numpy(sample)), source[sample], n).score
     # A little less than the n-th mean, because a mean of equal values may be rounded up.
     bar = means[-1] - 1e-9 * abs(means[-1]) if len(means) == n else -np.inf

@@ -78,7 +78,8 @@ class Leaderboard:
         Metrics of different tasks do not compare, so that each task has its own ranks, from 1.
         A candidate stands by its mean validation metric on the seeds of its confirmation, or, below all
         of these, by the mean on those of the search. `seeds` says how many that are: a mean over one is
-        mostly luck. The test columns are null without a confirmation.
+        mostly luck. The test columns are null without a confirmation; those of judged candidates are on the seeds of
+        the judgement, which did not choose them.
         """
         if n < 1:
             raise UserError(f"expected at least 1 candidate to show, got {n}")

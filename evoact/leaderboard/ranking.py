@@ -13,6 +13,8 @@ COLUMNS = (
     *("run", "arm", "repeat", "candidate", "phase", "rung", "state", "direction"),
     *("val_metric", "test_metric", "test_large_metric"),
 )
+# A row's phase: before the confirmation, in it, or after it. Candidates rank by the first two.
+SEARCHED, CONFIRMED, JUDGED = range(3)
 # Metrics compare within these alone.
 TASK = ("task", "metric")
 
@@ -49,7 +51,8 @@ def by_task(rows: pa.Table) -> list[np.ndarray]:
 def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
     """The best `n` candidates by mean validation metric, the confirmed ones first.
 
-    Only completed rows with a finite metric count, and of each candidate those at its highest rung.
+    Only completed rows with a finite metric count, and of each candidate those at its highest rung. What a judged
+    candidate is worth on the test splits is what the judgement says, whose seeds did not choose it.
     Ties go to the candidate with more seeds, then to the one that comes first by run, arm, repeat and number. Sums
     are taken in the order of the rows.
 
@@ -57,12 +60,15 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
         rows: a table with `COLUMNS`, their texts dictionary-encoded.
         source: a number for the run that each row is of: equal candidate numbers of two runs are different candidates.
     """
-    usable, score, confirm, minimised = judge(rows)
+    known = scored(rows)
+    usable, score, minimised = known.usable, known.score, known.minimised
     arm = codes(rows["arm"]).codes
     group, n_groups = _groups([source, arm, numbers(rows["repeat"]), numbers(rows["candidate"])])
     rung = numbers(rows["rung"])
-    confirmed = _runs(usable & confirm, group, rung, n_groups)
-    searched = _runs(usable & ~confirm, group, rung, n_groups)
+    searched, confirmed, judged = (
+        _runs(usable & (known.phase == phase), group, rung, n_groups)
+        for phase in (SEARCHED, CONFIRMED, JUDGED)
+    )
     seeds_confirmed, sums_confirmed = confirmed.count_and_sum(score, n_groups)
     seeds_searched, sums_searched = searched.count_and_sum(score, n_groups)
     is_confirmed = seeds_confirmed > 0
@@ -80,20 +86,35 @@ def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
         mean[best],
         np.where(minimised[first[best]], -mean[best], mean[best]),
         seeds[best],
-        _mean(numbers(rows["test_metric"]), confirmed, n_groups)[best],
-        _mean(numbers(rows["test_large_metric"]), confirmed, n_groups)[best],
+        *(
+            _first_known(
+                _mean(numbers(rows[name]), judged, n_groups), _mean(numbers(rows[name]), confirmed, n_groups)
+            )[best]
+            for name in ("test_metric", "test_large_metric")
+        ),
     )
 
 
-def judge(rows: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of each row: does it count, its validation metric with larger being better, is it a confirmation,
-    and is its metric minimised?
-    """
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Of each row: does it count, its validation metric with larger being better, is its metric minimised, and is it
+    `SEARCHED`, `CONFIRMED` or `JUDGED`?"""
+
+    usable: np.ndarray
+    score: np.ndarray
+    minimised: np.ndarray
+    phase: np.ndarray
+
+
+def scored(rows: pa.Table) -> Scored:
+    """What a ranking needs to know of each row."""
     value = numbers(rows["val_metric"])
     usable = codes(rows["state"]).equal_to(COMPLETED) & np.isfinite(value)
     minimised = codes(rows["direction"]).equal_to("minimize")
     score = np.where(minimised, -value, value) if minimised.any() else value
-    return usable, score, codes(rows["phase"]).equal_to("confirm"), minimised
+    phases = codes(rows["phase"])
+    phase = phases.equal_to("confirm") * CONFIRMED + phases.equal_to("judge") * JUDGED
+    return Scored(usable, score, minimised, phase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +195,10 @@ def _best(confirmed: np.ndarray, mean: np.ndarray, seeds: np.ndarray, n: int) ->
         order = np.lexsort((among, -seeds[among], -mean[among]))
         chosen.append(among[order][:wanted])
     return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+
+
+def _first_known(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), others, values)
 
 
 def _mean(values: np.ndarray, runs: _Runs, n_groups: int) -> np.ndarray:

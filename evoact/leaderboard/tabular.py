@@ -21,7 +21,7 @@ from evoact.errors import UserError
 from evoact.leaderboard.buffers import to_numpy
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.seal import Broken, check, sealed
-from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, STATES, TrainProposal, TrainResult
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, FRESH, STATES, TrainProposal, TrainResult
 
 TABLE_VERSION = 1
 ABOUT = b"evoact.table"
@@ -117,12 +117,12 @@ class Tabular:
     def result(self, proposal: TrainProposal) -> TrainResult:
         """What training the proposal gave when the table was made.
 
-        A confirmation's i-th fresh seed is the i-th truth seed, and has test metrics.
+        The i-th fresh seed is the i-th truth seed, and has test metrics.
 
         Raises:
             UserError: if the table has no such network.
         """
-        confirming = proposal.phase == "confirm"
+        confirming = proposal.phase in FRESH
         seed = proposal.seed
         if confirming:
             seed = self.truth_seeds[seed - FIRST_CONFIRMATION_SEED]

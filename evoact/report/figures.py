@@ -21,6 +21,7 @@ from evoact.report.svg import (
     path,
     quartiles,
     rectangle,
+    room_for,
     scale,
     shape,
     short,
@@ -59,7 +60,7 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
     height = top + step * len(boxes) + 40
     x = scale((unit.scale * v for box in boxes for v in box.values), 8, WIDTH - 8)
     bottom = top + step * len(boxes)
-    parts = x_axis(x, bottom, top, of, short)
+    parts = x_axis(x, bottom, top, of)
     for i, box in enumerate(boxes):
         middle = top + step * i + 30
         values = [unit.scale * v for v in box.values]
@@ -87,9 +88,10 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
 def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) -> Figure:
     """A small panel for each arm, with the reference's curve behind it, all on the same axes."""
     columns, width, height = (2, 218.0, 132.0) if len(curves) > 1 else (1, WIDTH, 220.0)
-    gap, left, top = 12.0, 40.0, 22.0
+    gap, top = 12.0, 22.0
     rows = math.ceil(len(curves) / columns)
     values = _shown_values(curves, unit)
+    left = max(40.0, room_for(scale(values, height - 22, top)))
     known = {curve.arm: curve for curve in curves}
     parts: list[str] = []
     for i, curve in enumerate(curves):
@@ -98,8 +100,8 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
         x = Scale(0.0, x.high, x.start, x.end)
         y = scale(values, y0 + height - 22, y0 + top)
         parts += [text(x0 + left, y0 + 14, shortened(curve.arm or "search", 26), "label")]
-        parts += x_axis(x, y0 + height - 22, y0 + top, "", short)
-        parts += y_axis(y, x0 + left, x0 + width - 4, "", short)
+        parts += x_axis(x, y0 + height - 22, y0 + top, "")
+        parts += y_axis(y, x0 + left, x0 + width - 4, "")
         behind = known.get(reference)
         if behind is not None and behind is not curve:
             parts.append(_curve(behind, x, y, unit, "reference line", behind.arm))
@@ -164,10 +166,11 @@ def scatter(
 ) -> Figure:
     """Winners by series; `front` draws the ones that none beats in both, smaller x being better."""
     series = list(dict.fromkeys(p.series for p in points))
-    x = scale([p.x for p in points], 46, WIDTH - 8, log)
     y = scale([unit.scale * p.y for p in points], 250, 26)
-    parts = x_axis(x, 250, 26, x_label, short)
-    parts += y_axis(y, 46, WIDTH - 8, f"test {unit.name}", short)
+    left = max(46.0, room_for(y))
+    x = scale([p.x for p in points], left, WIDTH - 8, log)
+    parts = x_axis(x, 250, 26, x_label)
+    parts += y_axis(y, left, WIDTH - 8, f"test {unit.name}")
     best = pareto_front([(p.x, p.y) for p in points], maximize) if front else []
     if best:
         chosen = [points[i] for i in best]
@@ -269,15 +272,16 @@ def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure
     """A small panel for each type of each layer, with its number of neurons."""
     columns, width, height, gap = 3, 146.0, 118.0, 11.0
     drawn = [c for c in curves if len(c.y)]
+    shown = [[max(float(np.nanmin(c.y)), -10), min(float(np.nanmax(c.y)), 10)] for c in drawn]
+    left = max(30.0, room_for(*(scale(ends, height - 8, 34) for ends in shown)))
     parts: list[str] = []
-    for i, c in enumerate(drawn):
+    for i, (c, ends) in enumerate(zip(drawn, shown, strict=True)):
         x0, y0 = (i % columns) * (width + gap), (i // columns) * (height + 20)
-        low, high = float(np.nanmin(c.y)), float(np.nanmax(c.y))
-        x = Scale(float(c.x[0]), float(c.x[-1]), x0 + 30, x0 + width)
-        y = scale([max(low, -10), min(high, 10)], y0 + height - 8, y0 + 34)
+        x = Scale(float(c.x[0]), float(c.x[-1]), x0 + left, x0 + width)
+        y = scale(ends, y0 + height - 8, y0 + 34)
         parts.append(text(x0, y0 + 12, f"{c.site}: {c.count} ×", "tick"))
         parts.append(text(x0, y0 + 25, shortened(c.label, 20), "label"))
-        parts += y_axis(y, x0 + 30, x0 + width, "", short)
+        parts += y_axis(y, x0 + left, x0 + width, "")
         parts += [line(x(0), y0 + 34, x(0), y0 + height - 8, "grid")]
         css = "line" if len(c.y) == 1 else "line thin"
         for row in c.y:
@@ -305,13 +309,14 @@ def shortened(label: str, most: int) -> str:
 def lineage_figure(ancestors: Sequence[Ancestor], unit: Unit) -> Figure:
     """Ancestors by generation from the left, better ones higher; the winner is the last."""
     known: Mapping[int, Ancestor] = {a.candidate: a for a in ancestors if a.validation is not None}
-    x = scale([float(a.generation) for a in ancestors], 46, WIDTH - 12)
     y = scale([unit.scale * a.validation for a in known.values() if a.validation is not None], 210, 26)
-    parts = y_axis(y, 46, WIDTH - 8, f"validation {unit.name}", short)
+    left = max(46.0, room_for(y))
+    x = scale([float(a.generation) for a in ancestors], left, WIDTH - 12)
+    parts = y_axis(y, left, WIDTH - 8, f"validation {unit.name}")
     generations = sorted({a.generation for a in ancestors})
     every = math.ceil(len(generations) / 8)
     parts += [text(x(g), 226, str(g), "tick", "middle") for g in generations[::every]]
-    parts.append(text((46 + WIDTH) / 2, 244, "generation", "axis", "middle"))
+    parts.append(text((left + WIDTH) / 2, 244, "generation", "axis", "middle"))
 
     def place(a: Ancestor) -> tuple[float, float]:
         assert a.validation is not None

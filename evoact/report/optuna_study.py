@@ -17,7 +17,7 @@ from evoact.errors import UserError
 from evoact.genomes.encoding import domains, encode
 from evoact.genomes.genome import loads
 from evoact.genomes.space import SearchSpace
-from evoact.records import COMPLETED, META_TRAIN
+from evoact.records import COMPLETED, FRESH, META_TRAIN
 from evoact.report.run import RunData
 
 
@@ -35,7 +35,7 @@ def write_optuna(run: RunData, file: Path) -> None:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        searched = run.rows[(run.rows["phase"] != "confirm") & (run.rows["kind"] != META_TRAIN)]
+        searched = run.rows[~run.rows["phase"].isin(FRESH) & (run.rows["kind"] != META_TRAIN)]
         for arm, rows in searched.groupby("arm", sort=False):
             study = optuna.create_study(
                 storage=storage,

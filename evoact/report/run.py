@@ -20,7 +20,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
-from evoact.records import META_TRAIN, Result
+from evoact.records import FRESH, META_TRAIN, Result
 
 MOST_EXAMPLES = 2**53  # in a batch: what floats count exactly
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
@@ -64,7 +64,7 @@ class RunData:
         rows = self.rows
         searched = rows[rows["phase"] == "search"].drop_duplicates("structure")
         return replace(
-            summarise(self.confirmed, trivial_of(self.record)),
+            summarise(self.confirmed, self.plan.config.confirm.judge, trivial_of(self.record)),
             networks=int((rows["kind"] != META_TRAIN).sum()),
             meta_trainings=int((rows["kind"] == META_TRAIN).sum()),
             structures=len(searched),
@@ -76,7 +76,9 @@ class RunData:
         """The arms of a comparison, with their winners; none of a search."""
         if not isinstance(self.plan, Comparison):
             return []
-        return arm_results(self.rows, tuple(self.plan.arms), self.plan.repeats, self.example_scores)
+        plan = self.plan
+        judge = plan.config.confirm.judge
+        return arm_results(self.rows, tuple(plan.arms), plan.repeats, self.example_scores, judged=judge > 0)
 
     @cached_property
     def findings(self) -> Findings:
@@ -183,7 +185,7 @@ def _readable(artifact: Location) -> Iterator[None]:
 def _confirmed(rows: pd.DataFrame) -> list[int]:
     """The positions of the rows of confirmations and baselines, and the first of the search of each confirmed
     candidate, which tells that the search proposed it."""
-    confirmed = rows["phase"] == "confirm"
+    confirmed = rows["phase"].isin(FRESH)
     of_search = rows[(rows["phase"] == "search") & rows["candidate"].isin(rows["candidate"][confirmed])]
     first = set(of_search.drop_duplicates("candidate").index)
     return sorted({*rows.index[confirmed | (rows["phase"] == "baseline")], *first})

@@ -7,12 +7,14 @@ import numpy as np
 
 from evoact.analysis.activation_curves import HIGH, LOW, activation_curves
 from evoact.analysis.best_so_far import best_so_far
+from evoact.analysis.candidates import SPLITS, candidates, sign_of
 from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.proposed_types import proposed_types
-from evoact.analysis.winners import Winner, mean_known
+from evoact.analysis.winners import Winner, winner_of
 from evoact.config import Comparison
 from evoact.execution.summary import Confirmed
 from evoact.genomes.genome import loads
+from evoact.records import FRESH
 from evoact.report.figures import (
     Box,
     Figure,
@@ -91,15 +93,25 @@ def _verdict(run: RunData, unit: Unit) -> Section:
 def _estimand(run: RunData) -> str:
     plan = run.plan
     assert isinstance(plan, Comparison)
-    candidates, seeds = plan.config.confirm.candidates, counted(plan.config.confirm.seeds, "fresh seed")
-    if candidates == 1:
+    confirm = plan.config.confirm
+    seeds = counted(confirm.seeds, "fresh seed")
+    if confirm.candidates == 1:
         confirmed = f"the best of each was trained again on {seeds}"
     else:
         confirmed = (
-            f"the best {candidates} of each were trained again on {seeds}, the winner chosen by validation"
+            f"the best {confirm.candidates} of each were trained again on {seeds}, which chose the winner by "
+            "validation"
         )
+    judged = (
+        "its test was read on the same seeds (confirm.judge is 0, as in all runs from before that key), so that "
+        "winners of arms whose candidates are about as good as each other look too good"
+    )
+    if confirm.judge:
+        judged = f"its test was read on {counted(confirm.judge, 'other')}, which chose nothing"
+    elif confirm.candidates == 1:
+        judged = "its test was read on these, which chose nothing"
     text = (
-        f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and test was read of it. "
+        f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and {judged}. "
         "Gains are over "
         f"{plan.reference}, above 0 where an arm is better; p is Wilcoxon's signed-rank test over repeats, corrected "
         "after Holm."
@@ -113,7 +125,7 @@ def _estimand(run: RunData) -> str:
 
 def _confirmed_table(run: RunData) -> TextTable:
     summary = run.summary
-    large = summary.confirmed[0].test_large is not None
+    judged = any(c.judged_on for c in summary.confirmed)
     headers = ("candidate", "activations", "learning rate", "parameters", "validation", "test")
     rows = tuple(
         (
@@ -122,16 +134,17 @@ def _confirmed_table(run: RunData) -> TextTable:
             f"{c.learning_rate:.4g}",
             f"{c.n_parameters:,}",
             shown(summary, c.validation),
-            shown(summary, c.test, c.test_error),
-            *(() if c.test_large is None else (shown(summary, c.test_large, c.test_large_error),)),
+            shown(summary, c.chosen_on.test, c.chosen_on.test_error),
+            *((shown(summary, c.test, c.test_error) if c.judged_on else NOTHING,) if judged else ()),
         )
         for c in summary.confirmed
     )
-    seeds = counted(summary.confirmed[0].seeds, "fresh seed")
-    caption = f"Confirmed on {seeds}, best validation first; ± is the standard error"
-    return TextTable(
-        caption, headers + (("test (large)",) if large else ()), rows, frozenset(("activations",))
-    )
+    seeds = counted(summary.confirmed[0].chosen_on.seeds, "fresh seed")
+    caption = f"Confirmed on {seeds}, best validation first, test on the {SPLITS[summary.split]}; ± is the "
+    caption += "standard error"
+    if judged:
+        caption += f"; judged: test on {counted(summary.judge, 'other seed')}, which chose nothing"
+    return TextTable(caption, headers + (("judged",) if judged else ()), rows, frozenset(("activations",)))
 
 
 def _boxes(run: RunData, unit: Unit) -> Section | None:
@@ -170,7 +183,7 @@ def _best_so_far(run: RunData, unit: Unit) -> Section | None:
 
 def _chosen(run: RunData) -> list[_Shown]:
     """Of each arm the winner that validates best; of a search its best confirmed candidates."""
-    sign = 1 if run.maximize else -1
+    sign = sign_of(run.plan.task.direction)
     return [
         _Shown(arm.name, max(arm.winners.values(), key=lambda w: sign * w.validation))
         for arm in _all_winners(run)
@@ -181,27 +194,11 @@ def _chosen(run: RunData) -> list[_Shown]:
 def _all_winners(run: RunData) -> list["_Series"]:
     if run.arms:
         return [_Series(arm.name, dict(arm.winners)) for arm in run.arms]
-    own = run.rows[run.rows["phase"] == "confirm"]
-    found = []
-    for i, c in enumerate(run.summary.confirmed):
-        rows = own[(own["candidate"] == c.candidate)].sort_values("seed")
-        first = rows.iloc[0]
-        winner = Winner(
-            arm="",
-            repeat=0,
-            candidate=c.candidate,
-            genome=str(first["genome"]),
-            artifact=str(first["artifact"]),
-            validation=c.validation,
-            seeds=tuple(rows["seed"]),
-            test=np.array(c.test_by_seed),
-            scores=None,
-            n_parameters=c.n_parameters,
-            step_seconds=mean_known(rows["step_seconds_solo"].to_numpy()),
-            participation_ratio=mean_known(rows["participation_ratio"].to_numpy()),
-        )
-        found.append(_Series(_named(c), {i: winner}))
-    return found
+    fresh = run.rows[run.rows["phase"].isin(FRESH)]
+    reduced = {c.number: c for c in candidates(fresh.to_dict("records")).found}
+    return [
+        _Series(_named(c), {i: winner_of(reduced[c.candidate])}) for i, c in enumerate(run.summary.confirmed)
+    ]
 
 
 @dataclass(frozen=True)
@@ -298,7 +295,7 @@ def _step_time(run: RunData, unit: Unit) -> Section | None:
 
 def _lineage(run: RunData, unit: Unit) -> Section | None:
     """Of the winner that validates best among those with ancestors."""
-    sign = 1 if run.maximize else -1
+    sign = sign_of(run.plan.task.direction)
     best: list[Ancestor] = []
     series = ""
     for chosen in sorted(_chosen(run), key=lambda shown: -sign * shown.winner.validation):

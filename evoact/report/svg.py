@@ -5,7 +5,7 @@ image to a screen reader, with a title and a description; marks have titles, whi
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,6 +14,8 @@ import numpy as np
 SHAPES = 4
 COLOURS = 8  # classes c0 to c7 of the style sheet: Okabe & Ito's palette
 TICKS = 5
+CHARACTER = 7.0  # pixels, a digit of a tick label at most
+MARGIN = 8.0  # beyond both ends of a horizontal axis
 ENLARGED = 1.32  # at most, so that letters do not grow beyond those of the text
 
 
@@ -130,19 +132,47 @@ def mark(x: float, y: float, form: int, css: str, title: str = "", size: float =
     return f'<polygon points="{points}"{_css(css)}>{_title(title)}</polygon>'
 
 
-def x_axis(x: Scale, bottom: float, top: float, label: str, form: Callable[[float], str]) -> list[str]:
-    """Grid lines, tick labels and the axis' name below."""
+def labels(ticks: Sequence[float]) -> list[str]:
+    """Texts for ticks, with as many digits as tell them apart.
+
+    >>> labels([1.32e10, 1.33e10]), labels([13_200_000, 13_205_000])
+    (['1.32e10', '1.33e10'], ['1.32e7', '1.3205e7'])
+    """
+    for digits in range(2, 12):
+        texts = [short(t, digits) for t in ticks]
+        if len(set(texts)) == len(texts):
+            break
+    return texts if ticks else []
+
+
+def room_for(*scales: Scale) -> float:
+    """The width that the tick labels of vertical axes take, in pixels."""
+    return max((CHARACTER * len(content) for s in scales for content in labels(s.ticks)), default=0.0) + 8
+
+
+def x_axis(x: Scale, bottom: float, top: float, label: str) -> list[str]:
+    """Grid lines, tick labels and the axis' name below. Labels end within the figure, and those without room between
+    their neighbours are left out."""
     parts = [line(x(t), top, x(t), bottom, "grid") for t in x.ticks]
-    parts += [text(x(t), bottom + 15, form(t), "tick", "middle") for t in x.ticks]
+    free = x.start - MARGIN
+    for tick, content in zip(x.ticks, labels(x.ticks), strict=True):
+        half = CHARACTER * len(content) / 2
+        middle = min(max(x(tick), x.start - MARGIN + half), x.end + MARGIN - half)
+        if middle - half >= free:
+            parts.append(text(middle, bottom + 15, content, "tick", "middle"))
+            free = middle + half + CHARACTER
     if label:
         parts.append(text((x.start + x.end) / 2, bottom + 32, label, "axis", "middle"))
     return parts
 
 
-def y_axis(y: Scale, left: float, right: float, label: str, form: Callable[[float], str]) -> list[str]:
-    """Grid lines, tick labels and the axis' name above."""
+def y_axis(y: Scale, left: float, right: float, label: str) -> list[str]:
+    """Grid lines, tick labels, which need `room_for` them left of `left`, and the axis' name above."""
     parts = [line(left, y(t), right, y(t), "grid") for t in y.ticks]
-    parts += [text(left - 5, y(t) + 4, form(t), "tick", "end") for t in y.ticks]
+    parts += [
+        text(left - 5, y(t) + 4, content, "tick", "end")
+        for t, content in zip(y.ticks, labels(y.ticks), strict=True)
+    ]
     if label:
         parts.append(text(2, min(y.start, y.end) - 9, label, "axis"))
     return parts
@@ -162,19 +192,19 @@ def shape(index: int) -> int:
     return (index + index // COLOURS) % SHAPES
 
 
-def short(number: float) -> str:
-    """A tick label.
+def short(number: float, digits: int = 2) -> str:
+    """A number in few characters, those beyond a million with so many digits behind the point.
 
     >>> short(0.30000000000000004), short(2000.0), short(250000.0), short(0.00012)
     ('0.3', '2,000', '250k', '1.2e-4')
     """
     if number and not 1e-3 <= abs(number) < 1e6:
-        mantissa, exponent = f"{number:.2e}".split("e")
+        mantissa, exponent = f"{number:.{digits}e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
-    rounded = float(f"{number:.6g}")
+    rounded = float(f"{number:.{4 + digits}g}")
     if abs(rounded) >= 1e4:
-        return f"{rounded / 1000:g}k"
-    return f"{rounded:,.0f}" if rounded == int(rounded) else f"{rounded:g}"
+        return f"{rounded / 1000:.{4 + digits}g}k"
+    return f"{rounded:,.0f}" if rounded == int(rounded) else f"{rounded:.{4 + digits}g}"
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float, float, float]:

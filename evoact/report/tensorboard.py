@@ -1,7 +1,7 @@
 """A run as TensorBoard scalars: one TensorBoard run for each arm and repeat.
 
 `validation` and `best_validation` stand at the gradient-examples spent until then; `confirmed/...` holds the means
-of confirmed candidates over their fresh seeds, at the candidate's number.
+of confirmed candidates over their fresh seeds, at the candidate's number, `judged/...` those of the judged ones.
 """
 
 from pathlib import Path
@@ -11,10 +11,11 @@ import pandas as pd
 from tensorboardX import SummaryWriter
 
 from evoact.errors import UserError
-from evoact.records import COMPLETED, path_name
+from evoact.records import COMPLETED, FRESH, path_name
 from evoact.report.run import RunData
 
 _CONFIRMED = ("val_metric", "test_metric", "test_large_metric")
+_OF_PHASE = {"confirmed": "confirm", "judged": "judge"}
 
 
 def write_tensorboard(run: RunData, directory: Path) -> None:
@@ -28,8 +29,9 @@ def write_tensorboard(run: RunData, directory: Path) -> None:
     for (arm, repeat), rows in run.rows.groupby(["arm", "repeat"], sort=False):
         name = f"{path_name(arm)}-{repeat}" if arm else "search"
         with SummaryWriter(str(directory / name)) as writer:
-            _searched(writer, rows[rows["phase"] != "confirm"].sort_values("proposal"), run.maximize)
-            _confirmed(writer, rows[rows["phase"] == "confirm"])
+            _searched(writer, rows[~rows["phase"].isin(FRESH)].sort_values("proposal"), run.maximize)
+            for name, phase in _OF_PHASE.items():
+                _confirmed(writer, name, rows[rows["phase"] == phase])
 
 
 def _searched(writer: SummaryWriter, rows: pd.DataFrame, maximize: bool) -> None:
@@ -43,9 +45,9 @@ def _searched(writer: SummaryWriter, rows: pd.DataFrame, maximize: bool) -> None
             writer.add_scalar("best_validation", top, step, time)
 
 
-def _confirmed(writer: SummaryWriter, rows: pd.DataFrame) -> None:
+def _confirmed(writer: SummaryWriter, of: str, rows: pd.DataFrame) -> None:
     means = rows[rows["state"] == COMPLETED].groupby("candidate")[list(_CONFIRMED)].mean()
     for candidate, values in means.iterrows():
         for name in _CONFIRMED:
             if np.isfinite(values[name]):
-                writer.add_scalar(f"confirmed/{name}", values[name], int(candidate))
+                writer.add_scalar(f"{of}/{name}", values[name], int(candidate))

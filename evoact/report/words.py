@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
-from evoact.analysis.verdicts import Verdict
-from evoact.analysis.welch import FEWEST
+from evoact.analysis.verdicts import FEWEST, Verdict
 from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.leaderboard.run_files import trivial_of
@@ -135,12 +135,13 @@ def _share_text(share: Interval) -> str:
 
 
 def _caveats(run: RunData) -> list[str]:
-    """What a reader must know: arms and repeats without a winner, too few seeds, unequal spending."""
+    """What a reader must know: arms and repeats without a winner, too few seeds, failed ones, unequal spending."""
     return [
         *_lost(run),
         *_no_better_than_trivial(run),
         *_few_repeats(run),
         *_few_seeds(run),
+        *_failed_seeds(run),
         *_unequal(run),
         *_twins(run),
     ]
@@ -189,12 +190,28 @@ def _few_repeats(run: RunData) -> list[str]:
 
 
 def _few_seeds(run: RunData) -> list[str]:
-    seeds = min((len(w.seeds) for arm in run.arms for w in arm.winners.values()), default=FEWEST)
-    if seeds >= FEWEST:
+    confirm = run.plan.config.confirm
+    key, seeds = ("judge", confirm.judge) if confirm.judge else ("seeds", confirm.seeds)
+    if seeds >= FEWEST or not any(arm.winners for arm in run.arms):
         return []
     return [
-        f"Winners were confirmed on {counted(seeds, 'seed')}: too few to choose them well, and to tell the seeds' "
-        f"noise from the repeats'; set confirm.seeds to {FEWEST} or more, better 10."
+        f"Winners were judged on {counted(seeds, 'seed')}: too few to tell the seeds' noise from the repeats'; set "
+        f"confirm.{key} to {FEWEST} or more, better 15."
+    ]
+
+
+def _failed_seeds(run: RunData) -> list[str]:
+    """Winners that failed where they were judged: their figures are those of the other seeds."""
+    judge = run.plan.config.confirm.judge
+    failed = {arm.name: sum(judge - len(w.seeds) for w in arm.winners.values()) for arm in run.arms}
+    if not judge or not run.record["finished_at"]:
+        return []
+    return [
+        f"Winners of {name} failed on {counted(number, 'seed')} of {judge * len(arm.winners)} that judged them; their "
+        "figures are those of the others."
+        for arm in run.arms
+        for name, number in [(arm.name, failed[arm.name])]
+        if number
     ]
 
 
@@ -237,7 +254,7 @@ def _twins(run: RunData) -> list[str]:
 
 def arm_table(run: RunData) -> TextTable:
     """One row for each arm, in the order of the config."""
-    split = "larger test split" if run.rows["test_large_metric"].notna().any() else "test split"
+    split = SPLITS[LARGE if run.rows[LARGE].notna().any() else TEST]
     caption = f"Mean winner of each arm on the {split}, over repeats of the whole search, with 95 % BCa intervals of a "
     headers = ["arm", "mean winner", "95 % interval", *_GAIN]
     left = frozenset(("arm", "verdict"))

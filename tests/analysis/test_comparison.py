@@ -338,12 +338,32 @@ def test_winners_are_chosen_by_validation_alone():
         ("a", 1, 1, 1000, "confirm", "diverged", None, None),
         ("b", 0, 1, 0, "search", "failed", None, None),
     )
-    a, b = arm_results(rows, repeats=2)
+    a, b = arm_results(rows, repeats=2, judged=False)
     winner = a.winners[0]
     assert (winner.candidate, winner.validation, winner.test.tolist()) == (2, pytest.approx(0.7), [0.1, 0.2])
     assert (a.lost, a.networks, a.failures, a.gradient_examples) == ((1,), 8, 2, 10)
     assert (b.winners, b.lost, b.failures) == ({}, (0, 1), 1)
     assert [r.name for r in arm_results(rows, ("b", "c", "a"))] == ["b", "c", "a"]
+    assert all(not r.winners for r in arm_results(rows)), "whoever is to be judged has not been yet"
+
+
+def test_winners_are_judged_on_seeds_that_did_not_choose_them():
+    rows = rows_of(
+        ("a", 0, 1, 1000, "confirm", "completed", 0.6, 0.9),
+        ("a", 0, 2, 1000, "confirm", "completed", 0.7, 0.9),
+        ("a", 0, 2, 1001, "judge", "completed", 0.1, 0.4),
+        ("a", 0, 2, 1002, "judge", "diverged", None, None),
+        ("a", 0, 2, 1003, "judge", "completed", 0.1, 0.2),
+        ("a", 1, 1, 1000, "confirm", "completed", 0.6, 0.9),  # not judged yet
+        ("a", 2, 1, 1000, "confirm", "completed", 0.6, 0.9),
+        ("a", 2, 1, 1001, "judge", "diverged", None, None),
+    )
+    (a,) = arm_results(rows)
+    assert list(a.winners) == [0]
+    assert a.lost == (1, 2)
+    winner = a.winners[0]
+    assert (winner.candidate, winner.validation, winner.seeds) == (2, 0.7, (1001, 1003))
+    assert winner.test.tolist() == [0.4, 0.2]
 
 
 def test_the_larger_test_split_and_the_scores_of_examples_where_there_are_any():
@@ -354,8 +374,26 @@ def test_the_larger_test_split_and_the_scores_of_examples_where_there_are_any():
     rows["test_large_metric"] = [0.75, 0.25]
     rows["artifact"] = ["x", "y"]
     kept = {"x": np.array([1, 1, 1, 0], bool), "y": np.array([0, 1, 0, 0], bool)}
-    (result,) = arm_results(rows, read=kept.get)
+    (result,) = arm_results(rows, read=kept.get, judged=False)
     assert result.winners[0].test.tolist() == [0.75, 0.25]
     assert result.winners[0].scores.tolist() == [[1, 1, 1, 0], [0, 1, 0, 0]]
-    (result,) = arm_results(rows, read={"x": kept["x"]}.get)
+    (result,) = arm_results(rows, read={"x": kept["x"]}.get, judged=False)
     assert result.winners[0].scores is None
+
+
+def test_the_best_of_a_group_is_not_chosen_by_the_repeats_that_judge_it():
+    """Of four equal arms the best over ten repeats has been lucky in them: it gains 0.3 points that it is not worth."""
+    groups = {"reference": "", "alone": "one", **{f"arm{i}": "many" for i in range(4)}}
+    gains, named = [], set()
+    for draw in range(60):
+        rng = np.random.default_rng([5, draw])
+        arms = [arm(name, rng.normal(0.5, BETWEEN, 10), rng, seeds=3) for name in groups]
+        result = findings(
+            arms, reference="reference", metric="accuracy", direction="maximize", groups=groups, resamples=99
+        )
+        (gain,) = result.between
+        assert gain.reason == "best of one against best of many"
+        gains.append(-gain.difference.value)
+        named.add(gain.other)
+    assert abs(np.mean(gains)) < 2.5 * np.std(gains) / 60**0.5
+    assert any(" of 10" in name for name in named), "who was chosen is said"

@@ -272,8 +272,8 @@ def test_dry_run_says_what_it_would_cost_and_makes_nothing(run, config_file, tmp
     code, out, err = run("search", config, "--dry-run", "-o", "run")
     assert (code, err) == (0, "")
     said = {line.split("  ")[0].strip() or line.split()[0]: line.split() for line in out.splitlines()}
-    assert out.splitlines()[0].split() == ["networks", str(6 + 16 + 6)]
-    assert said["gradient-examples"][1] == f"{28 * 20 * 32:.4g}"
+    assert out.splitlines()[0].split() == ["networks", str(6 + 16 + 6 + 2)]
+    assert said["gradient-examples"][1] == f"{30 * 20 * 32:.4g}"
     assert "less than one" in out
     assert "MB a pack" in out
     assert sorted(tmp_path.iterdir()) == [config]
@@ -319,12 +319,12 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
     assert lines[0].endswith("run directory run")
     assert lines[1].startswith("faulty: 400 / 400 / 400 examples (train / validation / test) of 2 features, ")
     assert [line.split()[0] for line in lines[2:]] == sorted(
-        [line.split()[0] for line in lines[2:]], key=["baseline", "search", "confirm"].index
+        [line.split()[0] for line in lines[2:]], key=["baseline", "search", "confirm", "judge"].index
     )
     assert any(line.split()[:2] == ["search", "16/16"] and "best 0." in line for line in lines)
     assert "\x1b" not in err + out
     assert "\r" not in err + out
-    assert "Winner: candidate" in out
+    assert "he winner" in out
     for step in ("leaderboard run --top 20", 'leaderboard run --sql "SELECT', "search run/config.yaml --set"):
         assert f"evoact {step}" in out
 

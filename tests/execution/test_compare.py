@@ -14,6 +14,7 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import Compared, compare, resume, search
 from evoact.execution.stages import Stages
 from evoact.leaderboard.schema import KEY
+from evoact.records import FRESH
 
 BUT = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at", "pack", "arm", "repeat")
 ARTIFACT = ("artifact",)  # named after its arm and repeat
@@ -23,7 +24,7 @@ ARTIFACT = ("artifact",)  # named after its arm and repeat
 def home(tiny_comparison, tmp_path_factory):
     """The run directory of a comparison that nobody disturbed."""
     path = tmp_path_factory.mktemp("comparison") / "run"
-    assert compare(comparison(tiny_comparison()), path) == Compared(str(path), True, 72, ())
+    assert compare(comparison(tiny_comparison()), path) == Compared(str(path), True, 78, ())
     return path
 
 
@@ -46,8 +47,8 @@ def test_every_arm_and_repeat_is_a_search(undisturbed, tiny_comparison):
     assert parts.keys() == set(comparison(tiny_comparison()).parts())
     for rows in parts.values():
         assert [row["proposal"] for row in rows] == list(range(len(rows)))
-        assert Counter(row["phase"] for row in rows) == {"search": 8, "confirm": 4}
-        assert all(row["seed"] >= 1000 for row in rows if row["phase"] == "confirm")
+        assert Counter(row["phase"] for row in rows) == {"search": 8, "confirm": 4, "judge": 1}
+        assert all((row["seed"] >= 1000) == (row["phase"] in FRESH) for row in rows)
     keys = [tuple(row[name] for name in KEY) for row in undisturbed]
     assert len(set(keys)) == len(keys)
     # Repeats are independent: the same genome gets other initial weights and other batches.
@@ -96,7 +97,7 @@ def test_a_confirmation_that_would_be_another_now(
 
 def test_the_scores_of_examples_are_kept_of_confirmed_networks(undisturbed, home):
     for row in undisturbed:
-        if row["phase"] == "confirm":
+        if row["phase"] in FRESH:
             scores = load_file(home / row["artifact"])["examples.test"]
             assert scores.dtype == bool
             assert scores.mean() == pytest.approx(row["test_metric"], abs=1e-12)
@@ -112,7 +113,7 @@ def test_the_errors_of_examples_of_a_regression(tiny_comparison, tmp_path, rows_
         task={"name": "arrays", "path": str(tmp_path / "data.npz")}, repeats=1, training__batch_size=16
     )
     compare(comparison(data), tmp_path / "run")
-    confirmed = [row for row in rows_of(tmp_path / "run", ()) if row["phase"] == "confirm"]
+    confirmed = [row for row in rows_of(tmp_path / "run", ()) if row["phase"] in FRESH]
     assert confirmed
     for row in confirmed:
         errors = load_file(tmp_path / "run" / row["artifact"])["examples.test"]
@@ -126,7 +127,7 @@ class Stop(Exception):
 @pytest.mark.parametrize("after", [0, 21, 40])
 def test_an_interrupted_comparison_goes_on(after, undisturbed, tiny_comparison, tmp_path, rows_of):
     def observe(progress):
-        assert progress.planned in (48, 24)
+        assert progress.planned in (48, 24, 6)
         if progress.total_done >= after:
             raise Stop
 
@@ -134,7 +135,7 @@ def test_an_interrupted_comparison_goes_on(after, undisturbed, tiny_comparison, 
         compare(comparison(tiny_comparison()), tmp_path / "run", observe=observe)
     repeats = Counter(row["repeat"] for row in rows_of(tmp_path / "run"))
     assert after <= repeats.total() < len(undisturbed)
-    assert repeats[1] == 0 or repeats[0] == 36, "whole repeats come first"
+    assert repeats[1] == 0 or repeats[0] == 39, "whole repeats come first"
     shutil.move(tmp_path / "run", tmp_path / "moved")
     assert resume(tmp_path / "moved").complete
     ignored = (*BUT[:5],)
@@ -147,7 +148,7 @@ def test_an_arm_whose_every_candidate_fails_stops_no_other(tiny_comparison, tmp_
     compared = compare(comparison(data), tmp_path / "run")
     assert dict(compared.failures) == {"diverged": 16}
     counts = Counter((row["arm"], row["state"]) for row in rows_of(tmp_path / "run"))
-    assert counts["homogeneous", "completed"] == counts["evolution", "completed"] == 24
+    assert counts["homogeneous", "completed"] == counts["evolution", "completed"] == 26
     assert counts["random", "completed"] == 0
 
 

@@ -16,7 +16,7 @@ from evoact.execution.summary import summarise
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result
 from evoact.networks import NETWORKS
-from evoact.records import FIRST_CONFIRMATION_SEED
+from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 from evoact.report.run import read_run
 from evoact.report.summary_words import verdict
 from evoact.tasks.data_summary import trivial_metrics
@@ -43,7 +43,7 @@ def test_all_phases(run, tmp_path):
     trained = [(r["fingerprint"], r["seed"]) for r in rows]
     assert len(set(trained)) == len(trained)
     phases = [r["phase"] for r in rows]
-    assert phases == sorted(phases, key=["baseline", "search", "confirm"].index)
+    assert phases == sorted(phases, key=["baseline", "search", "confirm", "judge"].index)
     counts = Counter(phases)
     assert (counts["baseline"], counts["search"]) == (6, 16)
     assert counts["confirm"] in (4, 6)  # 4 where the best baseline is among the best of the search
@@ -62,7 +62,7 @@ def test_a_site_that_is_activated_at_every_time_goes_through_all_phases(tiny, tm
 def test_test_metrics_are_for_confirmed_networks_alone(run):
     _, rows = run()
     for row in rows:
-        confirmed = row["phase"] == "confirm"
+        confirmed = row["phase"] in FRESH
         assert (row["test_metric"] is not None) == confirmed
         assert (row["step_seconds_solo"] is not None) == confirmed
         assert row["test_large_metric"] is None  # this task has none
@@ -120,7 +120,7 @@ def test_artifacts_are_where_the_rows_say(run, tmp_path):
     _, rows = run()
     for row in rows:
         learned = "convex" in row["genome"]
-        confirmed = row["phase"] == "confirm"
+        confirmed = row["phase"] in FRESH
         assert bool(row["artifact"]) == (learned or confirmed)
         if row["artifact"]:
             tensors = load_file(tmp_path / "run" / row["artifact"])
@@ -185,14 +185,14 @@ def test_a_confirmation_of_distinct_structures(run):
         strategy={"name": "enumerate"},
         budget__networks=99,
         baselines={"replicates": 1},
-        confirm={"candidates": 3, "seeds": 2, "distinct": "structure"},
+        confirm={"candidates": 3, "baselines": 1, "seeds": 2, "judge": 0, "distinct": "structure"},
     )
     searched = [r for r in rows if r["phase"] == "search"]
     confirmed = [r for r in rows if r["phase"] == "confirm"]
     # The 2 base functions are baselines at 3 rates each; the search goes on with what they leave.
     assert Counter(r["phase"] for r in rows) == {"baseline": 6, "search": 6, "confirm": 6}
     best = {}
-    for row in (r for r in rows if r["phase"] != "confirm"):
+    for row in (r for r in rows if r["phase"] not in FRESH):
         best.setdefault(row["structure"], []).append(
             (row["val_metric"], -row["proposal"], row["fingerprint"])
         )
@@ -238,12 +238,12 @@ def test_a_third_of_the_candidates_fails(fault, state, error, run):
     assert all(r["val_metric"] is None and not r["artifact"] for r in failed)
     assert 0.1 < len(failed) / len(rows) < 0.5
     # None among the elite: what failed in the search is neither a parent nor confirmed.
-    bad = {r["candidate"] for r in failed if r["phase"] != "confirm"}
+    bad = {r["candidate"] for r in failed if r["phase"] not in FRESH}
     assert bad
     assert not bad & {r["candidate"] for r in rows if r["phase"] == "confirm"}
     generations = {}
     for r in failed:
-        if r["phase"] != "confirm":  # that is no generation of the search
+        if r["phase"] not in FRESH:  # that is no generation of the search
             generations.setdefault(r["candidate"], r["generation"])
     for r in rows:
         for parent in r["parents"] if r["phase"] == "search" else ():
@@ -308,7 +308,7 @@ def test_whichever_budget_is_spent_first(run):
 
 def test_without_baselines(run):
     finished, rows = run(baselines__replicates=0)
-    assert Counter(r["phase"] for r in rows) == {"search": 16, "confirm": 4}
+    assert Counter(r["phase"] for r in rows) == {"search": 16, "confirm": 4, "judge": 1}
     assert finished.summary.baselines == ()
     assert finished.summary.best_baseline is None
 
@@ -351,7 +351,7 @@ def test_observed_from_start_to_end(tiny, tmp_path):
     assert (seen[0].phase, seen[0].done, seen[0].rate, seen[0].seconds_left) == ("baseline", 0, None, None)
     assert [p.total_done for p in seen] == sorted({p.total_done for p in seen})
     assert seen[-1].total_done == finished.summary.networks
-    assert list(dict.fromkeys(p.phase for p in seen)) == ["baseline", "search", "confirm"]
+    assert list(dict.fromkeys(p.phase for p in seen)) == ["baseline", "search", "confirm", "judge"]
     search_ = [p for p in seen if p.phase == "search"]
     assert (search_[-1].done, search_[-1].planned) == (16, 16)
     assert search_[-1].median <= search_[-1].best
@@ -362,7 +362,7 @@ def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):
     made = experiment(tiny())
     finished = search(made, tmp_path / "run")
     rows = Leaderboard(tmp_path / "run").to_arrow().to_pylist()
-    assert summarise(map(result, rows), trivial_metrics(made.task)) == finished.summary
+    assert summarise(map(result, rows), 1, trivial_metrics(made.task)) == finished.summary
     assert read_run(tmp_path / "run").summary == finished.summary
     assert "the most frequent class of the training split" in verdict(finished.summary)
 

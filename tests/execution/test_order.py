@@ -23,6 +23,7 @@ from evoact.execution.stages import Stages
 from evoact.execution.summary import summarise
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
+from evoact.records import FRESH
 from evoact.report.markdown import markdown
 from evoact.report.optuna_study import write_optuna
 from evoact.report.page import page
@@ -76,10 +77,10 @@ def test_denoising(results, shuffled):
 
 def test_what_is_confirmed(made, results, shuffled):
     """Also from results that are told in this order, as workers do."""
-    before = [r for r in results if r.proposal.phase != "confirm"]
+    before = [r for r in results if r.proposal.phase not in FRESH]
     stages = Stages(made)
     waiting = {}
-    while stages.phase != "confirm":
+    while stages.phase not in FRESH:
         waiting |= {p.index: p for p in stages.ask(100)}
         told = [r for r in shuffled if r.proposal.index in waiting][:5]
         stages.tell(told)
@@ -88,7 +89,7 @@ def test_what_is_confirmed(made, results, shuffled):
     expected = [r.proposal for r in results if r.proposal.phase == "confirm"]
     assert stages.ask(len(expected)) == expected
     assert [r.proposal.index for r in stages.results] == [r.proposal.index for r in before]
-    resumed = Stages(made, stored=[r for r in shuffled if r.proposal.phase != "confirm"])
+    resumed = Stages(made, stored=[r for r in shuffled if r.proposal.phase not in FRESH])
     assert resumed.ask(len(expected)) == expected
 
 
@@ -112,7 +113,7 @@ def told_until(stages, results, phase="confirm"):
 
 @pytest.mark.parametrize("begun", BEGUN)
 def test_a_confirmation_goes_on_with_the_candidates_it_began_with(begun, made, results, monkeypatch):
-    before = [r for r in results if r.proposal.phase != "confirm"]
+    before = [r for r in results if r.proposal.phase not in FRESH]
     now = Stages._to_confirm(Stages(made), before)
     others = [r.proposal.genome for r in before if r.proposal.genome not in now and r.state == "completed"]
     with monkeypatch.context() as patch:
@@ -132,12 +133,13 @@ def test_a_confirmation_goes_on_with_the_candidates_it_began_with(begun, made, r
         last = {p.genome for p in together if (p.index - len(before)) % len(confirmed) == len(confirmed) - 1}
         assert now[-1] in confirmed or last <= {p.genome for p in kept}  # no baseline falls out
         resumed.tell([replace(results[-1], proposal=p) for p in rest])
-        assert resumed.finished
+        assert not resumed.finished
+        assert resumed.phase == "judge"
 
 
 def test_rows_of_no_confirmation_are_refused(made, results):
     """A candidate that was never searched is confirmed by no run."""
-    before = [r for r in results if r.proposal.phase != "confirm"]
+    before = [r for r in results if r.proposal.phase not in FRESH]
     row = next(r for r in results if r.proposal.phase == "confirm")
     foreign = replace(row, proposal=replace(row.proposal, fingerprint="0" * 16))
     with pytest.raises(UserError, match="resume with the configuration of the run"):

@@ -11,7 +11,7 @@ from evoact.execution.tabulate import tabulate
 from evoact.genomes.genome import fingerprint
 from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.tabular import read_table
-from evoact.records import FIRST_CONFIRMATION_SEED
+from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 
 SMALL = {
     "network": {"name": "mlp", "hidden": [4]},
@@ -22,7 +22,7 @@ SMALL = {
         "learning_rate": {"values": [0.01, 0.1]},
     },
     "baselines": {"replicates": 1},
-    "confirm": {"candidates": 2, "seeds": 2},
+    "confirm": {"candidates": 2, "baselines": 1, "seeds": 1, "judge": 1},
     "replicates": 2,
     "budget": {"networks": 12},
     "strategy": {"name": "random"},
@@ -65,7 +65,7 @@ def test_a_search_of_a_table_is_the_search_that_trains(table, small, tmp_path, r
     looked_up = search(small(execution=on(table)), tmp_path / "looked-up")
     assert looked_up.complete
     left, right = (
-        [r for r in rows_of(tmp_path / name, ()) if r["phase"] != "confirm"]
+        [r for r in rows_of(tmp_path / name, ()) if r["phase"] not in FRESH]
         for name in ("trained", "looked-up")
     )
     assert [(r["fingerprint"], r["seed"], r["phase"]) for r in left] == [
@@ -81,7 +81,7 @@ def test_a_search_of_a_table_is_the_search_that_trains(table, small, tmp_path, r
 def test_confirmation_reads_the_truth_seeds(table, small, tmp_path, rows_of):
     search(small(execution=on(table)), tmp_path / "run")
     held = read_table(table)
-    confirmed = [r for r in rows_of(tmp_path / "run", ()) if r["phase"] == "confirm"]
+    confirmed = [r for r in rows_of(tmp_path / "run", ()) if r["phase"] in FRESH]
     assert {r["seed"] for r in confirmed} == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
     for r in confirmed:
         column = 2 + r["seed"] - FIRST_CONFIRMATION_SEED
@@ -133,7 +133,11 @@ def test_what_a_table_is_not_good_for(small, table, tmp_path):
         ({"training": {"steps": 21, "batch_size": 32}}, "expected a table of the search's training"),
         ({"seed": 5}, "expected a table of the search's seed 5, got 0"),
         ({"replicates": 3}, "replicates 3, got one with 2 seeds for that; add --set replicates=2"),
-        ({"confirm": {"seeds": 3}}, "confirm.seeds 3, got one with 2 seeds for that"),
+        (
+            {"confirm": {"seeds": 2}},
+            "confirm.seeds 2 and confirm.judge 7, got one with 2; add --set confirm.seeds=1 --set "
+            "confirm.judge=1",
+        ),
         (
             {"strategy": {"name": "evolution", "objectives": ["val_metric", "step_seconds_solo"]}},
             "objectives that a table holds, got step_seconds_solo; leave it out",

@@ -189,3 +189,18 @@ def test_leaving_out_rows_that_cannot_matter_changes_nothing(
     monkeypatch.setattr(module, "AT_LEAST", 10)
     monkeypatch.setattr(module, "PER_CANDIDATE", 1)
     assert board.top(n).to_pylist() == everything
+
+
+def test_a_judged_candidate_ranks_by_the_seeds_that_chose_it_and_is_worth_what_the_others_say(
+    tmp_path, make_result, write
+):
+    write(
+        tmp_path,
+        make_result(0, candidate=0, seed=1000, val=0.6, test_metric=0.9, phase="confirm"),
+        make_result(1, candidate=1, seed=1000, val=0.5, test_metric=0.8, phase="confirm"),
+        make_result(2, candidate=0, seed=1001, val=0.1, test_metric=0.3, phase="judge"),
+        make_result(3, candidate=0, seed=1002, val=0.1, test_metric=0.5, phase="judge"),
+    )
+    first, second = Leaderboard(tmp_path).top(5).to_pylist()
+    assert (first["candidate"], first["val_mean"], first["seeds"], first["test_mean"]) == (0, 0.6, 1, 0.4)
+    assert (second["candidate"], second["test_mean"]) == (1, 0.8)

@@ -27,6 +27,8 @@ from evoact.errors import UserError
 from evoact.execution.run import compare, search
 from evoact.genomes.genome import dumps
 from evoact.leaderboard.schema import VERSION_KEY
+from evoact.records import FRESH
+from evoact.report.figures import Box, Point, box_plots, scatter
 from evoact.report.markdown import markdown
 from evoact.report.mattered import mattered
 from evoact.report.page import page
@@ -62,7 +64,7 @@ def compared(tiny_comparison, tmp_path_factory):
 @pytest.fixture(scope="module")
 def searched(tiny, tmp_path_factory):
     home = tmp_path_factory.mktemp("report") / "run"
-    search(experiment(tiny(confirm={"candidates": 2, "seeds": 3})), home)
+    search(experiment(tiny(confirm={"candidates": 2, "baselines": 1, "seeds": 2, "judge": 3})), home)
     return home
 
 
@@ -130,7 +132,7 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     assert "at least 8 repeats are needed" in sentences[0]
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
     assert "not finite at the last step; the other arms are compared" in lost
-    assert any(s.startswith("Winners were confirmed on 2 seeds: too few") for s in sentences)
+    assert any(s.startswith("Winners were judged on 1 seed: too few") for s in sentences)
     assert not any("not one at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
     assert {gain.verdict for gain in found.against} == {Verdict.TOO_FEW}
@@ -185,7 +187,10 @@ def test_the_figures_are_those_of_the_parquet_files(compared):
     rows = pq.read_table(compared / "leaderboard").to_pandas()
     confirmed = rows[(rows["phase"] == "confirm") & (rows["arm"] != "lost")]
     means = confirmed.groupby(["arm", "repeat", "candidate"])[["val_metric", "test_metric"]].mean()
-    winners = means.loc[means.groupby(["arm", "repeat"])["val_metric"].idxmax()]["test_metric"]
+    chosen = pd.Index(means.groupby(["arm", "repeat"])["val_metric"].idxmax())
+    judged = rows[rows["phase"] == "judge"].set_index(["arm", "repeat", "candidate"])["test_metric"]
+    assert set(judged.index) == set(chosen)
+    winners = judged.groupby(["arm", "repeat"]).mean()
     by_arm = winners.groupby("arm").mean()
     found = evoact.findings(compared)
     assert {s.arm.name: s.mean for s in found.standings if s.mean is not None} == pytest.approx(
@@ -193,7 +198,7 @@ def test_the_figures_are_those_of_the_parquet_files(compared):
     )
     for gain in found.against:
         assert gain.difference.value == pytest.approx(by_arm[gain.arm] - by_arm["homogeneous"])
-    spent = rows[rows["phase"] != "confirm"].groupby("arm")["gradient_examples"].sum()
+    spent = rows[~rows["phase"].isin(FRESH)].groupby("arm")["gradient_examples"].sum()
     assert set(spent[spent.index != "lost"]) == {8 * 10 * 32 * 2}
 
 
@@ -215,7 +220,7 @@ def test_the_page_of_a_search(searched):
     headings = Checked(text).headings
     assert headings[:2] == ["Verdict", "Confirmed candidates, seed by seed"]
     assert "What it cost" not in headings
-    assert "Winner: candidate" in text
+    assert re.search(r"the winner, |The winner is ", text)
     assert "22 networks trained" not in text  # those of the confirmation count, too
     assert f"{len(read_run(searched).rows)} networks trained" in text
 
@@ -421,18 +426,20 @@ def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     assert errors[0].startswith(
         "Comparing 3 arms, 1 times, on faulty in this process: homogeneous, random, evolution"
     )
-    assert "36 networks trained." in out
+    assert "39 networks trained." in out
     assert "No difference can be shown" in out
     assert out.splitlines()[-1] == "Report: run/report.html"
     assert (tmp_path / "run" / "report.html").exists()
     assert "run has finished already" in command("resume", "run")[1]
     code, out, _ = command("compare", "c.json", "--dry-run")
     assert code == 0
-    assert "networks            36" in out
+    assert "networks            39" in out
     code, _, errors = command("compare", "c.json", "--set", "arms.random.training={steps: 7}", "-o", "other")
     assert (code, len(errors)) == (2, 1)
     assert not (tmp_path / "other").exists()
-    assert command("validate", "c.json") == (0, "c.json: valid\n", [])
+    code, said, errors = command("validate", "c.json")
+    assert (code, errors) == (0, [])
+    assert said.startswith("c.json: valid\n")
 
 
 def test_tensorboard_scalars(compared, command, tmp_path):
@@ -458,7 +465,7 @@ def test_tensorboard_scalars(compared, command, tmp_path):
     assert [s for s, _ in found["validation"]] == [320 * (i + 1) for i in range(8)]
     best = [v for _, v in found["best_validation"]]
     assert best == sorted(best)
-    assert {"confirmed/val_metric", "confirmed/test_metric"} <= found.keys()
+    assert {"confirmed/val_metric", "confirmed/test_metric", "judged/test_metric"} <= found.keys()
     code, _, errors = command("report", compared, "--format", "tensorboard", "-o", "events")
     assert (code, errors) == (2, ["expected a new or empty directory, got 'events', which holds files"])
 
@@ -509,3 +516,27 @@ def test_boxes_are_tukeys():
     assert quartiles([1, 2, 3, 4, 5]) == (1, 2, 3, 4, 5)
     assert quartiles([1, 2, 3, 4, 50])[4] == 4
     assert quartiles([2.0]) == (2, 2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("low", [1.32e10, -0.051, 0.0, 1e-7, 99_999.5, 13_200_000.0])
+@pytest.mark.parametrize("spread", [0.001, 0.2, 30.0])
+def test_tick_labels_lie_within_the_figure_and_tell_ticks_apart(low, spread):
+    """`1.32e10` once stood there as `32e10`."""
+    values = [low, low + spread * max(abs(low), 1.0)]
+    boxes = [Box("one", tuple(v / 100 for v in values))]
+    points = [Point("one", v, v / 100, "") for v in values]
+    for figure in (
+        box_plots(boxes, unit_of("accuracy"), "test"),
+        scatter(points, unit_of("accuracy"), "x", "pr"),
+    ):
+        labels = re.findall(
+            r'<text x="([-\d.]+)" y="([\d.]+)"(?: text-anchor="(\w+)")? class="tick">([^<]+)<', figure.svg
+        )
+        assert len(labels) >= 2
+        for x, _, anchor, content in labels:
+            width = 6.9 * len(content)
+            start = float(x) - {"end": width, "middle": width / 2}.get(anchor, 0)
+            assert start >= 0, content
+            assert start + width <= 460, content
+        texts = [(anchor, content) for *_, anchor, content in labels]
+        assert len(set(texts)) == len(texts)
