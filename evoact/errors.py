@@ -34,7 +34,8 @@ class ConfigError(UserError):
 
     def __init__(self, source: str, problems: Iterable[str]):
         self.source = source
-        self.problems = tuple(problems)
+        # One line each, whatever line breaks stand in the names that they quote.
+        self.problems = tuple(" ".join(problem.split("\n")) for problem in problems)
         lines = [shortened(f"{source}: {problem}", LONGEST_LINE) for problem in self.problems]
         kept, room = 0, LONGEST - LONGEST_LINE  # the last line says how many are left out
         while kept < len(lines) and (room := room - len(lines[kept].encode()) - 1) >= 0:
