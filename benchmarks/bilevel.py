@@ -77,7 +77,7 @@ def ours() -> Callable[[int], None]:
     from evoact.genomes.meta_training import MetaTraining
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
-    from evoact.training.bilevel import meta_train
+    from evoact.training.meta.meta_train import meta_train
 
     task = mnist1d()
     network = mlp(task.input_shape, task.n_outputs, hidden=[HIDDEN])
@@ -110,10 +110,10 @@ def validate(chosen: list[int]) -> None:
     from evoact.genomes.genome import Genome, canonical, shared_out
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
+    from evoact.training.loop import train_pack
     from evoact.training.members import Member
     from evoact.training.memory import keep_freed_memory
     from evoact.training.pack import TrainingSettings
-    from evoact.training.packed import train_pack
 
     torch.set_num_threads(1)
     keep_freed_memory()

@@ -32,11 +32,11 @@ from reporting import Row, report
 
 from evoact.config import Experiment, experiment
 from evoact.execution.run import resume, search
-from evoact.leaderboard.compact import NEW, OLD, READY
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished, record_of, write_record
 from evoact.leaderboard.schema import KEY
-from evoact.leaderboard.write import PARTS
+from evoact.leaderboard.store.compact import NEW, OLD, READY
+from evoact.leaderboard.store.write import PARTS
 from evoact.records import PHASES
 
 SECONDS = 600.0  # after which a run counts as stuck

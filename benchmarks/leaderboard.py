@@ -79,7 +79,7 @@ def figure(name: str, value: float, unit: str, bar: float) -> dict[str, object]:
 
 def measure(what: str, run_dir: str) -> dict[str, float]:
     """Seconds of one question, after imports and (but for `open`) opening; and the peak in GB."""
-    from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.ask.query import Leaderboard
 
     start = time.perf_counter()
     board = Leaderboard(run_dir)
@@ -98,7 +98,7 @@ FUNCTIONS = ["relu", "tanh", "sin", "gaussian", "identity", "elu", "softplus", "
 
 
 def make_both(rows: int, directory: Path) -> None:
-    from evoact.leaderboard.compact import compact
+    from evoact.leaderboard.store.compact import compact
 
     make(directory / "compacted", rows, 20)
     compact(directory / "compacted")
@@ -107,7 +107,7 @@ def make_both(rows: int, directory: Path) -> None:
 
 def make(run_dir: Path, rows: int, parts: int) -> None:
     """Writes `rows` rows in as many parts: pairs of seeds per candidate, nearly all genomes distinct."""
-    from evoact.leaderboard.write import parquet
+    from evoact.leaderboard.store.write import parquet
 
     (run_dir / "leaderboard").mkdir(parents=True)
     rng = np.random.default_rng(0)

@@ -23,7 +23,7 @@ from scipy.stats import ttest_ind
 from evoact.analysis.comparison import findings
 from evoact.analysis.verdicts import LEVEL, Verdict
 from evoact.analysis.winners import ArmResult, Winner
-from evoact.report.summary_words import welch_interval
+from evoact.report.search_text import welch_interval
 
 VALIDATION, TEST, LUCK = 0.022, 0.019, 0.80  # standard deviations of seeds, and their correlation
 BETWEEN = 0.006  # of a search's candidates, from one repeat to the next

@@ -43,10 +43,10 @@ from evoact.genomes.activation import Base, Hull
 from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint, homogeneous
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
 from evoact.training.pack import Pack, TrainingSettings, start_pack, train_step
-from evoact.training.packed import train_pack
 
 FOUR = ("relu", "tanh", "sin", "gaussian")
 # Rows of table II of Manessi & Rozza 2018.

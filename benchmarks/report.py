@@ -23,7 +23,7 @@ from strategy_overhead import tanh_neurons
 from evoact.config import Comparison, Experiment, comparison, load, load_comparison
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, write_record
-from evoact.leaderboard.write import write_part
+from evoact.leaderboard.store.write import write_part
 from evoact.records import COMPLETED, Proposal, Result, TrainResult
 from evoact.strategies import create
 

@@ -15,7 +15,7 @@ import ray
 from reporting import Row, arguments, report
 
 from evoact.config import experiment
-from evoact.execution import ray_tune
+from evoact.execution.cluster import ray_tune
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result
 

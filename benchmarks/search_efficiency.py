@@ -23,15 +23,15 @@ import optuna
 from reporting import Row, report
 
 from evoact.config.experiment import Experiment
-from evoact.config.models import Config
+from evoact.config.schema import Config
 from evoact.genomes.encoding import decode
 from evoact.genomes.space import SearchSpace
-from evoact.leaderboard.tabular import Tabular, read_table
+from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.records import Result, TrainProposal
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
-from evoact.strategies.surrogate import recommended
+from evoact.strategies.surrogate.surrogate import recommended
 
 TABLES = Path(__file__).parent / "tables"
 BARRED = "mnist1d_*.parquet"

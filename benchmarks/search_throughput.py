@@ -29,10 +29,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from evoact.config import Experiment, experiment
-from evoact.execution import ray_tune
+from evoact.execution.cluster import ray_tune
 from evoact.genomes.genome import Genome, dumps, loads
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.write import write_part
+from evoact.leaderboard.store.write import write_part
 from evoact.records import Proposal, Result
 from evoact.strategies import create
 from evoact.tasks import TASKS

@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evoact.installation import VERSION
+
 if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
     from evoact.execution.progress import Progress
     from evoact.execution.run import Compared, Finished
-    from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.ask.query import Leaderboard
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
 # Library depend on how its operands are aligned (measured on an AMD EPYC; "Conditional Numerical Reproducibility" in
 # its developer guide); this mode costs nothing measurable. It is read at the first matrix product of a process.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Leaderboard", "__version__", "compare", "findings", "resume", "search", "write_report"]
 
 
@@ -134,7 +136,7 @@ def resume(
 def __getattr__(name: str) -> Any:
     # Importing evoact must stay light: the leaderboard brings pyarrow with it.
     if name == "Leaderboard":
-        from evoact.leaderboard.query import Leaderboard
+        from evoact.leaderboard.ask.query import Leaderboard
 
         return Leaderboard
     raise AttributeError(f"module 'evoact' has no attribute {name!r}")

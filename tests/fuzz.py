@@ -31,16 +31,16 @@ import numpy as np
 from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import comparison, experiment, load, load_comparison, load_space, read_yaml
 from evoact.config.load import inline_space
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.errors import ConfigError, UserError
-from evoact.execution.warm import warm_genomes
+from evoact.execution.warm_start import warm_genomes
 from evoact.genomes.activation import KINDS
 from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.genome import dumps, loads
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, record_of
 from evoact.networks import NETWORKS
-from evoact.report.provenance import provenance
+from evoact.report.sections.provenance import provenance
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS

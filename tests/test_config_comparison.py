@@ -7,7 +7,7 @@ import yaml
 
 from evoact.analysis.verdicts import fewest_repeats
 from evoact.config import comparison, load, load_comparison, plan
-from evoact.config.width import most_parameters
+from evoact.config.width_controls import most_parameters
 from evoact.errors import ConfigError, UserError
 from evoact.networks.network import parameter_count
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from evoact.config.models import Arm, Arms, Config, Section
+from evoact.config.schema import Arm, Arms, Config, Section
 
 TEXT = (Path(__file__).parent.parent / "docs" / "configs.md").read_text()
 # Filled in by the program, or said in docs/search_spaces.md.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import evoact
 from evoact.errors import ConfigError, SearchFailed, UserError
-from evoact.execution.exchange import portable
+from evoact.execution.cluster.pack_exchange import portable
 
 
 def own_errors():

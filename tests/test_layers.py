@@ -12,7 +12,7 @@ from evoact.genomes.activation import KINDS
 ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
-    {"errors", "seeding"},
+    {"errors", "installation", "seeding"},
     {"cache_directory", "registry", "yaml_text"},
     {"native"},
     {"genomes", "triton"},
@@ -24,18 +24,22 @@ LAYERS = [
     {"config"},
     {"analysis"},
     {"execution"},
-    {"report"},
+    {"report", "studies"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Which part of the package may import which foreign framework.
 HOMES = {
-    "ray": ["execution/ray_cluster.py", "execution/ray_tune.py"],
-    "deap": ["strategies/breeding.py", "strategies/pareto.py"],
-    "optuna": ["strategies/optuna_search.py", "report/optuna_study.py"],
+    "ray": ["execution/cluster/ray_cluster.py", "execution/cluster/ray_tune.py"],
+    "deap": ["strategies/selection/breeding.py", "strategies/selection/pareto.py"],
+    "optuna": ["strategies/proposers/optuna_search.py", "report/optuna_study.py"],
     "tensorboardX": ["report/tensorboard.py"],
-    "sklearn": ["strategies/process.py", "strategies/surrogate.py", "tasks/digits.py"],
+    "sklearn": [
+        "strategies/surrogate/gaussian_process.py",
+        "strategies/surrogate/surrogate.py",
+        "tasks/digits.py",
+    ],
     "pyarrow": ["leaderboard/"],
     "duckdb": ["leaderboard/"],
     "torch": [
@@ -47,13 +51,18 @@ HOMES = {
         "tasks/",
         "training/",
         "execution/",
+        "studies/",
     ],
-    "matplotlib": ["analysis/figures.py"],
+    "matplotlib": ["studies/figures.py"],
     "triton": ["triton/"],
     "typer": ["cli/"],
     "rich": ["cli/"],
     "pydantic": ["config/"],
 }
+
+# Folders whose modules are siblings in a table, as many as there are.
+TABLES = {"tasks", "activations/kinds"}
+MOST_MODULES = 16
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
@@ -83,6 +92,20 @@ def test_no_file_imports_itself_by_way_of_others():
             del left[name]
     circle = [name for name in left if any(name in used for used in left.values())]
     assert not circle, f"these import each other: {', '.join(sorted(circle))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_below_imports_the_package_itself(path):
+    assert "evoact" not in {name for name in imports(path) if name.count(".") == 0}
+
+
+def test_folders_can_be_taken_in_at_a_glance():
+    for folder in {p.parent for p in MODULES}:
+        name = str(folder.relative_to(ROOT))
+        modules = [p for p in folder.glob("*.py") if p.name != "__init__.py"]
+        assert name in TABLES or len(modules) <= MOST_MODULES, f"{name} has {len(modules)} modules"
+        docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+        assert docstring, f"{name} does not say what is inside"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -149,6 +172,6 @@ def test_light_imports(code):
 
 
 def test_training_core_needs_torch_and_numpy_alone():
-    loaded = modules_loaded_by("import evoact.training.packed")
+    loaded = modules_loaded_by("import evoact.training.loop")
     assert not loaded & {"ray", "optuna", "deap", "pyarrow", "duckdb", "pydantic", "typer"}
     assert not loaded & {"scipy", "sklearn", "PIL"}

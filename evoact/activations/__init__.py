@@ -1,4 +1,6 @@
-"""What neurons compute: base functions (`functions`), kinds of activations made of them (`kinds`), and which neurons of
-a pack are evaluated how (`routing`). Beside them: splines (`spline`) and derivatives of what kernels compute
-(`derivatives`), captured curves as files (`curves`, `capture`), hulls made discrete (`discretised`), and how alike
-activations are (`alike`)."""
+"""Scalar activation functions as torch operations, and their assignment to neurons in packs.
+
+`functions` holds the base functions, `kinds` a module for each kind of activation, `routing` evaluates any assignment
+of neurons to types for a whole pack. Beside them: uniform cubic splines (`spline`), captured curves and their files
+(`capture`, `curves`), per-neuron hulls made discrete (`strongest`), how alike activations are (`similarity`), and
+derivatives of what kernels compute (`differentiable`)."""

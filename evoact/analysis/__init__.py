@@ -1,1 +1,2 @@
-"""What a finished run shows, from its leaderboard alone."""
+"""What a run shows, from its leaderboard alone: its candidates and winners, verdicts with their statistics, how its
+search moved, and which choices mattered."""

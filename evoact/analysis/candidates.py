@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from evoact.records import COMPLETED, FRESH, TrainResult
-from evoact.strategies.denoise import posterior
+from evoact.strategies.shrinkage import posterior
 
 # Under its column's name in the leaderboard, what is known of one trained network.
 Row = Mapping[str, Any]
@@ -173,7 +173,7 @@ class Doubt:
 def doubt(found: Sequence[Candidate], direction: str) -> Doubt | None:
     """How sure the choice of the first of these is; None where nothing was chosen, or seeds cannot say.
 
-    From draws of the empirical-Bayes posterior of the true validation scores (`strategies.denoise`; Efron & Morris
+    From draws of the empirical-Bayes posterior of the true validation scores (`strategies.shrinkage`; Efron & Morris
     1975): the share in which another is the best is one minus the probability of correct selection (Bechhofer 1954).
     """
     if len(found) < 2 or any(len(c.chosen_on.rows) < 2 for c in found):

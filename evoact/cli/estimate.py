@@ -5,8 +5,8 @@ import os
 from evoact.cli.options import say, warn
 from evoact.config import UNLIMITED, Comparison, Experiment
 from evoact.execution.estimate import estimate
-from evoact.execution.packs import gpu_here
-from evoact.report.units import duration
+from evoact.execution.worker import gpu_here
+from evoact.report.number_format import duration
 
 
 def print_estimate(made: Experiment) -> None:

@@ -63,8 +63,8 @@ def leaderboard(
             )
         _watch(run_dirs, top)
         return
-    from evoact.leaderboard import formats
-    from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.ask import formats
+    from evoact.leaderboard.ask.query import Leaderboard
 
     board = Leaderboard(*run_dirs, report=warn)
     rows = board.top(top) if sql is None else board.sql(sql)
@@ -81,8 +81,8 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
     """The ranking on a screen of its own until every run has ended or the keyboard says so; then here."""
     from rich.console import Console
 
+    from evoact.leaderboard.ask.query import Leaderboard
     from evoact.leaderboard.location import Location
-    from evoact.leaderboard.query import Leaderboard
     from evoact.leaderboard.run_files import is_finished
 
     homes = [Location.of(run_dir) for run_dir in run_dirs]
@@ -104,7 +104,7 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
 
 
 def _print_answer(rows: Any, output: Path | None) -> None:
-    from evoact.leaderboard.formats import values
+    from evoact.leaderboard.ask.formats import values
 
     names, columns = rows.column_names, [values(column) for column in rows.slice(0, MOST_LINES).columns]
     right, lines = _numeric(columns), _lines(columns)
@@ -198,7 +198,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list | dict):
-        from evoact.leaderboard.formats import text
+        from evoact.leaderboard.ask.formats import text
 
         return text(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

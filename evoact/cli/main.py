@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 import typer
 
-import evoact
 from evoact.cli.compare import compare
 from evoact.cli.leaderboard import leaderboard
 from evoact.cli.listing import list_names
@@ -17,6 +16,7 @@ from evoact.cli.tabulate import tabulate
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
 from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
+from evoact.installation import VERSION
 
 app = typer.Typer(
     name="evoact",
@@ -37,7 +37,7 @@ app.command("validate")(validate)
 
 def _version(value: bool) -> None:
     if value:
-        say(f"evoact {evoact.__version__}")
+        say(f"evoact {VERSION}")
         raise typer.Exit
 
 

@@ -39,7 +39,7 @@ class Display:
             f"{_what(self.made, where)}, run directory {self.run_dir}", highlight=False, soft_wrap=True
         )
         if self.made.config.execution.backend != "table":  # which needs no data
-            from evoact.tasks.data_summary import understood
+            from evoact.tasks.own.data_summary import understood
 
             with suppress(UserError):  # the run itself says what is wrong with data that it needs
                 line = f"{self.made.config.task.name}: {understood(self.made.task)}"

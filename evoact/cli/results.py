@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from evoact.analysis.candidates import SPLITS
+from evoact.analysis.search_summary import Summary
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
 from evoact.execution.run import Compared, Finished
-from evoact.execution.summary import Summary
-from evoact.report.summary_words import counted, shown, verdict
+from evoact.report.search_text import counted, shown, verdict
 
 
 def end(found: Finished | Compared) -> None:
@@ -34,8 +34,8 @@ def end(found: Finished | Compared) -> None:
 def _print_compared(compared: Compared) -> None:
     """The verdict, the table and where the report is."""
     from evoact.report import write_report
+    from evoact.report.comparison_text import comparison_text
     from evoact.report.run import read_run
-    from evoact.report.words import comparison_text
 
     run = read_run(compared.run_dir)
     say(f"\n{counted(compared.networks, 'network')} trained.")

@@ -56,7 +56,7 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.config.stored import plan_of
+    from evoact.config.stored_plan import plan_of
     from evoact.leaderboard.location import Location
     from evoact.leaderboard.run_files import is_finished
 
@@ -80,7 +80,7 @@ def _name_damage(run_dir: str) -> None:
         UserError: if none can be read, or there is none.
     """
     from evoact.errors import UserError
-    from evoact.leaderboard.query import Leaderboard
+    from evoact.leaderboard.ask.query import Leaderboard
 
     board = Leaderboard(run_dir, report=warn)
     if not board.to_arrow().num_rows:

@@ -59,7 +59,7 @@ def _understood(made: "Experiment | Comparison", tasks: "dict[str, Task]") -> tu
     from evoact.errors import UserError
     from evoact.execution.run import check_data
     from evoact.tasks import DOWNLOADABLE, ORIGINS
-    from evoact.tasks.data_summary import notes_of, understood
+    from evoact.tasks.own.data_summary import notes_of, understood
 
     named = made.config.task
     if named.arguments.get("download") and ORIGINS[named.name]().endswith(DOWNLOADABLE):

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from evoact.config.experiment import UNLIMITED, Experiment
-from evoact.config.models import Config
+from evoact.config.schema import Config
 from evoact.errors import UserError
 from evoact.registry import lookup
 from evoact.seeding import derive

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from evoact.activations.curves import Curve, load_curve, remember
-from evoact.config.models import CurveData, Space, Types
+from evoact.config.schema import CurveData, Space, Types
 from evoact.config.spaces import curve_lists, sections
 from evoact.errors import UserError
 from evoact.genomes.activation import CURVE, OPTIONS

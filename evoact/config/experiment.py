@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from evoact.config.models import Config
+from evoact.config.schema import Config
 from evoact.config.spaces import search_space
 from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
 from evoact.strategies import proposer
-from evoact.strategies.bilevel import Bilevel
 from evoact.strategies.numbering import worth
+from evoact.strategies.proposers.learned_diversity import Bilevel
 from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task

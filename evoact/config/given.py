@@ -9,7 +9,7 @@ from evoact.errors import UserError, short
 from evoact.genomes.activation import FIELDS, KINDS, Activation, canonical_activation, names_in, wrong_fields
 from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.activation import to_json as activation_to_json
-from evoact.genomes.expressions import ABSENT
+from evoact.genomes.function_names import ABSENT
 from evoact.registry import unknown
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evoact.config.checks import problems_of
 from evoact.config.curves import curves_of, remember_curves
 from evoact.config.experiment import Experiment
-from evoact.config.models import Config, Space
+from evoact.config.messages import STAND_INS, mended, sentences
 from evoact.config.places import found_from_anywhere
-from evoact.config.problems import problems_of
-from evoact.config.sentences import STAND_INS, mended, sentences
+from evoact.config.schema import Config, Space
 from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
 from evoact.config.load import experiment, inline_space
-from evoact.config.models import Arm, Arms, Budget, Config
-from evoact.config.sentences import sentences
-from evoact.config.width import MARGIN, larger_arms, matched
+from evoact.config.messages import sentences
+from evoact.config.schema import Arm, Arms, Budget, Config
+from evoact.config.width_controls import MARGIN, larger_arms, matched
 from evoact.config.yaml_files import override, read_yaml
 from evoact.errors import ConfigError
 from evoact.registry import unknown

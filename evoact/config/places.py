@@ -2,7 +2,7 @@
 
 import os
 
-from evoact.config.models import Config
+from evoact.config.schema import Config
 from evoact.tasks.outline import PLACES
 
 

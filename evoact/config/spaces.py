@@ -7,14 +7,14 @@ from typing import Any
 from evoact.activations.functions.base_functions import base_function
 from evoact.activations.kinds import kind_of
 from evoact.config.given import given_activations, given_problems, pinned_entries
-from evoact.config.models import LearningRates, Section, Space, Types
+from evoact.config.schema import LearningRates, Section, Space, Types
 from evoact.errors import UserError
 from evoact.genomes.activation import CURVE, FUNCTION, KINDS, OPTIONS, Options
-from evoact.genomes.expressions import ABSENT, canonical_name
-from evoact.genomes.families import GIVEN, Family, Listed
-from evoact.genomes.families import families as searched
+from evoact.genomes.choices import GIVEN, Family, Listed
+from evoact.genomes.choices import families as searched
+from evoact.genomes.function_names import ABSENT, canonical_name
 from evoact.genomes.genome import Site
-from evoact.genomes.layers import LayerChoices
+from evoact.genomes.layer_choices import LayerChoices
 from evoact.genomes.space import SearchSpace, log_grid
 from evoact.registry import unknown
 

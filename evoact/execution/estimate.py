@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from evoact.config import UNLIMITED, Experiment
 from evoact.execution.meta_trainings import captured, learn_types
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
-from evoact.execution.packs import device_for
+from evoact.execution.worker import device_for
 from evoact.genomes.genome import Genome
 from evoact.networks.network import parameter_count
 from evoact.strategies.archive import Archive
-from evoact.strategies.bilevel import Bilevel
+from evoact.strategies.proposers.learned_diversity import Bilevel
 from evoact.strategies.strategy import MetaDraft
 
 WARM_UP, MEASURED = 2, 5

@@ -14,8 +14,8 @@ from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
 from evoact.records import COMPLETED, MetaTrainProposal, MetaTrainResult
 from evoact.seeding import derive
-from evoact.training.bilevel import MetaResult, meta_train
 from evoact.training.isolation import ended
+from evoact.training.meta.meta_train import MetaResult, meta_train
 
 LAST = 20  # outer steps whose mean loss is reported
 DIGITS = 8  # of a captured value: more than single precision has

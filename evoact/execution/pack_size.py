@@ -13,8 +13,8 @@ from dataclasses import replace
 import torch
 
 from evoact.config import Comparison, Experiment
-from evoact.execution.packs import device_for, gpu_here
 from evoact.execution.stages import Stages
+from evoact.execution.worker import device_for, gpu_here
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count

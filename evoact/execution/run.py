@@ -18,24 +18,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from evoact import __version__
+from evoact.analysis.search_summary import Summary, summarise
 from evoact.config import Comparison, Experiment
-from evoact.config.meta_training import check_meta_training
-from evoact.config.stored import plan_of
+from evoact.config.meta_checks import check_meta_training
+from evoact.config.stored_plan import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Interleaved
-from evoact.execution.lookup import check_table, looked_up
 from evoact.execution.pack_size import with_one_pack_size, with_pack_size
-from evoact.execution.packs import PackTrainer, gpu_here
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.stages import Stages
-from evoact.execution.summary import Summary, summarise
-from evoact.execution.warm import warmed
-from evoact.leaderboard.compact import compact, finish_swap
+from evoact.execution.table_lookup import check_table, looked_up
+from evoact.execution.warm_start import warmed
+from evoact.execution.worker import PackTrainer, gpu_here
+from evoact.installation import VERSION
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import (
     CONFIG,
     RECORD,
@@ -46,12 +45,13 @@ from evoact.leaderboard.run_files import (
     write_record,
 )
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.tabular import Tabular, read_table
-from evoact.leaderboard.write import PARTS, lock, write_part
+from evoact.leaderboard.store.compact import compact, finish_swap
+from evoact.leaderboard.store.write import PARTS, lock, write_part
+from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
-from evoact.tasks.data_summary import data_record, notes_of
-from evoact.tasks.own_data import FEWEST
+from evoact.tasks.own.data_summary import data_record, notes_of
+from evoact.tasks.own.own_data import FEWEST
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _started(
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
         config = made.to_yaml().encode()
-        begun = {"evoact": __version__, "started_at": _now(), "finished_at": None, "machine": _machine()}
+        begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
             begun["data"] = data_record(made.task)
             for note in notes_of(made.task):
@@ -312,7 +312,7 @@ def _check_gpu(made: Experiment | Comparison) -> None:
 def _check_cluster(made: Experiment | Comparison, address: str | None) -> None:
     """Before anything is written: an address is for Ray, and somebody answers there."""
     if made.config.execution.backend == "ray_tune":
-        from evoact.execution import ray_cluster
+        from evoact.execution.cluster import ray_cluster
 
         ray_cluster.check_cluster(address)
     elif address is not None:
@@ -339,7 +339,7 @@ def _carry_out(
         elif made.config.execution.backend == "local":
             local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
         else:
-            from evoact.execution import ray_tune
+            from evoact.execution.cluster import ray_tune
 
             ray_tune.execute(run, made, address, home.absolute, partial(run.show, stages.phase))
         if run.finished:

@@ -8,18 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 
+from evoact.analysis.search_summary import summarise
 from evoact.config import Experiment
 from evoact.execution.confirmation import as_begun
-from evoact.execution.summary import summarise
-from evoact.execution.warm import warm_genomes
+from evoact.execution.warm_start import warm_genomes
 from evoact.genomes.genome import Genome, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, FRESH, PHASES, Proposal, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.asynchronous import Asynchronous
-from evoact.strategies.enumerate import baselines
+from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.strategy import Strategy
-from evoact.strategies.surrogate import recommended
+from evoact.strategies.surrogate.surrogate import recommended
 
 
 class Stages:

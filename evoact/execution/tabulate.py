@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from evoact.config import Comparison, Experiment, experiment
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.progress import Observer
 from evoact.execution.run import resume, search
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import CONFIG, is_finished
-from evoact.leaderboard.tabular import write_table
+from evoact.leaderboard.table_file import write_table
 
 MOST_NETWORKS = 1_000_000
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeGuard, get_args, get_origin
 
 from evoact.errors import UserError, short
-from evoact.genomes.expressions import ABSENT, canonical_name
+from evoact.genomes.function_names import ABSENT, canonical_name
 from evoact.registry import lookup, unknown
 
 FUNCTION, CURVE = "function", "curve"  # what a field's text may name

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from evoact.genomes.activation import Base, is_base
-from evoact.genomes.expressions import parse
+from evoact.genomes.function_names import parse
 from evoact.genomes.genome import Genome, from_json
 
 SMALLEST = 1e-3  # of an inherited coefficient

@@ -11,9 +11,9 @@ from typing import Protocol, cast
 
 from evoact.errors import UserError
 from evoact.genomes.activation import KINDS, Activation, Hull, is_absent
-from evoact.genomes.families import Choices, Family, HullChoices, Listed
+from evoact.genomes.choices import Choices, Family, HullChoices, Listed
 from evoact.genomes.genome import Genome, canonical
-from evoact.genomes.layers import LayerChoices
+from evoact.genomes.layer_choices import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace
 from evoact.seeding import python_random
 

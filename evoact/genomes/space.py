@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import Activation, Base, is_absent
-from evoact.genomes.expressions import ABSENT
-from evoact.genomes.families import MIXED, Family, HullChoices, Listed, choices
+from evoact.genomes.choices import MIXED, Family, HullChoices, Listed, choices
+from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import LEARNING_RATE, MOST_NEURONS, Genome, Site, SiteGenome, canonical
-from evoact.genomes.layers import LayerChoices
+from evoact.genomes.layer_choices import LayerChoices
 from evoact.registry import unknown
 
 __all__ = [

@@ -1,1 +1,4 @@
-"""The record of every network ever trained: Parquet parts, their writer, and queries over them."""
+"""The record of every network ever trained.
+
+Its columns are in `schema`, where a run lies in `location`, the run's other files in `run_files`, whole spaces in one
+file in `table_file`. `store` writes rows, `ask` answers questions about them."""

@@ -10,6 +10,7 @@ from evoact.analysis.activation_curves import TypeCurves
 from evoact.analysis.best_so_far import BestSoFar
 from evoact.analysis.lineage import Ancestor
 from evoact.analysis.proposed_types import OTHER, ProposedTypes
+from evoact.report.number_format import Unit
 from evoact.report.svg import (
     COLOURS,
     Scale,
@@ -29,7 +30,6 @@ from evoact.report.svg import (
     x_axis,
     y_axis,
 )
-from evoact.report.units import Unit
 
 WIDTH = 460.0
 EARLY = 0.1  # of the budget

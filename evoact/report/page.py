@@ -3,12 +3,12 @@
 from html import escape
 from pathlib import Path
 
+from evoact.report.comparison_text import TextTable
 from evoact.report.figures import Figure
 from evoact.report.run import RunData
-from evoact.report.section import Section
-from evoact.report.sections import sections
+from evoact.report.sections.all_sections import sections
+from evoact.report.sections.section import Section
 from evoact.report.svg import mark
-from evoact.report.words import TextTable
 
 _HERE = Path(__file__).parent
 # Nothing is loaded from anywhere, even if a name in the data should look like markup.

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from evoact.analysis.comparison import Findings, findings
+from evoact.analysis.search_summary import Summary, summarise
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
 from evoact.config import Comparison, Experiment
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
-from evoact.execution.summary import Summary, summarise
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import FRESH, META_TRAIN, Result

@@ -15,8 +15,8 @@ from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
 from evoact.strategies.numbering import Numbering
+from evoact.strategies.proposers.warm_start import WarmStarted
 from evoact.strategies.strategy import Proposer, Strategy
-from evoact.strategies.warm_start import WarmStarted
 
 STRATEGIES: Mapping[str, tuple[str, str]] = {
     "evolution": ("evolution", "Evolution"),
@@ -25,7 +25,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "random": ("random_search", "RandomSearch"),
     "enumerate": ("enumerate", "Enumerate"),
     "discretise": ("discretise", "Discretise"),
-    "bilevel": ("bilevel", "Bilevel"),
+    "bilevel": ("learned_diversity", "Bilevel"),
     "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
 
@@ -37,7 +37,7 @@ def proposer(name: str, space: SearchSpace, seed: int, options: Mapping[str, Any
         UserError: for an unknown strategy or setting, naming the nearest, or a setting out of range.
     """
     module, attribute = lookup(STRATEGIES, "strategy", name)
-    cls = getattr(import_module(f"evoact.strategies.{module}"), attribute)
+    cls = getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
     settings = [p for p in inspect.signature(cls).parameters if p not in ("space", "seed")]
     for option in options:
         if option not in settings:

@@ -17,7 +17,7 @@ import numpy as np
 
 from evoact.genomes.genome import Genome, dumps, loads, structure
 from evoact.records import MetaTrainResult, Result, TrainProposal, TrainResult, in_proposal_order
-from evoact.strategies.denoise import Posterior, posterior
+from evoact.strategies.shrinkage import Posterior, posterior
 
 ASIDE = "aside"  # the context of networks that a strategy learns from and that are no candidates
 # Columns that a candidate is the better for, the smaller they are; of several evaluations the smallest counts, because

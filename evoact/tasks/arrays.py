@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from evoact.errors import UserError
-from evoact.tasks.npz import npz_names, read_npz
-from evoact.tasks.own_data import Given, own_task
+from evoact.tasks.own.npz import npz_names, read_npz
+from evoact.tasks.own.own_data import Given, own_task
 from evoact.tasks.task import ArrayTask
 
 _LAYOUT = (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from evoact.tasks.preprocessing import Preprocessing
+from evoact.tasks.own.preprocessing import Preprocessing
 
 
 class OnDemand(Protocol):

@@ -1,1 +1,6 @@
-"""Training by gradient: the one loop, optimizers with per-member settings, isolation of failures."""
+"""Training by gradient.
+
+A pack of members (`pack`, `members`) goes through the one loop (`loop`) with batches (`batches`, `read_ahead`), the
+forward pass of any network (`forward_pass`) and optimizers with settings per member (`optimizers`, `schedules`). It
+ends early or at a checkpoint (`early_stop`, `checkpoints`), is evaluated (`evaluation`), and costs only the member at
+fault if it fails (`isolation`). `meta` learns neuron types over fresh networks."""

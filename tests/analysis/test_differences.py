@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from evoact.analysis.differences import Arm, arms, difference, differences, main, markdown
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Scaled
 from evoact.genomes.genome import Site, dumps, homogeneous, structure
+from evoact.studies.differences import Arm, arms, difference, differences, main, markdown
 
 SITES = (Site("h", 4), Site("g", 3))
 HULL = Hull("affine", ("identity", "tanh"))
@@ -118,7 +118,7 @@ def test_equal_differences_have_an_interval_of_one_point():
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say(monkeypatch):
-    monkeypatch.setattr("evoact.analysis.differences.RESAMPLES", 999)
+    monkeypatch.setattr("evoact.studies.differences.RESAMPLES", 999)
     rng = np.random.default_rng(5)
     seeds = tuple(range(12))
     covered = []

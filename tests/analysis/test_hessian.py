@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.analysis.hessian import Hessian, spectral_density, trace
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
 from evoact.networks.mlp import mlp
+from evoact.studies.hessian import Hessian, spectral_density, trace
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack
-from evoact.training.packed import train_pack
 from tests.training.examples import task
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoact.analysis.noisy_descent import (
+from evoact.studies.noisy_descent import (
     ALONG,
     EVEN,
     LOCAL,

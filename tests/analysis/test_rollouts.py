@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from evoact.analysis import differences, flatness, learned_curves, rollouts
-from evoact.analysis.rollouts import FARTHEST, STATES_TOGETHER, System, euler, roll_out, system_of
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
+from evoact.studies import differences, flatness, learned_curves, rollouts
+from evoact.studies.rollouts import FARTHEST, STATES_TOGETHER, System, euler, roll_out, system_of
 
 
 def turn(states):

@@ -13,9 +13,9 @@ from evoact.genomes.genome import homogeneous, shared_out
 from evoact.networks.lenet5 import lenet5
 from evoact.networks.mlp import mlp
 from evoact.records import COMPLETED
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings
-from evoact.training.packed import train_pack
 from tests.networks.recurrent import recurrent
 from tests.training.examples import image_task, task
 

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from evoact.analysis.candidates import Doubt
+from evoact.analysis.search_summary import Confirmed, Figures, Summary
 from evoact.cli import results
 from evoact.cli.results import this_command, verdict
 from evoact.execution.run import Finished
-from evoact.execution.summary import Confirmed, Figures, Summary
 
 MIX = Confirmed(
     candidate=7,

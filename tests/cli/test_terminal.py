@@ -147,7 +147,7 @@ def test_ray_is_given_a_home_directory(tmp_path):
         "import os, pwd, tempfile\n"
         "def unknown(uid): raise KeyError(uid)\n"
         "pwd.getpwuid = unknown\n"
-        "import evoact.execution.ray_cluster, evoact.execution.ray_tune\n"
+        "import evoact.execution.cluster.ray_cluster, evoact.execution.cluster.ray_tune\n"
         "print(os.environ['HOME'])\n"
     )
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "EVOACT_CACHE")}

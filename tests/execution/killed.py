@@ -91,7 +91,7 @@ def run(config: str, run_dir: str, moments: list[str]) -> dict[str, int]:
 def main(config: str, directory: str, *runs: str) -> None:
     """Each of `runs` is NAME=MOMENT,MOMENT,...: a run directory and when its children die."""
     if "ray_tune" in Path(config).read_text():
-        import evoact.execution.ray_tune  # noqa: F401
+        import evoact.execution.cluster.ray_tune  # noqa: F401
     found = {}
     for text in runs:
         name, _, moments = text.partition("=")

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from evoact.config import comparison, experiment
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.identity import trained_by
 from evoact.execution.run import compare, resume, search
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.report import write_report
 from evoact.report.run import read_run
 from evoact.tasks import TASKS

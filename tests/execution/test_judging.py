@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evoact.analysis.search_summary import summarise
 from evoact.config import comparison, experiment
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.execution.run import resume, search
 from evoact.execution.stages import Stages
-from evoact.execution.summary import summarise
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 from evoact.report.markdown import markdown

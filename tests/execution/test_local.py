@@ -8,18 +8,18 @@ from collections import Counter
 import pytest
 from safetensors.numpy import load_file
 
+from evoact.analysis.search_summary import summarise
 from evoact.cli.main import main
 from evoact.config import experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import search
-from evoact.execution.summary import summarise
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import result
 from evoact.networks import NETWORKS
 from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 from evoact.report.run import read_run
-from evoact.report.summary_words import verdict
-from evoact.tasks.data_summary import trivial_metrics
+from evoact.report.search_text import verdict
+from evoact.tasks.own.data_summary import trivial_metrics
 from tests.networks.recurrent import recurrent
 
 
@@ -372,7 +372,7 @@ def test_nothing_is_imported_while_a_packs_time_runs(tiny):
     script = (
         "import sys\n"
         "from evoact.config import experiment\n"
-        "from evoact.execution.packs import PackTrainer\n"
+        "from evoact.execution.worker import PackTrainer\n"
         "from evoact.execution.stages import Stages\n"
         "from evoact.training import isolation\n"
         f"made = experiment({tiny(packs={'size': 4, 'timeout_seconds': 60.0})!r})\n"

@@ -16,12 +16,12 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import evoact
+from evoact.analysis.search_summary import summarise
 from evoact.config import comparison, experiment
 from evoact.errors import UserError
 from evoact.execution.run import compare, search
 from evoact.execution.stages import Stages
-from evoact.execution.summary import summarise
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import FRESH
 from evoact.report.markdown import markdown
@@ -30,7 +30,7 @@ from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.tensorboard import write_tensorboard
 from evoact.strategies.archive import Archive
-from evoact.strategies.surrogate import recommended, surrogate
+from evoact.strategies.surrogate.surrogate import recommended, surrogate
 
 SHUFFLES = 20
 

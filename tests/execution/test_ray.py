@@ -19,8 +19,8 @@ from ray.cluster_utils import Cluster
 
 from evoact.config import experiment
 from evoact.errors import UserError
-from evoact.execution.exchange import Exchange
-from evoact.execution.ray_tune import Driver
+from evoact.execution.cluster.pack_exchange import Exchange
+from evoact.execution.cluster.ray_tune import Driver
 from evoact.execution.run import resume, search
 from evoact.seeding import derive
 from evoact.strategies import create

@@ -8,9 +8,9 @@ import pytest
 from evoact.config import experiment, load
 from evoact.execution.tabulate import tabulation
 from evoact.genomes.genome import fingerprint, loads
-from evoact.leaderboard.tabular import read_table
+from evoact.leaderboard.table_file import read_table
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
-from evoact.training.packed import train_pack
 
 TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.parquet"))
 

@@ -6,10 +6,10 @@ import pytest
 
 from evoact.config import experiment
 from evoact.execution import checkpoints
-from evoact.execution.packs import PackTrainer
 from evoact.execution.run import resume, search
+from evoact.execution.worker import PackTrainer
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.query import Leaderboard
 from evoact.leaderboard.schema import result
 
 HALVING = {

@@ -9,8 +9,8 @@ from evoact.errors import UserError
 from evoact.execution.run import search
 from evoact.execution.tabulate import tabulate
 from evoact.genomes.genome import fingerprint
-from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.tabular import read_table
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.table_file import read_table
 from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 
 SMALL = {

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from evoact.config import experiment
-from evoact.config.stored import plan_of
+from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
 

@@ -11,7 +11,8 @@ from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, PReLU
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
 from evoact.genomes.genome import Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
-from evoact.genomes.operators import (
+from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices
+from evoact.genomes.variation import (
     MUTATIONS,
     WIDTH_MUTATIONS,
     adopted,
@@ -23,7 +24,6 @@ from evoact.genomes.operators import (
     step_learning_rate,
     step_setting,
 )
-from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices
 
 FAMILIES = (
     choices("base", name=("relu", "sin", "tanh")),

@@ -4,7 +4,7 @@ import pytest
 
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, fingerprint, structure
-from evoact.leaderboard.write import write_part
+from evoact.leaderboard.store.write import write_part
 from evoact.records import TrainProposal, TrainResult
 
 SITES = [Site("hidden0", 10)]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from evoact.cli.leaderboard import leaderboard
 from evoact.errors import UserError
-from evoact.leaderboard.write import write_part
+from evoact.leaderboard.store.write import write_part
 
 app = typer.Typer()
 app.command()(leaderboard)

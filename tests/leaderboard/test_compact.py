@@ -3,9 +3,9 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from evoact.leaderboard import compact as module
-from evoact.leaderboard.compact import compact, finish_swap, parts_directory
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.store import compact as module
+from evoact.leaderboard.store.compact import compact, finish_swap, parts_directory
 
 
 def proposals(run_dir):

@@ -10,8 +10,8 @@ import pytest
 
 from evoact.cli.leaderboard import _lines
 from evoact.cli.main import main
-from evoact.leaderboard import formats
-from evoact.leaderboard.plain_types import distinct, projection
+from evoact.leaderboard.ask import formats
+from evoact.leaderboard.ask.plain_types import distinct, projection
 
 FAR = "9999-12-31"
 # Of an expression: its value in JSON, and in the table and CSV where that is another text.

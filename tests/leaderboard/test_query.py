@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from evoact.errors import UserError
-from evoact.leaderboard.compact import compact
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION, VERSION_KEY
+from evoact.leaderboard.store.compact import compact
 
 
 def parts(run_dir):
@@ -277,7 +277,7 @@ def test_constant_columns_are_read_off_the_footer_alike(tmp_path, make_result, w
     for part in parts(tmp_path):
         pq.write_table(pq.read_table(part), part, row_group_size=9)
     plain = Leaderboard(tmp_path).top(14).to_pylist()
-    monkeypatch.setattr("evoact.leaderboard.parts._MANY", 0)
+    monkeypatch.setattr("evoact.leaderboard.store.parts._MANY", 0)
     board = Leaderboard(tmp_path)
     assert board.top(14).to_pylist() == plain
     assert board.to_arrow().to_pylist() == [

@@ -5,8 +5,8 @@ import statistics
 import numpy as np
 import pytest
 
-from evoact.leaderboard import contenders as module
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask import prefilter as module
+from evoact.leaderboard.ask.query import Leaderboard
 
 
 def test_one_row_per_candidate_with_the_mean_over_seeds(tmp_path, make_result, write):

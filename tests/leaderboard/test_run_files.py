@@ -3,14 +3,14 @@
 import pytest
 import yaml
 
-from evoact.analysis.runs import confirmed_networks
 from evoact.config import experiment
-from evoact.config.stored import experiment_of, plan_of
+from evoact.config.stored_plan import experiment_of, plan_of
 from evoact.errors import UserError
 from evoact.execution.run import resume
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished, record_of, write_record
 from evoact.report.run import read_run
+from evoact.studies.confirmed_networks import confirmed_networks
 
 
 def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):

@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from evoact.errors import UserError
-from evoact.leaderboard.compact import compact
-from evoact.leaderboard.parts import Part, inspect, read
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import SCHEMA
-from evoact.leaderboard.seal import Broken, check_seal, sealed
-from evoact.leaderboard.write import PARQUET
+from evoact.leaderboard.store.compact import compact
+from evoact.leaderboard.store.parts import Part, inspect, read
+from evoact.leaderboard.store.seal import Broken, check_seal, sealed
+from evoact.leaderboard.store.write import PARQUET
 
 
 def flipped(content, rng):

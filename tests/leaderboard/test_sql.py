@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from evoact.errors import UserError
-from evoact.leaderboard.query import Leaderboard
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.ask.select_only import Refused, check, columns_read
+from evoact.leaderboard.ask.sql import run
 from evoact.leaderboard.schema import SCHEMA
-from evoact.leaderboard.select_only import Refused, check, columns_read
-from evoact.leaderboard.sql import run
 
 
 def parse(query):
@@ -259,7 +259,7 @@ def test_too_large_an_answer():
 UNCHECKED = """
 import json, sys
 import duckdb
-import evoact.leaderboard.sandbox as sandbox
+import evoact.leaderboard.ask.sandbox as sandbox
 
 sandbox.check = lambda text: []
 request = {"files": [], "mixed": False, "columns": {"run": "VARCHAR"}, "memory_bytes": 2 << 30}
@@ -302,7 +302,7 @@ def test_the_second_line_of_defence(tmp_path):
 
 
 def test_the_sandbox_loads_little():
-    code = "import evoact.leaderboard.sandbox, evoact.leaderboard.sql, sys; print(*sys.modules)"
+    code = "import evoact.leaderboard.ask.sandbox, evoact.leaderboard.ask.sql, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "optuna", "pandas"} & set(done.stdout.split())
 

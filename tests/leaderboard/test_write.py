@@ -15,9 +15,9 @@ from pyarrow import fs
 
 from evoact.errors import UserError
 from evoact.leaderboard import schema
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.query import Leaderboard
-from evoact.leaderboard.write import lock, write_part
+from evoact.leaderboard.store.write import lock, write_part
 
 WHERE = {"run": "r", "task": "t", "network": "n"}
 
@@ -117,7 +117,7 @@ WRITER = """
 import sys
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, fingerprint, homogeneous, structure
-from evoact.leaderboard.write import write_part
+from evoact.leaderboard.store.write import write_part
 from evoact.records import TrainProposal, TrainResult
 
 genome = homogeneous(Base("relu"), [Site("hidden0", 10)], learning_rate=0.1)
@@ -157,7 +157,7 @@ def test_kill_leaves_only_whole_parts(tmp_path):
 
 HOLDER = """
 import sys, time
-from evoact.leaderboard.write import lock
+from evoact.leaderboard.store.write import lock
 with lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

@@ -276,7 +276,7 @@ def test_without_kernels_pytorch_computes_the_same(environment, tmp_path):
         "from tests.training.examples import member, network, task\n"
         "from tests.training.test_members import members_of\n"
         "from evoact.training.pack import TrainingSettings\n"
-        "from evoact.training.packed import train_pack\n"
+        "from evoact.training.loop import train_pack\n"
         "assert library() is None\n"
         "net = network()\n"
         "members = [member(i, net, 5) for i in range(3)] + members_of(net)\n"

@@ -6,9 +6,9 @@ import torch
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull
 from evoact.networks import NETWORKS
+from evoact.training.loop import train_pack
 from evoact.training.members import initial_member
 from evoact.training.pack import TrainingSettings, start_pack
-from evoact.training.packed import train_pack
 from tests.networks.examples import inputs, random_member, run, small, tensors
 from tests.training.examples import task
 

@@ -13,9 +13,9 @@ from torch.optim.swa_utils import update_bn
 
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack
-from evoact.training.packed import train_pack
 from tests.networks import plain
 from tests.networks.examples import SMALL, inputs, run, small, tensors
 from tests.training.examples import image_task

@@ -28,15 +28,21 @@ from evoact.execution.run import compare, search
 from evoact.genomes.genome import dumps
 from evoact.leaderboard.schema import VERSION_KEY
 from evoact.records import FRESH
+from evoact.report.comparison_text import (
+    arm_table,
+    between_tables,
+    comparison_text,
+    found_sentences,
+    verdict_sentences,
+)
 from evoact.report.figures import Box, Point, box_plots, scatter
 from evoact.report.markdown import markdown
-from evoact.report.mattered import mattered
+from evoact.report.number_format import unit_of
 from evoact.report.page import page
 from evoact.report.run import read_run
-from evoact.report.sections import sections
+from evoact.report.sections.all_sections import sections
+from evoact.report.sections.choices_that_mattered import mattered
 from evoact.report.svg import nice_ticks, quartiles, scale
-from evoact.report.units import unit_of
-from evoact.report.words import arm_table, between_tables, comparison_text, found_sentences, verdict_sentences
 from tests.analysis.test_comparison import arm
 
 

@@ -10,7 +10,7 @@ from evoact.genomes.genome import Site
 from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.genomes.space import SearchSpace, choices
 from evoact.strategies import create
-from evoact.strategies.bilevel import Bilevel, found_types
+from evoact.strategies.proposers.learned_diversity import Bilevel, found_types
 
 SPACE = SearchSpace(
     "s", (Site("h", 7), Site("g", 5)), (choices("base", name=("relu", "sin")),), (1, 1), (0.01, 0.1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoact.strategies.denoise import posterior
+from evoact.strategies.shrinkage import posterior
 
 
 def drawn(tau: float, sigma: float, candidates: int = 400, seed: int = 0):

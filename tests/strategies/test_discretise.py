@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from evoact.activations.discretised import discretised
+from evoact.activations.strongest import discretised
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
 from evoact.genomes.activation import Base, Hull
 from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Genome, Site, SiteGenome
-from evoact.genomes.operators import carried
 from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.variation import carried
 from evoact.seeding import python_random
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import ASIDE

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoact.strategies import create
-from evoact.strategies.optuna_search import SAMPLERS, Told, suggest
+from evoact.strategies.proposers.optuna_search import SAMPLERS, Told, suggest
 
 
 def asked(sampler, history, count=12, seed=3):

@@ -6,7 +6,7 @@ from deap import base, tools
 
 from evoact.genomes.activation import Hull
 from evoact.strategies import create
-from evoact.strategies.pareto import crowded
+from evoact.strategies.selection.pareto import crowded
 
 
 def by_deap(points, k):

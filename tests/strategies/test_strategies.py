@@ -13,9 +13,9 @@ from evoact.genomes.genome import homogeneous, structure
 from evoact.records import FIRST_CONFIRMATION_SEED
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive, best_structures
-from evoact.strategies.breeding import contained
-from evoact.strategies.enumerate import Enumerate, baselines
-from evoact.strategies.hybrid import sub_space
+from evoact.strategies.proposers.enumerate import Enumerate, baselines
+from evoact.strategies.proposers.hybrid import sub_space
+from evoact.strategies.selection.breeding import contained
 
 
 def run(strategy, landscape):

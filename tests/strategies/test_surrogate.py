@@ -13,11 +13,11 @@ from evoact.genomes.space import SearchSpace, choices
 from evoact.records import COMPLETED, TrainResult
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
-from evoact.strategies.composition import composition
-from evoact.strategies.process import Covariance
 from evoact.strategies.strategy import Draft
-from evoact.strategies.surrogate import FEWEST, MOST, recommended, surrogate
-from evoact.strategies.thompson import survivors, winners
+from evoact.strategies.surrogate.composition import composition
+from evoact.strategies.surrogate.gaussian_process import Covariance
+from evoact.strategies.surrogate.surrogate import FEWEST, MOST, recommended, surrogate
+from evoact.strategies.surrogate.thompson import survivors, winners
 
 
 def told(strategy, landscape, archive=None):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from evoact.tasks.data_summary import data_record, notes_of, trivial_metrics, understood
-from evoact.tasks.own_data import Given, own_task
+from evoact.tasks.own.data_summary import data_record, notes_of, trivial_metrics, understood
+from evoact.tasks.own.own_data import Given, own_task
 from tests.tasks.test_tasks import NAMED, made
 
 RNG = np.random.default_rng(0)

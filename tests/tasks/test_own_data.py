@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoact.errors import UserError
-from evoact.tasks.own_data import Given, own_task
+from evoact.tasks.own.own_data import Given, own_task
 
 RNG = np.random.default_rng(0)
 N = 200

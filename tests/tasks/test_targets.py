@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoact.errors import UserError
-from evoact.tasks.targets import check_targets, read_targets
+from evoact.tasks.own.targets import check_targets, read_targets
 
 THREE = np.arange(30) % 3
 ONE_HOT = np.eye(3)[THREE]

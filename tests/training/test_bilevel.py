@@ -18,13 +18,13 @@ from evoact.networks.hamiltonian import hamiltonian
 from evoact.networks.lenet5 import lenet5
 from evoact.tasks.faulty import faulty
 from evoact.tasks.task import to_device
-from evoact.training.bilevel import _start, meta_train
-from evoact.training.derivatives import ByAutograd
-from evoact.training.inner_optimizers import SGD, Adam, RMSprop
-from evoact.training.meta_gradient import unrolled
-from evoact.training.mlp_derivatives import MLPDerivatives
-from evoact.training.neuron_types import TypedPass, typed_site
-from evoact.training.outer_gradient import OuterProblem, by_evolution, by_first_order, by_unrolling
+from evoact.training.meta.derivatives import ByAutograd
+from evoact.training.meta.inner_optimizers import SGD, Adam, RMSprop
+from evoact.training.meta.meta_train import _start, meta_train
+from evoact.training.meta.mlp_derivatives import MLPDerivatives
+from evoact.training.meta.outer_gradient import OuterProblem, by_evolution, by_first_order, by_unrolling
+from evoact.training.meta.typed_sites import TypedPass, typed_site
+from evoact.training.meta.unrolled import unrolled
 from tests.training.examples import network, task
 
 SUBNETWORKS = (Subnetwork("sin", 4), Subnetwork("zero", 4))
@@ -228,7 +228,7 @@ def test_recomputed_moments_change_nothing(grid):
 
 def test_memory_grows_with_the_square_root_of_the_steps(monkeypatch):
     """Counts the gradients, one of each kept moment, that are alive at any later step."""
-    monkeypatch.setattr("evoact.training.meta_gradient.KEPT_BYTES", 0)
+    monkeypatch.setattr("evoact.training.meta.unrolled.KEPT_BYTES", 0)
     most = {}
     for steps in (16, 64):
         made, outer = problem(net=network(hidden=(5,)), steps=steps, grid=FINE, dtype="float32")

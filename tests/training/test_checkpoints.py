@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evoact.networks import NETWORKS
+from evoact.training.loop import train_pack
 from evoact.training.pack import TrainingSettings
-from evoact.training.packed import train_pack
 from tests.training.examples import image_task, member, network, task
 
 STOP, END = 13, 30

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evoact.training.early_stop import EarlyStop
+from evoact.training.loop import LOOK_STEPS, train_pack
 from evoact.training.pack import TrainingSettings
-from evoact.training.packed import LOOK_STEPS, train_pack
 from tests.training.examples import member, network, task
 
 EVERY, END = 5, 60

@@ -9,8 +9,8 @@ from evoact.errors import UserError
 from evoact.tasks.faulty import faulty
 from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
+from evoact.training.loop import train_pack
 from evoact.training.pack import TrainingSettings
-from evoact.training.packed import train_pack
 from tests.training.examples import member, network
 
 

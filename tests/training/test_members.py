@@ -19,9 +19,9 @@ from evoact.genomes.activation import (
 )
 from evoact.genomes.genome import Genome, SiteGenome, canonical, homogeneous
 from evoact.networks import NETWORKS
+from evoact.training.loop import train_pack
 from evoact.training.members import Member, by_layout, initial_member, parameter_count, with_pieces_of
 from evoact.training.pack import TrainingSettings, start_pack, train_step
-from evoact.training.packed import train_pack
 from tests.training.examples import image_task, network, task
 
 ABSENT = Base("absent")

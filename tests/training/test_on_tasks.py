@@ -5,8 +5,8 @@ import pytest
 
 from evoact.networks.mlp import mlp
 from evoact.tasks import TASKS
+from evoact.training.loop import train_pack
 from evoact.training.pack import TrainingSettings
-from evoact.training.packed import train_pack
 from tests.tasks import published
 from tests.training.examples import SMOOTH, member
 

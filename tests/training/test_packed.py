@@ -10,9 +10,9 @@ from evoact.errors import UserError
 from evoact.genomes.activation import Base, PReLU
 from evoact.genomes.genome import homogeneous
 from evoact.training.batches import Batches
+from evoact.training.loop import solo_step_seconds, train_pack
 from evoact.training.members import Member, initial_member
 from evoact.training.pack import TrainingSettings, start_pack, train_step
-from evoact.training.packed import solo_step_seconds, train_pack
 from tests.training import plain
 from tests.training.examples import ACTIVATIONS, SMOOTH, member, network, task
 

@@ -12,9 +12,9 @@ from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers
 from evoact.training.evaluation import settled
 from evoact.training.forward_pass import Chance
+from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack, train_step
-from evoact.training.packed import train_pack
 from tests.networks.examples import SMALL, random_member, small
 from tests.training.examples import image_task, task
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from evoact.activations.functions import formulas
 from evoact.activations.functions.quadrature import gaussian_moments_of
 from evoact.errors import UserError
-from evoact.genomes.expressions import ABSENT, Expression, parse
+from evoact.genomes.function_names import ABSENT, Expression, parse
 from evoact.registry import lookup
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations import spline
-from evoact.activations.derivatives import followed
+from evoact.activations.differentiable import followed
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.kinds.kind import Kind, Learned, Mixture, Noise
 from evoact.genomes.activation import Subnetwork

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations import spline
-from evoact.activations.derivatives import followed
+from evoact.activations.differentiable import followed
 from evoact.activations.functions.base_functions import BaseFunction
 from evoact.activations.routing.cuda_check import kernels_agree
 from evoact.activations.spline import Grid

@@ -1,0 +1,186 @@
+"""What can be wrong with a config whose types are right: unknown names, sizes that cannot be met."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, get_args, get_origin
+
+from evoact.config.experiment import Experiment
+from evoact.config.meta_checks import check_meta_training
+from evoact.config.schema import MOST, Config
+from evoact.config.spaces import space_problems
+from evoact.errors import ConfigError, UserError, short
+from evoact.genomes.activation import is_finite
+from evoact.genomes.genome import LEARNING_RATE, from_json
+from evoact.networks import NETWORKS
+from evoact.registry import unknown
+from evoact.strategies import STRATEGIES
+from evoact.tasks import TASKS
+from evoact.tasks.task import Task
+from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
+from evoact.training.schedules import SCHEDULES
+
+LONGEST_LIST = 1000  # as an argument
+
+
+def problems_of(config: Config, known: Sequence[str], task: Task | None = None) -> list[str]:
+    """What is wrong with a config whose types are right; `known` is what was found already, `task` what stands for the
+    task where its data is not to be read."""
+    problems = []
+    for key, named, table, skip in (
+        ("task", config.task, TASKS, ()),
+        ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
+        ("training.optimizer", config.training.optimizer, OPTIMIZERS, FROM_PACK),
+        ("training.schedule", config.training.schedule, SCHEDULES, ()),
+        ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
+    ):
+        if named.name not in table:
+            problems.append(f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}")
+            continue
+        build: Any = table[named.name]
+        if key == "strategy":
+            module, attribute = STRATEGIES[named.name]
+            build = getattr(import_module(f"evoact.strategies.{module}"), attribute)
+        problems += _argument_problems(key, build, named.arguments, skip)
+    problems += _searched_settings(config)
+    budget = config.budget
+    if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
+        problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
+    training = config.training
+    if training.steps is not None and training.epochs is not None:
+        problems.append(
+            f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
+        )
+    if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
+        problems.append(
+            f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
+            f"got {training.early_stop.every}"
+        )
+    # What epochs cost shows when the task is made.
+    least = (training.steps or 0) * training.batch_size
+    if budget.gradient_examples is not None and budget.gradient_examples < least:
+        problems.append(
+            f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
+        )
+    if (config.execution.backend == "table") != (config.execution.table is not None):
+        got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
+        problems.append(f"execution: expected backend table and its file, table, together, got {got}")
+    captured_as = config.strategy.arguments.get("interpolation", "linear")
+    if (config.network.name, config.strategy.name, captured_as) == ("hamiltonian", "bilevel", "linear"):
+        problems.append(
+            "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got "
+            "linear, whose slope jumps at every point; set it to cubic"
+        )
+    problems += space_problems(config.space)
+    for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
+        problems += _objections(f"warm_start.genomes.{i}", partial(_begins, genome))
+    wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
+    made = Experiment(config)
+    return problems + _object_problems(made if task is None else made.sharing(task), wrong)
+
+
+def _begins(data: Mapping[str, Any]) -> None:
+    """Raises UserError if a search cannot begin with a genome."""
+    genome = from_json(data)
+    rate = dict(genome.hyperparameters).get(LEARNING_RATE, 0.0)
+    if rate <= 0:
+        raise UserError(f"expected a genome with a {LEARNING_RATE} above 0, got {rate:g}")
+    if not genome.sites or not all(site.assignment for site in genome.sites):
+        raise UserError("expected a genome with neurons at each of its sites, got one without")
+
+
+def _searched_settings(config: Config) -> list[str]:
+    """What is wrong with the names of the optimizer's settings that are searched."""
+    key, named, problems = "space.optimizer", config.training.optimizer, []
+    for name, values in config.space.optimizer.items():
+        if name in named.arguments:
+            problems.append(
+                f"{key}.{name}: expected it here or in training.optimizer, got both, {values} and "
+                f"{named.arguments[name]}; leave one out"
+            )
+        elif named.name in OPTIMIZERS:
+            given = {name: values[0]}
+            problems += _argument_problems(key, OPTIMIZERS[named.name], given, FROM_PACK)
+    return problems
+
+
+def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
+    """What only shows when the named things are made: a missing file, a width of 0, an empty space.
+
+    `wrong` names the sections in which something was found already; what needs them is not made.
+    """
+    problems: list[str] = []
+    needed: set[str] = set()
+    for key, make in (
+        ("task", lambda: made.task),
+        ("network", lambda: made.network),
+        ("space", lambda: made.space),
+        ("space", lambda: made.network.with_pieces(made.space.pieces)),
+        ("strategy", lambda: made.proposer),
+        ("strategy", lambda: check_meta_training(made, counted=made.config.training.steps is not None)),
+    ):
+        needed.add(key)
+        if wrong & needed:
+            continue
+        found = _objections(key, make)
+        if found:
+            wrong.add(key)
+        problems += found
+    if "training" not in wrong:
+        schedule = made.config.training.schedule
+        problems += _objections("training", lambda: SCHEDULES[schedule.name](**schedule.arguments))
+    return problems
+
+
+def _objections(key: str, make: Callable[[], object]) -> list[str]:
+    """What a part of the config says against its own arguments when it is made."""
+    try:
+        make()
+    except UserError as error:
+        found = error.problems if isinstance(error, ConfigError) else [str(error)]
+        return [p if f" {key}." in f" {p}" else f"{key}: {p}" for p in found]
+    return []
+
+
+def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
+    """Unknown, missing and wrongly typed arguments of a table's entry."""
+    signature = {n: p for n, p in inspect.signature(build).parameters.items() if n not in skip}
+    problems = []
+    for name in arguments:
+        if name not in signature and signature:
+            problems.append(f"{key}: {unknown('key', name, signature)}")
+        elif name not in signature:
+            problems.append(f"{key}: expected a name alone, got the key {name!r}, too")
+    for name, parameter in signature.items():
+        if name in arguments:
+            expected = _expected(parameter.annotation, arguments[name])
+            if expected:
+                problems.append(f"{key}.{name}: expected {expected}, got {short(arguments[name])}")
+        elif parameter.default is inspect.Parameter.empty:
+            problems.append(f"{key}.{name}: expected a value, got none")
+    return problems
+
+
+def _expected(annotation: Any, value: Any) -> str:
+    """What an argument should have been; nothing where it is right, or its type is none of these."""
+    if type(None) in get_args(annotation):  # X | None
+        return "" if value is None else _expected(get_args(annotation)[0], value)
+    if annotation is float:
+        return "" if is_finite(value) else "a finite number"
+    if annotation is int:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return "an integer" if not whole else "" if abs(value) <= MOST else f"at most {MOST:g}"
+    if annotation is str:
+        return "" if isinstance(value, str) else "a text"
+    if annotation is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if get_origin(annotation) in (list, tuple, Sequence):
+        entry = get_args(annotation)[0]
+        if not isinstance(value, list):
+            return "a list"
+        if len(value) > LONGEST_LIST:
+            return f"a list of at most {LONGEST_LIST}"
+        wrong = next(filter(None, (_expected(entry, v) for v in value)), "")
+        return wrong and f"a list with {wrong} in each place"
+    return ""

@@ -1,0 +1,196 @@
+"""The Ray cluster that packs run on: the one at an address, or a local one for this run alone.
+
+Workers import evoact from where this process does, and nothing from the working directory, which Ray
+would put first on their path: a folder with a `torch.py` in it is data, not code.
+"""
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, suppress
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from evoact.cache_directory import cache_directory
+
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+try:
+    Path.home()
+except RuntimeError:  # without a home directory Ray cannot even be imported
+    os.environ["EVOACT_CACHE"] = os.environ["HOME"] = str(cache_directory())
+
+import ray
+
+from evoact.errors import UserError
+from evoact.installation import FOLDER
+
+NAMESPACE = "evoact"
+CONNECT_SECONDS = 5.0
+GPU_SHARE = 0.25  # of a GPU for a pack, unless configured: small networks leave one mostly idle
+# Sockets have paths of at most 107 bytes, and Ray's lie this deep in the temporary directory.
+LONGEST_TEMPORARY = 107 - len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
+
+
+@contextmanager
+def cluster(address: str | None, cpus: float) -> Iterator[None]:
+    """A connection to the cluster at `address`, or a local one with at least `cpus`; one that stands
+    already is used as it is.
+
+    Raises:
+        UserError: if there is no cluster at the address, or it does not take this user's token.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
+    # Ray passes on the directory that it is started in.
+    with _own_sigterm(), chdir(FOLDER):
+        if address:
+            _connect(address, quiet)
+        else:
+            processors = max(os.cpu_count() or 1, ceil(cpus))
+            # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
+            ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_cluster(address: str | None) -> None:
+    """Whether `cluster` will be able to connect to the address, or to start a cluster here.
+
+    Raises:
+        UserError: if not.
+    """
+    if ray.is_initialized():
+        return
+    if address is None:
+        _check_temporary()
+        return
+    _check_answers(address)
+    with cluster(address, 0):
+        pass
+
+
+def _check_temporary() -> None:
+    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    place = os.environ.get(name, "/tmp")
+    length = len(os.fsencode(place))
+    if length > LONGEST_TEMPORARY:
+        raise UserError(
+            f"expected {name} to name a directory of at most {LONGEST_TEMPORARY} characters, because Ray's sockets "
+            f"lie in it, got {place!r} of {length}; set RAY_TMPDIR to a shorter one, such as /tmp"
+        )
+    try:
+        os.makedirs(place, exist_ok=True)
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise UserError(
+            f"expected {name} to name a directory that Ray can write to, got {place!r}: {error.strerror}; set "
+            "RAY_TMPDIR to another"
+        ) from None
+
+
+def _check_answers(address: str) -> None:
+    """Whether somebody answers at HOST:PORT; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not (colon and port.isdecimal()):
+        return  # `auto`, or something that Ray must judge
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(_no_cluster(address, str(error))) from None
+
+
+def _connect(address: str, quiet: dict[str, Any]) -> None:
+    # Ray tries again every second, also where it was refused; a cluster that stands answers at once.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", f"{CONNECT_SECONDS:.0f}")
+    try:
+        with _silent():
+            ray.init(address=address, **quiet)
+    except (ray.exceptions.AuthenticationError, ConnectionError, ValueError, RuntimeError) as error:
+        if "AuthenticationError" in f"{type(error)} {error.__cause__!r} {error.__context__!r}":
+            raise UserError(
+                f"expected the token of the Ray cluster at --address {address!r}, got none or another; set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the token that it was started with"
+            ) from None
+        raise UserError(_no_cluster(address, str(error).splitlines()[0])) from None
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    return (
+        f"expected a Ray cluster at --address {address!r}, got none: {reason}; "
+        "start one with `ray start --head` or leave --address out"
+    )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on stderr meanwhile, also from other than Python: what Ray has to say comes as an error."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Leave what SIGTERM does to this process, and keep it from the processes that Ray starts meanwhile.
+
+    Ray would end this process without a word. And schedulers send SIGTERM to all processes of a job: those of a
+    local cluster, which inherit the mask, must outlive the search that is stopping; then Ray kills them.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def gpus(configured: float | None) -> float:
+    """The share of a GPU for a pack: as configured, else `GPU_SHARE` where the cluster has any."""
+    if configured is not None:
+        return configured
+    return GPU_SHARE if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+def room(resources: dict[str, float]) -> int:
+    """How many packs the nodes have room for at once; what several have together helps no pack."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {"CPU": resources["cpu"], "GPU": resources["gpu"]}
+    needed = {key: amount for key, amount in wanted.items() if amount}
+    found = sum(int(min(node.get(key, 0) / amount for key, amount in needed.items())) for node in nodes)
+    if found == 0:
+        most = max(nodes, key=lambda node: (node.get("GPU", 0) >= wanted["GPU"], node.get("CPU", 0)))
+        raise UserError(
+            f"expected a node with at least {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU for a pack, "
+            f"got at best {most.get('CPU', 0):g} CPU and {most.get('GPU', 0):g} GPU; "
+            "lower execution.cpus_per_pack or execution.gpus_per_pack, or start a larger node"
+        )
+    return found
+
+
+def this_node() -> str:
+    """How a sentence names the machine that this process runs on."""
+    return f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
+
+
+def enter(directory: str) -> None:
+    """Go to the directory that the run was started in, where this node has it: relative paths in the
+    environment, such as EVOACT_DATA, are meant from there."""
+    with suppress(OSError):
+        os.chdir(directory)

@@ -1,0 +1,203 @@
+"""One pack from proposals to results, as it runs on a worker; the same code everywhere."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from evoact.activations.strongest import discretised
+from evoact.analysis.trained import Trained, participation
+from evoact.config import Comparison, Experiment
+from evoact.execution import checkpoints
+from evoact.execution.meta_trainings import meta_trained
+from evoact.leaderboard.location import Location
+from evoact.networks.size import activation_count
+from evoact.records import (
+    COMPLETED,
+    FRESH,
+    MetaTrainProposal,
+    MetaTrainResult,
+    Proposal,
+    Result,
+    TrainProposal,
+    TrainResult,
+    checkpoint_name,
+    of_part,
+    result_of,
+)
+from evoact.training.evaluation import Outcome
+from evoact.training.isolation import train_isolated
+from evoact.training.loop import solo_step_seconds, train_pack
+from evoact.training.members import Member
+from evoact.training.memory import keep_freed_memory
+from evoact.training.pack import start_pack
+
+LOST = "trained again from the start: its checkpoint was not there"
+
+
+class PackTrainer:
+    """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
+
+    def __init__(self, plan: Experiment | Comparison, gpu: bool, home: Location | None = None):
+        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
+        torch.set_num_threads(plan.config.packs.threads)
+        keep_freed_memory()
+        self.plan, self.home = plan, home
+        self.device = device_for(gpu)
+        if plan.config.packs.timeout_seconds is not None:
+            self._warm_up()
+
+    def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
+        """Results in the order of the proposals, all of one phase, arm and repeat."""
+        e = self.plan.part(proposals[0].arm, proposals[0].repeat)
+        confirming = proposals[0].phase in FRESH
+        testing = confirming or e.config.test_splits == "all"
+        started = time.time()
+        trainings = [p for p in proposals if isinstance(p, TrainProposal)]
+        if not trainings:  # a meta-training is a pack of its own
+            return [
+                self._meta_trained(pack, p, started) for p in proposals if isinstance(p, MetaTrainProposal)
+            ]
+
+        def train(part: Sequence[Member]) -> list[Outcome]:
+            return train_pack(
+                part,
+                e.network,
+                e.task,
+                e.training,
+                run_seed=e.seed,
+                device=self.device,
+                # In a search test splits are read for confirmed candidates alone.
+                evaluate=("validation", "test", "test_large") if testing else ("validation",),
+                keep="all" if confirming else "activations",
+            )
+
+        members = [self._member(p) for p in trainings]
+        outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
+        finished = time.time()
+        results: list[Result] = []
+        step_seconds: dict[str, float] = {}  # by genome: replicates take the same time
+        for proposal, member, outcome in zip(trainings, members, outcomes, strict=True):
+            if self.home is not None and outcome.checkpoint:
+                checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
+            solo = ratio = None
+            if confirming and outcome.state == COMPLETED:
+                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
+            if (confirming or e.timed) and outcome.state == COMPLETED:
+                solo = step_seconds.get(proposal.fingerprint)
+                if solo is None:
+                    solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
+                    step_seconds[proposal.fingerprint] = solo
+            results.append(
+                TrainResult(
+                    proposal=proposal,
+                    state=outcome.state,
+                    metric=e.task.metric,
+                    direction=e.task.direction,
+                    val_metric=outcome.metrics.get("validation"),
+                    test_metric=outcome.metrics.get("test"),
+                    test_large_metric=outcome.metrics.get("test_large"),
+                    train_loss=outcome.train_loss,
+                    n_parameters=outcome.n_parameters,
+                    steps_run=outcome.steps_run,
+                    gradient_examples=outcome.steps_run * e.training.batch_size,
+                    train_seconds=outcome.seconds,
+                    step_seconds_solo=solo,
+                    participation_ratio=ratio,
+                    pack=pack,
+                    pack_size=len(proposals),
+                    device=device_name(self.device),
+                    error=outcome.error or (LOST if proposal.start > member.start else ""),
+                    started_at=started,
+                    finished_at=finished,
+                    discretised=discretised(proposal.genome, outcome.learned)
+                    if outcome.state == COMPLETED
+                    else "",
+                    learned=artifacts(outcome.learned),
+                )
+            )
+        return results
+
+    def _member(self, p: TrainProposal) -> Member:
+        """A promoted network goes on from its checkpoint; one whose checkpoint is lost starts again."""
+        member = Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps, resumable=p.resumable)
+        if not p.start or self.home is None:
+            return member
+        found = checkpoints.stored(self.home, _checkpoint(p, p.start))
+        return member if found is None else replace(member, start=p.start, checkpoint=found)
+
+    def _meta_trained(self, pack: str, proposal: MetaTrainProposal, started: float) -> MetaTrainResult:
+        """The result of a meta-training, which is a pack of its own."""
+        e = self.plan.part(proposal.arm, proposal.repeat)
+        result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
+        finished = time.time()
+        return replace(
+            result,
+            pack=pack,
+            device=device_name(self.device),
+            train_seconds=finished - started,
+            started_at=started,
+            finished_at=finished,
+        )
+
+    def _warm_up(self) -> None:
+        """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.
+
+        The task's loss is left out, because it may fail or hang; so will the candidates then.
+        """
+        first = next(iter(self.plan.parts()))
+        e = self.plan.part(*first)
+        activation_count(e.network, e.task.input_shape)  # its tensors without numbers import sympy
+        member = Member(next(e.space.ordinary()), "warm-up", 0, 1)
+        pack = start_pack([member], e.network, e.task, e.training, e.seed, self.device)
+        inputs, _ = pack.batches([0], 0)
+        with suppress(RuntimeError):
+            gradients = torch.autograd.grad(pack.outputs(inputs).sum(), pack.trained)
+            with torch.no_grad():
+                pack.optimizer.step(gradients)
+
+
+def _checkpoint(p: TrainProposal, step: int) -> str:
+    return of_part(checkpoint_name(p, step), p.arm, p.repeat)
+
+
+def failed(
+    pack: str, proposals: Sequence[Proposal], plan: Experiment | Comparison, error: str
+) -> list[Result]:
+    """Results for proposals whose worker was lost."""
+    task = plan.task
+    return [
+        result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
+        for p in proposals
+    ]
+
+
+def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """The learned tensors as one safetensors file, if there are any."""
+    if not learned:
+        return {}
+    from safetensors.numpy import save
+
+    return {"learned.safetensors": save({name: np.ascontiguousarray(a) for name, a in learned.items()})}
+
+
+def gpu_here() -> bool:
+    """Whether this machine has a GPU that PyTorch can use."""
+    return torch.cuda.is_available()
+
+
+def device_for(gpu: bool) -> torch.device:
+    """Where packs are trained here; `gpu` says whether a GPU may be used where there is one."""
+    return torch.device("cuda" if gpu and gpu_here() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What a pack ran on, and which GPU it was granted in vain where PyTorch has no CUDA."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    granted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return f"cpu (granted GPU {granted}, but no CUDA)" if granted else "cpu"

@@ -1,0 +1,94 @@
+"""From a path that a user gives to the Parquet files behind it, as they are at one moment."""
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from evoact.errors import UserError
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import CONFIG
+from evoact.leaderboard.store.compact import parts_directory
+from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all
+
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a part lies: in a run directory, or, `mixed`, where parts of several runs may be."""
+
+    directory: str
+    mixed: bool
+
+
+def origin_of(place: Location, part: Part) -> Origin:
+    """The origin of a part that was opened by way of this place."""
+    if place.local is None:
+        return Origin(place.text, not place.child(CONFIG).exists())
+    directory = part.path.resolve().parent
+    mixed = not (directory.parent / CONFIG).is_file()
+    return Origin(str(directory if mixed else directory.parent), mixed)
+
+
+def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreadable]]:
+    """The readable parts of a run directory, a directory of parts or one file, and the others.
+
+    Parts on a remote file system are copied here: once, instead of at every question. The copies go
+    when `owner` does.
+
+    Raises:
+        UserError: if the place holds no run, or nothing in it can be read.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            directory, names = _listed(place)
+            files = _local(directory, names, owner)
+            parts, unreadable = inspect_all(files)
+            again, names_again = _listed(place)
+        except FileNotFoundError:
+            continue
+        # A compaction in between moves or deletes files; a new part takes nothing away.
+        if again.path == directory.path and set(names) <= set(names_again):
+            break
+    else:
+        raise UserError(
+            f"{place.text}: expected parts that stay, got ones that are replaced all the time; try again"
+        )
+    if unreadable and not parts:
+        raise UserError(
+            f"{place.text}: expected at least one readable part, got none: {unreadable[0].problem}"
+        )
+    return parts, unreadable
+
+
+def _listed(place: Location) -> tuple[Location, list[str]]:
+    kind = place.kind()
+    if kind == fs.FileType.NotFound:
+        raise UserError(f"{place.text}: expected a run directory, got nothing there")
+    if kind == fs.FileType.File:
+        path, _, name = place.path.rpartition("/")
+        return Location(place.filesystem, path, place.text), [name]
+    directory = parts_directory(place)
+    if directory is not None:
+        return directory, directory.names(".parquet")
+    names = place.names(".parquet")
+    if not names and not place.child(CONFIG).exists():
+        raise UserError(
+            f"{place.text}: expected a run directory, got one without a leaderboard; "
+            "give the directory that the search was started with (-o)"
+        )
+    return place, names
+
+
+def _local(directory: Location, names: list[str], owner: object) -> list[Path]:
+    here = directory.local
+    if here is None:
+        here = Path(tempfile.mkdtemp(prefix="evoact-"))
+        weakref.finalize(owner, shutil.rmtree, here, ignore_errors=True)
+        for name in names:
+            (here / name).write_bytes(directory.child(name).read())
+    return [here / name for name in names]

@@ -1,0 +1,149 @@
+"""What a search found, in words: the winner, the best found and the best homogeneous baseline, and what is between."""
+
+import numpy as np
+
+from evoact.analysis.candidates import SPLITS, Doubt, sign_of
+from evoact.analysis.search_summary import Confirmed, Summary
+from evoact.analysis.verdicts import FEWEST, LEVEL
+from evoact.report.number_format import beside_trivial
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "fresh seed"), counted(3, "network")
+    ('1 fresh seed', '3 networks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shown(summary: Summary, value: float, error: float | None = None) -> str:
+    """A metric, and its standard error if there is one."""
+    if summary.metric == "accuracy":
+        return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
+    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
+
+
+def verdict(summary: Summary) -> str:
+    """The headline, which says who won, and by how much on one split; then, a line each, what always saying the same
+    gives, how sure the choice was, and under which rule it was judged."""
+    winner = summary.winner
+    if winner is None:
+        return "No winner: no candidate was confirmed."
+    return "\n".join(
+        [_headline(summary, winner), *_trivial(summary, winner), *_doubt(summary), _rule(summary, winner)]
+    )
+
+
+def _headline(summary: Summary, winner: Confirmed) -> str:
+    found, baseline = summary.best_found, summary.best_baseline
+    reaches = f"reaches {shown(summary, winner.test)} on the {SPLITS[summary.split]}"
+    if winner.baseline and winner.searched:
+        return f"The winner is the best homogeneous baseline itself, {_named(winner)}: it {reaches}; {_tried(summary)}."
+    other, what = baseline, "the best homogeneous baseline"
+    if winner.baseline:
+        other, what = found, "the best found by the search"
+    who = f"the winner, {_named(winner)}, "
+    who += "is the best homogeneous baseline and " if winner.baseline else "found by the search, "
+    if other is None:
+        return f"No verdict: {who}{reaches}; {what} was not confirmed beside it."
+    if summary.judge and not (winner.judged_on and other.judged_on):
+        return f"No verdict yet: {who}was not judged beside {what}, {_named(other)}, on seeds that chose neither."
+    assert found is not None  # they are the winner and the other
+    assert baseline is not None
+    said, gain = _difference(summary, found, baseline)
+    return (
+        f"{said}: {who}{reaches}, {what}, {_named(other)}, {shown(summary, other.test)}. Best found minus best "
+        f"baseline: {gain}."
+    )
+
+
+def _trivial(summary: Summary, winner: Confirmed) -> list[str]:
+    """The winner beside always saying the same, on the same split."""
+    name = summary.split.removesuffix("_metric")
+    if name not in summary.trivial:
+        return []
+    maximize = sign_of(summary.direction) > 0
+    return [beside_trivial("The winner", winner.test, summary.metric, maximize, summary.trivial[name])]
+
+
+def _named(c: Confirmed) -> str:
+    return f"candidate {c.candidate} ({c.label})"
+
+
+def _tried(summary: Summary) -> str:
+    """What the search had to set against the best baseline."""
+    confirmed = sum(c.heterogeneous and c.searched for c in summary.confirmed)
+    if not summary.heterogeneous:
+        return (
+            f"no mix of activations within a layer was tried, only {counted(summary.structures, 'structure')} "
+            "with one in each layer"
+        )
+    of = f"of {counted(summary.heterogeneous, 'heterogeneous structure')} tried"
+    return f"{of}, none was confirmed" if not confirmed else f"{of}, {confirmed} confirmed, none was better"
+
+
+def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tuple[str, str]:
+    """The verdict in a few words, and best found minus best baseline with its interval, the seeds being independent."""
+    a, b = found.test_by_seed, baseline.test_by_seed
+    unit, scale = ("points", 100) if summary.metric == "accuracy" else (summary.metric, 1)
+    gain = f"{scale * (found.test - baseline.test):+.3g} {unit}"
+    seeds = min(len(a), len(b))
+    if seeds < FEWEST:
+        key = "confirm.judge" if summary.judge else "confirm.seeds"
+        return (
+            "Too few seeds",
+            f"{gain} over {counted(seeds, 'seed')}, which show nothing; set {key} to {FEWEST} or more",
+        )
+    low, high = welch_interval(a, b)
+    better, worse = sorted((sign_of(summary.direction) * low, sign_of(summary.direction) * high))[::-1]
+    said = "A gain" if worse > 0 else "A loss" if better < 0 else "No difference shown"
+    failed = found.figures.failed + baseline.figures.failed
+    lost = f"; {counted(failed, 'network')} of them failed" if failed else ""
+    return said, f"{gain}, 95 % interval {scale * low:+.3g} to {scale * high:+.3g}, over {seeds} seeds{lost}"
+
+
+def welch_interval(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float]:
+    """Where mean(a) - mean(b) lies at 95 % confidence, both variances being unknown (Welch 1947).
+
+    >>> low, high = welch_interval((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+    >>> round(low, 2), round(high, 2)
+    (-5.27, -0.73)
+    """
+    from scipy.stats import ttest_ind
+
+    if np.ptp(a) == np.ptp(b) == 0:  # all seeds agree
+        return (a[0] - b[0],) * 2
+    ends = ttest_ind(a, b, equal_var=False).confidence_interval(LEVEL)
+    return float(ends.low), float(ends.high)
+
+
+def _doubt(summary: Summary) -> list[str]:
+    """How likely the winner, and the baseline, are the wrong ones."""
+    said = []
+    if summary.doubt:
+        said.append(f"the winner is truly the best {_of(summary, summary.doubt)}")
+    if summary.baseline_doubt:
+        said.append(f"the baseline {_of(summary, summary.baseline_doubt)}")
+    return [f"How sure the choice is: {'; '.join(said)}."] if said else []
+
+
+def _of(summary: Summary, doubt: Doubt) -> str:
+    unit = "points" if summary.metric == "accuracy" else summary.metric
+    regret = 100 * doubt.regret if summary.metric == "accuracy" else doubt.regret
+    return (
+        f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {regret:.2g} {unit} "
+        "behind the best)"
+    )
+
+
+def _rule(summary: Summary, winner: Confirmed) -> str:
+    chosen = counted(winner.chosen_on.seeds, "fresh seed")
+    if not summary.judge:
+        return (
+            f"Chosen and judged on the same {chosen} (confirm.judge is 0, as in all runs from before that key): the "
+            "figures of what was chosen are too good."
+        )
+    return (
+        f"Chosen by validation on {chosen}, judged on {counted(summary.judge, 'other')}, which chose nothing."
+    )

@@ -1,0 +1,81 @@
+"""The section on which choices of a search mattered, and by how much."""
+
+from evoact.analysis.importance import RATE, SETTING, Choice, Importance, importance
+from evoact.config import Comparison
+from evoact.report.comparison_text import TextTable
+from evoact.report.figures import Figure, bars_figure
+from evoact.report.number_format import Unit
+from evoact.report.run import RunData
+from evoact.report.search_text import counted
+from evoact.report.sections.section import Section
+
+MOST_BARS = 8
+
+_METHOD = (
+    "Importance is a choice's part in what sets the best tenth of the candidates, by mean validation, apart from all "
+    "of them (as in PED-ANOVA, Watanabe et al. 2023, less what is expected by chance). Only choices that do so beyond "
+    "chance are here: tenths drawn at random differ as much in less than 5 % of draws, corrected for the number of "
+    "choices after Holm."
+)
+_MEANING = (
+    "It tells what went with success among the candidates that the search proposed, not what causes it: searches "
+    "propose more of what they take to be good, and functions share out a layer's neurons, so that more of one is less "
+    "of others. What does not stand out may matter all the same."
+)
+
+
+def mattered(run: RunData, unit: Unit) -> Section | None:
+    """Of each arm whose search has enough candidates; None where none has."""
+    found: dict[str, Importance] = {}
+    for arm, rows in run.rows[run.rows["phase"] == "search"].groupby("arm", sort=False):
+        own = importance(rows)
+        if own is not None:
+            found[str(arm)] = own
+    if not found:
+        return None
+    order = list(run.plan.arms) if isinstance(run.plan, Comparison) else [""]
+    arms = [(arm, found[arm]) for arm in order if arm in found]
+    silent = [_nothing(arm, own) for arm, own in arms if not own.mattered]
+    shown = [(arm, own) for arm, own in arms if own.mattered]
+    return Section(
+        "mattered",
+        "Which choices mattered",
+        (_METHOD, _MEANING, *silent) if shown else tuple(silent),
+        (_table(shown, bool(run.arms)),) if shown else (),
+        tuple((arm, _figure(arm, own, i)) for i, (arm, own) in enumerate(shown)),
+    )
+
+
+def _nothing(arm: str, own: Importance) -> str:
+    tried = f"{counted(own.choices, 'choice')} among {counted(own.candidates, 'candidate')}"
+    return f"{f'{arm}: none' if arm else 'None'} of {tried} stands out beyond chance."
+
+
+def _figure(arm: str, own: Importance, number: int) -> Figure:
+    bars = [(choice.name, choice.importance) for choice in own.mattered[:MOST_BARS]]
+    made = bars_figure(bars, f"Importance of choices{f' in {arm}' if arm else ''}", f"mattered{number}")
+    left = len(own.mattered) - len(bars)
+    more = f"; {left} more in the table" if left else ""
+    note = f"{len(own.mattered)} of {counted(own.choices, 'choice')} stand out among {own.candidates} candidates{more}."
+    return Figure(made.svg, note)
+
+
+def _table(shown: list[tuple[str, Importance]], by_arm: bool) -> TextTable:
+    headers = (*(("arm",) if by_arm else ()), "choice", "importance", "best tenth", "all candidates")
+    rows = tuple(
+        (*((arm,) if by_arm else ()), choice.name, f"{100 * choice.importance:.0f} %", *_means(choice))
+        for arm, own in shown
+        for choice in own.mattered
+    )
+    caption = (
+        "Means of what was chosen: the share of a layer's neurons, the number of types in it, a setting, or the "
+        "learning rate (geometric mean); where they agree, what was chosen varied less or more"
+    )
+    return TextTable(caption, headers, rows, frozenset(("arm", "choice")))
+
+
+def _means(choice: Choice) -> tuple[str, str]:
+    if choice.is_share:
+        return f"{100 * choice.best:.0f} %", f"{100 * choice.all:.0f} %"
+    digits = ".2g" if choice.name == RATE or choice.name.startswith(SETTING) else ".1f"
+    return f"{choice.best:{digits}}", f"{choice.all:{digits}}"

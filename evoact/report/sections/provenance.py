@@ -1,0 +1,50 @@
+"""What was run: task, network, seeds, versions, machine, and the command that runs it again."""
+
+import shlex
+
+from evoact.config import Comparison
+from evoact.leaderboard.run_files import CONFIG
+from evoact.report.comparison_text import TextTable
+from evoact.report.run import RunData
+
+
+def provenance(run: RunData) -> tuple[TextTable, str]:
+    """A table of facts, and the commands."""
+    plan, record = run.plan, run.record
+    config, machine = plan.config, record.get("machine", {})
+    training = config.training
+    length = f"{training.steps} steps" if training.steps else f"{training.epochs} epochs"
+    facts = {
+        "name": plan.name,
+        "description": plan.description if isinstance(plan, Comparison) else config.description,
+        "task": _named(config.task.name, config.task.arguments),
+        "network": _named(config.network.name, config.network.arguments),
+        "training": f"{length} of batches of {training.batch_size}, {training.optimizer.name}, as configured",
+        "seed": str(plan.seed),
+        "evoact": str(record.get("evoact", "?")),
+        "started": str(record.get("started_at", "?")),
+        "finished": str(record["finished_at"] or "not yet"),
+        "machine": f"{machine.get('platform', '?')}, {machine.get('processors', '?')} processors",
+        "Python": str(machine.get("python", "?")),
+        "packages": ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items()),
+        "kernels": "compiled C" if machine.get("kernels") else "PyTorch",
+    }
+    if isinstance(plan, Comparison):
+        facts["arms"] = "; ".join(
+            f"{name}: {e.config.strategy.name}"
+            + (f" (control of {', '.join(plan.controls[name])})" if name in plan.controls else "")
+            for name, e in plan.arms.items()
+        )
+        facts["repeats"] = f"{plan.repeats}, seeds of the repeats derived from the seed"
+    rows = tuple((name, value) for name, value in facts.items() if value)
+    command = "compare" if isinstance(plan, Comparison) else "search"
+    again = shlex.quote(f"{run.home.text.rstrip('/')}/{CONFIG}")
+    commands = (
+        f"evoact {command} {again} -o NEW_DIRECTORY\nevoact {command} {again} -o NEW_DIRECTORY --set seed=1"
+    )
+    return TextTable("Facts about the run", ("what", "value"), rows, frozenset(("what", "value"))), commands
+
+
+def _named(name: str, arguments: dict[str, object]) -> str:
+    inside = ", ".join(f"{key}: {value}" for key, value in arguments.items())
+    return f"{name} ({inside})" if inside else name

@@ -1,0 +1,22 @@
+"""A part of a report: what it says, before it is HTML or Markdown."""
+
+from dataclasses import dataclass, field
+
+from evoact.report.comparison_text import TextTable
+from evoact.report.figures import Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """Paragraphs, then tables, then figures, each with a heading of its own where it has one.
+
+    `sortable` names the one table that readers sort and filter; `code` is shown as it is.
+    """
+
+    id: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    tables: tuple[TextTable, ...] = ()
+    figures: tuple[tuple[str, Figure], ...] = ()
+    sortable: TextTable | None = None
+    code: tuple[tuple[str, str], ...] = field(default=())

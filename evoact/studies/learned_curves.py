@@ -1,0 +1,119 @@
+"""What meta-training learned, as files to use again and as a picture (Choudhary et al. 2022, Fig. 3, centre).
+
+    python -m evoact.studies.learned_curves RUN_DIR [-o curves] [--name NAME] [--figure FILE.svg]
+
+writes each learned type of a run as a curve, NAME-START.TYPE, which any config or Python code uses by that name
+(`tabulated`: {curves: [NAME-0.0]}); NAME is the run's by default. The picture shows how the types of each layer grew,
+from violet at the first outer step to red at the last.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoact.activations.capture import capture
+from evoact.activations.curves import save_curve
+from evoact.activations.kinds import unpack
+from evoact.activations.kinds.tabulated import curve_of
+from evoact.errors import UserError
+from evoact.genomes.activation import is_captured
+from evoact.genomes.genome import SiteGenome, loads
+from evoact.leaderboard.location import Location
+from evoact.records import COMPLETED, META_TRAIN, of_part
+from evoact.strategies.proposers.learned_diversity import types_in
+from evoact.studies.confirmed_networks import rows_of, tensors_of
+from evoact.studies.figures import RAINBOW, TITLE, figure, save
+
+SHOWN = 12  # moments of a meta-training
+REACH = 6.0  # of the picture, in pre-activations
+
+
+def meta_rows(run_dir: str) -> list[dict[str, Any]]:
+    """The completed meta-trainings of a run.
+
+    Raises:
+        UserError: if there is none.
+    """
+    found = [row for row in rows_of(run_dir) if row["kind"] == META_TRAIN and row["state"] == COMPLETED]
+    if not found:
+        raise UserError(f"expected a run of strategy bilevel with a completed meta-training, got {run_dir!r}")
+    return found
+
+
+def save_curves(run_dir: str, folder: str | Path, name: str = "") -> list[Path]:
+    """Writes every learned type of a run as a curve; returns the files.
+
+    Raises:
+        UserError: if the run has none.
+    """
+    name = name or Location.of(run_dir).name
+    paths = []
+    for row in meta_rows(run_dir):
+        types = types_in(row["learned_types"])
+        for learned in (a for each in types.values() for a in each if is_captured(a)):
+            origin = {"task": row["task"], "network": row["network"], "run": row["run"]}
+            curve = curve_of(learned)
+            path = (
+                Path(folder) / f"{name}-{of_part(learned.curve, row['arm'] or '', row['repeat'])}.safetensors"
+            )
+            paths.append(save_curve(path, type(curve)(curve.grid, curve.values, origin)))
+    return paths
+
+
+def growth(
+    site: SiteGenome, trajectory: np.ndarray, moments: Sequence[int]
+) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
+    """For each learned type its label, a grid, and its values there at these outer steps.
+
+    Args:
+        site: the types before meta-training, not merged
+        trajectory: their parameters, type after type: [outer steps + 1, A]
+    """
+    for i, (activation, _, own) in enumerate(unpack(site, trajectory)):
+        if own.size:
+            curves = [capture(activation, own[m].ravel(), -REACH, REACH, 301) for m in moments]
+            yield f"type {i + 1}, from {activation.label}", curves[0].grid, [c.values for c in curves]
+
+
+def draw(row: Mapping[str, Any], tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """The picture of one meta-training: a panel for each type of each site."""
+    panels = []
+    for site in loads(row["genome"]).sites:
+        trajectory = tensors[f"{site.site}.trajectory"]
+        moments = np.unique(np.linspace(0, len(trajectory) - 1, SHOWN).astype(int)).tolist()
+        panels += [(site.site, *grown) for grown in growth(site, trajectory, moments)]
+    several = len({site for site, *_ in panels}) > 1
+    canvas, axes = figure(len(panels))
+    for axis, (site_name, label, grid, curves) in zip(axes, panels, strict=True):
+        for i, values in enumerate(curves):
+            axis.plot(grid, values, color=RAINBOW(i / max(1, len(curves) - 1)), linewidth=1)
+        axis.set_title(f"{site_name}, {label}" if several else label, fontsize=TITLE)
+        axis.set_xlabel("pre-activation")
+    axes[0].set_ylabel("activation")
+    save(canvas, path)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m evoact.studies.learned_curves", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run_dir", help="of a search with strategy bilevel")
+    parser.add_argument("-o", "--folder", default="curves")
+    parser.add_argument("--name", default="", help="what the curves are called; by default as the run")
+    parser.add_argument("--figure", help="an SVG file; with several starts the first is drawn")
+    given = parser.parse_args(arguments)
+    try:
+        for path in save_curves(given.run_dir, given.folder, given.name):
+            print(path)
+        if given.figure:
+            row = meta_rows(given.run_dir)[0]
+            draw(row, tensors_of(given.run_dir, row), given.figure)
+            print(given.figure)
+    except UserError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Noisy descent: an overdamped particle whose noise is aligned with the Hessian (Choudhary et al. 2022, Fig. 9).
+
+    python -m evoact.studies.noisy_descent [-o FILE.svg] [--rate 0.03] [--batch 10] [--particles 400]
+
+draws paths from one start under several realisations of the noise, coloured by time, beside two controls: isotropic
+noise that is everywhere as strong as the aligned noise is there (of the same trace), which tells direction from local
+strength, and isotropic noise of one strength, the mean of the former. It prints in which kind of minimum particles
+end. The Langevin equation is
+
+    d theta = -grad L dt + sqrt(2 D) dW,   D = (rate / batch) L(theta) H(theta*),
+
+with theta* the nearest minimum: the paper's equation 8, up to the convention for the factor 2. The landscape is of
+our making: elongated wells of one depth, some narrow and some wide, in a bowl.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from evoact.studies.figures import RAINBOW, TITLE, figure, save
+
+Noise = Callable[[np.ndarray], np.ndarray]  # D^(1/2) of states [n, 2]: [n, 2, 2]
+POINTS, REACH = 120, 3.0  # of a path in the picture; of the picture
+ALONG, LOCAL, EVEN = "along the Hessian", "isotropic, as strong", "isotropic, even"
+START = np.array([1.6, 0.0])  # a narrow minimum
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """L = floor + bowl |x|^2 / 2 + sum_i depth (1 - exp(-(x - c_i)' P_i (x - c_i) / 2)), with centres c [m, 2] and the
+    inverses P of squared widths w [m, 2] along two axes, the first at an angle [m]: m minima, the sharper the narrower.
+
+    >>> landscape = Landscape(np.zeros((1, 2)), np.array([[0.5, 1.0]]), np.zeros(1))
+    >>> landscape.loss(np.zeros((1, 2))).tolist(), landscape.gradient(np.zeros((1, 2))).tolist()
+    ([0.05], [[0.0, 0.0]])
+    """
+
+    centres: np.ndarray
+    widths: np.ndarray
+    angles: np.ndarray
+    depth: float = 1.0
+    bowl: float = 0.1
+    floor: float = 0.05
+
+    @cached_property
+    def sharpness(self) -> np.ndarray:
+        """P: [m, 2, 2]"""
+        c, s = np.cos(self.angles), np.sin(self.angles)
+        axes = np.stack([np.stack([c, s], axis=1), np.stack([-s, c], axis=1)], axis=1)
+        return np.einsum("mki,mk,mkj->mij", axes, self.widths**-2.0, axes)
+
+    def _wells(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """P_i (x - c_i) [n, m, 2], and depth exp(...) [n, m]."""
+        offset = x[:, None] - self.centres
+        scaled = np.einsum("mij,nmj->nmi", self.sharpness, offset)
+        return scaled, self.depth * np.exp(-(scaled * offset).sum(axis=2) / 2)
+
+    def loss(self, x: np.ndarray) -> np.ndarray:
+        """[n, 2] -> [n]"""
+        _, well = self._wells(x)
+        return self.floor + self.bowl * np.square(x).sum(axis=1) / 2 + (self.depth - well).sum(axis=1)
+
+    def gradient(self, x: np.ndarray) -> np.ndarray:
+        """[n, 2] -> [n, 2]"""
+        scaled, well = self._wells(x)
+        return self.bowl * x + (scaled * well[:, :, None]).sum(axis=1)
+
+    def hessian(self, x: np.ndarray) -> np.ndarray:
+        """[n, 2] -> [n, 2, 2]"""
+        scaled, well = self._wells(x)
+        outer = scaled[:, :, :, None] * scaled[:, :, None, :]
+        curved = self.sharpness - outer
+        return self.bowl * np.eye(2) + (well[:, :, None, None] * curved).sum(axis=1)
+
+    def nearest(self, x: np.ndarray) -> np.ndarray:
+        """The index of the well that each of x [n, 2] is nearest to."""
+        return np.square(x[:, None] - self.centres).sum(axis=2).argmin(axis=1)
+
+
+def landscape() -> Landscape:
+    """Three narrow and three wide wells, in turns on a circle of radius 1.6, each twice as wide in one direction as in
+    the other; where they point is the same for both kinds: outwards, and turned by a sixth and a third of a circle."""
+    angles = np.pi / 3 * np.arange(6)
+    centres = 1.6 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    widths = np.array([[0.16, 0.32], [0.36, 0.72]] * 3)
+    return Landscape(centres, widths, angles + np.pi / 3 * np.repeat(np.arange(3), 2))
+
+
+def aligned(where: Landscape, strength: float) -> Noise:
+    """D = strength L(x) H(x*), the minima x* being about at the centres of wells."""
+    values, vectors = np.linalg.eigh(where.hessian(where.centres))
+    roots = np.einsum("nij,nj,nkj->nik", vectors, np.sqrt(values), vectors)
+
+    def root(x: np.ndarray) -> np.ndarray:
+        return np.sqrt(strength * where.loss(x))[:, None, None] * roots[where.nearest(x)]
+
+    return root
+
+
+def as_strong(noise: Noise) -> Noise:
+    """Isotropic noise of the same trace at every place."""
+
+    def root(x: np.ndarray) -> np.ndarray:
+        trace = np.square(noise(x)).sum(axis=(1, 2))
+        return np.sqrt(trace / 2)[:, None, None] * np.eye(2)
+
+    return root
+
+
+def isotropic(strength: float) -> Noise:
+    """D = strength I."""
+    return lambda x: np.broadcast_to(np.sqrt(strength) * np.eye(2), (len(x), 2, 2))
+
+
+def descend(
+    where: Landscape, noise: Noise, starts: np.ndarray, steps: int, dt: float, seed: int
+) -> tuple[np.ndarray, float]:
+    """Paths [steps + 1, n, 2] by the Euler-Maruyama scheme, and the mean of tr D / 2 along them."""
+    rng = np.random.default_rng(seed)
+    path, strength = [starts], 0.0
+    for _ in range(steps):
+        x = path[-1]
+        root = noise(x)
+        strength += float(np.square(root).sum(axis=(1, 2)).mean()) / 2 / steps
+        kick = np.einsum("nij,nj->ni", root, rng.standard_normal(x.shape))
+        path.append(x - dt * where.gradient(x) + np.sqrt(2 * dt) * kick)
+    return np.stack(path), strength
+
+
+def share_in_wide(where: Landscape, x: np.ndarray) -> float:
+    """How many of x [n, 2] are nearest to a wide well."""
+    area = where.widths.prod(axis=1)
+    return float((area[where.nearest(x)] > area.mean()).mean())
+
+
+def compare(
+    where: Landscape, rate: float, batch: int, particles: int, steps: int = 3000, dt: float = 0.01
+) -> dict[str, np.ndarray]:
+    """Paths by the kind of noise; all from `START`, with the same draws."""
+    starts = np.repeat(START[None], particles, axis=0)
+    noise = aligned(where, rate / batch)
+    along, strength = descend(where, noise, starts, steps, dt, seed=0)
+    return {
+        ALONG: along,
+        LOCAL: descend(where, as_strong(noise), starts, steps, dt, seed=0)[0],
+        EVEN: descend(where, isotropic(strength), starts, steps, dt, seed=0)[0],
+    }
+
+
+def draw(where: Landscape, found: Mapping[str, np.ndarray], file: str, shown: int = 4) -> None:
+    """Some paths of each kind over the landscape, from violet to red in time."""
+    canvas, axes = figure(len(found))
+    grid = np.linspace(-REACH, REACH, 81)
+    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    height = where.loss(points).reshape(len(grid), -1)
+    for axis, (title, paths) in zip(axes, found.items(), strict=True):
+        axis.contour(grid, grid, height, levels=10, colors="0.8", linewidths=0.6)
+        every = max(1, len(paths) // POINTS)
+        for k in range(shown):
+            x = paths[::every, k]
+            for i in range(len(x) - 1):
+                axis.plot(*x[i : i + 2].T, color=RAINBOW(i / len(x)), linewidth=0.8)
+            axis.plot(*x[-1], "k.", markersize=5)
+        axis.set(aspect="equal", xlim=(-REACH, REACH), ylim=(-REACH, REACH))
+        axis.set_title(title, fontsize=TITLE)
+    save(canvas, file)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m evoact.studies.noisy_descent", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("-o", "--figure", default="noisy_descent.svg")
+    parser.add_argument("--rate", type=float, default=0.03, help="the learning rate")
+    parser.add_argument("--batch", type=int, default=10, help="examples in a batch")
+    parser.add_argument("--particles", type=int, default=400)
+    given = parser.parse_args(arguments)
+    if not 0 < given.rate < np.inf or given.batch < 1 or given.particles < 4:
+        parser.error("expected --rate above 0, --batch of at least 1 and --particles of at least 4")
+    where = landscape()
+    found = compare(where, given.rate, given.batch, given.particles)
+    draw(where, found, given.figure)
+    for name, paths in found.items():
+        print(f"{name}: {100 * share_in_wide(where, paths[-1]):.1f} % end at a wide minimum")
+    print(given.figure)
+
+
+if __name__ == "__main__":
+    main()
