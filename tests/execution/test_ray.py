@@ -183,7 +183,10 @@ def test_timeouts_and_failures_on_workers(shared_cluster, tiny, tmp_path, rows_o
 
 def test_a_candidate_that_kills_its_worker_is_isolated(shared_cluster, tiny, tmp_path, rows_of):
     config = tiny(
-        baselines__replicates=0, strategy={"name": "random"}, budget__networks=8, confirm__candidates=1
+        baselines__replicates=0,
+        strategy={"name": "random"},
+        budget__networks=8,
+        confirm={"candidates": 1, "seeds": 2, "judge": 0},
     )
     guilty, rate = most_likely_to_fail(experiment(config))
     config["task"] |= {"kills": rate}
