@@ -170,7 +170,7 @@ def _strategies() -> list[dict[str, Any]]:
     from evoact.strategies import STRATEGIES
 
     built = {
-        name: getattr(import_module(f"evoact.strategies.{module}"), attribute)
+        name: getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
         for name, (module, attribute) in STRATEGIES.items()
     }
     return _described(built, ("space", "seed", "genomes"))

@@ -41,7 +41,7 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
         build: Any = table[named.name]
         if key == "strategy":
             module, attribute = STRATEGIES[named.name]
-            build = getattr(import_module(f"evoact.strategies.{module}"), attribute)
+            build = getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
         problems += _argument_problems(key, build, named.arguments, skip)
     problems += _searched_settings(config)
     budget = config.budget
