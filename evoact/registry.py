@@ -18,11 +18,11 @@ def unknown(what: str, name: Any, known: Iterable[str]) -> str:
     >>> unknown("function", "x", ["relu", "tanh"])
     "unknown function 'x'; known: relu, tanh"
     >>> unknown("function", ["relu"], ["relu", "tanh"])
-    "expected a text as function, got ['relu']; known: relu, tanh"
+    "expected text as function, got ['relu']; known: relu, tanh"
     """
     names = sorted(map(str, known))
     if not isinstance(name, str):
-        return f"expected a text as {what}, got {short(name)}; known: {', '.join(names)}"
+        return f"expected text as {what}, got {short(name)}; known: {', '.join(names)}"
     near = difflib.get_close_matches(name[:COMPARED], names[:COMPARED], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Known" if near else "known"
     return f"unknown {what} {short(name)}; {hint}: {', '.join(names)}"

@@ -69,8 +69,8 @@ def _scalar(loader: _Loader, node: yaml.Node) -> Any:
         loader.problems.append(f"expected a value for the tag !!{node.tag.removeprefix(_TAG)}{_at(node)}")
     elif node.tag == _BARE:
         loader.problems.append(
-            f"expected true, false or a text in quotes{_at(node)}, got the bare word {node.value}, which YAML 1.1 "
-            f"reads as true or false and YAML 1.2 as a text; write '{node.value}' if you mean the text"
+            f"expected true, false or quoted text{_at(node)}, got the bare word {node.value}, which YAML 1.1 "
+            f"reads as true or false and YAML 1.2 as text; write '{node.value}' if you mean text"
         )
     elif len(node.value) > LONGEST_NUMBER:
         loader.problems.append(
@@ -85,12 +85,12 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     named = [key for key, _ in node.value if key.tag != _TAG + "merge"]
     for key in named:
         if not isinstance(key, yaml.ScalarNode):
-            loader.problems.append(f"expected a text as key, got a list or section{_at(key)}")
+            loader.problems.append(f"expected text as the key, got a list or section{_at(key)}")
             return {}
     # By tag, too: the number 1 and the text "1" are two keys.
     times = Counter((key.tag, key.value) for key in named)
     loader.problems += [
-        f"the key {short(value)} stands there twice{_at(node)}" for (_, value), n in times.items() if n > 1
+        f"the key {short(value)} is listed twice{_at(node)}" for (_, value), n in times.items() if n > 1
     ]
     merged: dict[Any, Any] = yaml.SafeLoader.construct_mapping(loader, node, deep=True)
     return merged
@@ -128,8 +128,8 @@ def loads(text: str | bytes, source: str, most_values: int = MOST_VALUES) -> Any
     >>> loads("name: no", "text")
     Traceback (most recent call last):
     ...
-    evoact.errors.ConfigError: text: expected true, false or a text in quotes at line 1, column 7, got the bare word \
-no, which YAML 1.1 reads as true or false and YAML 1.2 as a text; write 'no' if you mean the text
+    evoact.errors.ConfigError: text: expected true, false or quoted text at line 1, column 7, got the bare word \
+no, which YAML 1.1 reads as true or false and YAML 1.2 as text; write 'no' if you mean text
     """
     if len(text) > MOST_BYTES:
         raise ConfigError(source, [f"expected at most {MOST_BYTES:,} bytes of YAML, got {len(text):,}"])
@@ -194,14 +194,14 @@ def oversize(root: Any, inside: Callable[[Any], Sequence[Any]], most_values: int
         if sizes[id(part)] is None:
             known = [size for size in map(sizes.get, map(id, nested)) if size is not None]
             if len(known) < len(nested):
-                return "expected values that end, got one that contains itself"
+                return "expected values without cycles, got one that contains itself"
             values = 1 + len(parts) - len(nested) + sum(n for n, _ in known)
             sizes[id(part)] = values, 1 + max((d for _, d in known), default=0)
     whole = sizes[id(root)]
     assert whole is not None
     values, depth = whole
     if depth > DEEPEST:
-        return f"expected at most {DEEPEST} sections within each other, got {depth:,}"
+        return f"expected sections nested at most {DEEPEST} deep, got {depth:,}"
     return _too_many(most_values, values) if values > most_values else ""
 
 
@@ -234,9 +234,7 @@ def _too_deep(text: str | bytes) -> str:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEEPEST:
-            return (
-                f"expected at most {DEEPEST} sections within each other, got more{_place(event.start_mark)}"
-            )
+            return f"expected sections nested at most {DEEPEST} deep, got more{_place(event.start_mark)}"
     return ""
 
 

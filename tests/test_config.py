@@ -58,7 +58,7 @@ ONE_MISTAKE = {
     "text for a list": ({"space__functions": "relu"}, "space.functions: expected a list, got 'relu'"),
     "YAML's no in a list": (
         {"space__functions": ["relu", False]},
-        "space.functions.1: expected a text, got False",
+        "space.functions.1: expected text, got False",
     ),
     "nothing for a section": ({"space": None}, "space: expected a section of keys and values, got None"),
     "unknown backend": (
@@ -133,7 +133,7 @@ ONE_MISTAKE = {
     ),
     "function named twice": (
         {"space__functions": ["relu", "sin", "relu"]},
-        "space.functions: 'relu' stands there twice",
+        "space.functions: 'relu' is listed twice",
     ),
     "nothing given": (
         {"space__types__given": []},
@@ -165,7 +165,7 @@ ONE_MISTAKE = {
     ),
     "wrong type in a given activation": (
         {"space__types__given": [{"kind": "base", "name": 3}]},
-        "space.types.given.0: expected a text as base.name, got 3",
+        "space.types.given.0: expected text as base.name, got 3",
     ),
     "no list in a given hull": (
         {"space__types__given": [{"kind": "hull", "hull": "convex", "functions": "relu"}]},
@@ -177,7 +177,7 @@ ONE_MISTAKE = {
     ),
     "a given activation twice": (
         {"space__types__given": [{"kind": "prelu"}, {"kind": "prelu", "per": "layer"}]},
-        "space.types.given.1: prelu stands there twice",
+        "space.types.given.1: prelu is listed twice",
     ),
     "an activation given and by its kind": (
         {"space__types__given": [{"kind": "base", "name": "tanh"}]},
@@ -185,7 +185,7 @@ ONE_MISTAKE = {
     ),
     "absent as a given activation": (
         {"space__types__given": [{"kind": "base", "name": "absent"}]},
-        "space.types.given.0: 'absent' is no function; space.least_width says",
+        "space.types.given.0: 'absent' is not a function; space.least_width says",
     ),
     "a grid and values": (
         {"space__learning_rate": {"low": 0.01, "high": 0.1, "values": [0.01]}},
@@ -213,11 +213,11 @@ ONE_MISTAKE = {
     ),
     "one function in two spellings": (
         {"space__functions": ["sin", "relu", "1.0*sin(x)"]},
-        "space.functions: 'sin' stands there twice",
+        "space.functions: 'sin' is listed twice",
     ),
     "absent as a function": (
         {"space__functions": ["sin", "relu", "absent"]},
-        "space.functions: 'absent' is no function; space.least_width says",
+        "space.functions: 'absent' is not a function; space.least_width says",
     ),
     "normalised constant": (
         {"space__types__base__functions": ["relu", "normalised(zero)"]},
@@ -377,7 +377,7 @@ ONE_MISTAKE = {
     ),
     "file of a task is not there": (
         {"task": {"name": "arrays", "path": "no.npz"}},
-        "expected task.path to name an npz file, got 'no.npz', which is not there",
+        "expected task.path to name an npz file, got 'no.npz', which does not exist",
     ),
 }
 
@@ -413,7 +413,7 @@ def test_all_mistakes_at_once(tiny):
         "training.steps: expected more than 0",
         "training.optimizer.name: unknown optimizer",
         "strategy.population: expected an integer",
-        "space.functions.3: expected a text",
+        "space.functions.3: expected text",
         "space.types.hull.kidns: unknown key",
         "space.learning_rate.low: expected more than 0",
         "budget.networks: expected more than 0",
@@ -483,8 +483,8 @@ def test_nonsense(data):
         ("[a, b]", "expected keys and values, got ['a', 'b']"),
         ("relu", "expected keys and values, got 'relu'"),
         ("", "expected keys and values, got an empty file"),
-        ("seed: 1\nseed: 2", "the key 'seed' stands there twice"),
-        ("task: {name: faulty, name: digits}", "the key 'name' stands there twice"),
+        ("seed: 1\nseed: 2", "the key 'seed' is listed twice"),
+        ("task: {name: faulty, name: digits}", "the key 'name' is listed twice"),
     ],
 )
 def test_not_a_config(text, sentence, tmp_path):
@@ -498,12 +498,12 @@ def test_not_a_config(text, sentence, tmp_path):
 
 
 def test_not_a_file(tmp_path):
-    with pytest.raises(UserError, match=r"expected a YAML file, got '.*no.yaml', which is not there"):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*no.yaml', which does not exist"):
         load(tmp_path / "no.yaml")
     with pytest.raises(UserError, match=r"expected a YAML file, got '.*', which is a directory"):
         load(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which is no text in UTF-8"):
+    with pytest.raises(UserError, match=r"expected a YAML file, got '.*binary', which is not UTF-8 text"):
         load(tmp_path / "binary")
 
 
@@ -520,7 +520,7 @@ def test_a_config_at_a_uri(config_file, tmp_path):
     """As `evoact search URI/config.yaml`, which the end of a run on another file system prints."""
     assert load(config_file().as_uri()).config == load(config_file()).config
     for place, reason in (
-        ((tmp_path / "no.yaml").as_uri(), "which is not there"),
+        ((tmp_path / "no.yaml").as_uri(), "which does not exist"),
         (tmp_path.as_uri(), "which (is a directory|cannot be read)"),
         ("nowhere://bucket/config.yaml", "pyarrow can open"),
     ):
@@ -665,7 +665,7 @@ def test_the_search_spaces_of_the_repository(path):
     ("content", "sentence"),
     [
         (b"", "x.yaml: expected keys and values, got an empty file"),
-        (b"\xff\xfe\x00", "x.yaml', which is no text in UTF-8"),
+        (b"\xff\xfe\x00", "x.yaml', which is not UTF-8 text"),
         (None, "x.yaml', which is a directory"),
         (
             b"types: {base: {}}\nfunctions: [relu]\nlearning_rate: {values: [0.1]}\n",

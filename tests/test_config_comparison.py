@@ -72,7 +72,7 @@ def test_all_mistakes_at_once(tiny_comparison):
 def test_two_arms_of_one_name(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("arms:\n  a: {strategy: {name: random}}\n  a: {strategy: {name: optuna}}\n")
-    with pytest.raises(ConfigError, match=r"the key 'a' stands there twice"):
+    with pytest.raises(ConfigError, match=r"the key 'a' is listed twice"):
         load_comparison(path)
 
 

@@ -161,7 +161,7 @@ def _find(name: str) -> Path:
     if name.endswith(SUFFIX):
         path = Path(name)
         if not path.is_file():
-            raise UserError(f"expected a curve, got {name!r}, which is not there")
+            raise UserError(f"expected a curve, got {name!r}, which does not exist")
         return path.absolute()
     folders = curve_folders()
     for folder in folders:

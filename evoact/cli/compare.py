@@ -14,7 +14,7 @@ def compare(
     address: Address = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Compare several searches at equal budget, repeated, with a verdict and a report.
+    """Compare several searches at equal budget over repeats; print a verdict and write a report.
 
     Example: evoact compare configs/compare_mnist1d_small.yaml -o runs/compared
 

@@ -41,9 +41,9 @@ def leaderboard(
     sql: Annotated[str | None, typer.Option(help="Answer one SELECT over the table `leaderboard`.")] = None,
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Show it again and again until the runs end.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Refresh the table until the runs end.")] = False,
 ) -> None:
-    """Show the best candidates of each task in one or more runs, or ask every network ever trained with SQL.
+    """Show the best candidates of each task in one or more runs, or query every trained network with SQL.
 
     Candidates stand by their mean validation metric: first the confirmed (on fresh seeds, with test
     metrics), then the others, with the number of seeds that the mean is over.
@@ -150,7 +150,7 @@ def _print_ranking(heading: str, shown: dict[str, list[Any]]) -> None:
         list(kept), list(zip(*kept.values(), strict=True)), _numeric([shown[name] for name in kept])
     )
     if gone:
-        what = f"Left out: {', '.join(gone)}; a wider terminal or --format csv shows them."
+        what = f"Hidden, because the terminal is too narrow: {', '.join(gone)}; --format csv shows them."
         console.print(what, style="dim")
     if heading:
         console.print()

@@ -34,7 +34,7 @@ def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     format: Annotated[Format, typer.Option(help="`json` for programs.")] = Format.table,
 ) -> None:
-    """List what a config can name.
+    """List the names that a config can use.
 
     Example: evoact list functions
     """
@@ -45,7 +45,7 @@ def list_names(
         say(json.dumps(rows, indent=2))
         return
     if not rows:
-        say(f"No {kind.value} are known here.")
+        say(f"No {kind.value} are registered.")
         return
     from rich.console import Console
 
@@ -110,7 +110,7 @@ def _heading(name: str) -> str:
 
 
 NOTES = {
-    Kind.functions: "Any of them scaled or normalised is a name, too: sin(3*x), 2*tanh(0.5*x), "
+    Kind.functions: "Scaled and normalised forms are names, too: sin(3*x), 2*tanh(0.5*x), "
     "normalised(relu), which has mean 0 and second moment 1 under a standard normal input.",
     Kind.activations: "In a search space each kind is a key of `types`, and `given` lists single ones; "
     "see docs/search_spaces.md.",

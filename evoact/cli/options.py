@@ -11,7 +11,7 @@ STOPPED = 130  # what shells say of a command that the keyboard stopped
 # Optional[...], because typer reads these at run time.
 Output = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("-o", "--output", metavar="RUN_DIR", help="The run directory, new; default runs/NAME-TIME."),
+    typer.Option("-o", "--output", metavar="RUN_DIR", help="A new run directory; default runs/NAME-TIME."),
 ]
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -26,10 +26,10 @@ Address = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
         metavar="ADDRESS",
-        help="A running Ray cluster: HOST:PORT, or `auto` for the one this machine belongs to.",
+        help="A running Ray cluster: HOST:PORT, or `auto` for the cluster of this machine.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost, then stop.")]
 
 
 def run_directory(name: str, output: str | None) -> str:

@@ -24,7 +24,7 @@ def report(
     format: Annotated[
         Optional[Format],  # noqa: UP045
         typer.Option(
-            help="A page, Markdown, TensorBoard scalars, or an Optuna journal; by default what -o ends in, or html."
+            help="A page, Markdown, TensorBoard scalars, or an Optuna journal; default: the ending of -o, or html."
         ),
     ] = None,
     output: Annotated[
@@ -32,7 +32,7 @@ def report(
         typer.Option("--output", "-o", help="The file or directory; default one in the run directory."),
     ] = None,
 ) -> None:
-    """Write a report of a search or a comparison: one file, which needs no network.
+    """Write a report of a search or a comparison: one file, readable offline.
 
     Example: evoact report runs/first
 

@@ -61,7 +61,7 @@ def _print_finished(finished: Finished) -> None:
         console.print(f"\nConfirmed on {counted(seeds, 'fresh seed')}, best validation first:")
         _print_confirmed(summary, console)
     if summary.set_aside:
-        console.print(f"Set aside, having failed on a seed: {counted(summary.set_aside, 'candidate')}.")
+        console.print(f"Excluded (failed on a seed): {counted(summary.set_aside, 'candidate')}.")
     if summary.baselines:
         console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))
@@ -86,8 +86,9 @@ def _print_confirmed(summary: Summary, console: Console) -> None:
         "size counts trained parameters": "size" in kept,
         f"test on the {SPLITS[summary.split]}": "test" in kept or "judged" in kept,
         "± is the standard error over the seeds": summary.confirmed[0].test_error is not None,
-        f"judged on {counted(summary.judge, 'other seed')}, which chose nothing": "judged" in kept,
-        f"left out for want of room: {', '.join(gone)}": bool(gone),
+        f"judged on {counted(summary.judge, 'other seed')}, which took no part in the choice": "judged"
+        in kept,
+        f"hidden, because the terminal is too narrow: {', '.join(gone)}": bool(gone),
     }
     said = "; ".join(note for note, holds in notes.items() if holds)
     if said:

@@ -21,7 +21,7 @@ def search(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search as an experiment says, into a run directory.
+    """Run the search of an experiment and store it in a run directory.
 
     Example: evoact search configs/quickstart.yaml -o runs/first --set budget.networks=500
     """
@@ -52,7 +52,7 @@ def resume(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of an interrupted run.")],
     address: Address = None,
 ) -> None:
-    """Continue an interrupted run; what was trained is not trained again.
+    """Continue an interrupted run; stored networks are not trained again.
 
     Example: evoact resume runs/first
     """

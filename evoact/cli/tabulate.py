@@ -46,6 +46,8 @@ def tabulate(
     file = table or f"{run_dir}/table.parquet"
     with Display(tabulation(made, seeds), run_dir) as display:
         done = carry_out(made, run_dir, file, seeds, address, display.update, warn)
-    say(f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; the same command goes on'}.")
+    say(
+        f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; run the same command to continue'}."
+    )
     if not done.complete:
         raise typer.Exit(STOPPED)

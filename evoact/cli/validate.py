@@ -17,8 +17,8 @@ def validate(
         typer.Argument(metavar="FILE...", help="Experiments, comparisons or search spaces, YAML files."),
     ],
 ) -> None:
-    """Check experiments, comparisons and search spaces, and say what is understood of their data if it is here; every
-    mistake of every file is named.
+    """Check experiments, comparisons and search spaces: report every mistake of every file, and summarise their data if
+    it is on this machine.
 
     Example: evoact validate configs/*.yaml search_spaces/*.yaml
     """

@@ -151,7 +151,7 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
         if name not in signature and signature:
             problems.append(f"{key}: {unknown('key', name, signature)}")
         elif name not in signature:
-            problems.append(f"{key}: expected a name alone, got the key {name!r}, too")
+            problems.append(f"{key}: takes no arguments, got {name!r}")
     for name, parameter in signature.items():
         if name in arguments:
             expected = _expected(parameter.annotation, arguments[name])
@@ -172,7 +172,7 @@ def _expected(annotation: Any, value: Any) -> str:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return "an integer" if not whole else "" if abs(value) <= MOST else f"at most {MOST:g}"
     if annotation is str:
-        return "" if isinstance(value, str) else "a text"
+        return "" if isinstance(value, str) else "text"
     if annotation is bool:
         return "" if isinstance(value, bool) else "true or false"
     if get_origin(annotation) in (list, tuple, Sequence):

@@ -35,7 +35,7 @@ def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[
         found = list(entry_problems(entry))
         if not found:
             activation = given_activations([entry])[0]
-            found = [f"{activation.label} stands there twice"] if activation in seen else []
+            found = [f"{activation.label} is listed twice"] if activation in seen else []
             seen.add(activation)
         yield from (f"{path}.{i}: {problem}" for problem in found)
 
@@ -66,7 +66,7 @@ def _checked(activation: Activation) -> None:
     for name in names_in(activation):
         if name == ABSENT:
             raise UserError(
-                f"{ABSENT!r} is no function; space.least_width says how many neurons may be absent"
+                f"{ABSENT!r} is not a function; space.least_width says how many neurons may be absent"
             )
         base_function(name)
     kind_of(activation).pinned(activation)

@@ -62,7 +62,7 @@ def _with_hint(problem: str, overrides: Sequence[str]) -> str:
     for text in overrides:
         path, _, name = text.partition("=")
         section, _, last = path.strip().rpartition(".")
-        left_over = problem.startswith((f"{section}: unknown key", f"{section}: expected a name alone"))
+        left_over = problem.startswith((f"{section}: unknown key", f"{section}: takes no arguments"))
         if last == "name" and left_over:
             return f"{problem}; to leave the config's own keys out, use --set '{section}={{name: {name}}}'"
     return problem

@@ -216,21 +216,21 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
     budget = common.get("budget")
     if isinstance(budget, Mapping) and budget.get("minutes") is not None:
         problems.append(
-            "budget.minutes: expected networks or gradient_examples in a comparison, for arms must spend the same, "
-            f"got {budget['minutes']!r} minutes"
+            "budget.minutes: expected networks or gradient_examples in a comparison, because all arms must spend the "
+            f"same, got {budget['minutes']!r} minutes"
         )
     execution = common.get("execution")
     if isinstance(execution, Mapping) and execution.get("backend") == "table":
         problems.append(
-            "execution.backend: expected local or ray_tune in a comparison, for repeats need networks of their own, "
-            "got table"
+            "execution.backend: expected local or ray_tune in a comparison, because each repeat trains its own "
+            "networks, got table"
         )
     confirm = common.get("confirm")
     confirm = confirm if isinstance(confirm, Mapping) else {}
     if confirm.get("baselines"):
         problems.append(f"confirm.{_NO_BASELINES}")
     if confirm.get("candidates") == 0:
-        problems.append("confirm.candidates: expected at least 1, for winners are compared, got 0")
+        problems.append("confirm.candidates: expected at least 1, because winners are compared, got 0")
     return problems
 
 

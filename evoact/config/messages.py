@@ -21,8 +21,8 @@ _EXPECTED = {
     "float_type": "expected a number, got {input}",
     "float_parsing": "expected a number, got {input}",
     "bool_type": "expected true or false, got {input}",
-    "string_type": "expected a text, got {input}",
-    "string_too_short": "expected a text of at least {min_length} character, got {input}",
+    "string_type": "expected text, got {input}",
+    "string_too_short": "expected text of at least {min_length} character, got {input}",
     "list_type": "expected a list, got {input}",
     "tuple_type": "expected a list, got {input}",
     "too_short": "expected a list of at least {min_length}, got {actual_length}",
@@ -36,7 +36,7 @@ _EXPECTED = {
     "less_than_equal": "expected at most {le:g}, got {input}",
     "literal_error": "expected {expected}, got {input}",
     "finite_number": "expected a finite number, got {input}",
-    "invalid_key": "expected a text as key, got {input}",
+    "invalid_key": "expected text as the key, got {input}",
 }
 
 

@@ -180,8 +180,8 @@ class Baselines(Section):
 class Confirm(Section):
     """The best `candidates` of the search and the best `baselines`, each function at its best learning rate, are
     trained again on fresh `seeds`, which choose the best found and the best baseline (0 candidates: nothing is
-    confirmed). These two are judged: trained on `judge` further seeds, which chose nothing (0: judged on the seeds of
-    the choice, so that their figures are optimistic).
+    confirmed). These two are judged: trained on `judge` further seeds, which took no part in the choice (0: judged on
+    the seeds of the choice, so that their figures are optimistic).
 
     `distinct: structure` takes the best of each structure only: every set of activations once, at the
     learning rate that suits it.
@@ -291,7 +291,7 @@ class Arms(Section):
 
     `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions
     have trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in
-    units of the metric, are taken to make no practical difference (0: none are).
+    units of the metric, count as no practical difference (0: none are).
     """
 
     repeats: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10

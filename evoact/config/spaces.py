@@ -158,7 +158,7 @@ def _range_problems(key: str, types: tuple[int, int]) -> Iterator[str]:
 def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Iterator[str]:
     if all(section is None for _, section in types):
         kinds = ", ".join(Types.model_fields)
-        yield f"{where}: expected at least one of {kinds}, got a space that contains nothing"
+        yield f"{where}: expected at least one of {kinds}, got an empty space"
     for kind, section in sections(types):
         for field, options in OPTIONS[kind].items():
             key = options.key or field
@@ -192,13 +192,13 @@ def _option_problems(path: str, options: Options, values: Sequence[Any]) -> Iter
 
 
 def _repeated(path: str, values: Sequence[Any]) -> Iterator[str]:
-    yield from (f"{path}: {v!r} stands there twice" for v in sorted(set(values)) if values.count(v) > 1)
+    yield from (f"{path}: {v!r} is listed twice" for v in sorted(set(values)) if values.count(v) > 1)
 
 
 def _function_problems(path: str, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if name == ABSENT:
-            yield f"{path}: {ABSENT!r} is no function; space.least_width says how many neurons may be absent"
+            yield f"{path}: {ABSENT!r} is not a function; space.least_width says how many neurons may be absent"
     yield from _sentences(path, (lambda n=n: base_function(n) for n in names))
     yield from _repeated(path, [canonical_name(name) for name in names])
 

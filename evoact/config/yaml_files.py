@@ -24,11 +24,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             with Path(path).open(encoding="utf-8") as file:
                 text = file.read(MOST_BYTES + 1)  # `loads` refuses what is longer
     except FileNotFoundError:
-        raise UserError(f"expected a YAML file, got {str(path)!r}, which is not there") from None
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which does not exist") from None
     except IsADirectoryError:
         raise UserError(f"expected a YAML file, got {str(path)!r}, which is a directory") from None
     except UnicodeDecodeError:
-        raise UserError(f"expected a YAML file, got {str(path)!r}, which is no text in UTF-8") from None
+        raise UserError(f"expected a YAML file, got {str(path)!r}, which is not UTF-8 text") from None
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise UserError(f"expected a YAML file, got {str(path)!r}, which cannot be read: {reason}") from None

@@ -165,7 +165,7 @@ def compare(
     made.check_budgets()
     if made.config.warm_start is not None:
         raise UserError(
-            f"expected a comparison without warm_start, because its arms must begin alike, got one from "
+            f"expected a comparison without warm_start, because all arms must start alike, got one from "
             f"{made.config.warm_start.run}; leave it out"
         )
     return _compared(home, *_started(home, made, address, observe, report))
@@ -394,7 +394,7 @@ def _check_any_worked(results: Sequence[Result]) -> None:
         most = max(set(errors), key=errors.count)
         raise SearchFailed(
             f"all {len(results)} networks failed, {errors.count(most)} of them with: {most}; "
-            "mend the cause and search again in a new run directory"
+            "fix the cause and search again in a new run directory"
         )
 
 

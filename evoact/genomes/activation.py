@@ -506,7 +506,7 @@ def from_json(data: Mapping[str, Any]) -> Activation:
 
 # What plain data of each type is called, and how it is told.
 _PLAIN: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
-    str: ("a text", lambda v: isinstance(v, str)),
+    str: ("text", lambda v: isinstance(v, str)),
     int: ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool)),
     float: ("a finite number", is_finite),
     tuple[str, ...]: ("a list of texts", lambda v: _all(v, lambda each: isinstance(each, str))),

@@ -22,7 +22,7 @@ from evoact.genomes.activation import Activation, canonical_activation, is_absen
 LEARNING_RATE = "learning_rate"
 SHOWN_RUNS = 6  # of different sites, in a label
 MOST_NEURONS = 1_000_000  # of one site
-_JSON: Mapping[type, str] = {list: "a list", Mapping: "keys and values", str: "a text", int: "an integer"}
+_JSON: Mapping[type, str] = {list: "a list", Mapping: "keys and values", str: "text", int: "an integer"}
 
 # `json.dumps` would make one for every genome.
 _compact = json.JSONEncoder(separators=(",", ":"))

@@ -89,7 +89,7 @@ class LayerChoices:
         least, most = self.types_per_layer
         kinds = [family.kind for family in self.families]
         if not self.families:
-            yield "expected at least one activation, got a space that contains nothing"
+            yield "expected at least one activation, got an empty space"
         if len(set(kinds)) < len(kinds):
             yield f"expected at most one entry for each kind of activation, got {', '.join(kinds)}"
         for given in (family for family in self.families if isinstance(family, Listed)):

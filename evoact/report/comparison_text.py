@@ -80,7 +80,7 @@ def _headline(found: Findings, unit: Unit) -> str:
         return (
             f"No difference can be shown: {len(found.against) + len(found.between)} comparisons over "
             f"{counted(found.repeats, 'repeat')} each cannot pass the corrected test, whatever the arms do; at least "
-            f"{found.fewest} repeats are needed. The figures below are a first look, no result."
+            f"{found.fewest} repeats are needed. The figures below are a first look, not a result."
         )
     better = [gain for gain in gains if gain.verdict in _HELPS]
     worse = [gain for gain in gains if gain.verdict in _HURTS]
@@ -228,7 +228,8 @@ def _unequal(run: RunData) -> list[str]:
     return [
         f"{name} spent {count(own)} gradient-examples where others spent {count(most)}"
         f"{', meta-training left out' if name in amortised else ''}: it ran out of networks to train, each on at most "
-        "as many seeds as config.yaml allows (replicates), or they ended early; its gain is not one at equal budget."
+        "as many seeds as config.yaml allows (replicates), or they ended early; its gain is not measured at equal "
+        "budget."
         for name, own in spent.items()
         if own < (1 - UNEQUAL) * most
     ]
@@ -243,7 +244,7 @@ def _twins(run: RunData) -> list[str]:
         if arm.winners
     }
     return [
-        f"{name} has the winners of {other}: its row says nothing more, though it counts among the corrected "
+        f"{name} has the winners of {other}: its row adds nothing, though it counts among the corrected "
         "comparisons."
         for name in networks
         if name in amortised

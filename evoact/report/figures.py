@@ -117,7 +117,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
         f"Best validation {unit.name} so far against gradient-examples"
         f"{'; the line is the mean, the band holds the middle 80 % of the repeats' if many else ''}"
         f"{f', the grey line is {reference}' if len(curves) > 1 and reference else ''}. The first tenth of the budget "
-        "may lie beyond the axis, and then stands at its edge. The best of many noisy values is too good: this shows "
+        "may lie beyond the axis and is then drawn at its edge. The best of many noisy values is too good: this shows "
         "progress, not what the winners are worth."
     )
     return Figure(figure(WIDTH, rows * (height + 18), parts, "Best so far", ends, "best"), note)

@@ -28,9 +28,7 @@ def write_optuna(run: RunData, file: Path) -> None:
         UserError: if the file is there, because Optuna would append to it.
     """
     if file.exists():
-        raise UserError(
-            f"expected a new file, got {str(file)!r}, which is there; delete it or choose another"
-        )
+        raise UserError(f"expected a new file, got {str(file)!r}, which exists; delete it or choose another")
     storage = JournalStorage(JournalFileBackend(str(file)))
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -164,7 +164,7 @@ def _lost(record: Mapping[str, Any], rows: int) -> list[str]:
     if not record["finished_at"] or trained is None or rows >= trained:
         return []
     return [
-        f"expected the {trained:,} rows of this run, got {rows:,}, so that all figures may be wrong; restore the files "
+        f"expected the {trained:,} rows of this run, got {rows:,}, so all figures may be wrong; restore the files "
         "of its leaderboard from a copy, or run it again in a new directory"
     ]
 
@@ -177,8 +177,8 @@ def _readable(artifact: Location) -> Iterator[None]:
         yield
     except SafetensorError as error:
         raise UserError(
-            f"expected what a network learned in {artifact.text!r}, which cannot be read ({error}); restore "
-            "the file, or delete it, and the report does without"
+            f"expected a readable file of a network's learned parameters, got {artifact.text!r} ({error}); restore it, "
+            "or delete it to report without it"
         ) from None
 
 

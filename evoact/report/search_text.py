@@ -93,7 +93,7 @@ def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tupl
         key = "confirm.judge" if summary.judge else "confirm.seeds"
         return (
             "Too few seeds",
-            f"{gain} over {counted(seeds, 'seed')}, which show nothing; set {key} to {FEWEST} or more",
+            f"{gain} over {counted(seeds, 'seed')}, too few to tell; set {key} to {FEWEST} or more",
         )
     low, high = welch_interval(a, b)
     better, worse = sorted((sign_of(summary.direction) * low, sign_of(summary.direction) * high))[::-1]
@@ -133,7 +133,7 @@ def _of(summary: Summary, doubt: Doubt) -> str:
     regret = 100 * doubt.regret if summary.metric == "accuracy" else doubt.regret
     return (
         f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {regret:.2g} {unit} "
-        "behind the best)"
+        "worse than the best)"
     )
 
 
@@ -141,9 +141,8 @@ def _rule(summary: Summary, winner: Confirmed) -> str:
     chosen = counted(winner.chosen_on.seeds, "fresh seed")
     if not summary.judge:
         return (
-            f"Chosen and judged on the same {chosen} (confirm.judge is 0, as in all runs from before that key): the "
-            "figures of what was chosen are too good."
+            f"Chosen and judged on the same {chosen} (confirm.judge is 0, as in all runs older than that setting): the "
+            "figures of the chosen candidates are too good."
         )
-    return (
-        f"Chosen by validation on {chosen}, judged on {counted(summary.judge, 'other')}, which chose nothing."
-    )
+    judged = counted(summary.judge, "other")
+    return f"Chosen by validation on {chosen}, judged on {judged}, which took no part in the choice."

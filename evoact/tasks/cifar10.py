@@ -125,7 +125,9 @@ def _from_archive(path: Path) -> dict[str, bytes]:
         problem = f"expected {', '.join(missing)} in the archive, found none"
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    raise UserError(f"{path}: {problem} (sha256: expected {ARCHIVE.sha256}, found {digest}); get it again")
+    raise UserError(
+        f"{path}: {problem} (sha256: expected {ARCHIVE.sha256}, found {digest}); download it again"
+    )
 
 
 def _batch(name: str, contents: bytes, md5: str, verify: bool) -> Examples:

@@ -121,7 +121,7 @@ def read_contents(path: Path, compressed: bool) -> tuple[bytes, str]:
         try:
             return stream.decompress(raw), "expected a whole gzip file, got one that ends too early"
         except zlib.error:
-            return raw, "expected a gzip file, got something that is none or is damaged"
+            return raw, "expected a gzip file, got a damaged file or one of another type"
 
 
 def check(

@@ -115,7 +115,7 @@ def test_what_cannot_be_read(folder):
         UserError, match=r"unknown curve 'bent'; did you mean 'bend'.* looked in 'curves' and"
     ):
         load_curve("bent")
-    with pytest.raises(UserError, match=r"'no.safetensors', which is not there"):
+    with pytest.raises(UserError, match=r"'no.safetensors', which does not exist"):
         load_curve("no.safetensors")
 
 

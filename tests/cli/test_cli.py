@@ -91,9 +91,9 @@ def test_version(run):
         (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),
         (["list", "function"], "'function' is not one of 'functions', 'activations'"),
         (["list", "tasks", "--format", "xml"], "'xml' is not one of 'table', 'json'"),
-        (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which is not there"),
-        (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which is not there"),
-        (["validate", "no.yaml"], "expected a YAML file, got 'no.yaml', which is not there"),
+        (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
+        (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which does not exist"),
+        (["validate", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["resume", "nothing"], "expected a run directory, got 'nothing' without config.yaml"),
         (["resume", "."], "expected a run directory, got '.' without config.yaml"),
         (["leaderboard", "nothing"], "nothing: expected a run directory, got nothing there"),
@@ -263,7 +263,7 @@ def test_validate_names_every_mistake_of_every_file(run, tmp_path, config_file, 
         [str(bad), "budget.networks"],
         [str(bad), "sede"],
         [str(space), "functions"],
-        ["expected a YAML file, got 'gone.yaml', which is not there"],
+        ["expected a YAML file, got 'gone.yaml', which does not exist"],
     ]
 
 
@@ -377,7 +377,7 @@ def test_resume_of_a_finished_run_names_what_is_damaged(run, tiny, tmp_path):
     assert "run: expected the rows of a finished run, got none" in err
 
 
-@pytest.mark.parametrize("content", [b"task: [unclosed", b"\xff\xfe", b"", b"a text", b"{}"])
+@pytest.mark.parametrize("content", [b"task: [unclosed", b"\xff\xfe", b"", b"text", b"{}"])
 @pytest.mark.parametrize("name", ["config.yaml", "run.json"])
 def test_resume_says_which_file_of_the_run_is_damaged(name, content, run, tiny, tmp_path):
     home = tmp_path / "run"
@@ -415,7 +415,7 @@ def test_resume_names_a_torn_part_in_one_sentence(run, tiny, tmp_path):
     (tmp_path / "run" / "leaderboard" / "part-torn.parquet").write_bytes(b"PAR1")
     code, _, err = run("resume", "run")
     assert code == 0
-    assert "part-torn.parquet: expected a Parquet file, got a torn or foreign one" in err.splitlines()[0]
+    assert "part-torn.parquet: expected a Parquet file, got a damaged or foreign one" in err.splitlines()[0]
     assert "Warning" not in err
 
 

@@ -69,9 +69,9 @@ def printed(found, monkeypatch, capsys, width=200):
             (0.90, 0.91),
             (0.80, 0.81),
             "Too few seeds: ",
-            "+10 points over 2 seeds, which show nothing; set confirm.judge",
+            "+10 points over 2 seeds, too few to tell; set confirm.judge",
         ),
-        ((0.90,), (0.80,), "Too few seeds: ", "+10 points over 1 seed, which show nothing"),
+        ((0.90,), (0.80,), "Too few seeds: ", "+10 points over 1 seed, too few to tell"),
         ((0.90, 0.90, 0.90), (0.80, 0.80, 0.80), "A gain: ", "interval +10 to +10, over 3 seeds"),
     ],
 )
@@ -89,7 +89,9 @@ def test_the_headline_has_the_figures_of_the_judgement_on_one_split():
         "split, the best homogeneous baseline, candidate 1 (8 relu), 81.0 %. Best found minus best baseline: +4 "
         "points, 95 % interval +1.73 to +6.27, over 3 seeds."
     )
-    assert others == ["Chosen by validation on 3 fresh seeds, judged on 3 others, which chose nothing."]
+    assert others == [
+        "Chosen by validation on 3 fresh seeds, judged on 3 others, which took no part in the choice."
+    ]
 
 
 def test_a_baseline_that_wins_is_the_winner_and_the_best_found_is_named():
@@ -114,7 +116,7 @@ def test_how_sure_the_choice_is():
     found = summary(doubt=Doubt(0.4, 0.003, 8), baseline_doubt=Doubt(0.25, 0.01, 3))
     assert (
         "How sure the choice is: the winner is truly the best of 8 confirmed with probability 0.60 (expected to be 0.3 "
-        "points behind the best); the baseline of 3 confirmed with probability 0.75 (expected to be 1 points"
+        "points worse than the best); the baseline of 3 confirmed with probability 0.75 (expected to be 1 points"
     ) in verdict(found)
 
 
@@ -145,7 +147,7 @@ def test_numbers_and_nouns_agree(monkeypatch, capsys):
     text = printed(one, monkeypatch, capsys)
     assert "16 distinct structures, 9 of them heterogeneous." in text
     assert "Confirmed on 1 fresh seed," in text
-    assert "failed on a seed: 1 candidate." in text
+    assert "Excluded (failed on a seed): 1 candidate." in text
     assert "±" not in text
 
 
@@ -155,7 +157,7 @@ def test_sizes_and_errors_stand_beside_the_confirmed(monkeypatch, capsys):
     assert "87.0 ± 0.6 %  85.0 ± 0.6 %" in text
     assert (
         "Size counts trained parameters; test on the test split; ± is the standard error over the seeds; judged on 3 "
-        "other seeds, which chose nothing."
+        "other seeds, which took no part in the choice."
     ) in text
     same = summary(baseline=dataclasses.replace(RELU, n_parameters=MIX.n_parameters))
     assert "parameters" not in printed(same, monkeypatch, capsys)
@@ -171,7 +173,7 @@ def test_labels_of_the_confirmed_are_readable_on_80_columns(monkeypatch, capsys)
     lines = text.partition("Next:")[0].splitlines()
     assert max(map(len, lines)) <= 81  # a sentence's last space
     assert any("24 affine(elu,swish) |" in line for line in lines)
-    assert "left out for want of room: rate, test." in " ".join(text.split())
+    assert "hidden, because the terminal is too narrow: rate, test." in " ".join(text.split())
 
 
 def test_the_next_steps_name_a_command_that_is_there(monkeypatch, tmp_path):

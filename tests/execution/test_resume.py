@@ -123,7 +123,7 @@ def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, t
         for arguments in (("resume", "run"), ("search", config, "-o", "run")):
             second = evoact(*arguments)
             assert second.returncode == 2
-            assert "no other process works on" in second.stderr
+            assert "no other process uses" in second.stderr
             assert len(second.stderr.splitlines()) == 1
     finally:
         first.kill()

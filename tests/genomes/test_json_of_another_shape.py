@@ -22,7 +22,7 @@ def site(**changes):
     [
         ([], "expected a list as 'sites' of a genome, got []"),
         ({"sites": {}}, "expected a list as 'sites' of a genome"),
-        ({"sites": [3]}, "expected a text as 'site' of a genome, got 3"),
+        ({"sites": [3]}, "expected text as 'site' of a genome, got 3"),
         ({"sites": [{"site": "h", "types": "relu"}]}, "expected a list as 'types' of a genome"),
         (
             {"sites": [{"site": "h", "types": ["relu"]}]},
@@ -57,14 +57,14 @@ def test_a_text_that_is_no_genome(text):
     ("data", "sentence"),
     [
         ("relu", "expected an activation, keys and values with its kind, got 'relu'"),
-        ({"kind": ["base"]}, "expected a text as activation kind, got ['base']"),
-        ({"kind": "base"}, "expected a text as base.name, got {'kind': 'base'} without it"),
-        ({"kind": "base", "name": 3}, "expected a text as base.name, got 3"),
+        ({"kind": ["base"]}, "expected text as activation kind, got ['base']"),
+        ({"kind": "base"}, "expected text as base.name, got {'kind': 'base'} without it"),
+        ({"kind": "base", "name": 3}, "expected text as base.name, got 3"),
         (
             {"kind": "hull", "hull": "convex", "functions": 3},
             "expected a list of texts as hull.functions, got 3",
         ),
-        ({"kind": "hull", "hull": [], "functions": []}, "expected a text as hull.hull, got []"),
+        ({"kind": "hull", "hull": [], "functions": []}, "expected text as hull.hull, got []"),
         ({"kind": "maxout", "pieces": 10**9}, "expected maxout.pieces to be at most 10000, got 1000000000"),
         ({"kind": "maxout", "pieces": True}, "expected an integer as maxout.pieces, got True"),
         (

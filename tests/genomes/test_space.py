@@ -231,7 +231,7 @@ def test_restrict_to_functions():
     narrow = SPACES["mixed"].restrict(functions=("sin", "tanh"))
     assert narrow.functions == ("sin", "tanh")
     assert not narrow.contains(homogeneous(Base("relu"), narrow.sites, learning_rate=0.01))
-    with pytest.raises(UserError, match="contains nothing"):
+    with pytest.raises(UserError, match="got an empty space"):
         SPACES["hulls"].restrict(functions=("sin",))
 
 
@@ -287,7 +287,7 @@ def test_a_family_of_one_has_no_neighbour():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"families": ()}, "contains nothing"),
+        ({"families": ()}, "got an empty space"),
         ({"families": (ABC, ABC)}, "at most one entry"),
         ({"types": (1, 7)}, "no more types than the 6 blocks"),
         ({"types": (1, 4), "block": 2}, "no more types than the 3 blocks"),

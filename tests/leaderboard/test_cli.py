@@ -138,7 +138,7 @@ def test_labels_are_readable_on_a_terminal(tmp_path, make_result, make_genome, w
     assert max(map(len, lines)) <= columns
     assert any("4 relu + 6 sin" in line for line in lines)
     assert any("1 relu + 9 sin" in line for line in lines)
-    left_out = [line for line in lines if line.startswith("Left out: ")]
+    left_out = [line for line in lines if line.startswith("Hidden, because the terminal is too narrow: ")]
     assert len(left_out) == (columns < 100)
     assert all("structure" in line for line in left_out)
 

@@ -71,7 +71,7 @@ def test_a_damaged_compacted_file_is_not_overwritten(run_dir, make_result, write
     write(run_dir, make_result(20, pack="late"))
     compact(run_dir)
     assert damaged.read_bytes() == b"half of it"
-    with pytest.warns(UserWarning, match="torn"):
+    with pytest.warns(UserWarning, match="damaged"):
         assert proposals(run_dir) == [20]
 
 

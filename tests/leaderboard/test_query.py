@@ -131,10 +131,10 @@ def spoil_types(part):
 
 
 SPOILERS = {
-    spoil_torn: "expected a Parquet file, got a torn or foreign one",
-    spoil_empty: "expected a Parquet file, got a torn or foreign one",
+    spoil_torn: "expected a Parquet file, got a damaged or foreign one",
+    spoil_empty: "expected a Parquet file, got a damaged or foreign one",
     spoil_foreign: "expected a part of a leaderboard, got a foreign Parquet file",
-    spoil_not_parquet: "expected a Parquet file, got a torn or foreign one",
+    spoil_not_parquet: "expected a Parquet file, got a damaged or foreign one",
     spoil_newer: f"expected schema version {SCHEMA_VERSION} or older, got 99; upgrade evoact",
     spoil_types: "expected column 'candidate' of type int64, got string",
 }
@@ -164,7 +164,7 @@ def test_nothing_readable_is_an_error(run_dir):
 
 def test_library_callers_are_warned(run_dir):
     spoil_torn(parts(run_dir)[0])
-    with pytest.warns(UserWarning, match="torn"):
+    with pytest.warns(UserWarning, match="damaged"):
         Leaderboard(run_dir)
 
 

@@ -30,7 +30,7 @@ def test_a_config_gives_its_plan_back(tiny, tiny_comparison, tmp_path):
             "task: [unclosed",
             "config.yaml: expected the config that the search wrote, got a file that cannot be",
         ),
-        ("a text", "config.yaml: expected the config that the search wrote, got a damaged or foreign file"),
+        ("text", "config.yaml: expected the config that the search wrote, got a damaged or foreign file"),
     ],
 )
 def test_analyses_say_what_is_wrong_with_a_directory(content, said, tmp_path):

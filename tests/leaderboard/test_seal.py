@@ -46,7 +46,9 @@ def test_the_rest_answers(run_dir):
     assert len(board) == board.sql("SELECT count(*) AS n FROM leaderboard")["n"][0].as_py() == 16
     assert 11 not in board.top(20)["candidate"].to_pylist()
     assert len(said) == 1
-    assert f"{path}: expected a whole file, got a damaged one: its checksum does not fit its bytes" in said[0]
+    assert (
+        f"{path}: expected a whole file, got a damaged one: its checksum does not match its bytes" in said[0]
+    )
     compact(run_dir)  # which leaves it as it is, for whoever can mend it
     assert path.exists()
     assert len(Leaderboard(run_dir, report=said.append)) == 16

@@ -170,7 +170,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
         with pytest.raises(UserError) as error, lock(Location.of(tmp_path)):
             pass
         assert str(error.value) == (
-            f"{tmp_path}: expected a run directory that no other process works on, but one does; "
+            f"{tmp_path}: expected a run directory that no other process uses, got one in use; "
             "wait for it to end or choose another directory with -o"
         )
         os.kill(holder.pid, signal.SIGKILL)
@@ -197,8 +197,8 @@ def test_a_file_system_without_locks_is_warned_of(answer, tmp_path, monkeypatch)
     with lock(Location.of(tmp_path), said.append):
         pass
     assert said == [
-        f"{tmp_path}: expected a file system with locks, got one without ({os.strerror(answer)}), so take care that "
-        "no second process works on this run"
+        f"{tmp_path}: expected a file system with locks, got one without ({os.strerror(answer)}), so make sure that "
+        "no other process uses this run"
     ]
 
 

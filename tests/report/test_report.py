@@ -139,7 +139,7 @@ def test_too_few_repeats_are_said_and_a_lost_arm_is_named(compared):
     (lost,) = [s for s in sentences if s.startswith("lost has no winner")]
     assert "not finite at the last step; the other arms are compared" in lost
     assert any(s.startswith("Winners were judged on 1 seed: too few") for s in sentences)
-    assert not any("not one at equal budget" in s for s in sentences)
+    assert not any("not measured at equal budget" in s for s in sentences)
     found = evoact.findings(compared)
     assert {gain.verdict for gain in found.against} == {Verdict.TOO_FEW}
     assert [gain.reason for gain in found.between] == ["best of drawn against best of evolved"]
@@ -184,7 +184,7 @@ def test_an_arm_that_ran_out_of_proposals_is_named(compared):
     cut = (rows["arm"] == "random") & (rows["phase"] == "search") & (rows["proposal"] == 0)
     rows.loc[cut, "gradient_examples"] = 0
     sentences = verdict_sentences(dataclasses.replace(run, rows=rows))
-    (said,) = [s for s in sentences if "not one at equal budget" in s]
+    (said,) = [s for s in sentences if "not measured at equal budget" in s]
     assert said.startswith("random spent 4,480 gradient-examples where others spent 5,120")
 
 
@@ -273,7 +273,7 @@ def test_which_choices_mattered(compared):
     assert [heading for heading, _ in section.figures] == ["random"]
     best, everywhere = (float(cell.removesuffix(" %")) for cell in first[3:])
     assert best > everywhere + 20
-    assert "not what causes it" in text
+    assert "not what caused it" in text
     assert "| random | " in markdown(telling)
 
     silent = mattered(searched_so(run, "random", lambda genome: 0.0), unit_of(run.metric))
@@ -371,9 +371,7 @@ def test_lost_rows_are_said_before_any_figure(damaged, command):
     run = read_run(damaged)
     left = len(run.rows)
     (said,) = run.problems
-    assert said.startswith(
-        f"expected the {whole} rows of this run, got {left}, so that all figures may be wrong;"
-    )
+    assert said.startswith(f"expected the {whole} rows of this run, got {left}, so all figures may be wrong;")
     assert page(run).index("got " + str(left)) < page(run).index("<table")
     assert not any("ran out of networks" in sentence for sentence in verdict_sentences(run))
     code, _, errors = command("report", damaged)
@@ -391,8 +389,8 @@ def test_a_damaged_artifact_is_named(damaged, command):
     file.write_bytes(file.read_bytes()[:100])
     code, _, (said,) = command("report", damaged)
     assert code == 2
-    assert said.startswith(f"expected what a network learned in {str(file)!r}, which cannot be read (")
-    assert said.endswith("restore the file, or delete it, and the report does without")
+    assert said.startswith(f"expected a readable file of a network's learned parameters, got {str(file)!r} (")
+    assert said.endswith("restore it, or delete it to report without it")
     file.unlink()
     assert command("report", damaged)[0] == 0
 
@@ -409,7 +407,7 @@ def test_an_amortised_arm_with_the_winners_of_another(compared):
     named = {"random", "evolution"}
     random_, evolution = (arm for arm in run.arms if arm.name in named)
     plan = dataclasses.replace(run.plan, amortised=frozenset({"evolution"}))
-    said = "evolution has the winners of random: its row says nothing more"
+    said = "evolution has the winners of random: its row adds nothing"
     for winners, times in ((random_.winners, 1), (evolution.winners, 0)):
         twin = dataclasses.replace(run, plan=plan)
         twin.__dict__["arms"] = [

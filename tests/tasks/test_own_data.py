@@ -150,7 +150,7 @@ def test_ten_equal_classes_are_not_rare():
 def test_a_class_that_validation_lacks_is_said():
     (note,) = own_task(splits(train=Y, validation=Y[1::2], test=Y)).notes
     assert note.startswith(
-        "the validation split has no example of class 0, so its metric says nothing of them"
+        "the validation split has no example of class 0, so its metric says nothing about them"
     )
 
 

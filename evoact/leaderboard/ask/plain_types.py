@@ -27,7 +27,7 @@ def plain_type(kind: Any) -> str:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one stands there twice.
+    """The names, numbered where one is listed twice.
 
     >>> distinct(["a", "a", "a_2", "b"])
     ['a', 'a_3', 'a_2', 'b']

@@ -55,9 +55,7 @@ def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreada
         if again.path == directory.path and set(names) <= set(names_again):
             break
     else:
-        raise UserError(
-            f"{place.text}: expected parts that stay, got ones that are replaced all the time; try again"
-        )
+        raise UserError(f"{place.text}: expected stable parts, got parts that keep being replaced; try again")
     if unreadable and not parts:
         raise UserError(
             f"{place.text}: expected at least one readable part, got none: {unreadable[0].problem}"

@@ -82,7 +82,9 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
     except Broken as error:
         return damaged(path, error)
     except DAMAGE as error:
-        return Unreadable(path, f"{path}: expected a Parquet file, got a torn or foreign one: {_line(error)}")
+        return Unreadable(
+            path, f"{path}: expected a Parquet file, got a damaged or foreign one: {_line(error)}"
+        )
     version = (footer.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
     if not version.isdecimal():
         return Unreadable(path, f"{path}: expected a part of a leaderboard, got a foreign Parquet file")

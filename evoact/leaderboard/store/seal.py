@@ -59,5 +59,5 @@ def _check(file: BinaryIO) -> bool:
         for begin in range(start, end, _BLOCK):
             checksum = zlib.crc32(file.read(min(_BLOCK, end - begin)), checksum)
     if checksum.to_bytes(4, "little") != seal[len(MARK) :]:
-        raise Broken("its checksum does not fit its bytes")
+        raise Broken("its checksum does not match its bytes")
     return True

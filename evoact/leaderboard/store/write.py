@@ -130,11 +130,11 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise UserError(
-                    f"{place.text}: expected a run directory that no other process works on, but one does; "
+                    f"{place.text}: expected a run directory that no other process uses, got one in use; "
                     "wait for it to end or choose another directory with -o"
                 ) from None
             report(
-                f"{place.text}: expected a file system with locks, got one without ({error.strerror}), so take care "
-                "that no second process works on this run"
+                f"{place.text}: expected a file system with locks, got one without ({error.strerror}), so make sure "
+                "that no other process uses this run"
             )
         yield

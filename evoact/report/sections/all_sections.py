@@ -103,23 +103,23 @@ def _estimand(run: RunData) -> str:
             "validation"
         )
     judged = (
-        "its test was read on the same seeds (confirm.judge is 0, as in all runs from before that key), so that "
-        "winners of arms whose candidates are about as good as each other look too good"
+        "its test was read on the same seeds (confirm.judge is 0, as in all runs older than that setting), so the "
+        "winners of arms with many candidates of about the same quality look too good"
     )
     if confirm.judge:
-        judged = f"its test was read on {counted(confirm.judge, 'other')}, which chose nothing"
+        judged = f"its test was read on {counted(confirm.judge, 'other')}, which took no part in the choice"
     elif confirm.candidates == 1:
-        judged = "its test was read on these, which chose nothing"
+        judged = "its test was read on these, which took no part in the choice"
     text = (
         f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and {judged}. "
         "Gains are over "
-        f"{plan.reference}, above 0 where an arm is better; p is Wilcoxon's signed-rank test over repeats, corrected "
-        "after Holm."
+        f"{plan.reference}, above 0 where an arm is better; p is from Wilcoxon's signed-rank test over repeats, with "
+        "Holm's correction."
     )
     if plan.equivalence:
         unit = unit_of(run.metric)
         width = unit.difference(plan.equivalence).lstrip("+")
-        text += f" Differences up to {width} {unit.differences} are taken to make no practical difference."
+        text += f" Differences up to {width} {unit.differences} count as no practical difference."
     return text
 
 
@@ -143,7 +143,9 @@ def _confirmed_table(run: RunData) -> TextTable:
     caption = f"Confirmed on {seeds}, best validation first, test on the {SPLITS[summary.split]}; ± is the "
     caption += "standard error"
     if judged:
-        caption += f"; judged: test on {counted(summary.judge, 'other seed')}, which chose nothing"
+        caption += (
+            f"; judged: test on {counted(summary.judge, 'other seed')}, which took no part in the choice"
+        )
     return TextTable(caption, headers + (("judged",) if judged else ()), rows, frozenset(("activations",)))
 
 
@@ -261,7 +263,7 @@ def _participation(run: RunData, unit: Unit) -> Section | None:
     if not points:
         if not _all_winners(run):
             return None
-        text = "Participation ratios were not measured in this run, so that there is nothing to draw here."
+        text = "Participation ratios were not measured in this run, so there is nothing to draw."
         return Section("participation", title, (text,))
     text = "The participation ratio says over how many directions a network's hidden activity spreads."
     return Section(
@@ -288,7 +290,7 @@ def _step_time(run: RunData, unit: Unit) -> Section | None:
     )
     text = (
         "Median wall time of an optimizer step of each winner trained alone. The line is the Pareto front: winners "
-        "that none beats in both. Times on a busy machine are noisy."
+        "that none beats in both. Times measured on a busy machine are noisy."
     )
     return Section("time", "Test metric against step time", (text,), figures=(("", figure),))
 

@@ -12,15 +12,15 @@ from evoact.report.sections.section import Section
 MOST_BARS = 8
 
 _METHOD = (
-    "Importance is a choice's part in what sets the best tenth of the candidates, by mean validation, apart from all "
-    "of them (as in PED-ANOVA, Watanabe et al. 2023, less what is expected by chance). Only choices that do so beyond "
-    "chance are here: tenths drawn at random differ as much in less than 5 % of draws, corrected for the number of "
-    "choices after Holm."
+    "Importance is a choice's share in what distinguishes the best tenth of the candidates, by mean validation, "
+    "from all of them (as in PED-ANOVA, Watanabe et al. 2023, less what is expected by chance). Only choices that do "
+    "so beyond chance are shown: tenths drawn at random differ as much in less than 5 % of draws, with Holm's "
+    "correction for the number of choices."
 )
 _MEANING = (
-    "It tells what went with success among the candidates that the search proposed, not what causes it: searches "
-    "propose more of what they take to be good, and functions share out a layer's neurons, so that more of one is less "
-    "of others. What does not stand out may matter all the same."
+    "It shows what accompanied success among the candidates that the search proposed, not what caused it: searches "
+    "propose more of what they estimate to be good, and the functions of a layer share its neurons, so more of one is "
+    "less of others. A choice that does not stand out may still matter."
 )
 
 
@@ -68,8 +68,8 @@ def _table(shown: list[tuple[str, Importance]], by_arm: bool) -> TextTable:
         for choice in own.mattered
     )
     caption = (
-        "Means of what was chosen: the share of a layer's neurons, the number of types in it, a setting, or the "
-        "learning rate (geometric mean); where they agree, what was chosen varied less or more"
+        "Mean choices: the share of a layer's neurons, the number of types in it, a setting, or the "
+        "learning rate (geometric mean); if they agree, the spread of the choices differs"
     )
     return TextTable(caption, headers, rows, frozenset(("arm", "choice")))
 

@@ -73,7 +73,7 @@ class Evolution:
         self._check_objectives()
         if self.steady_state and self.parents > self.population:
             raise UserError(
-                f"expected at most as many parents as live in a steady state, the population of {self.population}, "
+                f"expected at most {self.population} parents with steady_state, the size of the population, "
                 f"got {self.parents}"
             )
         if self.surrogate and (self.steady_state or self._costs):

@@ -45,7 +45,7 @@ class SuccessiveHalving:
             raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
         if self._inner.shares != WHOLE or self._inner.name in ("bilevel", "discretise"):
             raise UserError(
-                "expected a search that trains every network to its end in strategy.proposes, "
+                "expected a search that trains every network to the end in strategy.proposes, "
                 f"got {self._inner.name!r}"
             )
         if self._inner.asynchronous or len(self._settings.get("objectives", ())) > 1:

@@ -18,7 +18,7 @@ def npz_names(path: str) -> list[str]:
         UserError: if there is no such file, or it is no npz file.
     """
     if not Path(path).is_file():
-        raise UserError(f"expected task.path to name an npz file, got {path!r}, which is not there")
+        raise UserError(f"expected task.path to name an npz file, got {path!r}, which does not exist")
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]

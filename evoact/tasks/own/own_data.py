@@ -108,8 +108,8 @@ def _targets_of(parts: Mapping[str, Given], problem: str) -> Targets:
     for part in parts.values():
         if _form(part) != _form(first):
             raise UserError(
-                f"expected all splits alike, got {part.x}, {part.y} of {_form(part)} but {first.x}, {first.y} of "
-                f"{_form(first)}"
+                f"expected splits of the same form, got {part.x}, {part.y} of {_form(part)} but {first.x}, {first.y} "
+                f"of {_form(first)}"
             )
     # uint64 beside int64 would become float64.
     targets = [
@@ -182,8 +182,8 @@ def _scale_warnings(x: np.ndarray, read: Targets, train: np.ndarray, names: Sequ
         mean, deviation = moments(read.values[train])
         if (((deviation > 0) & (deviation < low)) | (deviation > high) | (np.abs(mean) > high)).any():
             found.append(
-                f"targets have means of {_range(mean)} and standard deviations of {_range(deviation)}, which a network "
-                f"reaches late; {remedy} (the metric stays in their units)"
+                f"targets have means of {_range(mean)} and standard deviations of {_range(deviation)}, which "
+                f"networks learn slowly; {remedy} (the metric stays in their units)"
             )
     return found
 
@@ -202,8 +202,8 @@ def _rare_classes(read: Targets, train: np.ndarray) -> list[str]:
         return []
     return [
         f"class {read.classes[rarest]!r} has {counts[rarest]} of {len(train)} training examples "
-        f"({100 * counts[rarest] / len(train):.2g} %), so accuracy hardly sees it: compare with the trivial predictor, "
-        "or balance the classes"
+        f"({100 * counts[rarest] / len(train):.2g} %), so accuracy hardly reflects it: compare with the trivial "
+        "predictor, or balance the classes"
     ]
 
 
@@ -220,6 +220,6 @@ def _absent_classes(read: Targets, indices: Mapping[str, np.ndarray]) -> list[st
             )
             found.append(
                 f"the {name} split has no example of {'class' if len(absent) == 1 else 'classes'} {labels}, so its "
-                "metric says nothing of them; give it some, or another task.seed if it was drawn"
+                "metric says nothing about them; give it some, or another task.seed if it was drawn"
             )
     return found

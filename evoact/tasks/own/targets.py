@@ -44,7 +44,7 @@ def check_targets(y: np.ndarray, name: str) -> None:
         return
     if wrong.any():
         raise UserError(
-            f"expected {wanted} in {name}, got {first_of(y, wrong, name)}; mend or drop such examples"
+            f"expected {wanted} in {name}, got {first_of(y, wrong, name)}; fix or drop such examples"
         )
 
 
