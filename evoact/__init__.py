@@ -85,7 +85,7 @@ def compare(
 
 
 def findings(run_dir: str | Path) -> "Findings":
-    """What a comparison shows: each arm's mean winner, the gains over the reference, and the verdicts.
+    """Return what a comparison shows: each arm's mean winner, the gains over the reference, and the verdicts.
 
     Raises:
         evoact.errors.UserError: if the directory holds no comparison, or its reference arm has no winner.

@@ -55,7 +55,7 @@ class SearchFailed(Exception):
 
 
 def shortened(text: str, most: int) -> str:
-    """The text as UTF-8 can write it, without its middle if that takes more than `most` bytes.
+    """Return the text as UTF-8 can write it, without its middle if that takes more than `most` bytes.
 
     >>> shortened("expected a name, got " + "x" * 100 + "; see the manual", 60)
     'expected a name, got xxxxxxxxxxxxxx ... xxx; see the manual'
@@ -86,7 +86,7 @@ _SHORT = _Short()
 
 
 def short(value: Any) -> str:
-    """A value for a message, at most 60 characters.
+    """Return a value for a message, at most 60 characters.
 
     >>> short({"name": "relu"}), short(list(range(1000))), short("x" * 100)
     ("{'name': 'relu'}", '[0, 1, 2, 3, 4, 5, ...]', "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...")

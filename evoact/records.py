@@ -85,12 +85,12 @@ Proposal = TrainProposal | MetaTrainProposal
 
 
 def checkpoint_name(proposal: TrainProposal, step: int) -> str:
-    """What the checkpoint of a network's training at a step is called within its search."""
+    """Return what the checkpoint of a network's training at a step is called within its search."""
     return f"{proposal.fingerprint}-{proposal.seed}-{step}"
 
 
 def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
-    """Those that proposals in training go on from, and those that they leave before their results are known."""
+    """Return those that proposals in training go on from, and those that they leave before their results are known."""
     names = set[str]()
     for p in proposals:
         if isinstance(p, MetaTrainProposal):
@@ -101,7 +101,7 @@ def checkpoints_of(proposals: Iterable[Proposal]) -> set[str]:
 
 
 def path_name(text: str) -> str:
-    """A text as part of a file's name: another one for any other text, also on disks that take A for a.
+    """Return a text as part of a file's name: another one for any other text, also on disks that take A for a.
 
     What lower-case letters, digits and underscores do not say exactly, a digest says.
 
@@ -115,7 +115,7 @@ def path_name(text: str) -> str:
 
 
 def of_part(name: str, arm: str, repeat: int) -> str:
-    """The same within a run, where arms and repeats of a comparison train the same network from other seeds.
+    """Return the same within a run, in which arms and repeats of a comparison train the same network from other seeds.
 
     >>> of_part("3fa1-0-100", "", 0), of_part("3fa1-0-100", "hulls", 2)
     ('3fa1-0-100', 'hulls-2-3fa1-0-100')

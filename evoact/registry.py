@@ -11,7 +11,7 @@ COMPARED = 1000  # known names that the nearest is looked for among, and charact
 
 
 def unknown(what: str, name: Any, known: Iterable[str]) -> str:
-    """The sentence for an unknown name, or for something else where a name is meant.
+    """Return the sentence for an unknown name, or for something other than a name.
 
     >>> unknown("function", "rellu", ["relu", "tanh"])
     "unknown function 'rellu'; did you mean 'relu'? Known: relu, tanh"
@@ -29,7 +29,7 @@ def unknown(what: str, name: Any, known: Iterable[str]) -> str:
 
 
 def lookup(table: Mapping[str, T], what: str, name: Any) -> T:
-    """The entry of `table` under `name`.
+    """Return the entry of `table` under `name`.
 
     Raises:
         UserError: naming the nearest entry, if there is none under that name.

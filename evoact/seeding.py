@@ -11,7 +11,7 @@ import numpy as np
 
 
 def derive(*keys: int | str) -> int:
-    """A 64-bit seed that depends on every key and on their order.
+    """Return a 64-bit seed that depends on every key and on their order.
 
     >>> derive(0, "weights", 3) == derive(0, "weights", 3)
     True
@@ -23,7 +23,7 @@ def derive(*keys: int | str) -> int:
 
 
 def generator(*keys: int | str) -> np.random.Generator:
-    """A NumPy generator for these keys.
+    """Return a NumPy generator for these keys.
 
     >>> bool(generator(1, "a").random() == generator(1, "a").random())
     True
@@ -32,5 +32,5 @@ def generator(*keys: int | str) -> np.random.Generator:
 
 
 def python_random(*keys: int | str) -> random.Random:
-    """A generator of the standard library for these keys; the genetic operators draw from it."""
+    """Return a generator of the standard library for these keys; the genetic operators draw from it."""
     return random.Random(derive(*keys))

@@ -113,7 +113,7 @@ _Loader.add_constructor(None, yaml.SafeLoader.construct_undefined)
 
 
 def loads(text: str | bytes, source: str, most_values: int = MOST_VALUES) -> Any:
-    """The plain data of a YAML document.
+    """Return the plain data of a YAML document.
 
     Args:
         text: at most 16 MiB
@@ -153,7 +153,7 @@ no, which YAML 1.1 reads as true or false and YAML 1.2 as text; write 'no' if yo
 
 
 def dumps(data: Any) -> str:
-    """The YAML text that `loads` reads as the same data, keys in their order.
+    """Return the YAML text that `loads` reads as the same data, keys in their order.
 
     >>> dumps({"name": "no", "start": "010", "time": "1:30", "rate": 1e-5})
     "name: 'no'\\nstart: '010'\\ntime: '1:30'\\nrate: 1.0e-05\\n"
@@ -174,7 +174,8 @@ def check_size(data: Any, source: str) -> None:
 
 
 def oversize(root: Any, inside: Callable[[Any], Sequence[Any]], most_values: int = MOST_VALUES) -> str:
-    """What is wrong with the size of nested data, each part counted as often as it stands there; empty if nothing.
+    """Return what is wrong with the size of nested data, each part counted as often as it stands there; empty if
+    nothing.
 
     Parts that are there many times are looked at once, so that this takes no longer than the text is long.
     """
@@ -217,7 +218,7 @@ def _inside_node(node: yaml.Node) -> Sequence[Any]:
 
 
 def inside(value: Any) -> Sequence[Any]:
-    """The keys and values of a part of plain data."""
+    """Return the keys and values of a part of plain data."""
     if value is None or isinstance(value, (str, int, float)):  # as nearly all are
         return ()
     if isinstance(value, Mapping):

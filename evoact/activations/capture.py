@@ -19,7 +19,7 @@ def capture(
     points: int = 100,
     metadata: Mapping[str, str] | None = None,
 ) -> Curve:
-    """The function that a type with these flat parameters has become, at equally spaced points.
+    """Return the function that a type with these flat parameters has become, at equally spaced points.
 
     The default points are those of Choudhary et al. 2022, section Methods. The curve's metadata says what it was.
 

@@ -67,7 +67,7 @@ class Curve:
 
 
 def check_points(curve: Curve, interpolation: str) -> None:
-    """Raises UserError if the curve has too few points for this interpolation."""
+    """Raise UserError if the curve has too few points for this interpolation."""
     least = LEAST_POINTS[interpolation]
     if len(curve.grid) < least:
         raise UserError(
@@ -76,7 +76,7 @@ def check_points(curve: Curve, interpolation: str) -> None:
 
 
 def save_curve(path: str | Path, curve: Curve) -> Path:
-    """Writes a curve, to a temporary name first; makes its folder and adds the suffix where missing.
+    """Write a curve, to a temporary name first; make its folder, and add the suffix if it is missing.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def save_curve(path: str | Path, curve: Curve) -> Path:
 
 
 def load_curve(name: str) -> Curve:
-    """The curve of that name, `name@digest` or path.
+    """Return the curve of that name, `name@digest` or path.
 
     Raises:
         UserError: if there is none, it is no curve, or it has another digest than the name says.
@@ -119,7 +119,7 @@ def load_curve(name: str) -> Curve:
 
 
 def remember(name: str, curve: Curve) -> None:
-    """Lets `load_curve` find a curve in this process without its file: a run's config brings its own.
+    """Let `load_curve` find a curve in this process without its file: a run's config brings its own.
 
     Raises:
         UserError: if the name is not `name@digest` with the curve's digest.
@@ -136,7 +136,7 @@ def remember(name: str, curve: Curve) -> None:
 
 
 def resolve(activation: Tabulated) -> Tabulated:
-    """The activation with its curve pinned as `name@digest`.
+    """Return the activation with its curve pinned as `name@digest`.
 
     Raises:
         UserError: as `load_curve`, or if the curve has too few points for the interpolation.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def followed(reference: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor) -> list[Tensor | None]:
-    """The gradients of `reference` as operations that autograd can follow again.
+    """Return the gradients of `reference` as operations that autograd can follow again.
 
     Args:
         reference: of these inputs, in PyTorch
@@ -15,7 +15,7 @@ def followed(reference: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tens
         g: the gradient with respect to its result
 
     Returns:
-        one for each input; None where it needs none
+        one for each input; None if it needs none
 
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> slope, _ = followed(torch.mul, (x, x.detach()), torch.ones(()))

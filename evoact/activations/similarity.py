@@ -24,7 +24,7 @@ NODES = 64
 
 @lru_cache(maxsize=65536)
 def curve_vector(activation: Activation) -> tuple[float, ...]:
-    """The vector of an activation with its initial parameters; of norm 1, or 0 for a constant.
+    """Return the vector of an activation with its initial parameters; of norm 1, or 0 for a constant.
 
     >>> vectors = [np.array(curve_vector(Base(f))) for f in ("relu", "-relu(-x)", "tanh", "sin", "gaussian")]
     >>> [round(float(vectors[0] @ v), 2) for v in vectors], round(float(vectors[2] @ vectors[3]), 2)

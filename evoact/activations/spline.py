@@ -28,7 +28,7 @@ class Grid:
         return (self.nodes - 1) / (self.high - self.low)
 
     def points(self, like: Tensor) -> Tensor:
-        """The nodes, and one beyond each end, which the coefficients there need: [nodes + 4]."""
+        """Return the nodes, and one beyond each end, which the coefficients there need: [nodes + 4]."""
         steps = torch.arange(-2, self.nodes + 2, dtype=like.dtype, device=like.device)
         return self.low + steps / self.per_step
 
@@ -38,7 +38,7 @@ GRID = Grid()
 
 
 def coefficients(values: Tensor) -> Tensor:
-    """Coefficients [sets, nodes + 2] from values [sets, nodes + 4] at `Grid.points`.
+    """Return coefficients [sets, nodes + 2] from values [sets, nodes + 4] at `Grid.points`.
 
     The quasi-interpolant c_i = (8 f_i - f_(i-1) - f_(i+1)) / 6 reproduces cubic polynomials, so its error
     is of the fourth order in the step (de Boor & Fix 1973).
@@ -51,7 +51,7 @@ def coefficients(values: Tensor) -> Tensor:
 
 
 def evaluate(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
-    """Splines at x; outside the grid they go on straight with the slope at the end.
+    """Return splines at x; outside the grid they go on straight with the slope at the end.
 
     Args:
         x: [sets, n]
@@ -97,7 +97,7 @@ def value_and_slope(x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor, T
 def tangent_gradient(
     g: Tensor, r: Tensor, x: Tensor, tx: Tensor, c: Tensor, grid: Grid
 ) -> tuple[Tensor, Tensor]:
-    """The derivative of a gradient along a direction, one layer of Pearlmutter's (1994) R-operator.
+    """Return the derivative of a gradient along a direction, one layer of Pearlmutter's (1994) R-operator.
 
     Args:
         g: the incoming gradient, [sets, n]
@@ -122,7 +122,7 @@ def tangent_gradient(
 
 
 def beyond(x: Tensor, grid: Grid) -> Tensor:
-    """How many of x lie outside the grid, or are NaN."""
+    """Return how many of x lie outside the grid, or are NaN."""
     return (x.clamp(grid.low, grid.high) != x).count_nonzero()
 
 

@@ -20,7 +20,7 @@ from evoact.genomes.genome import Genome, SiteGenome, to_json
 
 
 def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
-    """What a trained network becomes without its per-neuron hulls, as JSON; empty where it has none.
+    """Return what a trained network becomes without its per-neuron hulls, as JSON; empty if it has none.
 
     `genome` is the network in which each of their neurons has its strongest function instead, and
     `coefficients` gives, for each site, the mean size of the coefficient that each type had, 1 for others.

@@ -16,7 +16,7 @@ MOST_SETS = 12  # curves of a type whose neurons have parameters of their own
 
 @dataclass(frozen=True)
 class TypeCurves:
-    """The curves of a type at a site: y [sets, points] over x [points], one set where its neurons share one.
+    """The curves of a type at a site: y [sets, points] over x [points], one set if its neurons share one.
 
     `sets` counts all there are; `why_not` says why there is none to draw, such as several pre-activations.
     """
@@ -31,7 +31,7 @@ class TypeCurves:
 
 
 def activation_curves(genome: Genome, tensors: Mapping[str, np.ndarray]) -> list[TypeCurves]:
-    """The curves of every type of every site.
+    """Return the curves of every type of every site.
 
     Args:
         genome: what was trained

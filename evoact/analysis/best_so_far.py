@@ -27,7 +27,7 @@ class BestSoFar:
 
 
 def best_so_far(rows: pd.DataFrame, maximize: bool, points: int = POINTS) -> list[BestSoFar]:
-    """One curve for each arm, in the order in which arms come.
+    """Return one curve for each arm, in the order in which arms come.
 
     Args:
         rows: of one run's leaderboard; those of the confirmation are left aside

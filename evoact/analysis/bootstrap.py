@@ -19,7 +19,7 @@ Scores = Sequence[np.ndarray]
 
 
 def blocks(scores: np.ndarray, most: int = BLOCKS) -> np.ndarray:
-    """Scores [..., examples] in about equal blocks of consecutive examples: [..., blocks], whose mean is theirs.
+    """Return scores [..., examples] in about equal blocks of consecutive examples: [..., blocks], whose mean is theirs.
 
     A block weighs as many examples as it holds: instead of its mean x_b it has m + n_b B / n (x_b - m), with m the mean
     of all n examples, n_b of them in it, and B blocks. Resampled means of these are the linearised ratios of
@@ -41,7 +41,7 @@ def blocks(scores: np.ndarray, most: int = BLOCKS) -> np.ndarray:
 def bca_interval(
     values: np.ndarray, level: float = 0.95, distribution: np.ndarray | None = None, resamples: int = 9999
 ) -> tuple[float, float]:
-    """The BCa interval of the mean of independent values.
+    """Return the BCa interval of the mean of independent values.
 
     Args:
         values: [units]
@@ -50,7 +50,7 @@ def bca_interval(
         resamples: how many are drawn here
 
     Returns:
-        Its ends; where all values are equal and nothing else varies, that value twice.
+        Its ends; if all values are equal and nothing else varies, that value twice.
 
     >>> low, high = bca_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     >>> 1 < low < 3 < high < 5
@@ -82,11 +82,11 @@ def bca_interval(
 
 
 def resampled_means(arms: Sequence[Scores], seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
-    """The mean over repeats of the means over seeds and examples, [arms, resamples], all three resampled.
+    """Return the mean over repeats of the means over seeds and examples, [arms, resamples], all three resampled.
 
     Args:
-        arms: for each arm its scores; the arms have the same repeats, and where the numbers of seeds agree
-            the same seeds are drawn; examples are drawn alike where the numbers of blocks agree
+        arms: for each arm its scores; the arms have the same repeats, and if the numbers of seeds agree
+            the same seeds are drawn; examples are drawn alike if the numbers of blocks agree
         seed: of the drawing
 
     >>> drawn = resampled_means([[np.full((3, 1), 0.5)] * 4, [np.full((3, 1), 0.2)] * 4], resamples=3)

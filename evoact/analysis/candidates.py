@@ -33,7 +33,7 @@ DRAWS = 5_000  # of the posterior; two standard errors of a probability are belo
 @dataclass(frozen=True)
 class Measured:
     """A candidate's completed networks of one phase, by seed; `failed` counts the others. `test` is read on `split`,
-    the larger test split where the task has one."""
+    the larger test split if the task has one."""
 
     rows: tuple[Row, ...]
     failed: int
@@ -52,11 +52,11 @@ class Measured:
         return self.values(self.split)
 
     def values(self, column: str) -> np.ndarray:
-        """A number of each seed, NaN where it is not known."""
+        """Return a number of each seed, NaN if it is not known."""
         return np.array([row[column] for row in self.rows], dtype=float)
 
     def known_mean(self, column: str) -> float | None:
-        """The mean of what is known in a column, None where nothing is."""
+        """Return the mean of what is known in a column, None if nothing is."""
         values = self.values(column)
         values = values[np.isfinite(values)]
         return float(values.mean()) if len(values) else None
@@ -64,7 +64,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What was confirmed: on the seeds that choose, and on those that judge where it was judged."""
+    """What was confirmed: on the seeds that choose, and on those that judge if it was judged."""
 
     number: int
     chosen_on: Measured
@@ -97,7 +97,7 @@ def sign_of(direction: str) -> int:
 
 
 def candidates(rows: Iterable[Row], whole: bool = True) -> Candidates:
-    """The confirmed candidates of one search, the best mean validation first, then the lower number.
+    """Return the confirmed candidates of one search, the best mean validation first, then the lower number.
 
     Args:
         rows: of one search, with `READ`; those of other phases are ignored
@@ -143,7 +143,7 @@ def chosen(ordered: Sequence[C]) -> C | None:
 
 
 def row_of(result: TrainResult) -> Row:
-    """What the reduction reads of a result."""
+    """Return what the reduction reads of a result."""
     p = result.proposal
     read = (p.candidate, p.seed, p.phase, result.state, result.direction)
     return dict(
@@ -171,7 +171,7 @@ class Doubt:
 
 
 def doubt(found: Sequence[Candidate], direction: str) -> Doubt | None:
-    """How sure the choice of the first of these is; None where nothing was chosen, or seeds cannot say.
+    """Return how sure the choice of the first of these is; None if nothing was chosen or there are too few seeds.
 
     From draws of the empirical-Bayes posterior of the true validation scores (`strategies.shrinkage`; Efron & Morris
     1975): the share in which another is the best is one minus the probability of correct selection (Bechhofer 1954).

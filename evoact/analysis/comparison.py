@@ -30,11 +30,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better `arm` is than `other`, above 0 where it is better whatever the metric's direction.
+    """How much better `arm` is than `other`, above 0 if it is better whatever the metric's direction.
 
     `p` is Wilcoxon's, `p_holm` corrected for all gains of the comparison; `superiority` the probability that a
     winner of the arm beats one of the other (ties count half). `share` says which part of the gain trained
-    scale explains; None where that cannot be said.
+    scale explains; None if that cannot be said.
     """
 
     arm: str
@@ -51,7 +51,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Standing:
-    """An arm's mean winner with its interval; None where it has no winner at all, or only one repeat."""
+    """An arm's mean winner with its interval; None if it has no winner at all, or only one repeat."""
 
     arm: ArmResult
     mean: float | None
@@ -130,7 +130,7 @@ def findings(
     equivalence: float = 0.0,
     resamples: int = RESAMPLES,
 ) -> Findings:
-    """What a comparison shows.
+    """Return what a comparison shows.
 
     Args:
         results: the arms, from `winners.arm_results`
@@ -281,7 +281,7 @@ def _superiority(q: Question, drawn: _Drawn) -> float:
 
 
 def _with_share(gain: Gain, drawn: _Drawn, reference: str, scaled: str) -> Gain:
-    """With (scaled - reference) / (arm - reference), where the arm's gain is surely above 0; a loss has no share."""
+    """With (scaled - reference) / (arm - reference), if the arm's gain is surely above 0; a loss has no share."""
     if gain.other != reference or gain.arm == scaled or gain.difference.low <= 0:
         return gain
     repeats = drawn.common(gain.arm, reference, scaled)
@@ -290,7 +290,7 @@ def _with_share(gain: Gain, drawn: _Drawn, reference: str, scaled: str) -> Gain:
     a, h, s = (drawn.means(name, repeats).mean() for name in (gain.arm, reference, scaled))
     da, dh, ds = (drawn.distribution(name, repeats) for name in (gain.arm, reference, scaled))
     gained = da - dh
-    if np.quantile(gained, (1 - LEVEL) / 2) <= 0:  # a ratio changes its sign where its denominator does
+    if np.quantile(gained, (1 - LEVEL) / 2) <= 0:  # a ratio changes its sign if its denominator does
         return gain
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = np.nanquantile((ds - dh) / gained, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -312,7 +312,7 @@ def _standing(arm: ArmResult, drawn: _Drawn) -> Standing:
 
 
 def _scores(winners: Sequence[Winner]) -> Scores:
-    """By block of examples where all have them, else the metric alone."""
+    """By block of examples if all have them, else the metric alone."""
     if all(winner.scores is not None for winner in winners):
         return [winner.scores for winner in winners if winner.scores is not None]
     return [winner.test[:, None] for winner in winners]

@@ -3,7 +3,7 @@
 How the best tenth of the candidates chose is compared with how all did, choice by choice, as in PED-ANOVA (Watanabe et
 al. 2023): by Pearson's divergence, here of the shares of the levels instead of kernel densities. Of any tenth, of pure
 noise, too, the divergence is above 0: so that of tenths drawn by chance is taken off, and a choice is said to matter
-where chance does not come as far.
+if chance does not reach as far.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Importance:
 
 
 def importance(rows: pd.DataFrame) -> Importance | None:
-    """What mattered in a search; None with too few candidates to say, or without a choice.
+    """Return what mattered in a search; None with too few candidates to say, or without a choice.
 
     Args:
         rows: of a search, or of all repeats of one, as data frame
@@ -84,8 +84,8 @@ def importance(rows: pd.DataFrame) -> Importance | None:
 
 
 def choices(genome: Genome) -> dict[str, float]:
-    """What a genome chose: at each site the number of types, and the neurons that there are and those of each function
-    in eighths of the site's; the learning rate and other settings.
+    """Return what a genome chose: at each site the number of types, and the neurons that there are and those of each
+    function in eighths of the site's; the learning rate and other settings.
 
     >>> from evoact.genomes.activation import Base
     >>> from evoact.genomes.genome import SiteGenome

@@ -13,8 +13,8 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Ancestor:
-    """`validation` is the mean over the candidate's networks in the search, of those that were trained longest where
-    some were promoted; None where none was completed."""
+    """`validation` is the mean over the candidate's networks in the search, of those that were trained longest if
+    some were promoted; None if none was completed."""
 
     candidate: int
     generation: int
@@ -25,7 +25,7 @@ class Ancestor:
 
 
 def lineage(rows: pd.DataFrame, candidate: int, most: int = MOST) -> list[Ancestor]:
-    """The candidate and its ancestors, it first, then its parents, theirs, and so on.
+    """Return the candidate and its ancestors, it first, then its parents, theirs, and so on.
 
     Args:
         rows: of one search (one arm and repeat of a comparison)

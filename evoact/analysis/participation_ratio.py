@@ -12,7 +12,7 @@ def participation_ratio(activity: np.ndarray) -> float:
         activity: [N neurons, M inputs]
 
     Returns:
-        R, or NaN where no neuron varies; R / N is its normalised form.
+        R, or NaN if no neuron varies; R / N is its normalised form.
 
     Raises:
         UserError: if that is no matrix with at least two inputs, or not finite.

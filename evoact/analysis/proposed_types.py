@@ -25,7 +25,8 @@ class ProposedTypes:
 
 
 def proposed_types(rows: pd.DataFrame, spans: int = SPANS) -> list[ProposedTypes]:
-    """One for each arm, over all its repeats, of the rows of the search phase, in so many parts at most.
+    """Return the activation shares of each arm over all its repeats, from the rows of the search phase, in at most so
+    many parts.
 
     >>> text = '{"sites":[{"site":"h","types":[{"kind":"base","name":"sin","count":3}]}],"hyperparameters":{}}'
     >>> rows = pd.DataFrame({"arm": "a", "repeat": 0, "phase": "search", "proposal": [0, 1], "genome": text})

@@ -39,7 +39,7 @@ class Figures:
 class Confirmed:
     """A candidate on the seeds that choose, and, if it was judged, on those that judge.
 
-    `test`, `test_error`, `seeds` and `test_by_seed` are those of the judgement where there was one. `n_parameters`
+    `test`, `test_error`, `seeds` and `test_by_seed` are those of the judgement if there was one. `n_parameters`
     counts the activations' own, too. `searched` if the search proposed it, `baseline` if it has one base function
     everywhere; it can be both.
     """
@@ -99,7 +99,7 @@ class Summary:
     because they failed on a seed. Their test metrics are those of `split`, a column of the leaderboard. `judge` is on
     how many seeds that chose nothing the best found and the best baseline are judged (0: on those of the choice), and
     `doubt` says how sure the choice of the winner is, `baseline_doubt` that of the best baseline. `trivial` is the
-    metric by split of always saying the same (`tasks.data_summary.trivial_metrics`), empty where it is not known.
+    metric by split of always saying the same (`tasks.data_summary.trivial_metrics`), empty if it is not known.
     """
 
     metric: str
@@ -136,7 +136,7 @@ class Summary:
 def summarise(
     results: Iterable[Result], judge: int = 0, trivial: Mapping[str, float] = MappingProxyType({})
 ) -> Summary:
-    """The summary of a run's results; those of unfinished runs give what is there.
+    """Return the summary of a run's results; those of unfinished runs give what is there.
 
     Args:
         results: in any order

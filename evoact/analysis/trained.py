@@ -89,11 +89,11 @@ class Trained:
         return PackPass(plans, tensors, tensors, Chance(0, [m.name for m in members], 0, CPU), False)
 
     def outputs(self, inputs: Tensor) -> Tensor:
-        """What they make of prepared inputs [1 or K, B, *input_shape]: [K, B, n_outputs]."""
+        """Return the networks' outputs for prepared inputs [1 or K, B, *input_shape]: [K, B, n_outputs]."""
         return self._run(inputs, self._layers)
 
     def activity(self, site: str, inputs: Tensor) -> Tensor:
-        """What the neurons of a site give, [K, N, M]: M are examples and positions, once more for each time that
+        """Return what the neurons of a site give, [K, N, M]: M are examples and positions, once more for each time that
         the forward pass activates the site (time after time in a recurrent network)."""
         recording = Recording(self._layers, site, [])
         self._run(inputs, recording)
@@ -109,9 +109,10 @@ EXAMPLES, NUMBERS, FEWEST = 1000, 2**21, 100  # validation examples whose activi
 
 
 def participation(trained: Trained, task: Task) -> list[float | None]:
-    """The participation ratio of each network's last hidden site, over the first examples of the validation split:
-    1,000, of large ones fewer but at least 100. A neuron's activity at all positions of an image counts. None where
-    no neuron varies or there is no hidden site."""
+    """Return the participation ratio of each network's last hidden site, over the first examples of the validation
+    split: 1,000, of large ones fewer but at least 100. A neuron's activity at all positions of an image counts. None
+    where no neuron varies or there is no hidden site.
+    """
     hidden = [site.name for site in trained.network.sites if site.symmetry != "none"]
     if not hidden:
         return [None] * len(trained)

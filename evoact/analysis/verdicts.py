@@ -39,7 +39,7 @@ def fewest_repeats(comparisons: int) -> int:
 def verdict(
     low: float, high: float, p_holm: float, repeats: int, comparisons: int, equivalence: float = 0.0
 ) -> Verdict:
-    """The verdict on a gain.
+    """Return the verdict on a gain.
 
     Args:
         low, high: of its interval, above 0 meaning better

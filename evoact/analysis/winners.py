@@ -30,7 +30,7 @@ ReadScores = Callable[[str], np.ndarray | None]
 @dataclass(frozen=True)
 class Winner:
     """`test` holds one metric for each of `seeds`, which took no part in the choice if the run judged on others, on the
-    larger test split where there is one; `scores` [seeds, blocks] the mean score in blocks of test examples, None where
+    larger test split if there is one; `scores` [seeds, blocks] the mean score in blocks of test examples, None where
     the run did not keep them."""
 
     arm: str
@@ -80,7 +80,7 @@ def arm_results(
     read: ReadScores | None = None,
     judged: bool = True,
 ) -> list[ArmResult]:
-    """Each arm's winners, arms in the given order, else as they come.
+    """Return each arm's winners, arms in the given order, else as they come.
 
     Args:
         rows: of one run's leaderboard, with `COLUMNS`
@@ -122,7 +122,7 @@ def _arm_result(
 
 
 def winner_of(candidate: Candidate, read: ReadScores | None = None) -> Winner:
-    """What stands for a candidate in comparisons and figures."""
+    """Return what stands for a candidate in comparisons and figures."""
     measured = candidate.measured
     first = measured.rows[0]
     return Winner(

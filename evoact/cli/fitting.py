@@ -22,7 +22,7 @@ PIECES = {"label": r"[ ]|(?<=,)", "run": r"(?<=[-_])"}  # what can stand on a li
 def fitted(
     columns: Columns, width: int, least_interest: Sequence[str] = LEAST_INTEREST
 ) -> tuple[Columns, list[str]]:
-    """The columns that fit into so many characters, with line breaks in their cells, and the names of
+    """Return the columns that fit into so many characters, with line breaks in their cells, and the names of
     those that are left out, the first of `least_interest` first.
 
     >>> columns = {"label": ["60 relu + 40 convex(identity, tanh)"], "val": ["0.93"], "phase": ["confirm"]}
@@ -47,7 +47,7 @@ def fitted(
 
 
 def broken(label: str, width: int) -> list[str]:
-    """A label's lines: broken after commas and around ` + ` and ` | `, elsewhere only where nothing else
+    """Return a label's lines: broken after commas and around ` + ` and ` | `, elsewhere only if nothing else
     serves, and inside words never.
 
     >>> broken("60 relu + 40 convex(identity, tanh)", 26)

@@ -74,7 +74,7 @@ BETWEEN = 2
 
 
 def _laid_out(rows: list[dict[str, str]], width: int) -> list[str]:
-    """A heading and lines: a table where it fits, else one of the short columns with the texts below."""
+    """A heading and lines: a table if it fits, else one of the short columns with the texts below."""
     names = list(rows[0])
     widths = {name: max(len(_heading(name)), *(len(row[name]) for row in rows)) + BETWEEN for name in names}
     if sum(widths.values()) - BETWEEN <= width:
@@ -224,7 +224,7 @@ def _first_sentence(doc: str | None) -> str:
 
 
 def _arguments(build: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Names and defaults of what a config may set; `required` where there is no default."""
+    """Names and defaults of what a config may set; `required` if there is no default."""
     parameters = inspect.signature(build).parameters.values()
     required = inspect.Parameter.empty
     return {

@@ -33,7 +33,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost, then
 
 
 def run_directory(name: str, output: str | None) -> str:
-    """The directory that was asked for, else a new one for a plan of this name."""
+    """Return the directory that was asked for, else a new one for a plan of this name."""
     return output or f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

@@ -95,7 +95,7 @@ def _planned(p: Progress) -> str:
 
 
 def figures(p: Progress) -> str:
-    """Best and median validation metric, failures, networks per second and time left, as one text."""
+    """Return best and median validation metric, failures, networks per second and time left, as one text."""
     parts = []
     if p.best is not None and p.median is not None:
         parts.append(f"best {p.best:.3g} median {p.median:.3g}")

@@ -135,7 +135,7 @@ def _next_steps(run_dir: str) -> None:
 
 
 def this_command() -> str:
-    """How a shell calls the evoact that is running: by its path where `evoact` alone would not find one."""
+    """Return how a shell calls the evoact that is running: by its path if `evoact` alone would not find one."""
     if shutil.which("evoact"):
         return "evoact"
     called = Path(sys.argv[0])

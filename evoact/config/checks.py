@@ -25,8 +25,9 @@ LONGEST_LIST = 1000  # as an argument
 
 
 def problems_of(config: Config, known: Sequence[str], task: Task | None = None) -> list[str]:
-    """What is wrong with a config whose types are right; `known` is what was found already, `task` what stands for the
-    task where its data is not to be read."""
+    """Return what is wrong with a config whose types are right; `known` is what was found already, `task` what stands
+    for the task if its data is not to be read.
+    """
     problems = []
     for key, named, table, skip in (
         ("task", config.task, TASKS, ()),
@@ -163,7 +164,7 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
 
 
 def _expected(annotation: Any, value: Any) -> str:
-    """What an argument should have been; nothing where it is right, or its type is none of these."""
+    """What an argument should have been; nothing if it is right, or its type is none of these."""
     if type(None) in get_args(annotation):  # X | None
         return "" if value is None else _expected(get_args(annotation)[0], value)
     if annotation is float:

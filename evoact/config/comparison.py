@@ -60,11 +60,12 @@ class Comparison:
         return next(iter(self.arms.values())).task
 
     def parts(self) -> Iterator[tuple[str, int]]:
-        """All (arm, repeat), the first repeat of every arm first: what is interrupted leaves whole repeats."""
+        """Yield all (arm, repeat), the first repeat of every arm first: what is interrupted leaves whole repeats."""
         return ((arm, repeat) for repeat in range(self.repeats) for arm in self.arms)
 
     def part(self, arm: str, repeat: int) -> Experiment:
-        """The experiment of one arm and repeat. Arms share the seed of a repeat, and with it the order of batches.
+        """Return the experiment of one arm and repeat. Arms share the seed of a repeat, and with it the order of
+        batches.
 
         Raises:
             UserError: for an unknown arm.
@@ -112,7 +113,7 @@ class Comparison:
         return (e.networks - (e.meta_cost if name in self.amortised else 0)) * _one(e)
 
     def plain(self) -> dict[str, Any]:
-        """The resolved config as plain data: complete, readable by `evoact.config.comparison`."""
+        """Return the resolved config as plain data: complete, readable by `evoact.config.comparison`."""
         plain = {name: experiment.plain() for name, experiment in self.arms.items()}
         first = next(data for name, data in plain.items() if name not in self.amortised)
         common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}
@@ -141,7 +142,7 @@ class Comparison:
         }
 
     def to_yaml(self) -> str:
-        """The resolved config, readable by `load_comparison`."""
+        """Return the resolved config, readable by `load_comparison`."""
         return dumps(self.plain())
 
 

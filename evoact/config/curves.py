@@ -12,7 +12,7 @@ from evoact.genomes.activation import CURVE, OPTIONS
 
 
 def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:
-    """Makes a config's curves known in this process; returns what is wrong with them."""
+    """Make a config's curves known in this process; return what is wrong with them."""
     problems = []
     for name, data in curves.items():
         try:
@@ -23,7 +23,7 @@ def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:
 
 
 def curves_of(space: Space) -> dict[str, CurveData]:
-    """The content of every curve that a space names; its names must be pinned."""
+    """Return the content of every curve that a space names; its names must be pinned."""
     layers = [space.types, *(layer.types for layer in space.sites.values())]
     names = sorted({name for types in layers if types is not None for name in _names(types)})
     found = {name: load_curve(name) for name in names}

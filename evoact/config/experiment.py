@@ -81,7 +81,7 @@ class Experiment:
 
     @property
     def pack_size(self) -> int:
-        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        """The chosen number; `execution.pack_size` chooses if the config leaves it open."""
         size = self.config.packs.size
         if size == "auto":
             raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
@@ -89,7 +89,7 @@ class Experiment:
 
     @property
     def networks(self) -> int:
-        """How many networks the search phase may train; UNLIMITED where only time is limited."""
+        """How many networks the search phase may train; UNLIMITED if only time is limited."""
         b = self.config.budget
         limits = [UNLIMITED]
         if b.networks is not None:
@@ -106,7 +106,7 @@ class Experiment:
 
     @cached_property
     def meta_cost(self) -> int:
-        """How many networks' worth of gradient-examples meta-training takes; 0 where there is none."""
+        """How many networks' worth of gradient-examples meta-training takes; 0 if there is none."""
         strategy = self.proposer
         if not isinstance(strategy, Bilevel):
             return 0
@@ -153,7 +153,7 @@ class Experiment:
         }
 
     def summary(self) -> dict[str, int]:
-        """What a whole run costs at most: networks and gradient-examples, by phase and in total."""
+        """Return what a whole run costs at most: networks and gradient-examples, by phase and in total."""
         networks = self.networks_by_phase
         total = sum(networks.values())
         return {
@@ -164,15 +164,15 @@ class Experiment:
         }
 
     def parts(self) -> Iterator[tuple[str, int]]:
-        """All (arm, repeat): of a search the one that has no name."""
+        """Yield all (arm, repeat): of a search the one that has no name."""
         return iter([("", 0)])
 
     def part(self, arm: str, repeat: int) -> "Experiment":
-        """What a proposal of this arm and repeat belongs to."""
+        """Return what a proposal of this arm and repeat belongs to."""
         return self
 
     def seeded(self, seed: int) -> "Experiment":
-        """The same under another seed; task, network and space are shared, for they do not depend on it."""
+        """Return the same under another seed; task, network and space are shared, for they do not depend on it."""
         other = Experiment(self.config.model_copy(update={"seed": seed})).sharing(self.task)
         other.__dict__.update(network=self.network, space=self.space)
         return other
@@ -183,9 +183,9 @@ class Experiment:
         return self
 
     def plain(self) -> dict[str, Any]:
-        """The resolved config as plain data: complete, with the search space inside."""
+        """Return the resolved config as plain data: complete, with the search space inside."""
         return self.config.model_dump(mode="json", exclude_none=True)
 
     def to_yaml(self) -> str:
-        """The resolved config, readable by `load`."""
+        """Return the resolved config, readable by `load`."""
         return dumps(self.plain())

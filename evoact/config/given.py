@@ -14,7 +14,7 @@ from evoact.registry import unknown
 
 
 def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation, ...]:
-    """The canonical activations, in their order.
+    """Return the canonical activations, in their order.
 
     Raises:
         UserError: for a wrong entry; what `given_problems` finds must have been mended.
@@ -23,13 +23,13 @@ def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation,
 
 
 def pinned_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The entries with each curve as `name@digest`."""
+    """Return the entries with each curve as `name@digest`."""
     made = given_activations(entries)
     return [activation_to_json(kind_of(a).pinned(a)) for a in made]
 
 
 def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Unknown kinds, keys and functions, values of the wrong type or out of range, and repetitions."""
+    """Yield unknown kinds, keys and functions, values of the wrong type or out of range, and repetitions."""
     seen: set[Activation] = set()
     for i, entry in enumerate(entries):
         found = list(entry_problems(entry))
@@ -41,7 +41,7 @@ def given_problems(path: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[
 
 
 def entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with one activation."""
+    """Yield what is wrong with one activation."""
     kind = entry.get("kind")
     if kind is None:
         yield f"expected a kind, such as base, got {short(dict(entry))}"

@@ -21,7 +21,7 @@ from evoact.yaml_text import check_size
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment in a YAML file.
+    """Return the experiment in a YAML file.
 
     Args:
         path: of the config
@@ -69,8 +69,8 @@ def _with_hint(problem: str, overrides: Sequence[str]) -> str:
 
 
 def experiment(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Experiment:
-    """The experiment described by plain data, its space inside it or by name or path as in a file; `task` stands for
-    its task, if it is given.
+    """Return the experiment described by plain data, its space inside it or by name or path as in a file; `task` stands
+    for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -82,7 +82,8 @@ def experiment(data: Mapping[str, Any], source: str = "config", task: Task | Non
 def checked(
     data: Mapping[str, Any], source: str, problems: Sequence[str], task: Task | None = None
 ) -> Experiment:
-    """The experiment described by plain data; `problems` are those found already, `task` what stands for its task.
+    """Return the experiment described by plain data; `problems` are those found already, `task` what stands for its
+    task.
 
     Raises:
         ConfigError: naming these and every other mistake.
@@ -112,7 +113,7 @@ def checked(
 
 
 def inline_space(data: dict[str, Any], beside: Path) -> list[str]:
-    """Replaces a search space's name by what its file says; returns what is wrong with that."""
+    """Replace a search space's name by what its file says; return what is wrong with that."""
     if isinstance(data.get("space"), str):
         try:
             data["space"] = read_yaml(find_space(data["space"], beside))
@@ -123,7 +124,7 @@ def inline_space(data: dict[str, Any], beside: Path) -> list[str]:
 
 
 def load_space(path: str | Path) -> Space:
-    """A search space file on its own, checked as far as that goes without a network.
+    """Return a search space file on its own, checked as far as that goes without a network.
 
     Raises:
         ConfigError: naming every mistake in it.

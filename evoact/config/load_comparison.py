@@ -29,7 +29,7 @@ _NO_BASELINES = "baselines: expected none in a comparison; base functions are an
 
 
 def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
-    """The comparison in a YAML file; the arguments are those of `load`.
+    """Return the comparison in a YAML file; the arguments are those of `load`.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -59,7 +59,7 @@ def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
 
 
 def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Comparison:
-    """The comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
+    """Return the comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -72,7 +72,7 @@ def comparison(data: Mapping[str, Any], source: str = "config", task: Task | Non
 def plan(
     data: Mapping[str, Any], source: str = "config", task: Task | None = None
 ) -> Experiment | Comparison:
-    """The experiment or the comparison that plain data describes, as a run directory holds it.
+    """Return the experiment or the comparison that plain data describes, as a run directory holds it.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -162,7 +162,7 @@ def _arm(common: Mapping[str, Any], own: Arms, name: str, arm: Arm) -> dict[str,
 
 
 def _placed(problem: str, name: str, arm: Arm) -> str:
-    """A problem of an arm's experiment, said of the arm where it is the arm's own."""
+    """A problem of an arm's experiment, said of the arm if it is the arm's own."""
     section = problem.split(":")[0].split(".")[0]
     own = getattr(arm, section, None)
     return f"arms.{name}.{problem}" if own else problem

@@ -12,7 +12,7 @@ def check_meta_training(made: Experiment, *, counted: bool, examples: int | None
 
     Args:
         counted: whether the steps of a network are known; epochs are only counted with the data at hand
-        examples: of the training split; None where it is not loaded
+        examples: of the training split; None if it is not loaded
 
     Raises:
         UserError: if that is not so.

@@ -7,7 +7,7 @@ from evoact.tasks.outline import PLACES
 
 
 def absolute(place: str) -> str:
-    """The same place in any working directory; what is on a file system of its own is so already.
+    """Return the same place in any working directory; what is on a file system of its own is so already.
 
     >>> absolute("s3://bucket/table.parquet"), absolute("/data/x.npz")
     ('s3://bucket/table.parquet', '/data/x.npz')
@@ -16,7 +16,7 @@ def absolute(place: str) -> str:
 
 
 def found_from_anywhere(config: Config) -> Config:
-    """The config with absolute paths: of the task's data, of a table, and of the run that it starts from."""
+    """Return the config with absolute paths: of the task's data, of a table, and of the run that it starts from."""
     given = config.task.arguments
     places = {key: absolute(given[key]) for key in PLACES if isinstance(given.get(key), str)}
     update: dict[str, object] = {"task": config.task.model_copy(update=places)}

@@ -1,5 +1,5 @@
 """The keys of a config, section by section: each field is a key, its type what is allowed, its default
-what holds where it is left out."""
+what holds if it is left out."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -47,7 +47,9 @@ LISTS: Mapping[type, Any] = {
 
 
 def section_of(kind: str) -> type[Section]:
-    """The keys of a kind in a search space, from its fields' options; a field of several functions brings `sizes`."""
+    """Return the keys of a kind in a search space, from its fields' options; a field of several functions brings
+    `sizes`.
+    """
     keys: dict[str, Any] = {}
     for field in dataclasses.fields(KINDS[kind]):
         options = OPTIONS[kind][field.name]
@@ -93,7 +95,7 @@ Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 class Layer(Section):
-    """What one site may be made of, where it differs from the others; what is left out is as there."""
+    """What one site may be made of, if it differs from the others; what is left out is as there."""
 
     types: Types | None = None
     types_per_layer: tuple[FewTypes, FewTypes] | None = None
@@ -217,7 +219,7 @@ class Execution(Section):
     """`table` is the file that the backend of that name looks networks up in, instead of training them.
 
     Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
-    a GPU where the cluster has any. With 0 packs stay on the CPU."""
+    a GPU if the cluster has any. With 0 packs stay on the CPU."""
 
     backend: Literal["local", "ray_tune", "table"] = "ray_tune"
     table: str | None = None

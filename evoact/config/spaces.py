@@ -22,7 +22,7 @@ MOST_RATIO = 1e30  # of the learning rates of a grid
 
 
 def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
-    """The search space over a network's sites.
+    """Return the search space over a network's sites.
 
     Raises:
         UserError: if it cannot be met; what `space_problems` finds must have been mended.
@@ -64,7 +64,7 @@ def _learning_rates(rates: LearningRates) -> tuple[float, ...]:
 
 
 def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
-    """One family for each kind that `types` names; `functions` for what names none."""
+    """Return one family for each kind that `types` names; `functions` for what names none."""
     lists = {
         kind: {key: functions if value is None else value for key, value in section}
         for kind, section in sections(types)
@@ -74,12 +74,12 @@ def families(types: Types, functions: Sequence[str]) -> tuple[Family, ...]:
 
 
 def sections(types: Types) -> Iterator[tuple[str, Section]]:
-    """Each kind that is listed by options, with its section."""
+    """Yield each kind that is listed by options, with its section."""
     return ((kind, section) for kind, section in types if section is not None and kind != GIVEN)
 
 
 def curve_lists(kind: str, section: Section) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Each field that names curves, its key in the section, and the names there."""
+    """Yield each field that names curves, its key in the section, and the names there."""
     for field, options in OPTIONS[kind].items():
         if options.names == CURVE:
             key = options.key or field
@@ -87,7 +87,7 @@ def curve_lists(kind: str, section: Section) -> Iterator[tuple[str, str, Sequenc
 
 
 def pinned(space: Space) -> Space:
-    """The space with each curve as `name@digest`, so that a resolved config says what was trained."""
+    """Return the space with each curve as `name@digest`, so that a resolved config says what was trained."""
     layers = {
         site: layer.model_copy(update={"types": _pinned_types(layer.types)})
         for site, layer in space.sites.items()
@@ -114,7 +114,7 @@ def _pinned_types(types: Types | None) -> Types | None:
 
 
 def space_problems(space: Space) -> list[str]:
-    """Unknown names in a search space, and sizes that cannot be met."""
+    """Return unknown names in a search space, and sizes that cannot be met."""
     problems = list(_function_problems("space.functions", space.functions or []))
     problems += _types_problems("space.types", space.types, space.functions or [])
     problems += _range_problems("space.types_per_layer", space.types_per_layer)

@@ -14,7 +14,7 @@ from evoact.tasks.outline import Outline, outline
 
 
 def plan_of(run_dir: str | Path | Location, data: bool = True) -> Experiment | Comparison:
-    """What a run was asked to do.
+    """Return what a run was asked to do.
 
     Args:
         run_dir: its directory, or the URI of one
@@ -45,7 +45,7 @@ def _with_old_rule(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def experiment_of(run_dir: str | Path | Location) -> Experiment:
-    """The experiment of a search.
+    """Return the experiment of a search.
 
     Raises:
         UserError: if the directory is no run, that of a comparison, or its config is damaged.

@@ -23,7 +23,9 @@ HALVINGS = 30
 
 
 def most_parameters(e: Experiment) -> int:
-    """Trained numbers of the largest of many networks of an arm's space, its ordinary and sampled ones."""
+    """Return the number of trained numbers of the largest of many networks of an arm's space, its ordinary and sampled
+    ones.
+    """
     settings = e.space.settings[0]
     every = LayerChoices(e.space.families, e.space.types_per_layer).every()
     genomes = [e.space.homogeneous(activation, settings) for activation in islice(every, ORDINARY)]
@@ -32,13 +34,13 @@ def most_parameters(e: Experiment) -> int:
 
 
 def larger_arms(arms: Mapping[str, Experiment], reference: str) -> dict[str, int]:
-    """The arms with over 5 % more parameters than the reference, and how many."""
+    """Return the arms with over 5 % more parameters than the reference, and how many."""
     most = {name: most_parameters(e) for name, e in arms.items()}
     return {name: n for name, n in most.items() if n > (1 + MARGIN) * most[reference]}
 
 
 def matched(reference: Experiment, parameters: int) -> dict[str, Any]:
-    """The reference's network section with its layers widened until it has about so many parameters."""
+    """Return the reference's network section with its layers widened until it has about so many parameters."""
     named = reference.config.network
     low, high = 1.0, 2.0
     while _count(reference, widened(named.name, named.arguments, high)) < parameters:
@@ -53,7 +55,7 @@ def matched(reference: Experiment, parameters: int) -> dict[str, Any]:
 
 
 def widened(name: str, arguments: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """A network's arguments with every layer wider: `hidden` where it lists widths, else the factor `width`.
+    """Return a network's arguments with every layer wider: `hidden` if it lists widths, else the factor `width`.
 
     >>> widened("mlp", {"hidden": [100, 50]}, 1.25)
     {'hidden': [125, 62]}

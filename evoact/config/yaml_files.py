@@ -12,7 +12,7 @@ from evoact.yaml_text import MOST_BYTES, loads
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file, of a path or a URI that pyarrow can open.
+    """Return the mapping in a YAML file, of a path or a URI that pyarrow can open.
 
     Raises:
         UserError: if there is no such file, it is not YAML, or holds something else than a mapping.
@@ -49,7 +49,7 @@ def space_directories() -> list[Path]:
 
 
 def find_space(name: str, beside: Path) -> Path:
-    """The file of a search space given by path (relative to the config or to here) or by name."""
+    """Return the file of a search space given by path (relative to the config or to here) or by name."""
     for candidate in (beside / name, Path(name)):
         with contextlib.suppress(OSError, ValueError):  # what no file can be called
             if candidate.is_file():
@@ -59,7 +59,7 @@ def find_space(name: str, beside: Path) -> Path:
 
 
 def override(data: dict[str, Any], text: str) -> list[str]:
-    """Apply one `key.path=value`; returns what is wrong with it, if anything."""
+    """Apply one `key.path=value`; return what is wrong with it, if anything."""
     path, equals, value = text.partition("=")
     keys, shown = path.strip().split("."), shortened(path, 80)
     if not equals or not all(keys):

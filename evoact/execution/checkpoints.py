@@ -20,7 +20,7 @@ def store(home: Location, name: str, checkpoint: Checkpoint) -> None:
 
 
 def stored(home: Location, name: str) -> Checkpoint | None:
-    """None where it is not there, or cannot be read."""
+    """None if it is not there, or cannot be read."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -31,7 +31,7 @@ def stored(home: Location, name: str) -> Checkpoint | None:
 
 
 def keep_only(home: Location, names: Set[str]) -> None:
-    """Deletes all other checkpoints."""
+    """Delete all other checkpoints."""
     folder = home.child(CHECKPOINTS)
     for file in folder.names(SUFFIX):
         if file.removesuffix(SUFFIX) not in names:

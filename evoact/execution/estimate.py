@@ -20,7 +20,7 @@ WARM_UP, MEASURED = 2, 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """`minutes` is None where only time limits the search, and `worker_minutes` are those of all workers together;
+    """`minutes` is None if only time limits the search, and `worker_minutes` are those of all workers together;
     `megabytes` is a pack's peak, roughly; `parameters` counts the weights and biases of the largest network of the
     space."""
 
@@ -37,8 +37,9 @@ class Estimate:
 
 
 def estimate(made: Experiment) -> Estimate:
-    """Networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps; of a
-    meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned."""
+    """Return networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps;
+    of a meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned.
+    """
     e = with_pack_size(made)
     config = e.config
     by_phase = e.networks_by_phase

@@ -25,7 +25,7 @@ LONGEST = 80  # of a value in the record; a longer one is known by its digest
 
 
 def identity(home: Location, made: Experiment | Comparison, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries of the record of a run that begins; `config` is what its file will say."""
+    """Return entries of the record of a run that begins; `config` is what its file will say."""
     counted = made.config.execution.backend != "table" or made.config.training.epochs is not None
     return {
         "run": home.name,
@@ -36,7 +36,7 @@ def identity(home: Location, made: Experiment | Comparison, config: Mapping[str,
 
 
 def name_of(home: Location, names: Sequence[str | None]) -> str:
-    """The name of a run from before records held it: what the first of its rows says, lest they be of two runs."""
+    """Return the name of a run older than the records that hold it: that in the first of its rows."""
     return next(filter(None, names), home.name)
 
 
@@ -75,7 +75,8 @@ def _check_config(home: Location, before: Mapping[str, Any], now: Mapping[str, A
 
 
 def trained_by(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides what becomes of a network, as texts by key: what arms have in `common`, and of each what is its own.
+    """Return what decides what becomes of a network, as texts by key: what arms have in `common`, and of each what is
+    its own.
 
     >>> trained_by({"seed": 1, "budget": {"networks": 5}, "training": {"steps": 10.0, "batch_size": 4}})
     {'common': {'seed': '1', 'training.steps': '10', 'training.batch_size': '4'}, 'arms': {}}

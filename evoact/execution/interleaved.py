@@ -46,11 +46,11 @@ class Interleaved:
         return [result for stages in self._parts.values() for result in stages.results]
 
     def planned(self, phase: str) -> int:
-        """How many networks a phase trains at most, over all arms and repeats."""
+        """Return how many networks a phase trains at most, over all arms and repeats."""
         return sum(stages.planned(phase) for stages in self._parts.values())
 
     def expected(self, phase: str) -> int:
-        """How many trainings a phase will have been, as far as can be told."""
+        """Return how many trainings a phase will have been, as far as can be told."""
         return sum(stages.expected(phase) for stages in self._parts.values())
 
     @property
@@ -67,7 +67,7 @@ class Interleaved:
         return True
 
     def ask(self, n: int) -> list[Proposal]:
-        """Up to n proposals of one arm and repeat; none where results must be told first, or all is done."""
+        """Return up to n proposals of one arm and repeat; none if results must be told first, or all is done."""
         for (arm, repeat), stages in list(self._open.items()):
             asked = stages.ask(n)
             if asked:
@@ -75,14 +75,14 @@ class Interleaved:
         return []
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Takes results of pending proposals, those of one pack."""
+        """Take results of pending proposals, those of one pack."""
         part = _part(results[0].proposal)
         self._parts[part].tell(results)
         if part in self._open and self._parts[part].finished:
             del self._open[part]
 
     def checkpoints(self) -> Set[str]:
-        """The names of those from which a training may yet go on."""
+        """Return the names of the checkpoints from which a training may yet continue."""
         return {of_part(name, *part) for part, stages in self._open.items() for name in stages.checkpoints()}
 
 

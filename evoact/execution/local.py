@@ -17,11 +17,11 @@ class PackSource(Protocol):
         ...
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        """A pack's name and proposals; no proposals where results must be told first, or all is done."""
+        """Return a pack's name and proposals; no proposals where results must be told first, or all is done."""
         ...
 
     def finish_pack(self, results: Sequence[Result]) -> None:
-        """Makes a pack's results durable, then tells them."""
+        """Make a pack's results durable, then tell them."""
         ...
 
 

@@ -24,9 +24,9 @@ DIGITS = 8  # of a captured value: more than single precision has
 def meta_trained(
     proposal: MetaTrainProposal, experiment: Experiment, device: torch.device, seconds: float | None
 ) -> MetaTrainResult:
-    """What became of a meta-training, without the fields that are the pack's.
+    """Return what became of a meta-training, without the fields that are the pack's.
 
-    It is `diverged` where its last outer loss was not finite: what it ended at trains no network. Curves are stored
+    It is `diverged` if its last outer loss was not finite: what it ended at trains no network. Curves are stored
     in the row, so that networks can be made of them wherever it is read, and with all else as artifact.
 
     Args:
@@ -81,7 +81,7 @@ def learn_types(
 
 
 def captured(meta: MetaResult, settings: MetaTraining, start: int) -> dict[str, tuple[Activation, ...]]:
-    """Each site's types as curves; those without parameters as they are.
+    """Return each site's types as curves; those without parameters as they are.
 
     A curve is called `START.TYPE`, with several sites `START.SITE.TYPE`.
     """
@@ -102,8 +102,9 @@ def captured(meta: MetaResult, settings: MetaTraining, start: int) -> dict[str, 
 
 
 def artifact(meta: MetaResult) -> Mapping[str, bytes]:
-    """All that was learned as a safetensors file: each site's parameters after every outer step, the outer losses,
-    and the inner learning rate at the end."""
+    """Return all that was learned as a safetensors file: each site's parameters after every outer step, the outer
+    losses, and the inner learning rate at the end.
+    """
     from safetensors.numpy import save
 
     arrays = {f"{site}.trajectory": np.ascontiguousarray(path) for site, path in meta.trajectory.items()}

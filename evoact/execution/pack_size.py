@@ -24,7 +24,7 @@ from evoact.training.members import Member, by_layout
 from evoact.training.pack import start_pack, train_step
 
 LARGEST = 256  # beyond it nothing is gained, and packs last long
-UNMEASURED = 32  # where the workers' device is not here, or nothing is trained
+UNMEASURED = 32  # if the workers' device is not here, or nothing is trained
 PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gone
 LONGEST_SECONDS = 30.0  # nor one waited for any longer
 NEAR = 1.05  # sizes within 5 % of the cheapest count as equal, and the smallest of them wins
@@ -34,12 +34,12 @@ PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 
 def with_pack_size(made: Experiment) -> Experiment:
-    """The same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
+    """Return the same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
     return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
 
 
 def with_one_pack_size(made: Comparison) -> Comparison:
-    """The same comparison with a number for `packs.size`: all arms take what suits the first."""
+    """Return the same comparison with a number for `packs.size`: all arms take what suits the first."""
     size = with_pack_size(next(iter(made.arms.values()))).pack_size
     return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
 
@@ -50,7 +50,7 @@ def _sized(made: Experiment, size: int) -> Experiment:
 
 
 def choose(made: Experiment) -> int:
-    """The smallest power of two whose cost of a network is near the lowest, of those that fit into memory and
+    """Return the smallest power of two whose cost of a network is near the lowest, of those that fit into memory and
     leave no worker without a pack."""
     most = min(LARGEST, room(made), -(-asked_at_once(made) // packs_at_once(made)))
     costs: dict[int, float] = {}
@@ -69,14 +69,14 @@ def choose(made: Experiment) -> int:
 
 
 def _measured(made: Experiment, size: int) -> float | None:
-    """Seconds of a step; None where it fails or takes too long, as the candidates will or as some of them may."""
+    """Seconds of a step; None if it fails or takes too long, as the candidates will or as some of them may."""
     found: list[float] = []
     ended(lambda: found.append(step_seconds(made, size, 1, 3)), LONGEST_SECONDS)
     return found[0] if found else None
 
 
 def asked_at_once(made: Experiment) -> int:
-    """How many networks the search proposes before it must hear of any, up to what all workers could take."""
+    """Return how many networks the search proposes before it must hear of any, up to what all workers could take."""
     enough = LARGEST * packs_at_once(made)
     search_alone = made.config.model_copy(
         update={"baselines": made.config.baselines.model_copy(update={"replicates": 0})}
@@ -90,7 +90,7 @@ def asked_at_once(made: Experiment) -> int:
 
 
 def packs_at_once(made: Experiment) -> int:
-    """How many packs this machine, or the configured number of workers, trains side by side."""
+    """Return how many packs this machine, or the configured number of workers, trains side by side."""
     settings = made.config.execution
     if settings.backend != "ray_tune":
         return 1
@@ -100,7 +100,7 @@ def packs_at_once(made: Experiment) -> int:
 
 
 def room(made: Experiment) -> int:
-    """How many networks the free memory holds in each of the packs side by side."""
+    """Return how many networks the free memory holds in each of the packs side by side."""
     at_once = packs_at_once(made)
     if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
         free = torch.cuda.mem_get_info()[0] / 1e6 / at_once
@@ -110,7 +110,7 @@ def room(made: Experiment) -> int:
 
 
 def megabytes(e: Experiment, size: int) -> float:
-    """The peak of a worker, roughly. Parameters, gradient, two optimizer moments and a work buffer; about six
+    """Return the peak of a worker, roughly. Parameters, gradient, two optimizer moments and a work buffer; about six
     copies of every activation in a step; the data; and a process with PyTorch in it."""
     weights = 5 * parameter_count(e.largest_network)
     activations = 6 * activation_count(e.network, e.task.input_shape) * e.training.batch_size
@@ -121,10 +121,10 @@ def megabytes(e: Experiment, size: int) -> float:
 def step_seconds(
     e: Experiment, size: int, warm_up: int, measured: int, genomes: Sequence[Genome] = ()
 ) -> float:
-    """One step of so many networks, those that do not fit together one after the other.
+    """Return one step of so many networks, those that do not fit together one after the other.
 
     Args:
-        genomes: of the networks, again from the first where there are fewer; by default the space is sampled
+        genomes: of the networks, again from the first if there are fewer; by default the space is sampled
     """
     torch.set_num_threads(e.config.packs.threads)
     genomes = [

@@ -68,7 +68,7 @@ class Tally:
         return sum(phase.done for phase in self._phases.values())
 
     def add(self, results: Iterable[Result]) -> None:
-        """Takes in the results of a pack that is just back."""
+        """Take in the results of a pack that is just back."""
         self._enter(results)
         if self._warm is None:
             self._warm = (time.time(), self.total)

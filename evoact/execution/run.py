@@ -117,7 +117,7 @@ class Run:
 
 
 def pack_name(first: Proposal) -> str:
-    """A pack's name, from the first of its proposals."""
+    """Return a pack's name, from the first of its proposals."""
     scope = f"{first.arm}-{first.repeat}-" if first.arm else ""
     return f"{scope}{first.phase}-{first.index:07d}"
 
@@ -134,7 +134,7 @@ def search(
     Args:
         made: the experiment, from `evoact.config.load`
         run_dir: a directory that does not hold a run yet, or the URI of one
-        address: of a running Ray cluster; None starts a local one where the config asks for Ray
+        address: of a running Ray cluster; None starts a local one if the config asks for Ray
         observe: called at the start and after each pack
         report: called with a sentence about what of a warm start is ignored, about data that trains badly, and about a
             disk without locks
@@ -225,7 +225,7 @@ def resume(
 
     Args:
         run_dir: the directory of a run, or the URI of one
-        address: of a running Ray cluster; None starts a local one where the config asks for Ray
+        address: of a running Ray cluster; None starts a local one if the config asks for Ray
         observe: called at the start and after each pack
         report: called with a sentence about each damaged part
 

@@ -45,12 +45,13 @@ class Stages:
         self._strategy = self._make()
 
     def planned(self, phase: str) -> int:
-        """How many networks a stage trains at most; exactly, of a stage on fresh seeds that has begun."""
+        """Return how many networks a stage trains at most; exactly, of a stage on fresh seeds that has begun."""
         return self._known.get(phase, self.experiment.networks_by_phase[phase])
 
     def expected(self, phase: str) -> int:
-        """How many trainings a stage will have been, as far as can be told: of a search that promotes networks more
-        than it may train to their end."""
+        """Return how many trainings a stage will have been, as far as can be told: of a search that promotes networks
+        more than it may train to their end.
+        """
         position = self._stages.index(phase) if phase in self._stages else len(self._stages)
         if phase != "search" or position > self._position:
             return self.planned(phase)
@@ -73,7 +74,7 @@ class Stages:
         return self._position == len(self._stages)
 
     def ask(self, n: int) -> list[Proposal]:
-        """Up to n proposals of one stage; none where results must be told first, or all is done."""
+        """Return up to n proposals of one stage; none if results must be told first, or all is done."""
         self._advance()
         if self._position == len(self._stages) or self._expired():
             return []
@@ -90,7 +91,7 @@ class Stages:
         self._done.update(r.proposal.phase for r in results)
 
     def checkpoints(self) -> Set[str]:
-        """The names of those from which a training may yet go on."""
+        """Return the names of the checkpoints from which a training may yet continue."""
         return frozenset() if self._position == len(self._stages) else self._strategy.checkpoints()
 
     def _expired(self) -> bool:

@@ -19,7 +19,7 @@ SAME = ("task", "network", "training", "seed")
 
 
 def looked_up(table: Tabular) -> TrainPack:
-    """What an executor calls to have packs trained, answering from the table."""
+    """Return what an executor calls to have packs trained, answering from the table."""
 
     def train(pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         now = time.time()
@@ -76,7 +76,7 @@ def check_table(made: Experiment, table: Tabular) -> None:
 
 
 def _anywhere(section: Any) -> Any:
-    """A section of a config without where the task's data is, which differs between machines."""
+    """A section of a config without the place of the task's data, which differs between machines."""
     return {k: v for k, v in section.items() if k not in PLACES} if isinstance(section, dict) else section
 
 

@@ -34,7 +34,7 @@ class Tabulated:
 
 
 def split_seeds(seeds: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The first half of the seeds for searches, the second half for the truth.
+    """Return the first half of the seeds for searches, the second half for the truth.
 
     >>> split_seeds(6)
     ((0, 1, 2), (3, 4, 5))
@@ -47,7 +47,7 @@ def split_seeds(seeds: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def tabulation(made: Experiment, seeds: int) -> Experiment:
-    """The experiment that trains each network of the space on so many seeds and tests all of them.
+    """Return the experiment that trains each network of the space on so many seeds and tests all of them.
 
     Search and truth seeds alternate, so that an unfinished table has as many of both.
 

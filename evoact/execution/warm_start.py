@@ -11,7 +11,8 @@ from evoact.strategies.proposers.warm_start import best_of, fitting
 
 
 def warmed(made: Experiment, report: Callable[[str], None]) -> Experiment:
-    """The experiment with the genomes of its warm start in it, so that it can be repeated without the earlier run.
+    """Return the experiment with the genomes of its warm start in it, so that it can be repeated without the earlier
+    run.
 
     Args:
         report: called with a sentence about what the space does not offer, and about damaged parts.
@@ -36,7 +37,7 @@ def warmed(made: Experiment, report: Callable[[str], None]) -> Experiment:
 
 
 def warm_genomes(made: Experiment) -> tuple[Genome, ...]:
-    """What the search begins with, in its space; nothing without a warm start."""
+    """Return what the search begins with, in its space; nothing without a warm start."""
     warm = made.config.warm_start
     if warm is None:
         return ()

@@ -43,7 +43,7 @@ class PackTrainer:
     """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
     def __init__(self, plan: Experiment | Comparison, gpu: bool, home: Location | None = None):
-        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
+        """`gpu` says whether a GPU may be used if there is one; checkpoints lie in `home`, a run directory."""
         torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
         self.plan, self.home = plan, home
@@ -168,7 +168,7 @@ def _checkpoint(p: TrainProposal, step: int) -> str:
 def failed(
     pack: str, proposals: Sequence[Proposal], plan: Experiment | Comparison, error: str
 ) -> list[Result]:
-    """Results for proposals whose worker was lost."""
+    """Return results for proposals whose worker was lost."""
     task = plan.task
     return [
         result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
@@ -177,7 +177,7 @@ def failed(
 
 
 def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    """The learned tensors as one safetensors file, if there are any."""
+    """Return the learned tensors as one safetensors file, if there are any."""
     if not learned:
         return {}
     from safetensors.numpy import save
@@ -186,17 +186,17 @@ def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
 
 
 def gpu_here() -> bool:
-    """Whether this machine has a GPU that PyTorch can use."""
+    """Return whether this machine has a GPU that PyTorch can use."""
     return torch.cuda.is_available()
 
 
 def device_for(gpu: bool) -> torch.device:
-    """Where packs are trained here; `gpu` says whether a GPU may be used where there is one."""
+    """Where packs are trained here; `gpu` says whether a GPU may be used if there is one."""
     return torch.device("cuda" if gpu and gpu_here() else "cpu")
 
 
 def device_name(device: torch.device) -> str:
-    """What a pack ran on, and which GPU it was granted in vain where PyTorch has no CUDA."""
+    """Return what a pack ran on, and which GPU it was granted in vain because PyTorch has no CUDA."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     granted = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -28,7 +28,7 @@ LEAST_POINTS = {"linear": 2, "cubic": 4}  # of a curve, by interpolation
 
 
 def is_finite(value: Any) -> bool:
-    """Whether plain data is a number that a float can hold.
+    """Return whether plain data is a number that a float can hold.
 
     >>> is_finite(3), is_finite(True), is_finite(float("inf")), is_finite(10**400)
     (True, False, False, False)
@@ -44,12 +44,12 @@ class Options:
 
     Args:
         key: of the list in a search space; by default the field's name
-        default: the list where the key is left out: by default the field's own default alone, or nothing if it has
+        default: the list if the key is left out: by default the field's own default alone, or nothing if it has
             none; None for the space's `functions`
         words: all values that there are
         names: what the values are names of, FUNCTION or CURVE
         builds: whether they are the functions that the activation is built of
-        sizes: of a field that has several functions: of how many, where the key `sizes` is left out
+        sizes: of a field that has several functions: of how many, if the key `sizes` is left out
     """
 
     key: str = ""
@@ -379,7 +379,7 @@ _ABSENT = Base(ABSENT)
 
 
 def pieces(activation: Activation) -> int:
-    """How many pre-activations a neuron of this type takes.
+    """Return how many pre-activations a neuron of this type takes.
 
     >>> pieces(Maxout(3)), pieces(Base("relu"))
     (3, 1)
@@ -388,12 +388,12 @@ def pieces(activation: Activation) -> int:
 
 
 def per_neuron(activation: Activation) -> bool:
-    """Whether each neuron of this type has trained numbers of its own."""
+    """Return whether each neuron of this type has trained numbers of its own."""
     return getattr(activation, "per", "layer") == "neuron"
 
 
 def trains(activation: Activation) -> bool:
-    """Whether a type has numbers of its own that are trained.
+    """Return whether a type has numbers of its own that are trained.
 
     >>> trains(Base("relu")), trains(PReLU())
     (False, True)
@@ -402,12 +402,12 @@ def trains(activation: Activation) -> bool:
 
 
 def needs_file(activation: Activation) -> bool:
-    """Whether it names a curve, which is not in the genome itself."""
+    """Return whether the activation names a curve, which is not in the genome itself."""
     return any(options.names == CURVE for options in OPTIONS[activation.kind].values())
 
 
 def functions_of(activation: Activation) -> tuple[str, ...]:
-    """The base functions it is built of; none for a kind that names none.
+    """Return the base functions that an activation is built of; none for a kind that names none.
 
     >>> functions_of(Hull("convex", ("identity", "relu"))), functions_of(Maxout(2))
     (('identity', 'relu'), ())
@@ -416,7 +416,7 @@ def functions_of(activation: Activation) -> tuple[str, ...]:
 
 
 def names_in(activation: Activation) -> tuple[str, ...]:
-    """All base functions that it names, such as the one that it starts from, too."""
+    """Return all base functions that the activation names, including the one that it starts from."""
     return _named(
         activation, {name for name, options in OPTIONS[activation.kind].items() if options.names == FUNCTION}
     )
@@ -428,22 +428,22 @@ def _named(activation: Activation, fields: Set[str]) -> tuple[str, ...]:
 
 
 def is_absent(activation: Activation) -> bool:
-    """Whether a neuron of this type is one that is not there (Liu & Yao 1996: nodes are removed)."""
+    """Return whether a neuron of this type is one that is not there (Liu & Yao 1996: nodes are removed)."""
     return activation == _ABSENT
 
 
 def is_base(activation: Activation) -> TypeGuard[Base]:
-    """Whether it is a base function and nothing else."""
+    """Return whether the activation is a base function and nothing else."""
     return isinstance(activation, Base)
 
 
 def is_captured(activation: Activation) -> TypeGuard[Captured]:
-    """Whether it is a curve that meta-training found."""
+    """Return whether the activation is a curve that meta-training found."""
     return isinstance(activation, Captured)
 
 
 def group_label(activation: Activation) -> str:
-    """What it is counted as in summaries: a base function's name, a hull's kind, else the kind.
+    """Return the name under which summaries count the activation: a base function's name, a hull's kind, else the kind.
 
     >>> [group_label(a) for a in (Base("relu"), Hull("convex", ("sin", "relu")), LpPool(2))]
     ['relu', 'convex hull', 'lp pool']
@@ -457,7 +457,7 @@ def group_label(activation: Activation) -> str:
 
 @lru_cache(maxsize=4096)
 def canonical_activation(activation: Activation) -> Activation:
-    """The one spelling of all activations that compute and train the same.
+    """Return the one spelling of all activations that compute and train the same.
 
     >>> canonical_activation(Hull("convex", ("1*sin(x)",))), canonical_activation(Base("2.0*sin(x)")).label
     (Base(name='sin'), '2*sin(x)')
@@ -477,18 +477,18 @@ def canonical_activation(activation: Activation) -> Activation:
 
 
 def smallest_hull(hull: str) -> int:
-    """The fewest functions of which this hull is more than a base function."""
+    """Return the fewest functions of which this hull is more than a base function."""
     return 2 if hull in ("convex", "affine") else 1
 
 
 def to_json(activation: Activation) -> dict[str, Any]:
-    """Plain data, its `kind` first."""
+    """Return plain data, its `kind` first."""
     fields = {name: getattr(activation, name) for name in FIELDS[activation.kind]}
     return {"kind": activation.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
 
 def from_json(data: Mapping[str, Any]) -> Activation:
-    """The inverse of `to_json`; keys that no activation of the kind has are left alone.
+    """Return the inverse of `to_json`; keys that no activation of the kind has are left alone.
 
     Raises:
         UserError: for an unknown kind, a missing field or a value that the kind does not take.
@@ -515,7 +515,7 @@ _PLAIN: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
 
 
 def wrong_fields(cls: type[Activation], data: Mapping[str, Any]) -> list[str]:
-    """What is wrong with an activation as plain data: fields of another type, or else fields that are missing."""
+    """Return what is wrong with an activation as plain data: fields of the wrong type, else missing fields."""
     types = TYPES[cls.kind]
     wrong = [
         f"expected {_PLAIN[expected][0]} as {cls.kind}.{name}, got {short(data[name])}"
@@ -535,7 +535,7 @@ def _all(value: Any, right: Callable[[Any], bool]) -> bool:
 
 @lru_cache(maxsize=4096)
 def type_key(activation: Activation) -> str:
-    """What types are ordered by, absent neurons last."""
+    """Return what types are ordered by, absent neurons last."""
     return ("~" if is_absent(activation) else "") + json.dumps(to_json(activation), sort_keys=True)
 
 

@@ -81,14 +81,14 @@ class Choices:
         )
 
     def first(self) -> Activation:
-        """The one with the first of all options."""
+        """Return the activation with the first of all options."""
         return KINDS[self.kind](**{name: values[0] for name, values in self.options})
 
     def sample(self, random: random.Random) -> Activation:
         return KINDS[self.kind](**{name: random.choice(values) for name, values in self.options})
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
-        """Another option for one field; the same activation where there is no other."""
+        """Return another option for one field; the same activation if there is no other."""
         near: list[Activation] = [
             replace(activation, **{name: value})
             for name, values in self.options
@@ -108,7 +108,7 @@ class Choices:
 
 
 def choices(kind: str, **options: Sequence[Any]) -> Choices:
-    """The family of a kind with these options for its fields; a field left out keeps its default.
+    """Return the family of a kind with these options for its fields; a field left out keeps its default.
 
     Raises:
         UserError: for an unknown kind or field, a missing one, no or repeated options, or a wrong one.
@@ -184,7 +184,7 @@ class HullChoices:
         return 1
 
     def sizes_of(self, hull: str) -> tuple[int, ...]:
-        """The sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
+        """Return the sizes of this hull kind's subsets: a convex or affine hull of one is a base function."""
         return tuple(size for size in self.sizes if size >= smallest_hull(hull))
 
     def size(self) -> int:
@@ -210,7 +210,7 @@ class HullChoices:
         )
 
     def first(self) -> Activation:
-        """The one with the first kind, size and sharing, over the first functions."""
+        """Return the hull of the first kind, size and sharing, over the first functions."""
         hull = self.kinds[0]
         return Hull(hull, tuple(sorted(self.functions[: self.sizes_of(hull)[0]])), self.per[0])
 
@@ -220,7 +220,7 @@ class HullChoices:
         return Hull(random.choice(kinds), tuple(sorted(subset)), random.choice(self.per))
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
-        """One function swapped, added or removed, or another kind or sharing."""
+        """Return one function swapped, added or removed, or another kind or sharing."""
         activation = cast(Hull, activation)
         inside = list(activation.functions)
         outside = [f for f in self.functions if f not in inside]
@@ -304,7 +304,7 @@ class Listed:
         return random.choice(self.activations)
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
-        """Another of the list; the same activation where there is no other."""
+        """Return another activation of the list; the same one if there is no other."""
         others = [other for other in self.activations if other != activation]
         return random.choice(others) if others else activation
 
@@ -317,7 +317,7 @@ Family = Choices | HullChoices | Listed
 
 
 def families(options: Mapping[str, Mapping[str, Sequence[Any]]]) -> tuple[Family, ...]:
-    """The families of a search space's lists, by kind and key (`activation.Options`).
+    """Return the families of a search space's lists, by kind and key (`activation.Options`).
 
     A convex or affine hull of one function is that function, so hulls of size 1 bring base functions with them.
 

@@ -11,13 +11,13 @@ SMALLEST = 1e-3  # of an inherited coefficient
 
 
 def discrete(text: str) -> tuple[Genome, dict[str, list[float]]]:
-    """The genome and the coefficients in a result's `discretised`."""
+    """Return the genome and the coefficients in a result's `discretised`."""
     data = json.loads(text)
     return from_json(data["genome"]), data["coefficients"]
 
 
 def inherited(genome: Genome, sizes: dict[str, list[float]]) -> Genome:
-    """The genome with each base function times the coefficient of its type.
+    """Return the genome with each base function times the coefficient of its type.
 
     >>> from evoact.genomes.genome import SiteGenome
     >>> sin = Genome((SiteGenome("h", (Base("2*sin(3*x)"),), (0, 0)),))

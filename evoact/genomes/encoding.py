@@ -66,7 +66,7 @@ class Drawn:
 
 
 def domains(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Domain]:
-    """The domain of each of these values, as decoding them asks for it."""
+    """Return the domain of each of these values, as decoding them asks for it."""
     given = Given(values)
     decode(space, given)
     return given.domains
@@ -76,9 +76,9 @@ def domains(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Domain
 
 
 def decode(space: SearchSpace, chooser: Chooser) -> Genome:
-    """The canonical genome that the chooser's answers describe.
+    """Return the canonical genome that the chooser's answers describe.
 
-    Types that turn out equal are merged; where fewer remain than a layer must have, further ones are
+    Types that turn out equal are merged; if fewer remain than a layer must have, further ones are
     added, always the same ones for the same answers.
 
     >>> from evoact.genomes.space import Site, choices
@@ -193,7 +193,7 @@ def _with_enough_types(layer: LayerChoices, row: list[Activation]) -> list[Activ
 
 
 def encode(space: SearchSpace, genome: Genome) -> dict[str, Value]:
-    """The choices that decode to the genome's canonical form.
+    """Return the choices that decode to the genome's canonical form.
 
     Raises:
         UserError: if the genome is not in the space.

@@ -45,7 +45,7 @@ def _factor(scale: float) -> str:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
-    """What a name says.
+    """Return what a name says.
 
     Raises:
         UserError: if it is neither a name nor an expression, or a scale is 0, not finite or extreme.
@@ -69,7 +69,7 @@ def parse(text: str) -> Expression:
 
 
 def canonical_name(text: str) -> str:
-    """One spelling for all names of one function; what is no expression stays as it is.
+    """Return one spelling for all names of one function; what is no expression stays as it is.
 
     >>> canonical_name("1.0 * sin(3.0*x)"), canonical_name("sin(3**x)")
     ('sin(3*x)', 'sin(3**x)')

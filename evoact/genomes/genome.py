@@ -51,7 +51,7 @@ class SiteGenome:
     assignment: tuple[int, ...]
 
     def counts(self) -> tuple[int, ...]:
-        """Neurons per type, in the order of `types`."""
+        """Return neurons per type, in the order of `types`."""
         counted = Counter(self.assignment)
         return tuple([counted[index] for index in range(len(self.types))])
 
@@ -117,7 +117,7 @@ class Genome:
 
 
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:
-    """The ordinary network: one activation everywhere.
+    """Return the ordinary network: one activation everywhere.
 
     >>> from evoact.genomes.activation import Base
     >>> homogeneous(Base("relu"), [Site("hidden0", 3)], learning_rate=0.01).label
@@ -130,7 +130,7 @@ def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters
 
 
 def blocks(neurons: int, types: int) -> list[tuple[int, int]]:
-    """First and last neuron (not included) of each type where they share out a site as evenly as possible.
+    """Return the first and last neuron (not included) of each type when types share a site as evenly as possible.
 
     >>> blocks(10, 3)
     [(0, 3), (3, 6), (6, 10)]
@@ -140,7 +140,7 @@ def blocks(neurons: int, types: int) -> list[tuple[int, int]]:
 
 
 def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
-    """The site with its neurons in contiguous blocks of these types; equal ones stay apart.
+    """Return the site with its neurons in contiguous blocks of these types; equal ones stay apart.
 
     >>> from evoact.genomes.activation import Base
     >>> shared_out(Site("hidden0", 10), [Base("relu"), Base("sin")]).label
@@ -178,7 +178,7 @@ def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tup
 
 
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
-    """The one representative of all genomes that describe the same network up to neuron order.
+    """Return the one representative of all genomes that describe the same network up to neuron order.
 
     >>> from evoact.genomes.activation import Base
     >>> site = Site("hidden0", 3)
@@ -211,12 +211,12 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
 
 
 def structure(genome: Genome) -> str:
-    """A 16-digit hash of the canonical activations alone, without hyperparameters."""
+    """Return a 16-digit hash of the canonical activations alone, without hyperparameters."""
     return _names(genome)[0]
 
 
 def fingerprint(genome: Genome) -> str:
-    """A 16-digit hash of the canonical activations and the hyperparameters."""
+    """Return a 16-digit hash of the canonical activations and the hyperparameters."""
     return _names(genome)[1]
 
 
@@ -242,7 +242,7 @@ def _hash(text: str) -> str:
 
 
 def to_json(genome: Genome) -> dict[str, Any]:
-    """The genome as JSON data: `count` where a type's neurons are one block, else `neurons`.
+    """Return the genome as JSON data: `count` if a type's neurons are one block, else `neurons`.
 
     >>> from evoact.genomes.activation import Base
     >>> to_json(homogeneous(Base("relu"), [Site("hidden0", 3)]))["sites"]
@@ -265,7 +265,7 @@ def to_json(genome: Genome) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Genome:
-    """The inverse of `to_json`.
+    """Return the inverse of `to_json`.
 
     Raises:
         UserError: if it has another shape, a neuron is assigned twice or not at all, or a kind is unknown.
@@ -319,12 +319,12 @@ def _member(data: Any, key: str, expected: type) -> Any:
 
 
 def dumps(genome: Genome) -> str:
-    """Compact JSON text, as it stands in the leaderboard's `genome` column."""
+    """Return compact JSON text, as it stands in the leaderboard's `genome` column."""
     return _compact.encode(to_json(genome))
 
 
 def loads(text: str) -> Genome:
-    """The inverse of `dumps`.
+    """Return the inverse of `dumps`.
 
     Raises:
         UserError: if the text is no JSON, or not that of a genome.

@@ -38,7 +38,7 @@ class LayerChoices:
         return min(self.types_per_layer[1], self.activations)
 
     def least_present(self, blocks: int) -> int:
-        """How many of so many blocks must be present: always one for each of the least number of types.
+        """Return how many of so many blocks must be present: always one for each of the least number of types.
 
         >>> LayerChoices((), (1, 1), 0.2).least_present(10), LayerChoices((), (3, 3), 0.2).least_present(10)
         (2, 3)
@@ -46,21 +46,21 @@ class LayerChoices:
         return max(1, self.least_types, math.ceil(self.least_width * blocks - 1e-9))
 
     def every(self) -> Iterator[Activation]:
-        """All activations on offer, family by family."""
+        """Yield all activations on offer, family by family."""
         return (activation for family in self.families for activation in family.every())
 
     def type_sets(self) -> Iterator[tuple[Activation, ...]]:
-        """All sets of types that a layer may have, the smallest first."""
+        """Yield all sets of types that a layer may have, the smallest first."""
         every = list(self.every())
         sizes = range(self.least_types, self.most_types + 1)
         return chain.from_iterable(combinations(every, size) for size in sizes)
 
     def offers(self, activation: Activation) -> bool:
-        """Whether any of the families contains it."""
+        """Return whether any of the families contains it."""
         return any(family.contains(activation) for family in self.families)
 
     def family_of(self, activation: Activation) -> Family:
-        """The family that offers this activation.
+        """Return the family that offers this activation.
 
         Raises:
             UserError: if none does.
@@ -71,7 +71,7 @@ class LayerChoices:
         raise UserError(f"expected an activation that the search space offers, got {activation.label}")
 
     def fresh_activation(self, used: Iterable[Activation], random: random.Random) -> Activation:
-        """An activation that is not among `used`: first a family, then one of it, both uniform.
+        """Return an activation that is not among `used`: first a family, then one of it, both uniform.
 
         Raises:
             UserError: if all activations are used.
@@ -85,7 +85,7 @@ class LayerChoices:
                 return activation
 
     def problems(self) -> Iterable[str]:
-        """What is wrong whatever the layer, as sentences."""
+        """Return what is wrong whatever the layer, as sentences."""
         least, most = self.types_per_layer
         kinds = [family.kind for family in self.families]
         if not self.families:

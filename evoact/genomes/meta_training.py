@@ -92,7 +92,7 @@ class MetaTraining:
 
 
 def positive(name: str, value: float) -> None:
-    """Raises UserError unless this number of a meta-training is above 0 and finite."""
+    """Raise UserError unless this number of a meta-training is above 0 and finite."""
     if not 0 < value < math.inf:
         raise UserError(f"expected {name} above 0 and finite for meta-training, got {value:g}")
 
@@ -101,7 +101,7 @@ DEFAULTS = MetaTraining()
 
 
 def dumps(settings: MetaTraining) -> str:
-    """Compact JSON, as it stands in the leaderboard's `settings` column.
+    """Return compact JSON, as it stands in the leaderboard's `settings` column.
 
     >>> loads(dumps(MetaTraining("first_order"))) == MetaTraining("first_order")
     True
@@ -110,7 +110,7 @@ def dumps(settings: MetaTraining) -> str:
 
 
 def loads(text: str) -> MetaTraining:
-    """The inverse of `dumps`; rows written before there was a choice of outer optimizers had SGD."""
+    """Return the inverse of `dumps`; rows written before there was a choice of outer optimizers had SGD."""
     data = {"outer_optimizer": "sgd", **json.loads(text)}
     arguments = tuple((name, value) for name, value in data.pop("optimizer_arguments"))
     return MetaTraining(**data, optimizer_arguments=arguments)

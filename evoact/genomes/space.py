@@ -94,7 +94,7 @@ class SearchSpace:
         return tuple(tuple(sorted(zip(self.grids, chosen, strict=True))) for chosen in combinations)
 
     def most_absent(self, site: int) -> int:
-        """How many blocks of the site with that index may be absent."""
+        """Return how many blocks of the site with that index may be absent."""
         if self.sites[site].symmetry != "free":
             return 0
         blocks = len(self.block_widths(self.sites[site]))
@@ -102,7 +102,7 @@ class SearchSpace:
 
     @cached_property
     def pieces(self) -> dict[str, int]:
-        """The most pre-activations that a neuron can take, by site, where that is more than one."""
+        """The most pre-activations that a neuron can take, by site, if that is more than one."""
         most = {
             site.name: max((family.pieces for family in layer.families), default=1)
             for site, layer in zip(self.sites, self.layers, strict=True)
@@ -121,7 +121,7 @@ class SearchSpace:
 
     @cached_property
     def flavours(self) -> tuple[str, ...]:
-        """What `restrict` narrows to: a kind, for hulls one of theirs, and `mixed` where there are several.
+        """What `restrict` narrows to: a kind, for hulls one of theirs, and `mixed` if there are several.
 
         A kind of which there are fewer activations than a layer must have types is none.
         """
@@ -143,12 +143,12 @@ class SearchSpace:
         return tuple(map(tuple, tied.values()))
 
     def block_widths(self, site: Site) -> tuple[int, ...]:
-        """The number of neurons in each block of a site."""
+        """Return the number of neurons in each block of a site."""
         full, rest = divmod(site.neurons, self.neurons_per_block)
         return (self.neurons_per_block,) * full + ((rest,) if rest else ())
 
     def size(self) -> int:
-        """The exact number of different networks: canonical structures times settings.
+        """Return the exact number of different networks: canonical structures times settings.
 
         A layer that uses exactly m types is counted by inclusion and exclusion over the k <= m types
         that are allowed to occur; weights are summed over the product P of the k of tied sites.
@@ -183,7 +183,7 @@ class SearchSpace:
         return total
 
     def sample(self, random: random.Random) -> Genome:
-        """A genome, stratified over canonical counts.
+        """Return a genome, stratified over canonical counts.
 
         The number of types is uniform, their activations are distinct, and the composition of the
         blocks into them is uniform. Drawing each neuron's type instead would give nearly equal
@@ -207,19 +207,19 @@ class SearchSpace:
         return self.assemble(blocks, tuple((name, random.choice(grid)) for name, grid in self.grids.items()))
 
     def homogeneous(self, activation: Activation, settings: Settings) -> Genome:
-        """The ordinary network: one activation at every site that has no choices of its own, theirs there."""
+        """Return the ordinary network: one activation at every site that has no choices of its own, theirs there."""
         own = dict(self.overrides)
         chosen = [own[s.name].families[0].first() if s.name in own else activation for s in self.sites]
         blocks = [[a] * len(self.block_widths(s)) for a, s in zip(chosen, self.sites, strict=True)]
         return self.assemble(blocks, settings)
 
     def ordinary(self) -> Iterator[Genome]:
-        """All networks with one activation throughout, with all settings, activation by activation."""
+        """Yield all networks with one activation throughout, with all settings, activation by activation."""
         families = LayerChoices(self.families, self.types_per_layer)
         return (self.homogeneous(a, settings) for a in families.every() for settings in self.settings)
 
     def every(self) -> Iterator[Genome]:
-        """All different networks, as many as `size` says, structure by structure.
+        """Yield all different networks, as many as `size` says, structure by structure.
 
         >>> base = choices("base", name=("relu", "sin", "abs"))
         >>> space = SearchSpace("s", (Site("h", 2),), (base,), (1, 2), (0.1, 1.0))
@@ -250,7 +250,7 @@ class SearchSpace:
                     yield columns
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], settings: Settings) -> Genome:
-        """The canonical genome that gives each block of each site this activation (no check)."""
+        """Return the canonical genome that gives each block of each site this activation (no check)."""
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             found = objects(row)
@@ -261,7 +261,7 @@ class SearchSpace:
         return canonical(Genome(tuple(sites), settings), self.sites)
 
     def blocks(self, genome: Genome) -> list[list[Activation]]:
-        """The inverse of `assemble`: one activation per block, for each site; equal ones stand together.
+        """Return the inverse of `assemble`: one activation per block, for each site; equal ones stand together.
 
         Raises:
             UserError: if neurons of one block would differ.
@@ -293,7 +293,7 @@ class SearchSpace:
         return chosen
 
     def objection(self, genome: Genome) -> str:
-        """Why the genome is not in the space, in one sentence; empty if it is."""
+        """Return why the genome is not in the space, in one sentence; empty if it is."""
         widths = [(site.name, site.neurons) for site in self.sites]
         got = [(site.site, len(site.assignment)) for site in genome.sites]
         if widths != got:
@@ -325,7 +325,7 @@ class SearchSpace:
         return ""
 
     def contains(self, genome: Genome) -> bool:
-        """Whether `objection` has none."""
+        """Return whether the genome is in the space: `objection` has none."""
         return not self.objection(genome)
 
     def restrict(
@@ -334,7 +334,7 @@ class SearchSpace:
         flavour: str = MIXED,
         learning_rates: Sequence[float] = (),
     ) -> "SearchSpace":
-        """The sub-space with these functions, one flavour, these learning rates; empty means all.
+        """Return the sub-space with these functions, one flavour, these learning rates; empty means all.
 
         Sites with choices of their own keep them.
 
@@ -363,12 +363,12 @@ def _weight(layer: LayerChoices, k: int) -> int:
 
 
 def distinct(row: Sequence[Activation]) -> list[Activation]:
-    """The different activations of a row, in order of first occurrence."""
+    """Return the different activations of a row, in order of first occurrence."""
     return list(dict.fromkeys(objects(row).values()))
 
 
 def objects(row: Sequence[Activation]) -> dict[int, Activation]:
-    """The objects of a row by their `id`. Most are there many times, and to tell objects apart is an order of
+    """Return the objects of a row by their `id`. Most are there many times, and to tell objects apart is an order of
     magnitude faster than to hash or compare activations."""
     return {id(activation): activation for activation in row}
 

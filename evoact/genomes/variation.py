@@ -20,12 +20,12 @@ Mutation = Callable[[SearchSpace, Layers, random.Random], None]
 
 
 def layers_of(space: SearchSpace, genome: Genome) -> Layers:
-    """The genome's layers, as new lists: one activation per block, for each site."""
+    """Return the genome's layers, as new lists: one activation per block, for each site."""
     return space.blocks(genome)
 
 
 def build(space: SearchSpace, layers: Layers, settings: Settings, random: random.Random) -> Genome:
-    """The canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
+    """Return the canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
     repaired = [
         _repaired(choices, _filled(space, i, layer, random), random)
         for i, (choices, layer) in enumerate(zip(space.layers, layers, strict=True))
@@ -72,7 +72,7 @@ def _places(layer: Sequence[Activation], activation: Activation) -> list[int]:
 
 
 def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
-    """The genome carried over into a space on the same sites; itself if it is inside.
+    """Return the genome carried over into a space on the same sites; itself if it is inside.
 
     Activations that the space does not offer are replaced, type by type, settings off its grids by the nearest on
     them, the learning rate by ratio; one that the genome has not is drawn.
@@ -95,7 +95,7 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
 def carried(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
     """Any genome on sites of these names carried over into a space: shares of the neurons stay about the same.
 
-    Counts are rounded to blocks by largest remainders (where neurons are not exchangeable, a block takes the
+    Counts are rounded to blocks by largest remainders (if neurons are not exchangeable, a block takes the
     type of the neuron at its place); what the space does not offer is then replaced as in `adopted`.
 
     Raises:
@@ -129,7 +129,7 @@ def _rounded(counts: Sequence[int], total: int) -> list[int]:
     return result
 
 
-# --- mutations: each changes one layer in place, or nothing where it cannot --------------------
+# --- mutations: each changes one layer in place, or nothing if it cannot --------------------
 
 
 def _layer(
@@ -217,15 +217,16 @@ WIDTH_MUTATIONS: tuple[Mutation, ...] = (add_nodes, remove_nodes)
 
 
 def mutations(space: SearchSpace) -> tuple[Mutation, ...]:
-    """Those that can change something in this space."""
+    """Return the mutations that can change something in this space."""
     return MUTATIONS + WIDTH_MUTATIONS if space.varies_width else MUTATIONS
 
 
 def step_learning_rate(
     space: SearchSpace, learning_rate: float, spread: float, random: random.Random
 ) -> float:
-    """Another learning rate of the grid, the nearest to a log-normal step by `spread` decades; at least one place away,
-    and at the ends of the grid always inwards."""
+    """Return another learning rate of the grid, the nearest to a log-normal step by `spread` decades; at least one
+    place away, and at the ends of the grid always inwards.
+    """
     rates = space.learning_rates
     step = random.gauss(0, spread)
     near = [rate for rate in rates if (rate > learning_rate) == (step > 0) and rate != learning_rate]
@@ -235,7 +236,7 @@ def step_learning_rate(
 
 
 def step_setting(space: SearchSpace, name: str, value: float, random: random.Random) -> float:
-    """A neighbouring value of the grid of one of the optimizer's other settings; itself where there is none."""
+    """Return a neighbouring value of the grid of one of the optimizer's other settings; itself if there is none."""
     values = space.grids[name]
     place = values.index(value)
     return random.choice([values[i] for i in (place - 1, place + 1) if 0 <= i < len(values)] or [value])
@@ -245,7 +246,7 @@ def step_setting(space: SearchSpace, name: str, value: float, random: random.Ran
 
 
 def aligned(space: SearchSpace, layers: Layers) -> list[list[tuple[Activation, ...]]]:
-    """The layers by group of tied sites, one row of activations per block: what crossover may exchange.
+    """Return the layers by group of tied sites, one row of activations per block: what crossover may exchange.
 
     Both parents are canonical, so equal types stand at about equal places and what the parents have
     in common is kept.
@@ -254,7 +255,7 @@ def aligned(space: SearchSpace, layers: Layers) -> list[list[tuple[Activation, .
 
 
 def layers_from(space: SearchSpace, rows: Sequence[Sequence[tuple[Activation, ...]]]) -> Layers:
-    """The inverse of `aligned`."""
+    """Return the inverse of `aligned`."""
     layers: Layers = [[] for _ in space.sites]
     for group, blocks in zip(space.groups, rows, strict=True):
         for i, column in zip(group, zip(*blocks, strict=True), strict=True):

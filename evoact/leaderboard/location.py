@@ -29,7 +29,7 @@ class Location:
 
     @classmethod
     def of(cls, place: "str | Path | Location") -> "Location":
-        """A location from a path, from a URI such as `s3://bucket/runs/a`, or from a location.
+        """Return a location from a path, from a URI such as `s3://bucket/runs/a`, or from a location.
 
         Raises:
             UserError: if the URI names no file system that pyarrow knows.
@@ -51,7 +51,7 @@ class Location:
         return cls(filesystem, path.rstrip("/"), text)
 
     def child(self, *names: str) -> "Location":
-        """The location of a file or directory below this one."""
+        """Return the location of a file or directory below this one."""
         return Location(self.filesystem, "/".join((self.path, *names)), "/".join((self.text, *names)))
 
     @property
@@ -74,7 +74,7 @@ class Location:
         return Path(path) if isinstance(filesystem, fs.LocalFileSystem) else None
 
     def kind(self) -> fs.FileType:
-        """Whether a file, a directory or nothing is there."""
+        """Return whether a file, a directory or nothing is there."""
         return self.filesystem.get_file_info(self.path).type
 
     def exists(self) -> bool:
@@ -84,7 +84,7 @@ class Location:
         return self.kind() == fs.FileType.Directory
 
     def names(self, suffix: str = "") -> list[str]:
-        """The files directly in this directory, sorted, without dot-files; none if there is none."""
+        """Return the files directly in this directory, sorted, without dot-files; none if there is none."""
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(
             info.base_name
@@ -95,12 +95,12 @@ class Location:
         )
 
     def entries(self) -> list[str]:
-        """All that is directly in this directory, sorted, but hidden files; nothing if there is no directory."""
+        """Return all that is directly in this directory, sorted, but hidden files; nothing if there is no directory."""
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in infos if not info.base_name.startswith("."))
 
     def read(self, most: int | None = None) -> bytes:
-        """The whole content of this file.
+        """Return the whole content of this file.
 
         Raises:
             ValueError: if it has more than `most` bytes.
@@ -112,7 +112,7 @@ class Location:
         return content
 
     def write(self, content: bytes) -> None:
-        """Makes this file hold `content`: whole and durable, or, after a crash, as it was before."""
+        """Make this file hold `content`: whole and durable, or, after a crash, as it was before."""
         directory, _, name = self.path.rpartition("/")
         self.filesystem.create_dir(directory, recursive=True)
         local = self.local
@@ -158,7 +158,7 @@ def _write_local(path: Path, content: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Makes the renames in a directory durable: without it a power cut can undo them."""
+    """Make the renames in a directory durable: without it a power cut can undo them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         sync(descriptor)

@@ -13,7 +13,7 @@ CONFIG = "config.yaml"
 RECORD = "run.json"
 MOST_STORED = 2_000_000  # keys and values of a resolved config
 
-# What the entries of a record are, where there are any: those of evoact 0.1 have not all.
+# What the entries of a record are, if there are any: those of evoact 0.1 have not all.
 _MACHINE = {"platform": str, "python": str, "processors": int | None, "kernels": bool, "packages": dict}
 _RECORD = {
     "evoact": str,
@@ -30,7 +30,7 @@ _RECORD = {
 
 
 def config_of(home: Location) -> dict[str, Any]:
-    """The resolved config of a run, as plain data.
+    """Return the resolved config of a run, as plain data.
 
     Raises:
         UserError: if the directory is no run, or the file is damaged.
@@ -44,7 +44,7 @@ def config_of(home: Location) -> dict[str, Any]:
 
 
 def record_of(home: Location) -> dict[str, Any]:
-    """When a run began and ended (None where it has not), with which versions, on which machine.
+    """When a run began and ended (None if it has not), with which versions, on which machine.
 
     Raises:
         UserError: if the file is damaged or not there.
@@ -66,7 +66,7 @@ def record_of(home: Location) -> dict[str, Any]:
 
 
 def trivial_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """What always saying the same reaches on each split, from a run's record; nothing where it does not say."""
+    """Return what always saying the same reaches on each split, from a run's record; nothing if it does not say."""
     data = record.get("data")
     trivial = data.get("trivial") if isinstance(data, dict) else None
     found = trivial.items() if isinstance(trivial, dict) else ()
@@ -81,12 +81,12 @@ def _foreign(home: Location, got: str) -> UserError:
 
 
 def write_record(home: Location, record: dict[str, Any]) -> None:
-    """Replaces a run's record."""
+    """Replace a run's record."""
     home.child(RECORD).write(json.dumps(record, indent=2).encode())
 
 
 def is_finished(home: Location) -> bool:
-    """Whether a run came to its end.
+    """Return whether a run came to its end.
 
     Raises:
         UserError: if the directory is no run, or its record is damaged.
@@ -96,7 +96,7 @@ def is_finished(home: Location) -> bool:
 
 
 def parsed(content: bytes) -> Any:
-    """What the config of a run says, as plain data."""
+    """Return what the config of a run says, as plain data."""
     # A resolved config holds more than anybody writes by hand: curves, and the genomes of a warm start.
     return loads(content, CONFIG, most_values=MOST_STORED)
 

@@ -96,7 +96,7 @@ _EMPTY = {"context": "", "discretised": "", "learned_types": ""}
 
 
 def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
-    """A result as one row: plain values under the names of `SCHEMA`.
+    """Return a result as one row: plain values under the names of `SCHEMA`.
 
     Times (seconds since 1970) become timestamps rounded to microseconds, 0 a null. `learned` is not
     in the row: the writer stores it as an artifact.
@@ -125,7 +125,7 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
 
 
 def result(row: Mapping[str, Any]) -> Result:
-    """The inverse of `row`, for replay on resume: all of the result except `learned`.
+    """Return the inverse of `row`, for replay on resume: all of the result except `learned`.
 
     A column that is missing or null, as in files of an older version, takes the field's default.
     """
@@ -150,7 +150,7 @@ def result(row: Mapping[str, Any]) -> Result:
 
 
 def table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows as an Arrow table of `SCHEMA`, its version in the metadata."""
+    """Return rows as an Arrow table of `SCHEMA`, its version in the metadata."""
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

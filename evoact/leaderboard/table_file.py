@@ -40,7 +40,7 @@ _REPEATING = ("genome", "fingerprint", "structure", "learning_rate", "seed", "st
 
 
 def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> int:
-    """Stores completed or failed rows of a leaderboard as a table; returns how many.
+    """Store completed or failed rows of a leaderboard as a table; return how many.
 
     Args:
         rows: of one run, with the columns of the leaderboard.
@@ -68,10 +68,10 @@ def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class Tabular:
-    """A table in memory: metrics as arrays [genomes, seeds], NaN where a network failed or is not there.
+    """A table in memory: metrics as arrays [genomes, seeds], NaN if a network failed or is not there.
 
     `place` is where it came from, `position` the first index of each fingerprint, `seeds` the replicates that
-    the second one stands for, `state` an index into `STATES`, -1 where the network is not there.
+    the second one stands for, `state` an index into `STATES`, -1 if the network is missing.
     """
 
     place: str
@@ -92,21 +92,21 @@ class Tabular:
         return tuple(self.about["truth_seeds"])
 
     def truth(self) -> np.ndarray:
-        """[genomes], each one's mean test metric over the truth seeds, larger is better, NaN where it failed on any.
+        """[genomes], each one's mean test metric over the truth seeds, larger is better, NaN if it failed on any.
 
-        The large test split where the task has one.
+        The large test split if the task has one.
         """
         name = "test_metric" if np.isnan(self.metrics["test_large_metric"]).all() else "test_large_metric"
         return self.worth(name, self.truth_seeds)
 
     def worth(self, metric: str, seeds: Sequence[int]) -> np.ndarray:
-        """[genomes], each one's mean of a metric over these seeds, larger is better, NaN where it failed on any."""
+        """[genomes], each one's mean of a metric over these seeds, larger is better, NaN if it failed on any."""
         columns = [self.seeds.index(seed) for seed in seeds]
         mean: np.ndarray = self.metrics[metric][:, columns].mean(axis=1)
         return mean if self.about["direction"] == "maximize" else -mean
 
     def missing(self, fingerprints: Sequence[str], seeds: Sequence[int]) -> int:
-        """How many of these genomes lack a row on any of these seeds."""
+        """Return how many of these genomes lack a row on any of these seeds."""
         columns = [self.seeds.index(seed) for seed in seeds if seed in self.seeds]
         if len(columns) < len(seeds):
             return len(fingerprints)
@@ -115,7 +115,7 @@ class Tabular:
         return len(fingerprints) - int(there.sum())
 
     def result(self, proposal: TrainProposal) -> TrainResult:
-        """What training the proposal gave when the table was made.
+        """Return what training the proposal gave when the table was made.
 
         The i-th fresh seed is the i-th truth seed, and has test metrics.
 
@@ -154,7 +154,7 @@ def _or_none(value: float) -> float | None:
 
 
 def read_table(place: str | Path) -> Tabular:
-    """The table in a file, from a path or a URI.
+    """Return the table in a file, from a path or a URI.
 
     Raises:
         UserError: if there is none, or it is no table that `evoact tabulate` wrote.

@@ -1,1 +1,1 @@
-"""Small C kernels, built at first use where there is a C compiler; everything works without them."""
+"""Small C kernels, built at first use if there is a C compiler; everything works without them."""

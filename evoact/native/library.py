@@ -1,4 +1,4 @@
-"""The compiled kernels: built once per machine into the user's cache, None where that is not possible.
+"""The compiled kernels: built once per machine into the user's cache, None if that is not possible.
 
 The sources lie beside this file. They need a C compiler (`cc`, or what the environment variable CC
 names) and nothing else; EVOACT_NATIVE=0 leaves them out. Without them PyTorch computes the same.
@@ -64,7 +64,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The kernels, or None."""
+    """Return the kernels, or None."""
     if os.environ.get("EVOACT_NATIVE", "1") == "0":
         return None
     compiler = _compiler()
@@ -81,7 +81,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def call(name: str, *arguments: Any) -> Any:
-    """A function of the kernels, where the caller knows that there are some; tensors and arrays, which must be
+    """Return a function of the kernels, for a caller that knows that there are some; tensors and arrays, which must be
     contiguous and live until it returns, go in as pointers, None as a null pointer."""
     found = library()
     assert found is not None

@@ -25,7 +25,7 @@ SERIAL = 32_768  # elements
 
 @functools.lru_cache(maxsize=1)
 def function_codes() -> dict[str, int]:
-    """The base functions that the kernels know, by name; none where there are no kernels."""
+    """Return the base functions that the kernels know, by name; none if there are no kernels."""
     if library() is None:
         return {}
     codes: dict[str, int] = {}
@@ -59,7 +59,7 @@ def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
 
 
 def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tuple[Tensor, Tensor]:
-    """The gradients with respect to x, but for splined rows, and c, where g is that with respect to y."""
+    """Return the gradients with respect to x, but for splined rows, and c, where g is that with respect to y."""
     rows, pieces, m = x.shape
     grad_x, grad_c = torch.empty_like(x), torch.zeros_like(c)
     tensors = g, x, y, grad_x, c, grad_c, program.begin, program.terms

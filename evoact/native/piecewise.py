@@ -10,8 +10,9 @@ SERIAL = 16_384  # elements
 
 
 def evaluate(x: Tensor, borders: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and slopes, in the shape of x, of polynomials between borders; rows [5, intervals] are the origin and
-    the coefficients of each interval. Borders are filled up with infinity to a number 2^k - 1."""
+    """Return values and slopes, in the shape of x, of polynomials between borders; rows [5, intervals] are the origin
+    and the coefficients of each interval. Borders are filled up with infinity to a number 2^k - 1.
+    """
     x = x.contiguous()
     y, slope = torch.empty_like(x), torch.empty_like(x)
     sizes = x.numel(), len(borders), rows.shape[1]

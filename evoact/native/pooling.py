@@ -11,7 +11,7 @@ LARGEST_WINDOW = 16  # per side: a place in the window is one byte
 
 
 def max_pool(x: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
-    """The largest value of each window of x[..., H, W], and its place in the window, [..., H', W'] each."""
+    """Return the largest value of each window of x[..., H, W], and its place in the window, [..., H', W'] each."""
     height, width = ((n - size) // stride + 1 for n in x.shape[-2:])
     y = x.new_empty(*x.shape[:-2], height, width)
     where = torch.empty(y.shape, dtype=torch.uint8)
@@ -21,7 +21,7 @@ def max_pool(x: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
 
 
 def spread(g: Tensor, where: Tensor, height: int, width: int, size: int, stride: int) -> Tensor:
-    """The gradient for x[..., height, width]: that of each window, g[..., H', W'], at its maximum."""
+    """Return the gradient for x[..., height, width]: that of each window, g[..., H', W'], at its maximum."""
     x = g.new_zeros(*g.shape[:-2], height, width)
     sizes = g[..., 0, 0].numel(), height, width, *g.shape[-2:]
     call("evoact_max_pool_backward", g, where, x, *sizes, size, stride, threads(x, SERIAL))

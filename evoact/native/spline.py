@@ -18,7 +18,7 @@ ROWS_PER_BLOCK = 64  # the same for rows
 
 
 def forward(x: Tensor, c: Tensor, low: float, per_step: float) -> Tensor:
-    """Splines with coefficients c[sets, nodes + 2] at x[sets, n]."""
+    """Return splines with coefficients c[sets, nodes + 2] at x[sets, n]."""
     sets, n = x.shape
     y = torch.empty_like(x)
     call("evoact_spline_forward", x, y, c, sets, n, c.shape[1] - 2, low, per_step, threads(x, SERIAL))
@@ -28,7 +28,7 @@ def forward(x: Tensor, c: Tensor, low: float, per_step: float) -> Tensor:
 def backward(
     g: Tensor, x: Tensor, c: Tensor, low: float, per_step: float, with_c: bool = True
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients with respect to x and, if wanted, c."""
+    """Return the gradients with respect to x and, if wanted, c."""
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks) if with_c else None
@@ -40,7 +40,7 @@ def backward(
 def curvature(
     g: Tensor, x: Tensor, c: Tensor, hx: Tensor, hc: Tensor, low: float, per_step: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of hx . grad_x + hc . grad_c, both of `backward`, with respect to g, x and c."""
+    """Return the gradients of hx . grad_x + hc . grad_c, both of `backward`, with respect to g, x and c."""
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_g, grad_x, sums = torch.empty_like(x), torch.empty_like(x), _sums(c, blocks)
@@ -51,7 +51,7 @@ def curvature(
 
 
 def value_slope(x: Tensor, c: Tensor, low: float, per_step: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Splines, their slopes, and how many of x lie outside, in parts."""
+    """Return splines, their slopes, and how many of x lie outside, in parts."""
     sets, n = x.shape
     y, slope = torch.empty_like(x), torch.empty_like(x)
     beyond = torch.empty(sets * -(-n // PIECE), dtype=torch.int32)
@@ -63,7 +63,7 @@ def value_slope(x: Tensor, c: Tensor, low: float, per_step: float) -> tuple[Tens
 def tangent(
     g: Tensor, r: Tensor, x: Tensor, tx: Tensor, c: Tensor, low: float, per_step: float
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of sum(r y) + sum(g tx slope) with respect to x and c."""
+    """Return the gradients of sum(r y) + sum(g tx slope) with respect to x and c."""
     sets, n = x.shape
     nodes, blocks = c.shape[1] - 2, max(1, n // BLOCK)
     grad_x, sums = torch.empty_like(x), _sums(c, blocks)
@@ -119,7 +119,7 @@ def rows_forward(
     grid: tuple[float, float],
     with_slopes: bool,
 ) -> Tensor | None:
-    """Writes the splined rows of y[R, m], each a term and a spline at the first piece of x[R, P, m].
+    """Write the splined rows of y[R, m], each a term and a spline at the first piece of x[R, P, m].
 
     Returns:
         their slopes [count, m], if wanted
@@ -137,7 +137,7 @@ def rows_forward(
 def rows_backward(
     grad_x: Tensor, g: Tensor, x: Tensor, slopes: Tensor, c: Tensor, where: Rows, grid: tuple[float, float]
 ) -> Tensor:
-    """Writes the splined rows of grad_x [R, P, m]; returns the gradient for c."""
+    """Write the splined rows of grad_x [R, P, m]; return the gradient for c."""
     _, p, m = x.shape
     nodes, blocks = c.shape[1] - 2, len(where.begin) - 1
     sums = c.new_zeros(blocks, COPIES, nodes, 4)

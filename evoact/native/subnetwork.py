@@ -11,14 +11,14 @@ BLOCK = 4096  # as in subnetwork.c
 
 
 def forward(x: Tensor, parameters: Tensor) -> Tensor:
-    """Networks with parameters [sets, 3h + 1] at x[sets, n]."""
+    """Return networks with parameters [sets, 3h + 1] at x[sets, n]."""
     (sets, n), y = x.shape, torch.empty_like(x)
     call("evoact_subnetwork_forward", x, y, parameters, sets, n, parameters.shape[1] // 3, threads(x, SERIAL))
     return y
 
 
 def backward(g: Tensor, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients with respect to x and the parameters, where g is that with respect to the outputs."""
+    """Return the gradients with respect to x and the parameters, where g is that with respect to the outputs."""
     (sets, n), size = x.shape, parameters.shape[1]
     blocks = -(-n // BLOCK)
     grad_x, grad = torch.empty_like(x), torch.empty_like(parameters)

@@ -7,10 +7,12 @@ from evoact.native.library import library
 
 
 def accepts(tensor: Tensor) -> bool:
-    """Whether there are kernels and they can take this tensor, once it is contiguous."""
+    """Return whether there are kernels and they can take this tensor, once it is contiguous."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and library() is not None
 
 
 def threads(tensor: Tensor, serial: int) -> int:
-    """PyTorch's number of threads, or one for up to `serial` elements, where more cost more than they bring."""
+    """PyTorch's number of threads, or one for up to `serial` elements, for which more threads cost more than they
+    bring.
+    """
     return torch.get_num_threads() if tensor.numel() > serial else 1

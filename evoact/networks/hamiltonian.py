@@ -51,7 +51,7 @@ class Hamiltonian:
 
 
 def hamiltonian(input_shape: tuple[int, ...], n_outputs: int, hidden: Sequence[int] = (100,)) -> Hamiltonian:
-    """A Hamiltonian network for states (q, p) of 2n numbers and their time derivatives.
+    """Return a Hamiltonian network for states (q, p) of 2n numbers and their time derivatives.
 
     Choudhary et al. 2022 use 4-100-1 and 2-100-1. The energy has no output bias: H is determined up to a
     constant only. Where the pre-activations' second derivatives vanish (relu) only the weights learn.

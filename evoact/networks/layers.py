@@ -18,7 +18,7 @@ from evoact.registry import lookup
 
 
 def image_shape(network: str, input_shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
-    """The input shape as (channels, height, width).
+    """Return the input shape as (channels, height, width).
 
     Raises:
         UserError: if it is no image, or one with fewer than `least` pixels in height or width.
@@ -35,7 +35,7 @@ def image_shape(network: str, input_shape: tuple[int, ...], least: int) -> tuple
 
 
 def scaled(widths: Sequence[int], width: float, multiple: int = 1) -> tuple[int, ...]:
-    """Each width times `width`, rounded to a multiple and at least one multiple.
+    """Return each width times `width`, rounded to a multiple and at least one multiple.
 
     Raises:
         UserError: unless `width` is a positive number.
@@ -49,7 +49,7 @@ def scaled(widths: Sequence[int], width: float, multiple: int = 1) -> tuple[int,
 
 
 def bias_scheme(initial: str) -> str:
-    """How biases are drawn where weights are drawn by the scheme `initial`.
+    """Return how biases are drawn beside weights of the scheme `initial`.
 
     Raises:
         UserError: for an unknown scheme, naming the nearest.
@@ -120,7 +120,7 @@ def convolve(
     padding: int = 0,
     groups: int = 1,
 ) -> Tensor:
-    """The convolution `name`: images [1 or K, C, B, H, W] -> [K, C', B, H', W'].
+    """Return the convolution `name`: images [1 or K, C, B, H, W] -> [K, C', B, H', W'].
 
     Member by member: one convolution with a group per member rounds differently with their number, because
     the library chooses its kernel by it, and is no faster on a processor.
@@ -135,7 +135,7 @@ def convolve(
 
 
 def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
-    """The linear layer `name`: h [K, D, B] -> [K, N, B]."""
+    """Return the linear layer `name`: h [K, D, B] -> [K, N, B]."""
     return torch.baddbmm(parameters[f"{name}.bias"], parameters[f"{name}.weight"], h)
 
 
@@ -145,12 +145,12 @@ def flatten(images: Tensor) -> Tensor:
 
 
 def average_pool(images: Tensor) -> Tensor:
-    """The mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
+    """Return the mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
     return images.flatten(3).mean(dim=3)
 
 
 def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    """Each value over (k + alpha / size * sum of squares over `size` neighbouring channels)^beta
+    """Return each value over (k + alpha / size * sum of squares over `size` neighbouring channels)^beta
     (Krizhevsky et al. 2012, section 3.3, with alpha divided by the size as Caffe has it)."""
     return F.local_response_norm(images.flatten(2), size, alpha, beta, k).view(images.shape)
 

@@ -73,10 +73,10 @@ def mlp(
     hidden: Sequence[int] = (100, 100),
     output_activation: bool = False,
 ) -> MLP:
-    """An MLP for inputs of any shape, flattened.
+    """Return an MLP for inputs of any shape, flattened.
 
     With `output_activation` its outputs pass through a site `output`, too, as in variational networks (Li & Li
-    2018, where the softmax of the loss follows).
+    2018, because the softmax of the loss follows).
 
     Raises:
         UserError: if a width is not a positive integer, or there is no hidden layer.

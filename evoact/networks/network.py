@@ -22,7 +22,7 @@ class Parameter:
 
     `initial` names how it is drawn (`evoact.networks.initial.INITIAL`). `site` is the activation site whose
     pre-activations it makes: axis 0 then indexes the site's neurons (each as many times in a row as it has
-    pieces). `source` is the site whose neurons it takes in along axis 1, where that axis is exactly they.
+    pieces). `source` is the site whose neurons it takes in along axis 1, if that axis is exactly these neurons.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ForwardPass(Protocol):
     def training(self) -> bool: ...
 
     def activate(self, site: str, z: Tensor) -> Tensor:
-        """The site's heterogeneous activation: z[K, N * P, M] -> [K, N, M], with P pieces (1 but
+        """Return the site's heterogeneous activation: z[K, N * P, M] -> [K, N, M], with P pieces (1 but
         for `Network.with_pieces`); piece p of neuron n is row n * P + p."""
         ...
 
@@ -97,7 +97,7 @@ class Network(Protocol):
         ...
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "Network":
-        """The same network with several pre-activations per neuron at some sites, as maxout needs them.
+        """Return the same network with several pre-activations per neuron at some sites, as maxout needs them.
 
         Args:
             pieces: pre-activations per neuron, by site; sites that are left out keep one
@@ -113,7 +113,7 @@ class Network(Protocol):
         Args:
             parameters: by name, each [K, *shape]
             layers: activations, dropout and batch norm of these members
-            inputs: [1, B, *input_shape] where all members share the batch, else [K, B, *input_shape]
+            inputs: [1, B, *input_shape] if all members share the batch, else [K, B, *input_shape]
 
         Returns:
             outputs [K, B, n_outputs]
@@ -122,7 +122,7 @@ class Network(Protocol):
 
 
 def parameter_count(network: Network) -> int:
-    """Trainable weights and biases of one member, activations' own parameters not counted."""
+    """Return trainable weights and biases of one member, activations' own parameters not counted."""
     return sum(math.prod(parameter.shape) for parameter in network.parameters)
 
 

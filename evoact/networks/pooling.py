@@ -1,4 +1,4 @@
-"""Max pooling, differentiable to any order: a kernel where there is one, PyTorch elsewhere."""
+"""Max pooling, differentiable to any order: a kernel if there is one, PyTorch elsewhere."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from evoact.native.tensors import accepts
 
 
 def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
-    """The largest value of each window, without padding: [..., H, W] -> [..., H', W'].
+    """Return the largest value of each window, without padding: [..., H, W] -> [..., H', W'].
 
     The gradient goes to the first of equal values.
 

@@ -65,7 +65,7 @@ class ResNet:
     pieces: tuple[tuple[str, int], ...] = ()
 
     def plan(self) -> Iterator[Block]:
-        """The residual blocks in their order."""
+        """Yield the residual blocks in their order."""
         before, inputs = "conv0", self.channels[0]
         for stage, channels in enumerate(self.channels, 1):
             for number in range(1, self.blocks + 1):

@@ -10,7 +10,7 @@ from evoact.networks.network import Network
 
 
 def activation_count(network: Network, input_shape: tuple[int, ...]) -> int:
-    """Numbers that leave all activation sites for one example: neurons, or channels times positions.
+    """Return numbers that leave all activation sites for one example: neurons, or channels times positions.
 
     >>> from evoact.networks.lenet5 import lenet5
     >>> activation_count(lenet5((1, 28, 28), 10), (1, 28, 28)) == 20 * 24**2 + 50 * 8**2 + 500

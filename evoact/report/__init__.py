@@ -16,7 +16,7 @@ FORMATS = {
 
 
 def write_report(run: RunData, format: str = "html", output: Path | None = None) -> str:
-    """Writes a report.
+    """Write a report.
 
     Args:
         run: from `report.run.read_run`
@@ -27,7 +27,7 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
         Where it was written.
 
     Raises:
-        UserError: for another format, a file that cannot be written, and where TensorBoard or Optuna would mix it
+        UserError: for another format, a file that cannot be written, and if TensorBoard or Optuna would mix it
             with what is there, or need a local place.
     """
     file = run.home.child(lookup(FORMATS, "format", format))

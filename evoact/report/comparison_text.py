@@ -31,7 +31,7 @@ class TextTable:
 
 
 def comparison_text(run: RunData) -> str:
-    """The verdict and the table as plain text, for a terminal."""
+    """Return the verdict and the table as plain text, for a terminal."""
     table = arm_table(run)
     widths = [max(map(len, column)) for column in zip(table.headers, *table.rows, strict=True)]
     lines = [
@@ -45,7 +45,7 @@ def comparison_text(run: RunData) -> str:
 
 
 def verdict_sentences(run: RunData) -> list[str]:
-    """What was found, the headline first; what cannot be said is said, too."""
+    """Return what was found, the headline first; what cannot be said is said, too."""
     try:
         found = run.findings
     except UserError as error:
@@ -54,7 +54,7 @@ def verdict_sentences(run: RunData) -> list[str]:
 
 
 def found_sentences(found: Findings) -> list[str]:
-    """What was found: the headline, the arm that differs most, controls that differ, and gains between arms."""
+    """Return what was found: the headline, the arm that differs most, controls that differ, and gains between arms."""
     unit = unit_of(found.metric)
     shown = [gain for gain in found.against if gain.verdict in (*_HELPS, *_HURTS)]
     # Of all other arms the table says as much in less room.
@@ -184,7 +184,7 @@ def _few_repeats(run: RunData) -> list[str]:
     if not 1 < repeats < ENOUGH_REPEATS:
         return []
     return [
-        f"Intervals over {repeats} repeats are too narrow: where the truth was known, those over 3 held it in 75 to "
+        f"Intervals over {repeats} repeats are too narrow: in cases of known truth, those over 3 held it in 75 to "
         "88 % of cases, over 5 in 84 to 93 %, over 10 in 90 to 95 %."
     ]
 
@@ -201,7 +201,7 @@ def _few_seeds(run: RunData) -> list[str]:
 
 
 def _failed_seeds(run: RunData) -> list[str]:
-    """Winners that failed where they were judged: their figures are those of the other seeds."""
+    """Winners that failed when they were judged: their figures are those of the other seeds."""
     judge = run.plan.config.confirm.judge
     failed = {arm.name: sum(judge - len(w.seeds) for w in arm.winners.values()) for arm in run.arms}
     if not judge or not run.record["finished_at"]:
@@ -216,7 +216,9 @@ def _failed_seeds(run: RunData) -> list[str]:
 
 
 def _unequal(run: RunData) -> list[str]:
-    """Arms that spent less than the others although they were to spend the same, as where a space was exhausted."""
+    """Arms that spent less than the others although they were to spend the same, for instance because a space was
+    exhausted.
+    """
     amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
     spent = {
         arm.name: arm.gradient_examples - (arm.meta_examples if arm.name in amortised else 0)
@@ -226,7 +228,7 @@ def _unequal(run: RunData) -> list[str]:
     if run.problems or not run.record["finished_at"]:
         return []
     return [
-        f"{name} spent {count(own)} gradient-examples where others spent {count(most)}"
+        f"{name} spent {count(own)} gradient-examples while others spent {count(most)}"
         f"{', meta-training left out' if name in amortised else ''}: it ran out of networks to train, each on at most "
         "as many seeds as config.yaml allows (replicates), or they ended early; its gain is not measured at equal "
         "budget."
@@ -236,7 +238,7 @@ def _unequal(run: RunData) -> list[str]:
 
 
 def _twins(run: RunData) -> list[str]:
-    """Amortised arms that ended where the arm without did: more budget that led to nothing else."""
+    """Amortised arms that ended as the arm without did: more budget that led to nothing else."""
     amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
     networks = {
         arm.name: {r: (w.genome, tuple(w.test)) for r, w in arm.winners.items()}
@@ -254,7 +256,7 @@ def _twins(run: RunData) -> list[str]:
 
 
 def arm_table(run: RunData) -> TextTable:
-    """One row for each arm, in the order of the config."""
+    """Return one row for each arm, in the order of the config."""
     split = SPLITS[LARGE if run.rows[LARGE].notna().any() else TEST]
     caption = f"Mean winner of each arm on the {split}, over repeats of the whole search, with 95 % BCa intervals of a "
     headers = ["arm", "mean winner", "95 % interval", *_GAIN]
@@ -274,7 +276,7 @@ def arm_table(run: RunData) -> TextTable:
 
 
 def between_tables(run: RunData) -> tuple[TextTable, ...]:
-    """The comparisons of arms with each other, where there are any."""
+    """Return the comparisons of arms with each other, if there are any."""
     try:
         found = run.findings
     except UserError:
@@ -322,7 +324,7 @@ def _row(
 
 
 def cost_table(run: RunData) -> TextTable:
-    """What each arm spent, and what it took."""
+    """Return what each arm spent, and what it took."""
     rows = tuple(
         (
             arm.name,

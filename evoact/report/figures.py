@@ -55,7 +55,7 @@ class Box:
 
 
 def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
-    """One box for each arm, its name above it; every value is a dot."""
+    """Return one box for each arm, its name above it; every value is a dot."""
     step, top = 44, 8
     height = top + step * len(boxes) + 40
     x = scale((unit.scale * v for box in boxes for v in box.values), 8, WIDTH - 8)
@@ -80,13 +80,13 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
     described = "; ".join(f"{b.name}: mean {unit.value(float(np.mean(b.values)))}" for b in boxes if b.values)
     return Figure(
         figure(WIDTH, height, parts, "Box plots", described, "boxes"),
-        "A dot is one value, the open diamond their mean. A box, where there are enough, holds the middle half of "
+        "A dot is one value, the open diamond their mean. A box, if there are enough values, holds the middle half of "
         "them, its line is the median, and the whiskers reach the last value within 1.5 box lengths.",
     )
 
 
 def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) -> Figure:
-    """A small panel for each arm, with the reference's curve behind it, all on the same axes."""
+    """Return a small panel for each arm, with the reference's curve behind it, all on the same axes."""
     columns, width, height = (2, 218.0, 132.0) if len(curves) > 1 else (1, WIDTH, 220.0)
     gap, top = 12.0, 22.0
     rows = math.ceil(len(curves) / columns)
@@ -189,7 +189,7 @@ def scatter(
 
 
 def pareto_front(points: Sequence[tuple[float, float]], maximize: bool) -> list[int]:
-    """The indices of the points that no other beats in both, in ascending x; smaller x is better.
+    """Return the indices of the points that no other beats in both, in ascending x; smaller x is better.
 
     >>> pareto_front([(1, 5), (2, 7), (2, 6), (3, 7), (0.5, 1)], True)
     [4, 0, 1]
@@ -253,7 +253,7 @@ def _few_kinds(arms: Sequence[ProposedTypes]) -> tuple[list[ProposedTypes], list
 
 
 def bars_figure(bars: Sequence[tuple[str, float]], title: str, name: str) -> Figure:
-    """A bar for each name, its share in per cent; they are drawn to one scale, the whole width for 100 %."""
+    """Return a bar for each name, its share in per cent; they are drawn to one scale, the whole width for 100 %."""
     step, left, right = 22, 150, WIDTH - 48
     parts = []
     for i, (label, share) in enumerate(bars):
@@ -269,7 +269,7 @@ def bars_figure(bars: Sequence[tuple[str, float]], title: str, name: str) -> Fig
 
 
 def curves_figure(curves: Sequence[TypeCurves], name: str, title: str) -> Figure:
-    """A small panel for each type of each layer, with its number of neurons."""
+    """Return a small panel for each type of each layer, with its number of neurons."""
     columns, width, height, gap = 3, 146.0, 118.0, 11.0
     drawn = [c for c in curves if len(c.y)]
     shown = [[max(float(np.nanmin(c.y)), -10), min(float(np.nanmax(c.y)), 10)] for c in drawn]

@@ -11,7 +11,7 @@ MOST_LINES = 50  # of the leaderboard
 
 
 def markdown(run: RunData) -> str:
-    """The whole report."""
+    """Return the whole report."""
     return f"# {_plain(run.plan.name or 'evoact')}\n\n" + "\n".join(_section(s) for s in sections(run))
 
 

@@ -19,13 +19,13 @@ class Unit:
     decimals: int | None
 
     def value(self, value: float | None) -> str:
-        """A metric: `61.7 %`, or `0.00331`."""
+        """Return a metric: `61.7 %`, or `0.00331`."""
         if value is None or math.isnan(value):
             return NOTHING
         return f"{self._number(value)}{self.sign}"
 
     def difference(self, value: float) -> str:
-        """A difference with its sign: `+1.25`."""
+        """Return a difference with its sign: `+1.25`."""
         digits = "+.3g" if self.decimals is None else f"+.{self.decimals}f"
         return f"{self.scale * value:{digits}}".replace("-", "−")
 
@@ -56,7 +56,8 @@ def unit_of(metric: str) -> Unit:
 
 
 def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial: float) -> str:
-    """A network's metric beside that of always saying the same, which who reads the former alone would not think of.
+    """Return a network's metric beside that of always saying the same, which who reads the former alone would not think
+    of.
 
     >>> beside_trivial("The winner", 0.9, "accuracy", True, 0.627)
     'Always saying the most frequent class of the training split gives 62.70 %.'
@@ -86,7 +87,7 @@ def p_text(p: float) -> str:
 
 
 def count(number: float) -> str:
-    """A large number in few characters.
+    """Return a large number in few characters.
 
     >>> count(999), count(160000000), count(25600)
     ('999', '1.6e8', '25,600')

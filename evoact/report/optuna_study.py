@@ -22,7 +22,7 @@ from evoact.report.run import RunData
 
 
 def write_optuna(run: RunData, file: Path) -> None:
-    """Writes a journal for `optuna-dashboard FILE`.
+    """Write a journal for `optuna-dashboard FILE`.
 
     Raises:
         UserError: if the file is there, because Optuna would append to it.

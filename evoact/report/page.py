@@ -20,7 +20,7 @@ _FEW = 25  # rows of a table that is not cut
 
 
 def page(run: RunData) -> str:
-    """The whole page."""
+    """Return the whole page."""
     name = escape(run.plan.name or "evoact")
     found = sections(run)
     links = "".join(f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in found)

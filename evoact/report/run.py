@@ -101,7 +101,7 @@ class RunData:
         )
 
     def tensors(self, artifact: str) -> dict[str, np.ndarray]:
-        """What a network learned, by name; nothing where the artifact is not there.
+        """Return what a network learned, by name; nothing if the artifact is not there.
 
         Raises:
             UserError: if it is damaged.
@@ -115,7 +115,7 @@ class RunData:
             return load(file.read())
 
     def example_scores(self, artifact: str) -> np.ndarray | None:
-        """A confirmed network's score on each test example; None where the artifact is not there.
+        """Return a confirmed network's score on each test example; None if the artifact is not there.
 
         Raises:
             UserError: if it is damaged.
@@ -133,7 +133,7 @@ class RunData:
 
 
 def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
-    """Reads a run, finished or not.
+    """Read a run, finished or not.
 
     Args:
         run_dir: a run directory, or the URI of one

@@ -9,7 +9,7 @@ from evoact.report.number_format import beside_trivial
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun.
+    """Return a number and its noun.
 
     >>> counted(1, "fresh seed"), counted(3, "network")
     ('1 fresh seed', '3 networks')
@@ -18,15 +18,16 @@ def counted(number: int, noun: str) -> str:
 
 
 def shown(summary: Summary, value: float, error: float | None = None) -> str:
-    """A metric, and its standard error if there is one."""
+    """Return a metric, and its standard error if there is one."""
     if summary.metric == "accuracy":
         return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
     return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
 def verdict(summary: Summary) -> str:
-    """The headline, which says who won, and by how much on one split; then, a line each, what always saying the same
-    gives, how sure the choice was, and under which rule it was judged."""
+    """Return the headline, which says who won, and by how much on one split; then, a line each, what always saying the
+    same gives, how sure the choice was, and under which rule it was judged.
+    """
     winner = summary.winner
     if winner is None:
         return "No winner: no candidate was confirmed."

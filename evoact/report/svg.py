@@ -41,7 +41,7 @@ class Scale:
 
 
 def scale(values: Iterable[float], start: float, end: float, log: bool = False) -> Scale:
-    """A scale that holds all finite values, with some room on either side."""
+    """Return a scale that holds all finite values, with some room on either side."""
     known = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     if log:
@@ -52,7 +52,7 @@ def scale(values: Iterable[float], start: float, end: float, log: bool = False) 
 
 
 def nice_ticks(low: float, high: float, most: int = TICKS) -> list[float]:
-    """At most about so many multiples of 1, 2 or 5 times a power of ten.
+    """Return at most about so many multiples of 1, 2 or 5 times a power of ten.
 
     >>> nice_ticks(0.13, 0.91)
     [0.2, 0.4, 0.6, 0.8]
@@ -78,7 +78,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def figure(width: float, height: float, parts: Iterable[str], title: str, description: str, name: str) -> str:
-    """A whole SVG; `name` makes the ids of its title and description unique in the page."""
+    """Return a whole SVG; `name` makes the ids of its title and description unique in the page."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-t {name}-d" '
         f'style="max-width:{ENLARGED * width:.0f}px"><title id="{name}-t">{escape(title)}</title>'
@@ -96,7 +96,7 @@ def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
 
 
 def path(xs: Sequence[float], ys: Sequence[float], css: str, title: str = "") -> str:
-    """A line through points, broken where one is not finite."""
+    """Return a line through points, broken if one is not finite."""
     steps, pen_down = [], False
     for x, y in zip(xs, ys, strict=True):
         if math.isfinite(x) and math.isfinite(y):
@@ -106,7 +106,7 @@ def path(xs: Sequence[float], ys: Sequence[float], css: str, title: str = "") ->
 
 
 def band(xs: Sequence[float], low: Sequence[float], high: Sequence[float], css: str) -> str:
-    """The area between two lines."""
+    """Return the area between two lines."""
     points = [*zip(xs, high, strict=True), *reversed(list(zip(xs, low, strict=True)))]
     return f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"{_css(css)}/>'
 
@@ -119,7 +119,7 @@ def rectangle(x: float, y: float, width: float, height: float, css: str, title: 
 
 
 def mark(x: float, y: float, form: int, css: str, title: str = "", size: float = 4) -> str:
-    """A point in one of four shapes, so that colour is not all that tells points apart."""
+    """Return a point in one of four shapes, so that colour is not all that tells points apart."""
     s = size
     if form == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{s:g}"{_css(css)}>{_title(title)}</circle>'
@@ -133,7 +133,7 @@ def mark(x: float, y: float, form: int, css: str, title: str = "", size: float =
 
 
 def labels(ticks: Sequence[float]) -> list[str]:
-    """Texts for ticks, with as many digits as tell them apart.
+    """Return texts for ticks, with as many digits as tell them apart.
 
     >>> labels([1.32e10, 1.33e10]), labels([13_200_000, 13_205_000])
     (['1.32e10', '1.33e10'], ['1.32e7', '1.3205e7'])
@@ -146,7 +146,7 @@ def labels(ticks: Sequence[float]) -> list[str]:
 
 
 def room_for(*scales: Scale) -> float:
-    """The width that the tick labels of vertical axes take, in pixels."""
+    """Return the width that the tick labels of vertical axes take, in pixels."""
     return max((CHARACTER * len(content) for s in scales for content in labels(s.ticks)), default=0.0) + 8
 
 
@@ -179,12 +179,12 @@ def y_axis(y: Scale, left: float, right: float, label: str) -> list[str]:
 
 
 def colour(index: int) -> str:
-    """The class of a series' colour; after eight they repeat, with another `shape`."""
+    """Return the class of a series' colour; after eight they repeat, with another `shape`."""
     return f"c{index % COLOURS}"
 
 
 def shape(index: int) -> int:
-    """A series' shape; with the colour unlike that of 31 others.
+    """Return a series' shape; with the colour unlike that of 31 others.
 
     >>> len({(colour(i), shape(i)) for i in range(32)})
     32
@@ -193,7 +193,7 @@ def shape(index: int) -> int:
 
 
 def short(number: float, digits: int = 2) -> str:
-    """A number in few characters, those beyond a million with so many digits behind the point.
+    """Return a number in few characters, those beyond a million with so many digits behind the point.
 
     >>> short(0.30000000000000004), short(2000.0), short(250000.0), short(0.00012)
     ('0.3', '2,000', '250k', '1.2e-4')

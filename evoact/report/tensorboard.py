@@ -19,7 +19,7 @@ _OF_PHASE = {"confirmed": "confirm", "judged": "judge"}
 
 
 def write_tensorboard(run: RunData, directory: Path) -> None:
-    """Writes event files for `tensorboard --logdir DIRECTORY`.
+    """Write event files for `tensorboard --logdir DIRECTORY`.
 
     Raises:
         UserError: if the directory holds something already, because TensorBoard would show both.

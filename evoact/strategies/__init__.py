@@ -31,7 +31,7 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
 
 
 def proposer(name: str, space: SearchSpace, seed: int, options: Mapping[str, Any]) -> Proposer:
-    """The named strategy's proposer, with its own settings from `options`.
+    """Return the named strategy's proposer, with its own settings from `options`.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a setting out of range.
@@ -61,7 +61,7 @@ def create(
     options: Mapping[str, Any] | None = None,
     warm: Sequence[Genome] = (),
 ) -> Strategy:
-    """The named strategy, ready to be asked.
+    """Return the named strategy, ready to be asked.
 
     Args:
         name: which one, of `STRATEGIES`.

@@ -76,11 +76,11 @@ class Archive:
         return len(self._texts)
 
     def copy(self) -> "Archive":
-        """An independent archive with the same entries."""
+        """Return an independent archive with the same entries."""
         return copy.deepcopy(self)
 
     def add(self, result: Result) -> None:
-        """Enters a result. A failure, or a score that is not finite, counts against its candidate.
+        """Enter a result. A failure, or a score that is not finite, counts against its candidate.
 
         A meta-training is no candidate and has no score; what a strategy set aside is none either. Of a candidate
         that was promoted the scores at its highest rung count alone.
@@ -115,7 +115,7 @@ class Archive:
         self._squares[row] += step * (score - self._means[row])
 
     def add_generation(self, results: Sequence[Result]) -> None:
-        """Enters all results of a generation, which then are `latest`; `beginnings` counts generations of which none
+        """Enter all results of a generation, which then are `latest`; `beginnings` counts generations of which none
         was promoted."""
         for result in results:
             self.add(result)
@@ -142,28 +142,28 @@ class Archive:
         return _genome(self._texts[row])
 
     def text(self, row: int) -> str:
-        """The genome as compact JSON."""
+        """Return the genome as compact JSON."""
         return self._texts[row]
 
     def index(self, row: int) -> int:
-        """The candidate's id in the run."""
+        """Return the candidate's id in the run."""
         return self._indices[row]
 
     def evaluations(self, row: int) -> int:
-        """How many usable scores it has."""
+        """Return how many usable scores it has."""
         return self._counts[row]
 
     def rungs(self) -> np.ndarray:
-        """The highest rung of every candidate: how often it was promoted."""
+        """Return the highest rung of every candidate: how often it was promoted."""
         return np.array(self._rungs, dtype=int)
 
     def usable(self) -> np.ndarray:
-        """Rows that have a score and never failed: the only ones to breed from or to return."""
+        """Return rows that have a score and never failed: the only ones to breed from or to return."""
         counts, failures = np.array(self._counts), np.array(self._failures)
         return np.flatnonzero((counts > 0) & (failures == 0))
 
     def youngest(self, k: int) -> np.ndarray:
-        """At most k usable rows, those whose first result came last, ascending."""
+        """Return at most k usable rows, those whose first result came last, ascending."""
         found: list[int] = []
         for row in reversed(range(len(self))):
             if len(found) == k:
@@ -173,22 +173,22 @@ class Archive:
         return np.array(found[::-1], dtype=int)
 
     def posterior(self, rows: np.ndarray) -> Posterior:
-        """The denoised scores of these usable rows, in their order."""
+        """Return the denoised scores of these usable rows, in their order."""
         return posterior(
             np.array(self._means)[rows], np.array(self._counts)[rows], np.array(self._squares)[rows]
         )
 
     def scores(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean scores of these usable rows, and how many each is the mean of."""
+        """Return mean scores of these usable rows, and how many each is the mean of."""
         return np.array(self._means)[rows], np.array(self._counts)[rows]
 
     def costs(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """What each of these candidates costs [rows, names], of `COSTS`; NaN where it is not known."""
+        """Return what each of these candidates costs [rows, names], of `COSTS`; NaN if it is not known."""
         return np.column_stack([np.array(self._costs[name])[rows] for name in names])
 
     def best(self, k: int, rows: np.ndarray | None = None) -> list[Candidate]:
-        """At most k usable candidates, the best denoised score first; ties go to the more often evaluated. Of some
-        usable `rows` alone, where they are given.
+        """Return at most k usable candidates, the best denoised score first; ties go to the more often evaluated. Of
+        some usable `rows` alone, if they are given.
 
         Whoever was promoted further comes first: scores at different rungs do not compare.
         """
@@ -203,7 +203,7 @@ class Archive:
         return [self.candidate(int(rows[i]), float(scores[i])) for i in order]
 
     def candidate(self, row: int, score: float) -> Candidate:
-        """The candidate there, as seen from outside, with this denoised score."""
+        """Return the candidate there, as seen from outside, with this denoised score."""
         return Candidate(
             self._indices[row],
             self.genome(row),
@@ -220,7 +220,7 @@ def _genome(text: str) -> Genome:
 
 
 def best_structures(archive: Archive, k: int) -> list[Candidate]:
-    """The best candidate of each structure, at most k of them, best first: one learning rate each."""
+    """Return the best candidate of each structure, at most k of them, best first: one learning rate each."""
     asked = k
     while True:
         best = archive.best(asked)
@@ -233,7 +233,7 @@ def best_structures(archive: Archive, k: int) -> list[Candidate]:
 
 
 def scores_by_context(archive: Archive) -> Mapping[str, Sequence[float]]:
-    """The denoised scores of the usable candidates that were proposed under each context."""
+    """Return the denoised scores of the usable candidates that were proposed under each context."""
     rows = archive.usable()
     scores = dict(zip(rows.tolist(), archive.posterior(rows).mean.tolist(), strict=True))
     return {

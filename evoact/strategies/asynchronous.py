@@ -36,7 +36,7 @@ class _Rung:
             self.checkpoints.add(checkpoint_name(result.proposal, result.proposal.steps))
 
     def pop(self) -> TrainProposal | None:
-        """The best that waits, if it is among the best share of all."""
+        """Return the best that waits, if it is among the best share of all."""
         places = min(int(self._told * self._share), len(self._ranking))
         if not places or not self._waiting or self._waiting[0][0] > self._ranking[places - 1]:
             return None
@@ -96,7 +96,9 @@ class Asynchronous:
         return self._numbering.expected()
 
     def checkpoints(self) -> Set[str]:
-        """Those that open proposals go on from or are about to leave, and those of all who may still be promoted."""
+        """Return those that open proposals go on from or are about to leave, and those of all who may still be
+        promoted.
+        """
         return checkpoints_of(self._pending.open.values()).union(*(rung.checkpoints for rung in self._rungs))
 
     def _enter(self, result: Result, gone_on: bool) -> None:
@@ -118,7 +120,7 @@ class Asynchronous:
     def _promotion(self) -> Proposal | None:
         for rung in reversed(self._rungs):
             while best := rung.pop():
-                # None where the budget does not hold it, and so never will, or it was trained as long before.
+                # None if the budget does not hold it, and so never will, or it was trained as long before.
                 if found := self._numbering.numbered(promotion(best), best.generation, self._told):
                     return found
         return None

@@ -22,7 +22,7 @@ class _Cohort:
 class Generational:
     """A strategy that proposes generation after generation.
 
-    A generation is formed once all results of the ones before were told (at once where the proposer
+    A generation is formed once all results of the ones before were told (at once if the proposer
     is independent), so what is proposed depends on the *set* of results, never on their order or on
     the number of workers. A meta-training is asked for alone: it is a pack of its own.
 
@@ -65,8 +65,9 @@ class Generational:
         return self._numbering.expected()
 
     def checkpoints(self) -> Set[str]:
-        """Those that open proposals go on from or are about to leave, and those of the generations that may still
-        be promoted."""
+        """Return those that open proposals go on from or are about to leave, and those of the generations that may
+        still be promoted.
+        """
         needed = checkpoints_of(self._pending.open.values())
         fresh = [
             r.proposal for r in (*self._arrived.values(), *self._archive.latest) if isinstance(r, TrainResult)

@@ -60,12 +60,12 @@ class Numbering:
         return self.left < self.stops[0]
 
     def expected(self) -> int:
-        """How many proposals there will be in all, if those to come cost what those up to now did."""
+        """Return how many proposals there will be in all, if those to come cost what those up to now did."""
         asked, spent = self.next - self.first, self._budget - self.left
         return asked + self.left * (asked or 1) // (spent or self._steps)
 
     def numbered(self, draft: Draft | MetaDraft, generation: int, told: int) -> Proposal | None:
-        """None where the budget does not hold it, or it was proposed already."""
+        """None if the budget does not hold it, or it was proposed already."""
         found: Proposal | None = (
             self._train(draft, generation, told)
             if isinstance(draft, Draft)
@@ -77,13 +77,13 @@ class Numbering:
         return found
 
     def enter(self, proposal: Proposal) -> None:
-        """Takes note of what was proposed, now or in the interrupted run."""
+        """Take note of what was proposed, now or in the interrupted run."""
         self.know(proposal)
         self.left -= self._cost(proposal)
         self.next = max(self.next, proposal.index + 1)
 
     def know(self, proposal: Proposal) -> None:
-        """Takes note of what another phase proposed."""
+        """Take note of what another phase proposed."""
         self._candidates.setdefault(proposal.fingerprint, proposal.candidate)
         self._used.add(_key(proposal))
 
@@ -164,7 +164,7 @@ def _key(proposal: Proposal) -> tuple[int, int, int]:
 
 
 def worth(settings: meta_training.MetaTraining, examples: int) -> int:
-    """How many networks of so many gradient-examples each a meta-training costs, at least 1.
+    """Return how many networks of so many gradient-examples each a meta-training costs, at least 1.
 
     >>> worth(meta_training.MetaTraining(outer_steps=10, inner_steps=5, batch_size=20), 800)
     4

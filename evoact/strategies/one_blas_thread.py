@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def one_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, during which BLAS has one thread.
+    """Return the function, during which BLAS has one thread.
 
     >>> import numpy as np
     >>> one_thread(np.linalg.cholesky)(np.eye(2)).tolist()

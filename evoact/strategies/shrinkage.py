@@ -32,7 +32,7 @@ class Posterior:
 
 
 def posterior(means: np.ndarray, counts: np.ndarray, squares: np.ndarray) -> Posterior:
-    """The posterior of each candidate's true score.
+    """Return the posterior of each candidate's true score.
 
     Args:
         means: [candidates], mean score of each.

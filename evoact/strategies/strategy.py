@@ -25,11 +25,11 @@ class Strategy(Protocol):
         ...
 
     def ask(self, n: int) -> list[Proposal]:
-        """Up to n proposals; none means that more must be told first, or that the search has finished."""
+        """Return up to n proposals; none means that more must be told first, or that the search has finished."""
         ...
 
     def tell(self, results: Iterable[Result]) -> None:
-        """Takes results of pending proposals, in any order; failures are results too.
+        """Take results of pending proposals, in any order; failures are results too.
 
         Raises:
             ValueError: for a result whose proposal is not pending.
@@ -37,7 +37,7 @@ class Strategy(Protocol):
         ...
 
     def replay(self, results: Iterable[Result]) -> None:
-        """Takes the stored results of an interrupted run, in any order, before the first ask.
+        """Take the stored results of an interrupted run, in any order, before the first ask.
 
         Afterwards the strategy is where it was: it proposes what is still missing, then what an
         undisturbed run would have.
@@ -48,15 +48,15 @@ class Strategy(Protocol):
         ...
 
     def recommend(self, k: int) -> list[Candidate]:
-        """At most k candidates for confirmation, the best first, by denoised score."""
+        """Return at most k candidates for confirmation, the best first, by denoised score."""
         ...
 
     def expected(self) -> int:
-        """How many proposals there will be in all, if those to come cost what those up to now did."""
+        """Return how many proposals there will be in all, if those to come cost what those up to now did."""
         ...
 
     def checkpoints(self) -> Set[str]:
-        """The names of those from which a training may yet go on."""
+        """Return the names of the checkpoints from which a training may yet continue."""
         ...
 
 
@@ -81,17 +81,17 @@ class Draft:
 
 
 def promotion(p: TrainProposal) -> Draft:
-    """The same network on the next rung."""
+    """Return the same network on the next rung."""
     return Draft(p.genome, (p.candidate,), p.seed, p.context, p.rung + 1)
 
 
 def reevaluation(candidate: Candidate) -> Draft:
-    """The same network on its next unused replicate."""
+    """Return the same network on its next unused replicate."""
     return Draft(candidate.genome, parents=(candidate.index,))
 
 
 def merit(result: TrainResult) -> tuple[float, int]:
-    """What results of one rung are ordered by, the best first; ties go to who was proposed first."""
+    """Return what results of one rung are ordered by, the best first; ties go to who was proposed first."""
     return -(result.score or 0.0), result.proposal.index
 
 
@@ -131,9 +131,9 @@ class Proposer(Protocol):
     def asynchronous(self) -> bool: ...
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        """The drafts of a generation, from the results of the ones before; none ends the search."""
+        """Return the drafts of a generation, from the results of the ones before; none ends the search."""
         ...
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
-        """At most k candidates, the best first, by the search's own rule."""
+        """Return at most k candidates, the best first, by the search's own rule."""
         ...

@@ -17,13 +17,13 @@ from evoact.records import COMPLETED
 
 
 def rows_of(run_dir: str) -> list[dict[str, Any]]:
-    """All rows, in the order of their proposals."""
+    """Return all rows, in the order of their proposals."""
     rows: list[dict[str, Any]] = Leaderboard(run_dir).to_arrow().to_pylist()
     return sorted(rows, key=lambda row: row["proposal"])
 
 
 def tensors_of(run_dir: str, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The tensors of a row's artifact."""
+    """Return the tensors of a row's artifact."""
     from safetensors.numpy import load
 
     found: dict[str, np.ndarray] = load(Location.of(run_dir).child(row["artifact"]).read())
@@ -31,7 +31,7 @@ def tensors_of(run_dir: str, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
-    """A run's experiment, and its confirmed networks by label, in the order of their candidates.
+    """Return a run's experiment, and its confirmed networks by label, in the order of their candidates.
 
     Raises:
         UserError: if nothing was confirmed.

@@ -36,7 +36,7 @@ RESAMPLES = 9999
 class Arm:
     """One structure on the fresh seeds of a confirmation, at one learning rate.
 
-    `label` is the activation's where all neurons have the same, else the genome's.
+    `label` is the activation's if all neurons have the same, else the genome's.
     `validation` and `test` hold one metric for each of `seeds`, in their order; `failed` counts the seeds
     on which training did not come to an end.
     """
@@ -80,7 +80,7 @@ class Difference:
 
 
 def arms(rows: Iterable[Mapping[str, Any]]) -> list[Arm]:
-    """The confirmed structures of one run, the best mean validation metric first.
+    """Return the confirmed structures of one run, the best mean validation metric first.
 
     Args:
         rows: of the leaderboard; those of other phases are left aside. Of a structure that was confirmed
@@ -120,7 +120,7 @@ def _validation(arm: Arm) -> float:
 def difference(
     arm: Arm, other: Arm, reason: str = "", *, direction: str = "maximize", level: float = 0.95
 ) -> Difference:
-    """The gain of one arm over another, replicate by replicate.
+    """Return the gain of one arm over another, replicate by replicate.
 
     Args:
         direction: `maximize` or `minimize`, of the metric; a gain is above 0 either way
@@ -152,7 +152,7 @@ def difference(
 def differences(
     compared: Sequence[Arm], *, direction: str = "maximize", level: float = 0.95
 ) -> list[Difference]:
-    """Each arm that is no base function against the best of its base functions, relu, and each control; a mix of
+    """Return each arm that is no base function against the best of its base functions, relu, and each control; a mix of
     others against the best of them alone. Learned curves are of no base function: all of them count.
 
     Arms are compared with those that are there: a base function without an arm of its own is left out.
@@ -185,7 +185,7 @@ def _is_alone(one: Arm, mix: Arm) -> bool:
 
 
 def markdown(compared: Sequence[Arm], found: Sequence[Difference], metric: str) -> str:
-    """Two tables: the arms, and their differences; accuracies in per cent."""
+    """Return two tables: the arms, and their differences; accuracies in per cent."""
     scale, unit, sign = (100, "%", "+.2f") if metric == "accuracy" else (1, metric, "+.3g")
     digits = ".2f" if metric == "accuracy" else ".4g"
     lines = [

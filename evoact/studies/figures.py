@@ -13,7 +13,7 @@ PANEL = 3.4, 2.7  # inches
 
 
 def figure(panels: int) -> tuple[Figure, list[Any]]:
-    """An empty figure and its axes, side by side."""
+    """Return an empty figure and its axes, side by side."""
     made = Figure(figsize=(PANEL[0] * panels, PANEL[1]), layout="constrained")
     axes = list(made.subplots(1, panels, squeeze=False)[0])
     for axis in axes:
@@ -23,6 +23,6 @@ def figure(panels: int) -> tuple[Figure, list[Any]]:
 
 
 def save(made: Figure, path: str | Path) -> None:
-    """Writes the figure as SVG, without the date and with names that do not vary."""
+    """Write the figure as SVG, without the date and with names that do not vary."""
     with matplotlib.rc_context({"svg.hashsalt": "evoact", "svg.fonttype": "none"}):
         FigureCanvasSVG(made).print_svg(str(path), metadata={"Date": None, "Creator": None})

@@ -28,7 +28,7 @@ LANCZOS = {"steps": 60, "probes": 2}
 
 @dataclass(frozen=True)
 class Flatness:
-    """One value for each network; NaN where a participation ratio is not defined."""
+    """One value for each network; NaN if a participation ratio is not defined."""
 
     label: str
     trace: np.ndarray
@@ -38,7 +38,7 @@ class Flatness:
 
 
 def flatness(made: Experiment, label: str, trained: Trained, examples: int, probes: int) -> Flatness:
-    """The statistics of some networks of one genome."""
+    """Return the statistics of some networks of one genome."""
     inputs, targets = to_device(made.task.splits()["train"], CPU, torch.float64)
     n = min(examples, len(targets))
     prepared = made.task.prepare(fetch(inputs, torch.arange(n)[None], torch.float64), None)[0]
@@ -55,7 +55,7 @@ def flatness(made: Experiment, label: str, trained: Trained, examples: int, prob
 
 
 def markdown(found: Sequence[Flatness]) -> str:
-    """A table, the flattest first."""
+    """Return a table, the flattest first."""
     lines = [
         "| activation | trace | near zero | R | R / N | networks |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -94,7 +94,7 @@ class Hessian:
 
 
 def trace(hessian: Hessian, probes: int = 64, seed: int = 0) -> tuple[float, float]:
-    """The trace and its standard error, from so many Rademacher vectors (Hutchinson 1990)."""
+    """Return the trace and its standard error, from so many Rademacher vectors (Hutchinson 1990)."""
     if probes < 2:
         raise UserError(f"expected at least 2 probes, for a standard error, got {probes}")
     v = _rademacher(probes, len(hessian), seed)
@@ -110,7 +110,7 @@ class SpectralDensity:
     weights: np.ndarray
 
     def near_zero(self, relative: float = 1e-2) -> float:
-        """The share of eigenvalues below so much of the largest magnitude.
+        """Return the share of eigenvalues below so much of the largest magnitude.
 
         Lanczos resolves the ends of a spectrum first: with 60 steps the share below 1e-2 is right within 0.03
         for a network of 5,110 parameters, that below 1e-3 only with 200.
@@ -122,13 +122,13 @@ class SpectralDensity:
         return float(self.weights[small].sum())
 
     def on(self, grid: np.ndarray, width: float) -> np.ndarray:
-        """The density on a grid of eigenvalues, each smoothed by a Gaussian of that standard deviation."""
+        """Return the density on a grid of eigenvalues, each smoothed by a Gaussian of that standard deviation."""
         z = (grid[:, None] - self.values) / width
         return (np.exp(-0.5 * z * z) @ self.weights) / (width * np.sqrt(2 * np.pi))
 
 
 def spectral_density(hessian: Hessian, steps: int = 80, probes: int = 8, seed: int = 0) -> SpectralDensity:
-    """The Hessian's spectrum by stochastic Lanczos quadrature.
+    """Return the Hessian's spectrum by stochastic Lanczos quadrature.
 
     Args:
         steps: of Lanczos's iteration, with full reorthogonalisation; at most the number of parameters

@@ -32,7 +32,7 @@ REACH = 6.0  # of the picture, in pre-activations
 
 
 def meta_rows(run_dir: str) -> list[dict[str, Any]]:
-    """The completed meta-trainings of a run.
+    """Return the completed meta-trainings of a run.
 
     Raises:
         UserError: if there is none.
@@ -44,7 +44,7 @@ def meta_rows(run_dir: str) -> list[dict[str, Any]]:
 
 
 def save_curves(run_dir: str, folder: str | Path, name: str = "") -> list[Path]:
-    """Writes every learned type of a run as a curve; returns the files.
+    """Write every learned type of a run as a curve; return the files.
 
     Raises:
         UserError: if the run has none.

@@ -76,7 +76,7 @@ class Landscape:
         return self.bowl * np.eye(2) + (well[:, :, None, None] * curved).sum(axis=1)
 
     def nearest(self, x: np.ndarray) -> np.ndarray:
-        """The index of the well that each of x [n, 2] is nearest to."""
+        """Return the index of the well that each of x [n, 2] is nearest to."""
         return np.square(x[:, None] - self.centres).sum(axis=2).argmin(axis=1)
 
 
@@ -118,7 +118,7 @@ def isotropic(strength: float) -> Noise:
 def descend(
     where: Landscape, noise: Noise, starts: np.ndarray, steps: int, dt: float, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Paths [steps + 1, n, 2] by the Euler-Maruyama scheme, and the mean of tr D / 2 along them."""
+    """Return paths [steps + 1, n, 2] by the Euler-Maruyama scheme, and the mean of tr D / 2 along them."""
     rng = np.random.default_rng(seed)
     path, strength = [starts], 0.0
     for _ in range(steps):
@@ -131,7 +131,7 @@ def descend(
 
 
 def share_in_wide(where: Landscape, x: np.ndarray) -> float:
-    """How many of x [n, 2] are nearest to a wide well."""
+    """Return how many of x [n, 2] are nearest to a wide well."""
     area = where.widths.prod(axis=1)
     return float((area[where.nearest(x)] > area.mean()).mean())
 
@@ -139,7 +139,7 @@ def share_in_wide(where: Landscape, x: np.ndarray) -> float:
 def compare(
     where: Landscape, rate: float, batch: int, particles: int, steps: int = 3000, dt: float = 0.01
 ) -> dict[str, np.ndarray]:
-    """Paths by the kind of noise; all from `START`, with the same draws."""
+    """Return paths by the kind of noise; all from `START`, with the same draws."""
     starts = np.repeat(START[None], particles, axis=0)
     noise = aligned(where, rate / batch)
     along, strength = descend(where, noise, starts, steps, dt, seed=0)

@@ -36,14 +36,14 @@ FARTHEST = 1e3  # in units of a state: beyond, a roll-out is lost
 
 @dataclass(frozen=True)
 class System:
-    """The true time derivatives of states [..., d], and the energy [...] or None where none is conserved."""
+    """The true time derivatives of states [..., d], and the energy [...] or None if none is conserved."""
 
     field: Field
     energy: Field | None
 
 
 def system_of(made: Experiment) -> System:
-    """The system of an experiment's task.
+    """Return the system of an experiment's task.
 
     Raises:
         UserError: for a task that is none, or whose networks are given scaled states.
@@ -64,7 +64,7 @@ def system_of(made: Experiment) -> System:
 
 
 def euler(field: Field, starts: np.ndarray, dt: float, steps: int) -> np.ndarray:
-    """States [steps + 1, *starts.shape] by x <- x + dt field(x); NaN after one that leaves all bounds.
+    """Return states [steps + 1, *starts.shape] by x <- x + dt field(x); NaN after one that leaves all bounds.
 
     >>> euler(lambda x: -x, np.ones((1, 1)), 0.5, 2).ravel().tolist()
     [1.0, 0.5, 0.25]
@@ -138,7 +138,7 @@ def rollouts(run_dir: str, steps: int, dt: float, starts: int) -> list[Rollout]:
 
 
 def markdown(found: Sequence[Rollout], dt: float, steps: int) -> str:
-    """A table of medians over networks, the best distance first."""
+    """Return a table of medians over networks, the best distance first."""
     lines = [
         f"| derivatives of | error | distance over t = {dt * steps:g} | relative energy error | networks |",
         "| --- | ---: | ---: | ---: | ---: |",

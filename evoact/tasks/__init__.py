@@ -51,7 +51,7 @@ ORIGINS: Mapping[str, Callable[[], str]] = {
 
 
 def summary(name: str) -> dict[str, Any]:
-    """A task's shapes, metric and where its data is; the data itself is not touched."""
+    """Return a task's shapes, metric and where its data is; the data itself is not touched."""
     row = {"name": name, "input_shape": None, "outputs": None, "metric": None, "data": ORIGINS[name]()}
     if name == "arrays":
         return row

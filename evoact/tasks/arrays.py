@@ -29,8 +29,8 @@ def arrays(path: str, seed: int = 0, problem: str = "auto", standardise: bool = 
         path: an npz file with arrays `x` [n, ...] and `y` [n] or [n, outputs], or with those of the
             three splits under `x_train`, `y_train`, `x_validation`, ... (and `x_test_large`), or under
             `train_images`, `train_labels`, `val_images`, ...
-        seed: of the split, where the file holds none
-        problem: `classification` or `regression` where `auto` asks, or would read `y` as the other one
+        seed: of the split, if the file holds none
+        problem: `classification` or `regression` if `auto` asks for it, or would read `y` as the other one
         standardise: whether features are shifted and scaled to mean 0 and standard deviation 1 over the training
             split (each column of a table, each channel of images), and targets in regression, whose metric is in
             their own units all the same

@@ -11,7 +11,7 @@ FILLS = ("edge", "zero")
 def window(
     images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, size: tuple[int, int], fill: str
 ) -> Tensor:
-    """The part of each image that starts at (top, left), mirrored left to right where asked.
+    """Return the part of each image that starts at (top, left), mirrored left to right if asked.
 
     Args:
         images: [N, C, H, W]
@@ -48,7 +48,7 @@ def window(
 def random_windows(
     images: Tensor, seeds: Sequence[int], offsets: tuple[int, int], size: tuple[int, int], fill: str
 ) -> Tensor:
-    """Windows at offsets drawn between these two, both included, along both axes; every other one mirrored.
+    """Return windows at offsets drawn between these two, both included, along both axes; every other one mirrored.
 
     Args:
         images: [R, B, C, H, W]

@@ -15,12 +15,12 @@ from evoact.errors import UserError
 
 
 def is_cached(name: str) -> bool:
-    """Whether there are arrays stored under `name`."""
+    """Return whether there are arrays stored under `name`."""
     return (cache_directory() / f"{name}.npz").is_file()
 
 
 def cached(name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays stored under `name`, made by `make` where there are none or the file is damaged.
+    """Return the arrays stored under `name`, made by `make` if there are none or the file is damaged.
 
     The file appears under its name only when it is complete, so that processes may race for it.
     """

@@ -82,7 +82,7 @@ def cifar10(
 
 
 def is_present() -> bool:
-    """Whether the archive or its folder lies where the task looks by default."""
+    """Return whether the archive or its folder lies where the task looks by default."""
     return find(PLACES, NAME, None) is not None
 
 

@@ -77,7 +77,7 @@ def fashion_mnist(
 
 
 def is_present() -> bool:
-    """Whether all four files lie where the task looks by default; their contents are not read."""
+    """Return whether all four files lie where the task looks by default; their contents are not read."""
     return all(find(file.names, NAME, None) for pair in FILES.values() for file in pair)
 
 

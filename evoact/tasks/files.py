@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 class DataFile:
     """A published file: `names` it may have on disk, the first being that of the download at `url`.
 
-    `sha256` is that of the file; of what is in it where it is `gzipped`, because the same data goes
+    `sha256` is that of the file; of its contents if it is `gzipped`, because the same data goes
     round in files that were compressed differently.
     """
 
@@ -50,19 +50,19 @@ def folders(task: str, data: str | None) -> list[Path]:
 
 
 def find(names: Sequence[str], task: str, data: str | None) -> Path | None:
-    """The first of these names that exists in the task's folders."""
+    """Return the first of these names that exists in the task's folders."""
     candidates = (folder / name for folder in folders(task, data) for name in names)
     return next((path for path in candidates if path.exists()), None)
 
 
 def missing(what: str, task: str, data: str | None, remedy: str) -> UserError:
-    """The sentence for data that is not there."""
+    """Return the sentence for data that is not there."""
     places = " or ".join(str(folder) for folder in folders(task, data))
     return UserError(f"task {task}: expected {what} in {places}, found none; {remedy}")
 
 
 def require(file: DataFile, task: str, data: str | None, download: bool) -> Path:
-    """The path of a published file, downloaded if that is asked for and it is not there.
+    """Return the path of a published file, downloaded if that is asked for and it is not there.
 
     Raises:
         UserError: if it is missing, cannot be downloaded, or is not what was published.
@@ -109,7 +109,7 @@ def _download(file: DataFile, target: Path) -> None:
 
 
 def read_contents(path: Path, compressed: bool) -> tuple[bytes, str]:
-    """A file's contents and what is wrong with its compression, if anything is; then the contents are
+    """Return a file's contents and what is wrong with its compression, if anything is; then the contents are
     as much as could be read."""
     raw = path.read_bytes()
     if not compressed:

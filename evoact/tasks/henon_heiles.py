@@ -38,9 +38,9 @@ def field(states: np.ndarray) -> np.ndarray:
 
 
 def initial_states(orbits: int, seed: int) -> np.ndarray:
-    """One state for each of these many energies, evenly spaced from 0.02 to 0.15: [orbits, 4].
+    """Return one state for each of these many energies, evenly spaced from 0.02 to 0.15: [orbits, 4].
 
-    q1 and q2 are uniform in +-0.3, p1 in +-0.2, and p2 >= 0 has what is left of the energy; where nothing
+    q1 and q2 are uniform in +-0.3, p1 in +-0.2, and p2 >= 0 has what is left of the energy; if nothing
     is, all three are drawn again.
     """
     rng = generator("henon_heiles", "initial", seed)
@@ -55,7 +55,7 @@ def initial_states(orbits: int, seed: int) -> np.ndarray:
 
 
 def orbits_of(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The orbits through these states [n, 4] at these times [T]: [n, T, 4]. Energy drifts by less than 1e-8
+    """Return the orbits through these states [n, 4] at these times [T]: [n, T, 4]. Energy drifts by less than 1e-8
     in 1,000 units of time.
 
     >>> path = orbits_of(np.array([[0.1, 0.2, 0.1, 0.3]]), np.linspace(0, 10, 11))
@@ -68,7 +68,7 @@ def orbits_of(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
 def henon_heiles(
     orbits: int = 50, span: float = 1000.0, per_unit: int = 10, seed: int = 0, standardise: bool = False
 ) -> VectorFieldTask:
-    """States (q1, q2, p1, p2) [4] and their time derivatives [4]; metric mse.
+    """Return states (q1, q2, p1, p2) [4] and their time derivatives [4]; metric mse.
 
     The same pairs serve both forms of Choudhary et al.: masses are 1, so velocities are momenta. A network
     that maps states to derivatives (`mlp`) is the conventional form, minimising their eq. 5; the network

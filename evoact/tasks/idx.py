@@ -11,10 +11,10 @@ UINT8 = 0x08
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...], sha256: str, verify: bool) -> np.ndarray:
-    """The uint8 array in an IDX file, gzipped where the name ends in `.gz`.
+    """Return the uint8 array in an IDX file, gzipped if the name ends in `.gz`.
 
     Args:
-        shape: what it must have, with None where any length will do
+        shape: what it must have, with None if any length will do
         sha256: of the decompressed contents
         verify: False takes contents with another checksum, too
 

@@ -28,7 +28,7 @@ MEAN, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """Image files as an array uint8 [n, 3, 256, 256] that is read where it is indexed.
+    """Image files as an array uint8 [n, 3, 256, 256] that is read when it is indexed.
 
     `names` are paths below `folder` as an array of bytes: a million of them take 40 MB.
     """
@@ -63,7 +63,7 @@ class Photographs:
 
 
 def read_square(path: Path) -> np.ndarray:
-    """The shorter side resized to 256 pixels and the central square of that (Krizhevsky et al. 2012,
+    """Return the shorter side resized to 256 pixels and the central square of that (Krizhevsky et al. 2012,
     section 2), in RGB: uint8 [3, 256, 256].
 
     Raises:
@@ -130,7 +130,7 @@ def imagenet_folder(
 
 
 def is_present() -> bool:
-    """Whether there is a folder of training images where the task looks by default."""
+    """Return whether there is a folder of training images where the task looks by default."""
     return find(("train",), NAME, None) is not None
 
 

@@ -22,7 +22,7 @@ class ImageTask:
     """Classification of images [C, H, W]; metric accuracy.
 
     Stored pixels x become (x / 255 - mean) / scale, per channel. In evaluation networks see the central
-    window of `input_shape`; in training, where `augment` is set, one that starts at an offset between the
+    window of `input_shape`; in training, if `augment` is set, one that starts at an offset between the
     two of `offsets` along both axes, mirrored every other time, `fill` beyond the image's edge.
     """
 
@@ -59,7 +59,7 @@ class ImageTask:
 def scaling(
     standardise: bool, mean: Sequence[float], scale: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and scale of an `ImageTask`: these, or those of plain pixels / 255.
+    """Return mean and scale of an `ImageTask`: these, or those of plain pixels / 255.
 
     >>> scaling(False, (0.3,), (0.35,))
     ((0.0,), (1.0,))
@@ -89,7 +89,7 @@ def train_and_validation(
     train_examples: int | None,
     validation_examples: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the training file: the last tenth of a permutation is for validation, the rest for
+    """Return indices into the training file: the last tenth of a permutation is for validation, the rest for
     training, so that a subset of either is drawn from fixed and disjoint parts.
 
     Args:
@@ -126,8 +126,8 @@ def published_task(
     shift: int,
     fill: str,
 ) -> ImageTask:
-    """The task of published files, one of images and labels to train on and one for the test; validation is taken
-    of the former by `train_and_validation`.
+    """Return the task of published files, one of images and labels to train on and one for the test; validation is
+    taken of the former by `train_and_validation`.
 
     Args:
         read: gives the images and labels of both files, when they are first needed

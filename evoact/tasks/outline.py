@@ -86,14 +86,14 @@ def _without_data() -> UserError:
 
 
 def outlined(task: Task, counted: bool) -> dict[str, Any]:
-    """The outline as JSON data; examples are counted where that is wanted, for it takes the data."""
+    """Return the outline as JSON data; examples are counted if wanted, which takes the data."""
     examples = {name: len(split) for name, split in task.splits().items()} if counted else {}
     outline = Outline(task.metric, task.direction, task.input_shape, task.n_outputs, examples)
     return {**asdict(outline), "input_shape": list(outline.input_shape)}
 
 
 def outline(data: Mapping[str, Any]) -> Outline:
-    """The inverse of `outlined`.
+    """Return the inverse of `outlined`.
 
     Raises:
         UserError: for data of another shape.

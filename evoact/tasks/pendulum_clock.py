@@ -1,4 +1,4 @@
-"""A wall-hung pendulum clock, filmed (Choudhary et al. 2022), or simulated where the film's data is not there."""
+"""A wall-hung pendulum clock, filmed (Choudhary et al. 2022), or simulated if the film's data is missing."""
 
 import io
 import sys
@@ -48,7 +48,7 @@ def energy(states: np.ndarray) -> np.ndarray:
 
 
 def field(states: np.ndarray) -> np.ndarray:
-    """Time derivatives of the simulated clock's states (theta, theta'): [..., 2] -> [..., 2].
+    """Return time derivatives of the simulated clock's states (theta, theta'): [..., 2] -> [..., 2].
 
     theta'' = -omega^2 sin theta - friction theta' + push. As in a Graham (dead-beat) escapement the push
     comes near the lowest point, in the direction of the swing.
@@ -68,7 +68,7 @@ def pendulum_clock(
     verify: bool = True,
     standardise: bool = False,
 ) -> VectorFieldTask:
-    """States (theta, theta') [2] in rad and rad/s, and their time derivatives [2]; metric mse.
+    """Return states (theta, theta') [2] in rad and rad/s, and their time derivatives [2]; metric mse.
 
     The first 70 per cent of the time series are for training, the next 10 for validation, the last 20
     for the test, as in the paper: samples that follow each other are nearly equal and would leak.
@@ -77,9 +77,9 @@ def pendulum_clock(
 
     Args:
         data: the folder of `extracted_angles.csv`; by default `$EVOACT_DATA/pendulum_clock`, then the cache
-        source: `measured`, `simulated`, or `auto`: measured where the file is found (or `data` or
+        source: `measured`, `simulated`, or `auto`: measured if the file is found (or `data` or
             `download` asks for it), else simulated. Which it was is said on stderr when the data is
-            read; name one where several machines share a run.
+            read; name one if several machines share a run.
         download: fetch the file if it is missing (91 kB)
         verify: check the file against the published one; false for a film of your own
         standardise: whether networks are given states scaled to mean 0 and standard deviation 1; not for
@@ -95,7 +95,7 @@ def pendulum_clock(
 
 
 def is_present() -> bool:
-    """Whether the filmed clock's file lies where the task looks by default."""
+    """Return whether the filmed clock's file lies where the task looks by default."""
     return find(FILE.names, NAME, None) is not None
 
 
@@ -111,7 +111,7 @@ def _splits(data: str | None, source: str, download: bool, verify: bool) -> Mapp
 
 
 def by_time(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The three blocks of a time series."""
+    """Return the three blocks of a time series."""
     first, second = int(TRAIN * len(rows)), int(TRAIN_AND_VALIDATION * len(rows))
     return {"train": rows[:first], "validation": rows[first:second], "test": rows[second:]}
 
@@ -122,7 +122,7 @@ def _simulated() -> np.ndarray:
 
 
 def read_series(path: Path, verify: bool) -> np.ndarray:
-    """The four columns of the file [n, 4].
+    """Return the four columns of the file [n, 4].
 
     Raises:
         UserError: if they are not four columns of finite numbers at increasing times, or, with `verify`,

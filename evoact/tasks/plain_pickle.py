@@ -11,7 +11,7 @@ import numpy as np
 
 
 def load_plain(contents: bytes) -> Any:
-    """What a pickle holds, text of Python 2 as bytes; None where it is damaged or holds anything else.
+    """Return what a pickle holds, text of Python 2 as bytes; None if it is damaged or holds anything else.
 
     >>> load_plain(pickle.dumps({b"labels": [1, 2]}))
     {b'labels': [1, 2]}

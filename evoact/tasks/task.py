@@ -73,12 +73,12 @@ class Task(Protocol):
     def n_outputs(self) -> int: ...
 
     def splits(self) -> Mapping[str, Split]:
-        """`train`, `validation` and `test`, and `test_large` where there is one; the same in every
+        """`train`, `validation` and `test`, and `test_large` if there is one; the same in every
         process."""
         ...
 
     def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
-        """What networks are given of stored inputs: scaled, cropped and, in training, augmented.
+        """Return what networks are given of stored inputs: scaled, cropped and, in training, augmented.
 
         Args:
             inputs: [R, B, *stored shape] of a floating dtype, which the result has too
@@ -91,7 +91,7 @@ class Task(Protocol):
         ...
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
-        """The mean loss of each member over its batch.
+        """Return the mean loss of each member over its batch.
 
         Args:
             outputs: [K, B, n_outputs]
@@ -105,7 +105,7 @@ class Task(Protocol):
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]."""
+    """Return mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]."""
     # Networks compute feature-major, so [K, C, B] is how the outputs lie in memory.
     log_p = F.log_softmax(outputs.transpose(1, 2), dim=1)
     chosen = log_p.gather(1, targets.expand(len(outputs), -1).unsqueeze(1))
@@ -113,7 +113,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error of each member: outputs [K, B, D], targets [1 or K, B, D] -> [K]."""
+    """Return mean squared error of each member: outputs [K, B, D], targets [1 or K, B, D] -> [K]."""
     return (outputs - targets).square().mean(dim=(1, 2))
 
 
@@ -125,7 +125,7 @@ def correct(outputs: Tensor, targets: Tensor) -> Tensor:
 def metric_values(
     metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
 ) -> Tensor:
-    """The task's metric per member over a whole split: [K, n, C], [n, ...] -> [K], float64."""
+    """Return the task's metric per member over a whole split: [K, n, C], [n, ...] -> [K], float64."""
     if metric == "accuracy":
         return correct(outputs, targets).double().mean(dim=1)
     return _errors(outputs, targets, target_scale).square().mean(dim=(1, 2))
@@ -134,7 +134,7 @@ def metric_values(
 def example_scores(
     metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
 ) -> Tensor:
-    """What each example contributes to the metric: bool [K, n] (classified correctly) or its squared error,
+    """Return what each example contributes to the metric: bool [K, n] (classified correctly) or its squared error,
     float32 [K, n]. The metric is their mean."""
     if metric == "accuracy":
         return correct(outputs, targets)
@@ -180,7 +180,7 @@ class ArrayTask:
 
 
 def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:
-    """All inputs shifted and scaled by the training split's mean and standard deviation (one pair for
+    """Return all inputs shifted and scaled by the training split's mean and standard deviation (one pair for
     all features, so that the relative scale of features stays)."""
     inputs = {name: np.asarray(s.inputs) for name, s in splits.items()}
     mean, scale = float(inputs["train"].mean()), float(inputs["train"].std()) or 1.0
@@ -191,7 +191,7 @@ def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:
 
 
 def split_indices(n: int, fractions: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
-    """A random partition of 0..n-1 into parts of about these fractions, all of them non-empty.
+    """Return a random partition of 0..n-1 into parts of about these fractions, all of them non-empty.
 
     >>> [len(p) for p in split_indices(10, (0.6, 0.2, 0.2), np.random.default_rng(0))]
     [6, 2, 2]
@@ -201,7 +201,7 @@ def split_indices(n: int, fractions: Sequence[float], rng: np.random.Generator) 
 
 
 def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor | OnDemand, Tensor]:
-    """A split's inputs and targets on a device: floats take `dtype`, classes and pixels stay integers
+    """Return a split's inputs and targets on a device: floats take `dtype`, classes and pixels stay integers
     (a quarter of the memory), and inputs that are read on demand stay where they are."""
     targets = torch.as_tensor(split.targets, device=device)
     if targets.is_floating_point():
@@ -213,7 +213,7 @@ def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[T
 
 
 def fetch(inputs: Tensor | OnDemand, rows: Tensor, dtype: torch.dtype) -> Tensor:
-    """The inputs of these examples, `rows` of any shape -> [*rows.shape, *stored shape], in `dtype` on
+    """Return the inputs of these examples, `rows` of any shape -> [*rows.shape, *stored shape], in `dtype` on
     the rows' device."""
     if isinstance(inputs, Tensor):
         return inputs[rows].to(dtype)

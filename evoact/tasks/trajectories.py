@@ -48,7 +48,7 @@ class VectorFieldTask:
 def vector_field_task(
     dimensions: int, load: Callable[[], Mapping[str, Split]], standardise: bool
 ) -> VectorFieldTask:
-    """The task of these splits; with `standardise` states are scaled by the training split's moments."""
+    """Return the task of these splits; with `standardise` states are scaled by the training split's moments."""
     load = functools.cache(load)
 
     @functools.cache
@@ -60,7 +60,7 @@ def vector_field_task(
 
 
 def integrate(field: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Trajectories of dx/dt = field(x) by an explicit Runge-Kutta method of order 8 (Dormand & Prince 1980;
+    """Return trajectories of dx/dt = field(x) by an explicit Runge-Kutta method of order 8 (Dormand & Prince 1980;
     Hairer et al. 1993), all of them stepped together.
 
     Args:
@@ -116,7 +116,7 @@ def check_orbits(orbits: int, span: float, per_unit: int) -> None:
 def by_orbit(
     states: np.ndarray, field: Callable[[np.ndarray], np.ndarray], *keys: int | str
 ) -> dict[str, Split]:
-    """Whole orbits [n, T, d] into training, validation and test, 60 / 20 / 20 per cent: samples that follow
+    """Return whole orbits [n, T, d] into training, validation and test, 60 / 20 / 20 per cent: samples that follow
     each other are nearly equal and would leak."""
     parts = split_indices(len(states), (0.6, 0.2, 0.2), generator(*keys))
     chosen = {n: states[p] for n, p in zip(("train", "validation", "test"), parts, strict=True)}
@@ -124,5 +124,5 @@ def by_orbit(
 
 
 def field_split(states: np.ndarray, field: Callable[[np.ndarray], np.ndarray]) -> Split:
-    """States [n, d] and their time derivatives."""
+    """Return states [n, d] and their time derivatives."""
     return Split(states.astype(np.float32), field(states).astype(np.float32))

@@ -39,7 +39,7 @@ def van_der_pol(
     seed: int = 0,
     standardise: bool = False,
 ) -> VectorFieldTask:
-    """States (x, x') [2] and their time derivatives [2], with the defaults 10,000 pairs; metric mse.
+    """Return states (x, x') [2] and their time derivatives [2], with the defaults 10,000 pairs; metric mse.
 
     The paper states mu and about as many pairs; that they are 20 orbits, from states uniform in +-2, is a
     choice made here. Orbits, not samples, are split 60 / 20 / 20 per cent; since all approach the same

@@ -12,7 +12,7 @@ from evoact.training.read_ahead import ReadAhead
 
 
 def as_stored(inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
-    """The `prepare` of tasks whose stored inputs are what networks are given."""
+    """Return the `prepare` of tasks whose stored inputs are what networks are given."""
     return inputs
 
 
@@ -32,7 +32,7 @@ class Batches:
         prepare: Callable[[Tensor, Sequence[int] | None], Tensor] = as_stored,
         dtype: torch.dtype | None = None,
     ):
-        """`prepare` is the task's; `dtype` is what batches have, where the inputs are not floats."""
+        """`prepare` is the task's; `dtype` is what batches have if the inputs are not floats."""
         if batch_size > len(inputs):
             raise UserError(
                 f"expected training.batch_size of at most {len(inputs)}, the training examples, got {batch_size}"
@@ -46,7 +46,7 @@ class Batches:
         self._ahead = None if isinstance(inputs, Tensor) else ReadAhead(inputs, self.dtype)
 
     def indices(self, seed: int, step: int) -> Tensor:
-        """The examples of a replicate's batch number `step`: [batch_size]."""
+        """Return the examples of a replicate's batch number `step`: [batch_size]."""
         epoch, position = divmod(step, self.per_epoch)
         known, order = self._orders.get(seed, (-1, None))
         if known != epoch:
@@ -79,7 +79,7 @@ class Batches:
 def evaluation_parts(
     task: Task, split: Split, size: int, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A split in its order, `size` examples at a time: inputs [1, B, *input_shape] as networks are given
+    """Yield a split in its order, `size` examples at a time: inputs [1, B, *input_shape] as networks are given
     them in evaluation, and targets [B, ...]."""
     inputs, targets = to_device(split, device, dtype)
     for rows in torch.arange(len(split), device=device).split(size):

@@ -25,7 +25,7 @@ def checkpoint(pack: Pack, i: int) -> Checkpoint:
 
 @torch.no_grad()
 def restore(pack: Pack) -> None:
-    """Puts all members of a new pack where their checkpoints are; they agree in their first step."""
+    """Put all members of a new pack where their checkpoints are; they agree in their first step."""
     members = pack.members
     pack.step = members[0].start
     pack.optimizer.start_at(pack.step)

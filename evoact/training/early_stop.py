@@ -35,7 +35,7 @@ class EarlyStop:
 
 
 def first_progress(members: int, direction: str, device: torch.device) -> dict[str, Tensor]:
-    """What is remembered of each member: its best metric so far, and for how many evaluations it has stood."""
+    """Return what is remembered of each member: its best metric so far, and for how many evaluations it has stood."""
     worst = -torch.inf if direction == "maximize" else torch.inf
     return {
         BEST: torch.full((members,), worst, dtype=torch.float64, device=device),

@@ -19,7 +19,7 @@ from evoact.training.members import Checkpoint, parameter_count
 from evoact.training.pack import Pack
 
 # Evaluated at a time, so that evaluation takes no more memory than training, but no more than so many numbers of
-# input, or a training batch where that is larger; never what memory is free, on which results would then depend.
+# input, or a training batch if that is larger; never what memory is free, on which results would then depend.
 EVALUATION_EXAMPLES = 250
 EVALUATION_NUMBERS = 2**19
 EXAMPLES = "examples"
@@ -43,7 +43,7 @@ class Outcome:
 
 @torch.no_grad()
 def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outcome]:
-    """The outcome of every member as it now stands."""
+    """Return the outcome of every member as it now stands."""
     pack = settled(pack)
     k = len(pack.members)
     finite = are_finite(pack)
@@ -67,8 +67,9 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
 
 @torch.no_grad()
 def settled(pack: Pack) -> Pack:
-    """The pack with the statistics of its batch norms for evaluation: averages over the last batches of training, as
-    `networks.network.BatchNorm` says, of the weights as they now are."""
+    """Return the pack with the statistics of its batch norms for evaluation: averages over the last batches of
+    training, as `networks.network.BatchNorm` says, of the weights as they now are.
+    """
     if not pack.network.batch_norms:
         return pack
     reference = next(iter(pack.parameters.values())).detach()
@@ -84,7 +85,7 @@ def settled(pack: Pack) -> Pack:
 
 @torch.no_grad()
 def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
-    """The members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
+    """Return the members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
     reference = next(iter(pack.parameters.values()))
     size = _examples_at_once(pack, math.prod(pack.task.input_shape))
     parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)

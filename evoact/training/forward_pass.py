@@ -33,7 +33,7 @@ class Chance:
         ]
 
     def noise(self, template: Tensor, members: Sequence[int]) -> Tensor:
-        """Uniform numbers in (0, 1) of the template's shape [sets, E], each set from its member's generator."""
+        """Return uniform numbers in (0, 1) of the template's shape [sets, E], each set from its member's generator."""
         drawn = [
             torch.rand(
                 template.shape[1:], generator=self.generators[k], dtype=template.dtype, device=template.device

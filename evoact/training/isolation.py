@@ -58,7 +58,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
-    """How some work ended, as a state and the words of its error: `completed`, `failed`, `timed_out` or
+    """Return how some work ended, as a state and the words of its error: `completed`, `failed`, `timed_out` or
     `out_of_memory`.
 
     Raises:
@@ -85,7 +85,7 @@ def train_isolated(
     train: Callable[[Sequence[Member]], list[Outcome]],
     seconds: float | None = None,
 ) -> list[Outcome]:
-    """`train(members)`, halved again and again where it fails, until each failure is one member's.
+    """`train(members)`, halved again and again if it fails, until each failure is one member's.
 
     Args:
         members: the pack

@@ -44,7 +44,7 @@ def train_pack(
             parameters and, under `EXAMPLES.SPLIT`, the score of each example of the larger test split evaluated
 
     Returns:
-        One outcome per member, in order: `completed`, or `diverged` where the loss, the parameters or
+        One outcome per member, in order: `completed`, or `diverged` if the loss, the parameters or
         the outputs are no longer finite.
     """
     outcomes: dict[int, Outcome] = {}
@@ -136,7 +136,7 @@ def solo_step_seconds(
     device: torch.device | str = "cpu",
     steps: int = 20,
 ) -> float:
-    """Median wall time of an optimizer step of this network trained alone, in seconds."""
+    """Return median wall time of an optimizer step of this network trained alone, in seconds."""
     pack = start_pack([member], network, task, settings, run_seed, torch.device(device))
     seconds = []
     for _ in range(steps + 3):  # the first three warm up

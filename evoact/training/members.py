@@ -28,7 +28,7 @@ Checkpoint = Mapping[str, np.ndarray]  # all that training goes on from, by the 
 class Member:
     """One network to train: `name` (fingerprint and seed) seeds its initial weights, `seed` its batches.
 
-    `steps` is where its training ends. It starts at step `start`, from `checkpoint` where that is not 0;
+    `steps` is where its training ends. It starts at step `start`, from `checkpoint` if that is not 0;
     `resumable` members leave such a checkpoint themselves.
     """
 
@@ -42,13 +42,13 @@ class Member:
 
 
 def most_pieces(genome: Genome) -> dict[str, int]:
-    """The most pre-activations that any neuron takes, by site, where that is more than one."""
+    """Return the most pre-activations that any neuron takes, by site, if that is more than one."""
     most = {site.site: max(map(pieces, site.types)) for site in genome.sites}
     return {site: number for site, number in most.items() if number > 1}
 
 
 def by_layout(members: Sequence[Member]) -> list[list[int]]:
-    """The indices of the members that can be trained as one pack, in order of their first."""
+    """Return the indices of the members that can be trained as one pack, in order of their first."""
     groups: dict[object, list[int]] = {}
     for i, member in enumerate(members):
         settings = tuple(member.genome.optimizer_settings.items())
@@ -57,16 +57,16 @@ def by_layout(members: Sequence[Member]) -> list[list[int]]:
 
 
 def with_pieces_of(network: Network, genome: Genome) -> Network:
-    """The network with as many pre-activations per neuron as this genome needs.
+    """Return the network with as many pre-activations per neuron as this genome needs.
 
     Raises:
-        UserError: where a site of this network cannot have several.
+        UserError: if a site of this network cannot have several.
     """
     return network.with_pieces(most_pieces(genome))
 
 
 def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
-    """A member's initial parameters in float64, so that precisions start from the same numbers.
+    """Return a member's initial parameters in float64, so that precisions start from the same numbers.
     What no neuron uses is 0, and absent neurons do not count for the fan-in of the weights behind them."""
     weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
     learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
@@ -87,7 +87,7 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
 
 
 def parameter_count(genome: Genome, network: Network) -> int:
-    """Trainable parameters of a member: weights and biases of the neurons that are there, and their
+    """Return trainable parameters of a member: weights and biases of the neurons that are there, and their
     activations' own. Weights behind a flattening or in grouped convolutions count for absent neurons, too."""
     uses = {site.site: _Use.of(site) for site in genome.sites}
     total = sum(map(site_count, genome.sites))
@@ -116,7 +116,7 @@ class _Use:
 
 
 def _used(p: Parameter, uses: dict[str, "_Use"]) -> tuple[Tensor | None, Tensor | None]:
-    """Which entries of the first two axes of a parameter are used; None where all are."""
+    """Which entries of the first two axes of a parameter are used; None if all are."""
     rows = uses[p.site].rows if p.site else None
     columns = uses[p.source].present if p.source else None
     return (

@@ -7,7 +7,7 @@ KEPT = 2**31 - 1  # bytes; the largest value that mallopt takes
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep freed memory for its own later use; returns whether the C library can.
+    """Have this process keep freed memory for its own later use; return whether the C library can.
 
     By default glibc hands large blocks back to the system at once and gets them back page by page, zeroed:
     in packs of convolutional networks that is up to a fifth of a step.

@@ -32,7 +32,7 @@ class Optimizer(Protocol):
         ...
 
     def moments(self) -> Mapping[str, Sequence[Tensor]]:
-        """What it remembers of earlier gradients, by name, in the order and shapes of the parameters."""
+        """Return what it remembers of earlier gradients, by name, in the order and shapes of the parameters."""
         ...
 
     def start_at(self, step: int) -> None:

@@ -71,13 +71,13 @@ class Pack:
         return [p for p in self.parameters.values() if p.numel()]
 
     def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
-        """The network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
+        """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
         layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts)
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The training loss of each member: [K]."""
+        """Return the training loss of each member: [K]."""
         return self.task.losses(self.outputs(inputs, training=True), targets, self.names)
 
 
@@ -128,7 +128,7 @@ def start_pack(
 def initial_parameters(
     members: Sequence[Member], network: Network, run_seed: int, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """The members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
+    """Return the members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
     sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
     shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
     for name, i in sites.items():
@@ -148,7 +148,7 @@ def plan_sites(
     device: torch.device,
     parameters: Mapping[str, Tensor] | None = None,
 ) -> dict[str, SitePlan]:
-    """How each site's activations are evaluated for these members, whose activation parameters are
+    """Return how each site's activations are evaluated for these members, whose activation parameters are
     `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
     return {
         site.name: plan_site(
@@ -161,7 +161,7 @@ def plan_sites(
 
 
 def train_step(pack: Pack) -> Tensor:
-    """One optimizer step of every member; returns their losses [K] before it."""
+    """Return one optimizer step of every member; returns their losses [K] before it."""
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
     losses = pack.losses(inputs, targets)
     # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
@@ -174,7 +174,7 @@ def train_step(pack: Pack) -> Tensor:
 
 @torch.no_grad()
 def part_of(pack: Pack, members: Sequence[int]) -> Pack:
-    """These members as a pack of their own, which is not to be trained: the optimizer is that of all."""
+    """Return these members as a pack of their own, which is not to be trained: the optimizer is that of all."""
     index = torch.tensor(members, device=next(iter(pack.parameters.values())).device)
     chosen = [pack.members[i] for i in members]
     parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
@@ -191,7 +191,7 @@ def part_of(pack: Pack, members: Sequence[int]) -> Pack:
 
 
 def keep_members(pack: Pack, members: Sequence[int]) -> Pack:
-    """The pack that goes on with these members only; the one before cannot be trained any more."""
+    """Return the pack that goes on with these members only; the one before cannot be trained any more."""
     kept = part_of(pack, members)
     kept.optimizer.keep(torch.tensor(members, device=kept.trained[0].device), kept.trained)
     return kept

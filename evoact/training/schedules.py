@@ -13,7 +13,7 @@ Schedule = Callable[[int], float]
 
 
 def constant() -> Schedule:
-    """The learning rate as it is."""
+    """Return the learning rate as it is."""
     return lambda update: 1.0
 
 
@@ -43,7 +43,7 @@ def stepwise(every: int, factor: float = 0.1) -> Schedule:
 
 
 def cosine(steps: int, floor: float = 0.0) -> Schedule:
-    """Half a cosine from 1 down to `floor` over `steps` updates (Loshchilov & Hutter 2017, equation (5),
+    """Return half a cosine from 1 down to `floor` over `steps` updates (Loshchilov & Hutter 2017, equation (5),
     without restarts), `floor` from then on.
 
     >>> cosine(steps=100)(50)

@@ -12,13 +12,13 @@ import torch
 
 
 def wanted(device: torch.device) -> bool:
-    """Whether the kernels are there and meant for this device."""
+    """Return whether the kernels are there and meant for this device."""
     return (device.type == "cuda" or _interpreted()) and loaded() is not None
 
 
 @functools.cache
 def loaded() -> ModuleType | None:
-    """The module of the kernels, `evoact.triton.mixture`, or None."""
+    """Return the module of the kernels, `evoact.triton.mixture`, or None."""
     if os.environ.get("EVOACT_TRITON", "1") == "0":
         return None
     try:
@@ -29,14 +29,14 @@ def loaded() -> ModuleType | None:
 
 
 def kernels() -> ModuleType:
-    """The same, where the caller knows that it is there."""
+    """Return the same, for a caller that knows that it is there."""
     found = loaded()
     assert found is not None
     return found
 
 
 def function_codes() -> dict[str, int]:
-    """The base functions that the kernels know, by name."""
+    """Return the base functions that the kernels know, by name."""
     from evoact.triton.functions import NAMES
 
     return {name: code for code, name in enumerate(NAMES)}

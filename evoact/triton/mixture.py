@@ -23,7 +23,7 @@ NARROWEST = 128
 @dataclass(frozen=True)
 class Program:
     """Row r has the terms begin[r] to begin[r + 1]: w (output_scale f(input_scale x) + shift), with the base
-    function of code `function` and the weight c[coefficient], or 1 where `coefficient` is negative."""
+    function of code `function` and the weight c[coefficient], or 1 if `coefficient` is negative."""
 
     begin: Tensor
     function: Tensor
@@ -57,7 +57,7 @@ def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
 
 
 def backward(g: Tensor, x: Tensor, c: Tensor, program: Program) -> tuple[Tensor, Tensor]:
-    """The gradients with respect to x and c, where g[rows, m] is that with respect to y."""
+    """Return the gradients with respect to x and c, where g[rows, m] is that with respect to y."""
     rows, pieces, m = x.shape
     width = _width(m)
     blocks = triton.cdiv(m, width)
@@ -83,7 +83,7 @@ def _width(m: int) -> int:
 
 @triton.jit
 def _term(t, c, coefficient, scales):
-    """Where the weight of a term lies, negative where it has none, the weight, and its three scales."""
+    """Where the weight of a term lies, negative if it has none, the weight, and its three scales."""
     place = tl.load(coefficient + t)
     weight = tl.load(c + place, mask=place >= 0, other=1.0)
     inner = tl.load(scales + 3 * t).to(weight.dtype)

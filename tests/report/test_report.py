@@ -185,7 +185,7 @@ def test_an_arm_that_ran_out_of_proposals_is_named(compared):
     rows.loc[cut, "gradient_examples"] = 0
     sentences = verdict_sentences(dataclasses.replace(run, rows=rows))
     (said,) = [s for s in sentences if "not measured at equal budget" in s]
-    assert said.startswith("random spent 4,480 gradient-examples where others spent 5,120")
+    assert said.startswith("random spent 4,480 gradient-examples while others spent 5,120")
 
 
 def test_the_figures_are_those_of_the_parquet_files(compared):

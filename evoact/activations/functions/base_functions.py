@@ -178,7 +178,7 @@ KINKS = tuple(sorted({float(abs(kink)) for f in _TABLE for kink in f.kinks} - {0
 
 @lru_cache(maxsize=4096)
 def base_function(name: str) -> BaseFunction:
-    """The function that a name or an expression stands for; `absent` is the constant 0.
+    """Return the function that a name or an expression stands for; `absent` is the constant 0.
 
     Raises:
         UserError: for what is neither, with the nearest name, or a function that cannot be normalised.

@@ -1,4 +1,4 @@
-"""Values and derivatives of the base functions, where they take more than one operation.
+"""Values and derivatives of the base functions, that take more than one operation.
 
 Each value is composed of operations whose results do not depend on where an element lies in its
 tensor: PyTorch's vectorised `exp`, `tanh`, `sin` treat a tensor's tail like the rest of it, while
@@ -58,7 +58,7 @@ def softplus(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def logistic(x: Tensor) -> Tensor:
-    """The logistic function with finite derivatives at large |x|, where exp(-x) overflows."""
+    """Return the logistic function with finite derivatives at large |x|, where exp(-x) overflows."""
     return 0.5 * torch.tanh(0.5 * x) + 0.5
 
 

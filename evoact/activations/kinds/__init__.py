@@ -49,12 +49,12 @@ Flat = TypeVar("Flat", np.ndarray, Tensor)
 
 
 def kind_of(activation: Activation) -> Kind:
-    """What is known of the activation's kind."""
+    """Return what is known of the activation's kind."""
     return RECORDS[activation.kind]
 
 
 def sets(activation: Activation, neurons: int) -> int:
-    """How many parameter sets a type with that many neurons has: one each, or one for all.
+    """Return how many parameter sets a type with that many neurons has: one each, or one for all.
 
     >>> from evoact.genomes.activation import PReLU
     >>> sets(PReLU("layer"), 60), sets(PReLU("neuron"), 60)
@@ -64,7 +64,7 @@ def sets(activation: Activation, neurons: int) -> int:
 
 
 def count(activation: Activation, neurons: int) -> int:
-    """How many numbers a type with that many neurons trains.
+    """Return how many numbers a type with that many neurons trains.
 
     >>> from evoact.genomes.activation import Base, Scaled
     >>> count(Base("relu"), 60), count(Scaled("relu"), 60), count(Scaled("relu", "neuron"), 60)
@@ -74,12 +74,12 @@ def count(activation: Activation, neurons: int) -> int:
 
 
 def site_count(site: SiteGenome) -> int:
-    """How many numbers the types of a site train."""
+    """Return how many numbers the types of a site train."""
     return sum(count(t, n) for t, n in zip(site.types, site.counts(), strict=True))
 
 
 def initial(site: SiteGenome, generator: torch.Generator) -> Tensor:
-    """The flat float64 start [A] of a site's types, one type after another, set after set."""
+    """Return the flat float64 start [A] of a site's types, one type after another, set after set."""
     parts = [torch.empty(0, dtype=torch.float64)]
     for activation, neurons in zip(site.types, site.counts(), strict=True):
         start = kind_of(activation).initial(activation, sets(activation, neurons), generator)
@@ -88,7 +88,7 @@ def initial(site: SiteGenome, generator: torch.Generator) -> Tensor:
 
 
 def unpack(site: SiteGenome, flat: Flat) -> Iterator[tuple[Activation, np.ndarray, Flat]]:
-    """Each type of a site with the indices of its neurons and its part of flat [..., A], as [..., sets, numbers].
+    """Yield each type of a site with the indices of its neurons and its part of flat [..., A], as [..., sets, numbers].
 
     >>> from evoact.genomes.activation import Base, Scaled
     >>> site = SiteGenome("h", (Base("relu"), Scaled("sin", "neuron")), (1, 0, 1))
@@ -107,7 +107,7 @@ def unpack(site: SiteGenome, flat: Flat) -> Iterator[tuple[Activation, np.ndarra
 
 
 def curve(activation: Activation, parameters: Tensor, x: Tensor, exact: bool = False) -> Tensor:
-    """What a type computes, without noise: y [sets, points] for parameters [sets, numbers].
+    """Return what a type computes, without noise: y [sets, points] for parameters [sets, numbers].
 
     Args:
         activation: the type

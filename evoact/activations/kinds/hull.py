@@ -6,7 +6,7 @@ not stated; here the free parameters w map to coefficients symmetrically in the 
 
     convex   c = softmax(w)
     affine   c = w + (1 - sum w) / n       (the projection of w onto the affine subspace)
-    conic    c = softplus(w)               (Dugas et al. 2001; never quite 0, linear where large)
+    conic    c = softplus(w)               (Dugas et al. 2001; never quite 0, linear if large)
     linear   c = w
 
 All start at c_i = 1 / n, the middle of the simplex.
@@ -46,7 +46,7 @@ COEFFICIENTS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 def initial(activation: Hull, sets: int, generator: torch.Generator) -> Tensor:
-    """The free parameters at which every coefficient is 1 / n; nothing is drawn."""
+    """Return the free parameters at which every coefficient is 1 / n; nothing is drawn."""
     n = len(activation.functions)
     value = {"convex": 0.0, "conic": math.log(math.expm1(1.0 / n))}.get(activation.hull, 1.0 / n)
     return torch.full((sets, n), value, dtype=torch.float64)

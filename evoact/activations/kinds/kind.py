@@ -19,7 +19,7 @@ class Mixture:
 
     Args:
         terms: the base functions f_i
-        coefficients: c [sets, terms]; None where the only term has the coefficient 1
+        coefficients: c [sets, terms]; None if the only term has the coefficient 1
         input_scale: b [sets, 1]; None for 1
         spline: its coefficients on `activations.spline.GRID`, [sets, nodes + 2], instead of `coefficients`
         selectable: whether a neuron can do with one of the terms alone (`activations.strongest`)

@@ -22,7 +22,7 @@ def evaluate(activation: Maxout, x: Tensor, parameters: Tensor, noise: Noise | N
 def evaluate_probabilistic(
     activation: ProbabilisticMaxout, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """A piece drawn by `noise`, or the expectation without it; shapes as `kind.Kind` has them."""
+    """Return a piece drawn by `noise`, or the expectation without it; shapes as `kind.Kind` has them."""
     pieces = x.unbind(dim=1)
     largest = x.detach().amax(dim=1)
     weights = [torch.exp((z - largest) * activation.sharpness) for z in pieces]

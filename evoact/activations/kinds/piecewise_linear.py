@@ -27,7 +27,7 @@ def initial(activation: PiecewiseLinear, sets: int, generator: torch.Generator) 
 def evaluate(
     activation: PiecewiseLinear, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """Equation 1; shapes as `kind.Kind` has them."""
+    """Return Equation 1; shapes as `kind.Kind` has them."""
     z, hinges = x[:, 0], activation.hinges
     y = z.clamp(min=0)
     for s in range(hinges):

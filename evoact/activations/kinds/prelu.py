@@ -17,7 +17,7 @@ def evaluate(activation: PReLU, x: Tensor, parameters: Tensor, noise: Noise | No
 
 
 def coefficients(slopes: Tensor) -> Tensor:
-    """Those of `TERMS`, [sets, 2] from slopes [sets, 1]."""
+    """Return the coefficients of `TERMS`, [sets, 2] from slopes [sets, 1]."""
     return torch.cat([torch.ones_like(slopes), slopes], dim=-1)
 
 

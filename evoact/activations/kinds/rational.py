@@ -24,7 +24,7 @@ def numbers(activation: Rational) -> int:
 
 
 def initial(activation: Rational, sets: int, generator: torch.Generator) -> Tensor:
-    """The same fit for each set; nothing is drawn."""
+    """Return the same fit for every parameter set; nothing is drawn."""
     fit = fitted(activation.initial, activation.numerator, activation.denominator)
     return torch.tensor(fit, dtype=torch.float64).repeat(sets, 1)
 

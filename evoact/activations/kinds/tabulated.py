@@ -18,7 +18,7 @@ from evoact.native.tensors import accepts
 
 
 def curve_of(activation: Tabulated | Captured) -> Curve:
-    """The curve, from its file or from the activation itself.
+    """Return the curve, from its file or from the activation itself.
 
     >>> curve_of(Captured("bend", -1.0, 1.0, (0.0, 0.0, 1.0))).grid.tolist()
     [-1.0, 0.0, 1.0]
@@ -30,7 +30,7 @@ def curve_of(activation: Tabulated | Captured) -> Curve:
 
 
 def polynomials(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarray]:
-    """The inner borders of the intervals [n], and each interval's origin and coefficients [n + 1, 5].
+    """Return the inner borders of the intervals [n], and each interval's origin and coefficients [n + 1, 5].
 
     y = c0 + c1 d + c2 d^2 + c3 d^3 with d = x - origin; the first and the last interval are endless.
 
@@ -75,7 +75,7 @@ def _tensors(
 def evaluate(
     activation: Tabulated | Captured, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """The interpolated curve; shapes as `kind.Kind` has them."""
+    """Return the interpolated curve; shapes as `kind.Kind` has them."""
     z = x[:, 0]
     # A name alone may stand for another file tomorrow, so only pinned curves are remembered as they are.
     if isinstance(activation, Tabulated) and "@" not in activation.curve:
@@ -88,7 +88,7 @@ def evaluate(
 
 
 def pieces_at(z: Tensor, borders: Tensor, rows: Tensor, derivative: int) -> Tensor:
-    """The polynomials at z of any shape, or their slopes (`derivative` 1); as `polynomials` gives them."""
+    """Return the polynomials at z of any shape, or their slopes (`derivative` 1); as `polynomials` gives them."""
     interval = torch.bucketize(z.detach().contiguous(), borders, right=True).clamp_(max=rows.shape[1] - 1)
     origin, c0, c1, c2, c3 = (row[interval] for row in rows)
     d = z - origin

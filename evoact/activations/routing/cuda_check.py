@@ -15,7 +15,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}  # absolute and relative
 
 @functools.cache
 def kernels_agree(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether there are kernels and they do what PyTorch does, tried once a process with every base function,
+    """Return whether there are kernels and they do what PyTorch does, tried once a process with every base function,
     alone and weighted. A kernel that does not compile there, or errs, costs speed and nothing else.
 
     >>> kernels_agree(torch.device("cpu"), torch.float16)

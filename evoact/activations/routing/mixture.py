@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Segment:
     """Sorted rows start..stop share these base functions; `offset` is where their coefficients begin
-    in the flat coefficient vector (row by row), or None where the one coefficient is 1. `splined` rows
+    in the flat coefficient vector (row by row), or None if the one coefficient is 1. `splined` rows
     have a spline besides."""
 
     functions: tuple[BaseFunction, ...]
@@ -89,11 +89,11 @@ class MixturePlan:
         return self._with_splines(TritonMixture.apply(x.contiguous(), c.contiguous(), self), x, splines)
 
     def reference(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
-        """The same in PyTorch."""
+        """Return `reference`'s result in PyTorch."""
         return self._with_splines(self.mixed(x, c), x, splines)
 
     def mixed(self, x: Tensor, c: Tensor) -> Tensor:
-        """All rows but for their splines, in PyTorch."""
+        """Return all rows but for their splines, in PyTorch."""
         x = x[:, 0]
         if self.order is None:
             y: Tensor = Mixture.apply(x, c, self.segments)
@@ -117,7 +117,7 @@ def plan_mixture(
     grid: Grid,
     device: torch.device | str,
 ) -> MixturePlan:
-    """The plan of these segments of the rows in this order."""
+    """Return the plan of these segments of the rows in this order."""
     device = torch.device(device)
     identity = bool((order == np.arange(len(order))).all())
     return MixturePlan(
@@ -149,7 +149,7 @@ def _cuda_program(segments: Sequence[Segment], order: np.ndarray, device: torch.
 def _program(
     segments: Sequence[Segment], order: np.ndarray, codes: Mapping[str, int], term: np.dtype
 ) -> native.Program | None:
-    """All rows' terms, of this dtype; None where a function is not among the codes."""
+    """All rows' terms, of this dtype; None if a function is not among the codes."""
     parts, rows = [np.zeros(0, term)], [np.zeros(0, int)]
     for s in segments:
         n = len(s.functions)
@@ -219,7 +219,7 @@ class TritonMixture(torch.autograd.Function):
 
 
 class Mixture(torch.autograd.Function):
-    """Sorted rows in PyTorch, each function evaluated only where it is needed."""
+    """Sorted rows in PyTorch, each function evaluated only for the rows that need it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: Tensor, segments: Sequence[Segment]) -> Tensor:

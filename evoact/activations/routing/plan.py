@@ -33,7 +33,7 @@ def plan_site(
     device: torch.device | str = "cpu",
     width: int | None = None,
 ) -> SitePlan:
-    """The plan of one site for a pack of members, all equally wide.
+    """Return the plan of one site for a pack of members, all equally wide.
 
     Args:
         members: the site's genome in each member

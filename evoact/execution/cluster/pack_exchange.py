@@ -16,7 +16,7 @@ Answer = list[Result] | Exception
 
 
 def portable(error: Exception) -> Exception:
-    """The error itself if it survives the way to another process, else one of the same words that does."""
+    """Return the error itself if it can be sent to another process, else one with the same text that can."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

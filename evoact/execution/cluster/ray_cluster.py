@@ -109,7 +109,7 @@ def _check_answers(address: str) -> None:
 
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:
-    # Ray tries again every second, also where it was refused; a cluster that stands answers at once.
+    # Ray tries again every second, also if it was refused; a cluster that stands answers at once.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", f"{CONNECT_SECONDS:.0f}")
     try:
         with _silent():
@@ -162,14 +162,14 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def gpus(configured: float | None) -> float:
-    """The share of a GPU for a pack: as configured, else `GPU_SHARE` where the cluster has any."""
+    """Return the share of a GPU for a pack: as configured, else `GPU_SHARE` if the cluster has any."""
     if configured is not None:
         return configured
     return GPU_SHARE if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
 def room(resources: dict[str, float]) -> int:
-    """How many packs the nodes have room for at once; what several have together helps no pack."""
+    """Return how many packs the nodes have room for at once; what several have together helps no pack."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     wanted = {"CPU": resources["cpu"], "GPU": resources["gpu"]}
     needed = {key: amount for key, amount in wanted.items() if amount}
@@ -185,7 +185,7 @@ def room(resources: dict[str, float]) -> int:
 
 
 def this_node() -> str:
-    """How a sentence names the machine that this process runs on."""
+    """Return how a sentence names the machine that this process runs on."""
     return f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
 
 

@@ -6,7 +6,7 @@ travel through one small actor beside the driver. Its experiment state is writte
 directory and thrown away; the leaderboard is what lasts.
 
 A trial for each pack would be simpler, but Tune lets the worker that is free first take over the
-trial of one that is still starting, and ends the latter: where packs are shorter than the start of a
+trial of one that is still starting, and ends the latter: if packs are shorter than the start of a
 process, one worker then does all the work.
 """
 
@@ -50,7 +50,7 @@ class Worker(tune.Trainable):
     """A leased worker; the process keeps its task and network from pack to pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Gets ready for any pack, and says so if it cannot: the run then ends with that sentence."""
+        """Load what any pack needs, and say so if that fails: the run then ends with that sentence."""
         self.worker = config["worker"]
         self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
@@ -74,7 +74,7 @@ class Worker(tune.Trainable):
         return PackTrainer(made, gpu, Location.of(home) if home else None)
 
     def step(self) -> dict[str, Any]:
-        """Trains one pack, if there is one before long."""
+        """Train one pack, if there is one before long."""
         if self.trainer is None:
             return {"packs": 0}
         taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
@@ -107,7 +107,7 @@ class Driver:
         return self.error is not None or (not self.out and self.source.finished)
 
     def fill(self) -> None:
-        """Offers packs until there are enough of them, or results must come first."""
+        """Offer packs until there are enough of them, or results must come first."""
         with self._kept():
             while len(self.out) < self.most:
                 name, proposals = self.source.next_pack()
@@ -116,7 +116,7 @@ class Driver:
                 self._offer(name, proposals)
 
     def collect(self) -> None:
-        """Takes what the workers delivered, then fills up."""
+        """Take what the workers delivered, then fill up."""
         with self._kept():
             for name, answer in ray.get(self.exchange.collect.remote()):
                 if isinstance(answer, Exception):

@@ -13,7 +13,7 @@ _DTYPES = {pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 def to_numpy(column: pa.ChunkedArray, missing: float) -> np.ndarray:
-    """A column of int32, int64 or float64 as one array, with `missing` in place of null.
+    """Return a column of int32, int64 or float64 as one array, with `missing` in place of null.
 
     >>> to_numpy(pa.chunked_array([[1, None], [3]]), -1)
     array([ 1, -1,  3])
@@ -36,7 +36,7 @@ def to_numpy(column: pa.ChunkedArray, missing: float) -> np.ndarray:
 
 
 def from_numpy(values: np.ndarray) -> pa.Array:
-    """An array of integers or floats as an Arrow array of int64 or float64, NaN as null.
+    """Return an array of integers or floats as an Arrow array of int64 or float64, NaN as null.
 
     >>> from_numpy(np.array([1.5, np.nan])).to_pylist()
     [1.5, None]
@@ -50,7 +50,7 @@ def from_numpy(values: np.ndarray) -> pa.Array:
 
 
 def from_texts(texts: Sequence[str]) -> pa.Array:
-    """Texts as an Arrow array.
+    """Return texts as an Arrow array.
 
     >>> from_texts(["sin", "", "3 · relu"]).to_pylist()
     ['sin', '', '3 · relu']

@@ -14,7 +14,7 @@ _LONGEST = 32
 
 
 def constant_column(footer: pq.FileMetaData, leaf: int, kind: pa.DataType) -> pa.Array | None:
-    """The column with this number as an array, if it is all null or holds one text or whole number.
+    """Return the column with this number as an array, if it is all null or holds one text or whole number.
 
     Texts come dictionary-encoded. None means that the values differ, or that the footer does not say.
     """

@@ -23,7 +23,7 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def encoded(rows: pa.Table, name: str) -> bytes:
-    """The answer as csv, json or parquet.
+    """Return the answer as csv, json or parquet.
 
     Raises:
         UserError: if the format cannot hold a column.
@@ -67,7 +67,8 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
 
 
 def to_json(rows: pa.Table) -> bytes:
-    """A list of records; NaN and infinity, which JSON has not, as null, times in ISO 8601, decimals with all digits.
+    """Return a list of records; NaN and infinity, which JSON has not, as null, times in ISO 8601, decimals with all
+    digits.
 
     >>> to_json(pa.table({"a": [1.5, float("nan")]})).decode()
     '[\\n{"a": 1.5},\\n{"a": null}\\n]\\n'
@@ -80,14 +81,14 @@ def to_json(rows: pa.Table) -> bytes:
 
 
 def to_parquet(rows: pa.Table) -> bytes:
-    """A Parquet file of these columns."""
+    """Return a Parquet file of these columns."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression=PARQUET["compression"])
     return buffer.getvalue()
 
 
 def plain(value: Any, mark: str = "") -> Any:
-    """A value as JSON has it; a decimal that is no whole number is a text that begins with `mark`.
+    """Return a value as JSON has it; a decimal that is no whole number is a text that begins with `mark`.
 
     >>> plain({"at": float("inf"), "in": (1, True), "sum": Decimal(12)})
     {'at': None, 'in': [1, True], 'sum': 12}
@@ -106,14 +107,14 @@ def plain(value: Any, mark: str = "") -> Any:
 
 
 def text(value: Any) -> str:
-    """A value in a cell: lists and structures as JSON."""
+    """Return a value in a cell: lists and structures as JSON."""
     if isinstance(value, list | tuple | dict):
         return json.dumps(plain(value), ensure_ascii=False)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:
-    """A column as Python's objects; times outside the years 1 to 9999 and infinite ones as texts.
+    """Return a column as Python's objects; times outside the years 1 to 9999 and infinite ones as texts.
 
     >>> values(pa.chunked_array([pa.array([2932896, 2932897, 2**31 - 1, None], pa.date32())]))
     [datetime.date(9999, 12, 31), '10000-01-01', 'infinity', None]

@@ -13,7 +13,7 @@ HELD = {
 
 
 def plain_type(kind: Any) -> str:
-    """The type, as SQL, that a column of a DuckDB type is converted to: its own, where every format can hold it."""
+    """Return the type, as SQL, that a column of a DuckDB type is converted to: its own if every format can hold it."""
     name = kind.id
     if name in ("list", "array"):
         inner, size = kind.children[0][1], "" if name == "list" else kind.children[1][1]
@@ -27,7 +27,7 @@ def plain_type(kind: Any) -> str:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one is listed twice.
+    """Return the names, numbered if one is listed twice.
 
     >>> distinct(["a", "a", "a_2", "b"])
     ['a', 'a_3', 'a_2', 'b']
@@ -43,12 +43,12 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def projection(names: Sequence[str], kinds: Sequence[Any]) -> str | None:
-    """What to select of an answer so that every format can hold it; None where it is so already."""
+    """Return what to select of an answer so that every format can hold it; None if it is so already."""
     wanted = [plain_type(kind) for kind in kinds]
     labels = distinct(names)
     if labels == list(names) and wanted == [str(kind) for kind in kinds]:

@@ -19,7 +19,7 @@ AT_LEAST, PER_CANDIDATE = 500, 20
 
 
 def contenders(rows: pa.Table, source: np.ndarray, n: int) -> np.ndarray:
-    """The positions of all rows of the candidates that can be among the best `n`, in order.
+    """Return the positions of all rows of the candidates that can be among the best `n`, in order.
 
     Args:
         rows, source: as `ranking.rank` takes them. It ranks these rows as it would rank all.

@@ -73,7 +73,7 @@ class Leaderboard:
         return sum(part.rows for part in self._parts)
 
     def top(self, n: int = 10) -> pa.Table:
-        """The best `n` candidates of each task, one row each; `.to_pandas()` or `.to_pylist()` for other forms.
+        """Return the best `n` candidates of each task, one row each; `.to_pandas()` or `.to_pylist()` for other forms.
 
         Metrics of different tasks do not compare, so that each task has its own ranks, from 1.
         A candidate stands by its mean validation metric on the seeds of its confirmation, or, below all
@@ -114,7 +114,7 @@ class Leaderboard:
         return _shown(ranking, keys, self._rows(of_task[kept[ranking.first]], _DETAILS))
 
     def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
-        """The answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
+        """Return the answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
 
         The query runs in a process of its own, which reaches no files, network or settings.
 
@@ -137,12 +137,12 @@ class Leaderboard:
         return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
 
     def to_arrow(self) -> pa.Table:
-        """All rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""
+        """Return all rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""
         rows = self._read(SCHEMA.names).cast(SCHEMA)
         return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in ORDER]))
 
     def to_pandas(self) -> "pd.DataFrame":
-        """All rows as a pandas data frame."""
+        """Return all rows as a pandas data frame."""
         return self.to_arrow().to_pandas()
 
     def _read(self, columns: tuple[str, ...] | list[str]) -> pa.Table:

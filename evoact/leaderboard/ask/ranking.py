@@ -24,7 +24,7 @@ class Ranking:
     """Arrays over the ranked candidates, best first.
 
     `first` is one row of each candidate; `val` the mean validation metric, over `seeds` runs, and
-    `score` the same with larger being better; the test means are NaN where nothing was confirmed.
+    `score` the same with larger being better; the test means are NaN if nothing was confirmed.
     """
 
     first: np.ndarray
@@ -36,7 +36,7 @@ class Ranking:
 
 
 def by_task(rows: pa.Table) -> list[np.ndarray]:
-    """The positions of the rows of each task and metric, in the order in which these come first.
+    """Return the positions of the rows of each task and metric, in the order in which these come first.
 
     Args:
         rows: a table with the columns `TASK` and `direction`, dictionary-encoded.
@@ -49,7 +49,7 @@ def by_task(rows: pa.Table) -> list[np.ndarray]:
 
 
 def rank(rows: pa.Table, source: np.ndarray, n: int) -> Ranking:
-    """The best `n` candidates by mean validation metric, the confirmed ones first.
+    """Return the best `n` candidates by mean validation metric, the confirmed ones first.
 
     Only completed rows with a finite metric count, and of each candidate those at its highest rung. What a judged
     candidate is worth on the test splits is what the judgement says, whose seeds did not choose it.
@@ -107,7 +107,7 @@ class Scored:
 
 
 def scored(rows: pa.Table) -> Scored:
-    """What a ranking needs to know of each row."""
+    """Return what a ranking needs to know of each row."""
     value = numbers(rows["val_metric"])
     usable = codes(rows["state"]).equal_to(COMPLETED) & np.isfinite(value)
     minimised = codes(rows["direction"]).equal_to("minimize")
@@ -129,7 +129,7 @@ class Codes:
 
 
 def codes(column: pa.ChunkedArray) -> Codes:
-    """A dictionary-encoded column for numpy."""
+    """Return a dictionary-encoded column for numpy."""
     column = column.unify_dictionaries()
     values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
     if len(values) == 1 and column.null_count == 0:  # as often: then no array is needed
@@ -142,7 +142,7 @@ def codes(column: pa.ChunkedArray) -> Codes:
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """A numeric column, null as NaN or 0."""
+    """Return a numeric column, null as NaN or 0."""
     return to_numpy(column, float("nan") if column.type == pa.float64() else 0)
 
 
@@ -154,7 +154,7 @@ def _groups(keys: list[np.ndarray]) -> tuple[np.ndarray, int]:
         if low == high:
             continue
         code = code * (high - low + 1) + (key - low)
-        # Compressed where the numbers would leave gaps: arrays of that length are made below.
+        # Compressed if the numbers would leave gaps: arrays of that length are made below.
         if int(code.max()) > 4 * len(code) + 1000:
             code = np.unique(code, return_inverse=True)[1]
     return code, int(code.max()) + 1 if len(code) else 0
@@ -202,7 +202,7 @@ def _first_known(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, runs: _Runs, n_groups: int) -> np.ndarray:
-    """The mean per group of the values there are, NaN where there are none."""
+    """The mean per group of the values there are, NaN if there are none."""
     usable = np.isfinite(values[runs.rows])
     counts, sums = _Runs(runs.rows[usable], runs.group[usable]).count_and_sum(values, n_groups)
     with np.errstate(invalid="ignore"):

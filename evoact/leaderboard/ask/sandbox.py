@@ -124,7 +124,7 @@ def _load(connection: Any, request: dict[str, Any], columns: dict[str, str | Non
 
 
 def _literal(path: str) -> str:
-    """A path that means itself where a pattern is expected."""
+    """A path that means itself if a pattern is expected."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 

@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 def check(serialized: str) -> Any:
-    """The parse tree of the one SELECT in the output of DuckDB's `json_serialize_sql`.
+    """Return the parse tree of the one SELECT in the output of DuckDB's `json_serialize_sql`.
 
     Raises:
         Refused: if it is anything else than one SELECT over the table `leaderboard`.
@@ -60,7 +60,7 @@ def check(serialized: str) -> Any:
 
 
 def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
-    """Those of the known columns that a checked query can touch: all, where it names a whole row.
+    """Return those of the known columns that a checked query can touch: all if it names a whole row.
 
     Any string in the tree that equals a column's name counts, so at worst a column too many is read.
     """

@@ -36,7 +36,7 @@ def run(
     memory_gb: float = MEMORY_GB,
     answer_gb: float = ANSWER_GB,
 ) -> pa.Table:
-    """The answer to one SELECT over the table `leaderboard`, whose rows are in `parts`.
+    """Return the answer to one SELECT over the table `leaderboard`, whose rows are in `parts`.
 
     Args:
         seconds, memory_gb: at most this much time and address space for the child process.

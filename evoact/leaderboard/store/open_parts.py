@@ -19,14 +19,14 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a part lies: in a run directory, or, `mixed`, where parts of several runs may be."""
+    """Where a part lies: in a run directory, or, `mixed`, in a place that may hold parts of several runs."""
 
     directory: str
     mixed: bool
 
 
 def origin_of(place: Location, part: Part) -> Origin:
-    """The origin of a part that was opened by way of this place."""
+    """Return the origin of a part that was opened by way of this place."""
     if place.local is None:
         return Origin(place.text, not place.child(CONFIG).exists())
     directory = part.path.resolve().parent
@@ -35,7 +35,7 @@ def origin_of(place: Location, part: Part) -> Origin:
 
 
 def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreadable]]:
-    """The readable parts of a run directory, a directory of parts or one file, and the others.
+    """Return the readable parts of a run directory, a directory of parts or one file, and the others.
 
     Parts on a remote file system are copied here: once, instead of at every question. The copies go
     when `owner` does.

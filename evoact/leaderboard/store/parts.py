@@ -117,7 +117,7 @@ def inspect_all(paths: Iterable[Path]) -> tuple[list[Part], list[Unreadable]]:
 
 
 def read(parts: Sequence[Part], columns: Sequence[str]) -> tuple[pa.Table, list[Unreadable]]:
-    """The columns of all rows in the order of the parts, null where a file lacks one.
+    """Return the columns of all rows in the order of the parts, null if a file lacks one.
 
     A file that turns out damaged contributes no rows and is named in the second value.
     """
@@ -133,7 +133,7 @@ def read(parts: Sequence[Part], columns: Sequence[str]) -> tuple[pa.Table, list[
 
 
 def damaged(path: Path, error: BaseException) -> Unreadable:
-    """A file that was a part, and what was raised when it was read."""
+    """Return a file that was a part, and what was raised when it was read."""
     return Unreadable(path, f"{path}: expected a whole file, got a damaged one: {_line(error)}")
 
 

@@ -21,13 +21,13 @@ class Broken(Exception):
 
 
 def sealed(content: bytes) -> bytes:
-    """A Parquet file with its checksum inside (CRC-32, as Parquet's own)."""
+    """Return a Parquet file with its checksum inside (CRC-32, as Parquet's own)."""
     at = len(content) - _TAIL - int.from_bytes(content[-_TAIL:-4], "little")
     return content[:at] + MARK + zlib.crc32(content).to_bytes(4, "little") + content[at:]
 
 
 def check_seal(path: Path) -> bool:
-    """Whether the file has a seal; without one, as when another program wrote it, nothing is known.
+    """Return whether the file has a seal; without one, as when another program wrote it, nothing is known.
 
     Raises:
         Broken: if it has one that does not fit.
@@ -37,7 +37,7 @@ def check_seal(path: Path) -> bool:
 
 
 def check(content: bytes) -> bool:
-    """The same of a file in memory."""
+    """Return whether a file in memory has a seal, as above."""
     return _check(io.BytesIO(content))
 
 

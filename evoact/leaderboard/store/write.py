@@ -55,7 +55,7 @@ PARQUET: Mapping[str, Any] = {
 def write_part(
     run_dir: str | Path | Location, results: Sequence[Result], *, run: str, task: str, network: str
 ) -> list[Result]:
-    """Stores the results of one finished pack as one Parquet part, after their artifacts.
+    """Store the results of one finished pack as one Parquet part, after their artifacts.
 
     When this returns, the rows are durable. The name of the part follows from the pack and the rows'
     keys, so that writing the same results again replaces the part.
@@ -81,7 +81,7 @@ def write_part(
 
 
 def part_name(results: Sequence[Result]) -> str:
-    """A file name that is the same for the same rows: the pack, for people, and a hash of the keys."""
+    """Return a file name that is the same for the same rows: the pack, for people, and a hash of the keys."""
     keys = sorted(tuple(getattr(r.proposal, name) for name in KEY) for r in results)
     digest = hashlib.blake2b(repr(keys).encode(), digest_size=8).hexdigest()
     pack = re.sub(r"[^A-Za-z0-9_.-]+", "_", results[0].pack)
@@ -89,7 +89,7 @@ def part_name(results: Sequence[Result]) -> str:
 
 
 def parquet(rows: pa.Table, row_group: int | None = None) -> bytes:
-    """A table as the bytes of a Parquet file with a seal, in row groups of so many."""
+    """Return a table as the bytes of a Parquet file with a seal, in row groups of so many."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, row_group_size=row_group, **PARQUET)
     return sealed(buffer.getvalue())

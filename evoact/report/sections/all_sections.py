@@ -48,7 +48,7 @@ class _Shown:
 
 
 def sections(run: RunData) -> list[Section]:
-    """The sections of a run's report, those without anything to say left out."""
+    """Return the sections of a run's report, those without anything to say left out."""
     unit = unit_of(run.metric)
     makers: Sequence[Callable[[RunData, Unit], Section | None]] = (
         _verdict,
@@ -113,7 +113,7 @@ def _estimand(run: RunData) -> str:
     text = (
         f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and {judged}. "
         "Gains are over "
-        f"{plan.reference}, above 0 where an arm is better; p is from Wilcoxon's signed-rank test over repeats, with "
+        f"{plan.reference}, above 0 if an arm is better; p is from Wilcoxon's signed-rank test over repeats, with "
         "Holm's correction."
     )
     if plan.equivalence:
@@ -382,7 +382,7 @@ def _provenance(run: RunData, unit: Unit) -> Section:
 
 
 def provenance_section(run: RunData) -> Section:
-    """What was run, on what, with which seeds, and how to run it again."""
+    """Return what was run, on what, with which seeds, and how to run it again."""
     table, commands = provenance(run)
     code = (("To run it again", commands), ("The whole config", run.plan.to_yaml()))
     return Section("provenance", "What was run", tables=(table,), code=code)

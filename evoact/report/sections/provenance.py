@@ -9,7 +9,7 @@ from evoact.report.run import RunData
 
 
 def provenance(run: RunData) -> tuple[TextTable, str]:
-    """A table of facts, and the commands."""
+    """Return a table of facts, and the commands."""
     plan, record = run.plan, run.record
     config, machine = plan.config, record.get("machine", {})
     training = config.training

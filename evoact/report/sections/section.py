@@ -8,7 +8,7 @@ from evoact.report.figures import Figure
 
 @dataclass(frozen=True)
 class Section:
-    """Paragraphs, then tables, then figures, each with a heading of its own where it has one.
+    """Paragraphs, then tables, then figures, each with a heading of its own if it has one.
 
     `sortable` names the one table that readers sort and filter; `code` is shown as it is.
     """

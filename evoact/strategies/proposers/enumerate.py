@@ -13,16 +13,16 @@ from evoact.strategies.strategy import WHOLE, Draft
 
 
 def baselines(space: SearchSpace) -> tuple[Genome, ...]:
-    """Each base function of the space as an ordinary network, with all settings."""
+    """Return each base function of the space as an ordinary network, with all settings."""
     return tuple(space.homogeneous(Base(name), each) for name in space.functions for each in space.settings)
 
 
 @dataclass(frozen=True)
 class Enumerate:
-    """Each of `genomes` (where none is given, each of the space's activations as an ordinary network, with
+    """Each of `genomes` (if none is given, each of the space's activations as an ordinary network, with
     all settings, or with `every` each network of the space) on each of `seeds`, seed by seed.
 
-    The genomes need not be in the space: an ordinary network is not, where layers must mix.
+    The genomes need not be in the space: an ordinary network is not, if layers must mix.
 
     >>> from evoact.genomes.space import Site, choices
     >>> units = (choices("base", name=("relu", "sin")), choices("prelu"))

@@ -21,7 +21,7 @@ GROWTH = 16
 
 @dataclass(frozen=True)
 class Evolution:
-    """Generations of `population` proposals, or of a sixteenth of all results so far where that is more.
+    """Generations of `population` proposals, or of a sixteenth of all results so far if that is more.
 
     `startup` candidates are drawn at random. From then on a surrogate learns from all results, its posterior
     samples say which `parents` survive to breed, and which of many `offspring` are trained; at most `elites`
@@ -130,7 +130,7 @@ class Evolution:
         return winners(model, children, size, self.elites * size // self.population, random)
 
     def _again(self, best: Sequence[Candidate], size: int, seed: int) -> list[Draft]:
-        """Those of so many proposals that evaluate a candidate once more; where each is made alone, one of the elites
+        """Those of so many proposals that evaluate a candidate once more; if each is made alone, one of the elites
         by lot, or many that are asked for together would be the same one."""
         if not self.steady_state:
             return [reevaluation(c) for c in best[: self.elites * size // self.population]]

@@ -33,7 +33,7 @@ BEST = 0.2
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Generations of `batch` proposals, or of a sixteenth of all results so far where that is more, in two halves.
+    """Generations of `batch` proposals, or of a sixteenth of all results so far if that is more, in two halves.
 
     One half is Optuna's: it fixes sub-spaces, and evolution assigns neurons within each, `evaluations`
     proposals a trial. The other half is evolution's over the whole space. How large each is, follows from how
@@ -176,7 +176,7 @@ def _parents(model: Surrogate | None, archive: Archive, k: int, seed: int) -> li
 
 
 def optuna_share(archive: Archive) -> float:
-    """The share of a generation that is Optuna's, between `LEAST_SHARE` and 1 - `LEAST_SHARE`.
+    """Return the share of a generation that is Optuna's, between `LEAST_SHARE` and 1 - `LEAST_SHARE`.
 
     Each half is paid by its rate of success: how many of its candidates among the `RECENT` last are in the
     best fifth of all, by shrunken mean. Both start with one success in two.
@@ -196,7 +196,7 @@ def optuna_share(archive: Archive) -> float:
 
 
 def sub_space(space: SearchSpace, chooser: Chooser) -> tuple[dict[str, Value], SearchSpace]:
-    """The values and the sub-space of a trial.
+    """Return the values and the sub-space of a trial.
 
     Where the chosen functions are too few for the flavour, the next ones of the space join them; the
     values returned say so.

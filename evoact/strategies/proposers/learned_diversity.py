@@ -129,7 +129,7 @@ class Bilevel:
         return archive.best(k)
 
     def networks_of(self, types: TypesBySite) -> list[Genome]:
-        """What is trained of learned types: all of them mixed, then each alone, with all settings."""
+        """Return what is trained of learned types: all of them mixed, then each alone, with all settings."""
         return [
             self._network(some, settings)
             for some in _mixed_and_pure(types)
@@ -161,18 +161,18 @@ def _is_learned(genome: Genome) -> bool:
 
 
 def found_types(result: MetaTrainResult) -> TypesBySite:
-    """The activations that a completed meta-training found, by site."""
+    """Return the activations that a completed meta-training found, by site."""
     return types_in(result.learned_types)
 
 
 def types_in(text: str) -> TypesBySite:
-    """What stands in the leaderboard's column `learned_types`."""
+    """Return what stands in the leaderboard's column `learned_types`."""
     found = json.loads(text)
     return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
 
 
 def _mixed_and_pure(types: TypesBySite) -> list[TypesBySite]:
-    """All types at every site, and type i alone at every site; once where there is only one."""
+    """All types at every site, and type i alone at every site; once if there is only one."""
     number = len(next(iter(types.values())))
     pure: list[TypesBySite] = [{site: (each[i],) for site, each in types.items()} for i in range(number)]
     return pure if number == 1 else [types, *pure]

@@ -118,7 +118,7 @@ def suggest(
     choose: Callable[[Chooser], None],
     sampler: str = "tpe",
 ) -> None:
-    """Has a sampler answer `choose` so often, one trial after another, from this history."""
+    """Have a sampler answer `choose` so often, one trial after another, from this history."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -21,7 +21,7 @@ class SuccessiveHalving:
     1 / `eta` ** (`rungs` - 1) of the steps; of each rung the best 1 / `eta` go on to the next one, `eta` times as
     long, from where they stopped. A bracket waits for all results of a rung, unless `asynchronous`: then (Li et al.
     2020, algorithm 2) whoever is among the best 1 / `eta` of all that ended on its rung up to now goes on, and new
-    networks begin where there is none. No worker then waits, but what is proposed depends on the order in which
+    networks begin if there is none. No worker then waits, but what is proposed depends on the order in which
     results come in.
 
     Args:

@@ -52,7 +52,7 @@ class WarmStarted:
 
 
 def best_of(results: Iterable[Result], k: int) -> list[Genome]:
-    """The best k genomes of an earlier search by denoised score; before them, what its per-neuron hulls became."""
+    """Return the best k genomes of an earlier search by denoised score, first those that its hulls became."""
     ordered = [r for r in in_proposal_order(results) if isinstance(r, TrainResult)]
     became = dict.fromkeys(discrete(r.discretised)[0] for r in ordered if r.discretised)
     archive = Archive.of(r for r in ordered if not r.discretised)
@@ -60,7 +60,7 @@ def best_of(results: Iterable[Result], k: int) -> list[Genome]:
 
 
 def fitting(space: SearchSpace, genomes: Sequence[Genome], seed: int) -> tuple[tuple[Genome, ...], list[str]]:
-    """The genomes carried over into a space, and the labels of the activations that are ignored on the way.
+    """Return the genomes carried over into a space, and the labels of the activations that are ignored on the way.
 
     The neurons of an activation that a site of the space does not offer go to the others of that site; a genome
     with none of the others there is left out.

@@ -36,7 +36,7 @@ ATTEMPTS = 3
 # the optimizer go to a neighbour on their grid with that chance.
 LEARNING_RATE_STEP, LEARNING_RATE_SPREAD = 0.25, 0.25
 # At strength 1: how many mutations follow the first in the mean, and the chance of each block to be reassigned
-# among its layer's types where single blocks are flipped.
+# among its layer's types if single blocks are flipped.
 MORE, FLIP = 0.3, 0.1
 # Between these limits strengths adapt themselves; above, children would be random samples.
 WEAKEST, STRONGEST = 0.125, 8.0
@@ -65,7 +65,7 @@ class Parent:
 
 
 def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Parent]:
-    """Those of the candidates that lie in the space; who comes earlier is the fitter."""
+    """Return those of the candidates that lie in the space; who comes earlier is the fitter."""
     placed = [(c, _layers(space, c.genome)) for c in candidates]
     return [
         Parent(c.index, c.genome, layers, -place, _strength(c.context))
@@ -104,9 +104,9 @@ def breed(
     seen: Collection[str],
     adaptive: bool = False,
 ) -> list[Draft]:
-    """At most `count` new children, all in the space: tournament, crossover, mutation, repair.
+    """Return at most `count` new children, all in the space: tournament, crossover, mutation, repair.
 
-    A child is new if its fingerprint is not in `seen`; where breeding gives none, nor a random sample
+    A child is new if its fingerprint is not in `seen`; if breeding gives none, nor a random sample
     does, it is left out. Parents must be in the space; without any, the drafts are random samples. Where mutations are
     `adaptive`, a child's strength of mutation is that of its parent, mutated before it is used, and stands in its
     context.
@@ -130,7 +130,7 @@ def breed(
 
 
 def immigrants(space: SearchSpace, count: int, seed: int) -> list[Draft]:
-    """Random samples, new or not."""
+    """Return random samples, new or not."""
     return [Draft(space.sample(python_random(seed, "immigrant", i))) for i in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Several objectives: who is best where a better metric costs more (NSGA-II, Deb et al. 2002)."""
+"""Several objectives: what is best if a better metric costs more (NSGA-II, Deb et al. 2002)."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def crowded(points: np.ndarray, k: int) -> list[int]:
 
 
 def best_compromises(archive: Archive, rows: np.ndarray, costs: Sequence[str], k: int) -> list[Candidate]:
-    """At most k of the candidates at these usable rows, the best first by denoised score and costs.
+    """Return at most k of the candidates at these usable rows, the best first by denoised score and costs.
 
     Whoever's costs are not known is left out.
     """

@@ -22,7 +22,7 @@ OWN_AXES = 32
 
 @lru_cache(maxsize=65536)
 def type_vector(activation: Activation) -> np.ndarray:
-    """The vector of a type, of norm 1 but for constants."""
+    """Return the vector of a type, of norm 1 but for constants."""
     # Curves are PyTorch's; a search without a surrogate needs none of it.
     from evoact.activations.similarity import curve_vector
 
@@ -45,7 +45,7 @@ def _type_vectors(types: tuple[Activation, ...]) -> np.ndarray:
 
 
 def composition(genome: Genome) -> tuple[np.ndarray, float]:
-    """The vector of all sites and settings of a genome, and the logarithm of its learning rate.
+    """Return the vector of all sites and settings of a genome, and the logarithm of its learning rate.
 
     >>> from evoact.genomes.activation import Base
     >>> from evoact.genomes.genome import Site, homogeneous
@@ -67,5 +67,5 @@ def composition(genome: Genome) -> tuple[np.ndarray, float]:
 
 @lru_cache(maxsize=16384)
 def composition_of(text: str) -> tuple[np.ndarray, float]:
-    """The same from a genome's JSON text, as an archive keeps it."""
+    """Return the same from a genome's JSON text, as an archive keeps it."""
     return composition(loads(text))

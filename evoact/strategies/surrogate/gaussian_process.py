@@ -81,7 +81,7 @@ class Covariance(Kernel):
 
 @one_thread
 def fitted(x: np.ndarray, y: np.ndarray) -> GaussianProcessRegressor:
-    """The process conditioned on scores y [candidates] of variance 1 at points x; see `Covariance`."""
+    """Return the process conditioned on scores y [candidates] of variance 1 at points x; see `Covariance`."""
     start = Covariance(**{name: value for name, (value, _) in HYPERPARAMETERS.items()})
     some = np.unique(np.linspace(0, len(x) - 1, FITTED_ON).astype(int))
     with warnings.catch_warnings():

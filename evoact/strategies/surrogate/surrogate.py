@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST = 512  # candidates that the process is conditioned on
 FEWEST = 8  # below, there is nothing to be learnt
-JITTER = 1e-9  # of the variance, where samples are drawn; ten times more until it suffices
+JITTER = 1e-9  # of the variance, if samples are drawn; ten times more until it suffices
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Beliefs:
 
     @one_thread
     def draws(self, count: int, random: np.random.Generator) -> np.ndarray:
-        """Samples of all scores together, [count, candidates]."""
+        """Return samples of all scores together, [count, candidates]."""
         n = len(self.mean)
         jitter = JITTER * max(float(np.trace(self.covariance)) / n, 1e-300)
         while True:
@@ -64,26 +64,26 @@ class Surrogate:
 
     @one_thread
     def beliefs(self, positions: np.ndarray, genomes: Sequence[Genome] = ()) -> Beliefs:
-        """The posterior over the candidates at these positions of `rows`, then over new genomes."""
+        """Return the posterior over the candidates at these positions of `rows`, then over new genomes."""
         new = _at([composition(genome) for genome in genomes], len(self.x)) if genomes else self.x[:0]
         mean, covariance = self.process.predict(np.concatenate([self.x[positions], new]), return_cov=True)
         return Beliefs(self.centre + self.scale * mean, self.scale**2 * covariance)
 
     @one_thread
     def worth(self) -> np.ndarray:
-        """The posterior mean of the candidates at `rows`."""
+        """Return the posterior mean of the candidates at `rows`."""
         mean: np.ndarray = self.centre + self.scale * self.process.predict(self.x)
         return mean
 
     def best(self, k: int) -> list[Candidate]:
-        """At most k of the candidates, the best posterior mean first."""
+        """Return at most k of the candidates, the best posterior mean first."""
         worth = self.worth()
         order = np.lexsort((self.rows, -worth))[:k]
         return [self.archive.candidate(int(self.rows[i]), float(worth[i])) for i in order]
 
 
 def surrogate(archive: Archive) -> Surrogate | None:
-    """What can be learnt from an archive; None where that is too little.
+    """Return what can be learnt from an archive; None if that is too little.
 
     A function of the set of results alone.
     """
@@ -107,8 +107,9 @@ def surrogate(archive: Archive) -> Surrogate | None:
 
 
 def recommended(archive: Archive, k: int) -> list[Candidate]:
-    """At most k candidates, the best denoised score first: by the surrogate, or by shrunken means alone; those that
-    were promoted furthest, where some were."""
+    """Return at most k candidates, the best denoised score first: by the surrogate, or by shrunken means alone; those
+    that were promoted furthest, if some were.
+    """
     model = None if archive.rungs().any() else surrogate(archive)
     return archive.best(k) if model is None else model.best(k)
 
@@ -116,7 +117,7 @@ def recommended(archive: Archive, k: int) -> list[Candidate]:
 def _learnt_from(archive: Archive) -> np.ndarray:
     """The usable candidates to learn from: all, or the better half of `MOST` and as many evenly from the rest.
 
-    Scores after trainings of different lengths do not compare: where some were promoted, the longest with enough
+    Scores after trainings of different lengths do not compare: if some were promoted, the longest with enough
     candidates counts (Falkner et al. 2018).
     """
     rows = archive.usable()

@@ -18,7 +18,7 @@ AT_ONCE = 512  # offspring that compete with each other; more are divided into s
 
 
 def survivors(model: Surrogate, k: int, random: np.random.Generator) -> list[Candidate]:
-    """At most k candidates to breed from: the best of one posterior sample over all that was learnt from."""
+    """Return at most k candidates to breed from: the best of one posterior sample over all that was learnt from."""
     (sample,) = model.beliefs(np.arange(len(model.rows))).draws(1, random)
     order = np.argsort(-sample, kind="stable")[:k]
     return [model.archive.candidate(int(model.rows[i]), float(sample[i])) for i in order]
@@ -27,7 +27,7 @@ def survivors(model: Surrogate, k: int, random: np.random.Generator) -> list[Can
 def winners(
     model: Surrogate, offspring: Sequence[Draft], count: int, again: int, random: np.random.Generator
 ) -> list[Draft]:
-    """At most `count` drafts: offspring, and at most `again` of the candidates known, on another replicate."""
+    """Return at most `count` drafts: offspring, and at most `again` of the candidates known, on another replicate."""
     known = np.argsort(-model.worth(), kind="stable")[:KNOWN] if again else np.arange(0)
     heats = -(-len(offspring) // AT_ONCE) or 1
     won: list[Draft] = []

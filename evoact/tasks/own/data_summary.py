@@ -12,8 +12,8 @@ CLASSES_SHOWN = 8
 
 
 def understood(task: Task) -> str:
-    """Rows by split, features with their scale, classes with their numbers or the targets' scale, of the training
-    split as it is stored.
+    """Return rows by split, features with their scale, classes with their numbers or the targets' scale, of the
+    training split as it is stored.
 
     >>> from evoact.tasks.digits import digits
     >>> print(understood(digits()))  # doctest: +NORMALIZE_WHITESPACE
@@ -33,13 +33,16 @@ def understood(task: Task) -> str:
 
 
 def notes_of(task: Task) -> tuple[str, ...]:
-    """Sentences about readings of people's own data that are a decision, or about what trains badly, and what to do."""
+    """Return sentences about readings of people's own data that are a decision, or about what trains badly, and what to
+    do.
+    """
     return task.notes if isinstance(task, ArrayTask) else ()
 
 
 def data_record(task: Task) -> dict[str, Any]:
-    """What a run's record holds of its data, so that who reads the run needs none: what was understood, the trivial
-    metrics, and of people's own data what was done to it."""
+    """Return what a run's record holds of its data, so that who reads the run needs none: what was understood, the
+    trivial metrics, and of people's own data what was done to it.
+    """
     own = task.preprocessing if isinstance(task, ArrayTask) else None
     return {
         "understood": understood(task),
@@ -49,7 +52,7 @@ def data_record(task: Task) -> dict[str, Any]:
 
 
 def trivial_metrics(task: Task) -> dict[str, float]:
-    """The metric, on each split but the training split, of the best constant: the training split's most frequent
+    """Return the metric, on each split but the training split, of the best constant: the training split's most frequent
     class, or its mean. Who does worse has learned nothing.
 
     >>> from evoact.tasks.digits import digits

@@ -12,7 +12,7 @@ LONGEST_REASON = 120  # characters of a library's own words
 
 
 def npz_names(path: str) -> list[str]:
-    """The names of the arrays in an npz file.
+    """Return the names of the arrays in an npz file.
 
     Raises:
         UserError: if there is no such file, or it is no npz file.
@@ -30,7 +30,7 @@ def npz_names(path: str) -> list[str]:
 
 
 def read_npz(path: str, names: Collection[str]) -> dict[str, np.ndarray]:
-    """These arrays of an npz file; what else it holds is not read.
+    """Return these arrays of an npz file; what else it holds is not read.
 
     Raises:
         UserError: naming the array that cannot be read.

@@ -36,7 +36,7 @@ def own_task(
     seed: int = 0,
     features: Sequence[str] = (),
 ) -> ArrayTask:
-    """The task of one table, split 60 / 20 / 20 per cent at random, or of the splits by name.
+    """Return the task of one table, split 60 / 20 / 20 per cent at random, or of the splits by name.
 
     Args:
         given: the examples

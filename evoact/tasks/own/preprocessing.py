@@ -39,8 +39,8 @@ class Preprocessing:
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation, float64, of [n, ...]: for each feature of a table [n, d] (and each target), for
-    each channel of images [n, channels, height, width], one pair for all of [n, height, width].
+    """Return mean and standard deviation, float64, of [n, ...]: for each feature of a table [n, d] (and each target),
+    for each channel of images [n, channels, height, width], one pair for all of [n, height, width].
 
     Pixels one by one would not do: one that is black in all but a few images would outweigh all others in these.
 

@@ -12,7 +12,7 @@ PROBLEMS = ("auto", "classification", "regression")
 CLASSES, VALUES = "set task.problem: classification", "set task.problem: regression"
 # Of whole numbers, more different ones than this with fewer examples each than that may be counts or classes.
 MANY, FEW_EACH = 20, 10
-FLOAT_EACH = 5  # floats are read as classes only where there are so many examples of each on average
+FLOAT_EACH = 5  # floats are read as classes only if there are so many examples of each on average
 LARGEST = 1e18  # of a value to predict: its square must fit single precision
 SHOWN = 6  # labels in a message
 
@@ -49,7 +49,7 @@ def check_targets(y: np.ndarray, name: str) -> None:
 
 
 def first_of(values: np.ndarray, wrong: np.ndarray, name: str) -> str:
-    """The first value that is wrong, where it is, and how many others are.
+    """Return the first value that is wrong, where it is, and how many others are.
 
     >>> first_of(np.array([1.0, np.nan]), np.array([False, True]), "y")
     'nan at y[1]'
@@ -62,7 +62,7 @@ def first_of(values: np.ndarray, wrong: np.ndarray, name: str) -> str:
 
 
 def read_targets(y: np.ndarray, name: str, problem: str) -> Targets:
-    """What an array of targets that `check_targets` lets pass means.
+    """Return what an array of targets that `check_targets` lets pass means.
 
     Args:
         y: [n, ...], as it was stored

@@ -1,7 +1,7 @@
 """First and second derivatives of a network's training loss, one step at a time.
 
 What meta-gradients need of a network is two functions, whichever way they are computed: by autograd for
-every network, or by hand where that is faster (`mlp_derivatives`).
+every network, or by hand if that is faster (`mlp_derivatives`).
 """
 
 import math
@@ -28,7 +28,7 @@ class TrainingLoss:
     """The loss of a network of typed sites on the batches of one replicate.
 
     All K members of a pack see the same batches, and draw the same dropout masks. Batches are kept while
-    all together take little memory. `noise` is that of the sites, by name, none where it is left out.
+    all together take little memory. `noise` is that of the sites, by name, none if it is left out.
     """
 
     network: Network
@@ -41,7 +41,7 @@ class TrainingLoss:
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs [1, B, *input_shape] and targets [1, B, ...] of this step."""
+        """Return inputs [1, B, *input_shape] and targets [1, B, ...] of this step."""
         if step in self.kept:
             return self.kept[step]
         batch = self.batches([self.replicate], step)
@@ -56,17 +56,17 @@ class TrainingLoss:
         return [q.name for q in p], [q.shape for q in p], [math.prod(q.shape) for q in p]
 
     def named(self, weights: Tensor) -> dict[str, Tensor]:
-        """Parameters [K, *shape] by name, views of weights [K, P]."""
+        """Return parameters [K, *shape] by name, views of weights [K, P]."""
         names, shapes, sizes = self.layout
         parts = weights.split(sizes, dim=1)
         return {name: part.view(-1, *shape) for name, shape, part in zip(names, shapes, parts, strict=True)}
 
     def names(self, members: int) -> list[str]:
-        """What the task and dropout call the members: all the same."""
+        """Return what the task and dropout call the members: all the same."""
         return [str(self.replicate)] * members
 
     def shift(self, site: str, prepared: Mapping[str, Tensor], step: int) -> Tensor | None:
-        """The noise on a site's neurons [K, N, 1] in this step, None for none."""
+        """Return the noise on a site's neurons [K, N, 1] in this step, None for none."""
         return shift_of(self.sites[site], prepared, self.noise.get(site), step)
 
     def __call__(
@@ -88,7 +88,7 @@ class Derivatives(Protocol):
     def gradient(
         self, weights: Tensor, prepared: Mapping[str, Tensor], step: int, beyond: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Losses [K], and their gradients [K, P] by the weights. Counts of spline inputs outside the grid
+        """Return losses [K], and their gradients [K, P] by the weights. Counts of spline inputs outside the grid
         are appended to `beyond`."""
         ...
 
@@ -100,8 +100,8 @@ class Derivatives(Protocol):
         direction: Tensor | None,
         share: float,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The gradients of <dL/dweights, direction> + share L by the weights and by each of phi; the first
-        term is left out where there is no direction [K, P]."""
+        """Return the gradients of <dL/dweights, direction> + share L by the weights and by each of phi; the first
+        term is left out if there is no direction [K, P]."""
         ...
 
 

@@ -23,17 +23,17 @@ class InnerOptimizer(Protocol):
     """A differentiable update rule."""
 
     def start(self, p: Tensor) -> State:
-        """The state before the first update of p."""
+        """Return the state before the first update of p."""
         ...
 
     def update(self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int) -> tuple[Tensor, State]:
-        """The parameters and the state after the gradient g; `step` counts from 0."""
+        """Return the parameters and the state after the gradient g; `step` counts from 0."""
         ...
 
     def pull_back(
         self, p: Tensor, state: State, g: Tensor, rate: Tensor, step: int, adjoints: Sequence[Tensor]
     ) -> Adjoints:
-        """The adjoints of p, state, g and rate before an update, given those of p and state after it."""
+        """Return the adjoints of p, state, g and rate before an update, given those of p and state after it."""
         ...
 
 

@@ -48,7 +48,7 @@ class MetaResult:
         parameters: each site's parameters of each type, at the end
         trajectory: each site's parameters, type after type: [outer steps + 1, A], the start first
         learning_rate: the inner learning rate at the end
-        losses: [outer steps], the outer loss before each update; not finite where one was skipped
+        losses: [outer steps], the outer loss before each update; not finite if one was skipped
         skipped: outer steps without an update, because the inner run or its gradient was not finite
         beyond_grid: inputs of splined sub-networks outside the grid, where splines go on straight
         gradient_examples: examples through forward and backward, an unrolled step counting three times
@@ -166,7 +166,7 @@ def _gradient(
 
 
 def inner_optimizer(name: str, arguments: Mapping[str, float]) -> InnerOptimizer:
-    """The named inner optimizer with these arguments.
+    """Return the named inner optimizer with these arguments.
 
     Raises:
         UserError: for an unknown name or argument, naming the nearest.

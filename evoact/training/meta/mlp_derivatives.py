@@ -24,7 +24,7 @@ Passed = tuple[Tensor, Tensor, Tensor | None]
 
 @dataclass(frozen=True)
 class MLPDerivatives:
-    """`derivatives.Derivatives` where every site is one spline for each type and nothing else.
+    """`derivatives.Derivatives` if every site is one spline for each type and nothing else.
 
     What layers passed in `gradient` is kept for the `product` of the same weights, while it takes little memory.
     """

@@ -1,7 +1,7 @@
 """The outer problem of meta-training: its variables, and the ways to the gradient of its loss.
 
 Outer variables are flat, [K, V] for K trial values: the activation parameters of all sites side by side,
-then the logarithm of the inner learning rate where that is learned.
+then the logarithm of the inner learning rate if that is learned.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from evoact.training.meta.unrolled import InnerLoop, MetaGradient, first_order, 
 
 @dataclass(frozen=True)
 class OuterProblem:
-    """What all outer steps share. `learning_rate` is the inner one where it is not learned, else None; `noise` is
+    """What all outer steps share. `learning_rate` is the inner one if it is not learned, else None; `noise` is
     how far hidden vectors are moved at random."""
 
     network: Network
@@ -52,7 +52,7 @@ class OuterProblem:
     noise: float = 0.0
 
     def loop(self, outer_step: int) -> InnerLoop:
-        """The fresh network of this outer step, and the batches that it will see."""
+        """Return the fresh network of this outer step, and the batches that it will see."""
         draw = torch.Generator().manual_seed(derive(self.seed, "weights", outer_step) >> 1)
         drawn = [INITIAL[p.initial](p.shape, p.fan_in, draw).flatten() for p in self.network.parameters]
         return InnerLoop(
@@ -63,7 +63,7 @@ class OuterProblem:
         )
 
     def _derivatives(self, outer_step: int) -> Derivatives:
-        """By hand where all sites are splines of an MLP, else by autograd."""
+        """By hand if all sites are splines of an MLP, else by autograd."""
         loss = TrainingLoss(
             network=self.network,
             task=self.task,
@@ -91,7 +91,9 @@ class OuterProblem:
         }
 
     def variables(self, outer: Tensor, outer_step: int = 0) -> tuple[Prepared, Tensor]:
-        """What the inner loop of an outer step reads for outer variables [K, V]: activations, learning rates [K, 1]."""
+        """Return what the inner loop of an outer step reads for outer variables [K, V]: activations, learning rates [K,
+        1].
+        """
         prepared: Prepared = {}
         noise = self._noise(outer_step)
         first = 0
@@ -127,7 +129,7 @@ def by_reversal(
     inner: Callable[[InnerLoop, Mapping[str, Tensor], Tensor], MetaGradient],
     cost: int,
 ) -> OuterGradient:
-    """The gradient [V] at `outer` [V] from what `inner` finds for the prepared variables."""
+    """Return the gradient [V] at `outer` [V] from what `inner` finds for the prepared variables."""
     leaf = outer.detach()[None].requires_grad_()
     with torch.enable_grad():
         prepared, rate = problem.variables(leaf, outer_step)
@@ -162,8 +164,8 @@ def by_first_order(problem: OuterProblem, outer: Tensor, outer_step: int) -> Out
 def by_evolution(
     problem: OuterProblem, outer: Tensor, outer_step: int, pairs: int, spread: float
 ) -> OuterGradient:
-    """The antithetic estimate of the gradient of the loss smoothed by N(0, spread^2) (Salimans et al. 2017, section
-    2): the mean over pairs of (F(x + spread e) - F(x - spread e)) e / (2 spread).
+    """Return the antithetic estimate of the gradient of the loss smoothed by N(0, spread^2) (Salimans et al. 2017,
+    section 2): the mean over pairs of (F(x + spread e) - F(x - spread e)) e / (2 spread).
 
     All inner runs are one pack and share weights and batches. A pair with a run that is not finite is left
     out; without any other the result is not finite.

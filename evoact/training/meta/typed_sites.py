@@ -73,7 +73,7 @@ class TypedSite:
 
 
 def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
-    """The site's neurons in blocks as even as possible, none left out.
+    """Return the site's neurons in blocks as even as possible, none left out.
 
     Raises:
         UserError: for no types, more types than neurons, or a type of several pieces.
@@ -100,7 +100,7 @@ def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
 
 
 def initial_types(site: TypedSite, generator: torch.Generator) -> Tensor:
-    """The flat float64 parameters [A] of a site's types, one after another: equal types are drawn apart."""
+    """Return the flat float64 parameters [A] of a site's types, one after another: equal types are drawn apart."""
     parts = [torch.empty(0, dtype=torch.float64)]
     for b in site.blocks:
         number = sets(b.activation, b.stop - b.start)
@@ -119,7 +119,7 @@ class HiddenNoise:
 
 
 def draw_noise(site: TypedSite, level: float, steps: int, generator: torch.Generator) -> HiddenNoise:
-    """Uniform noise in +-`level`, in double precision."""
+    """Return uniform noise in +-`level`, in double precision."""
     units = max(0 if b.learned is None else b.learned.units for b in site.blocks)
     shapes = (steps, site.neurons), (steps, len(site.blocks), units)
     drawn = [torch.rand(s, generator=generator, dtype=torch.float64) * 2 - 1 for s in shapes]
@@ -143,7 +143,7 @@ def shifts(site: TypedSite, parameters: Tensor, noise: HiddenNoise) -> Prepared:
 def shift_of(
     site: TypedSite, prepared: Mapping[str, Tensor], noise: HiddenNoise | None, step: int
 ) -> Tensor | None:
-    """What is added to a site's neurons in a step: [K, N, 1]."""
+    """Return what is added to a site's neurons in a step: [K, N, 1]."""
     if noise is None:
         return None
     widths = torch.tensor([b.stop - b.start for b in site.blocks], device=noise.neurons.device)
@@ -152,7 +152,7 @@ def shift_of(
 
 
 def prepare(site: TypedSite, parameters: Tensor, grid: Grid) -> Prepared:
-    """What `activate` reads for parameters [K, A]; differentiable."""
+    """Return what `activate` reads for parameters [K, A]; differentiable."""
     splined = [b for b in site.blocks if b.splined]
     result = {}
     if len(splined) < len(site.blocks):
@@ -169,7 +169,7 @@ def prepare(site: TypedSite, parameters: Tensor, grid: Grid) -> Prepared:
 
 
 def activate(site: TypedSite, z: Tensor, prepared: Mapping[str, Tensor], grid: Grid) -> Tensor:
-    """Every neuron's activation: z [K, N, M] -> [K, N, M]."""
+    """Return every neuron's activation: z [K, N, M] -> [K, N, M]."""
     if site.splines_alone:
         c = prepared[f"{site.name}.splines"]
         return spline.evaluate(z.reshape(len(c), -1), c, grid).view(z.shape)
@@ -199,7 +199,7 @@ def _block(block: TypeBlock, z: Tensor, parameters: Tensor) -> Tensor:
 class TypedPass:
     """A `networks.network.ForwardPass` in training whose sites are typed.
 
-    `beyond` collects how many inputs of splines lay outside the grid, None where nobody asks; `shifts` are added to
+    `beyond` collects how many inputs of splines lay outside the grid, None if nobody asks; `shifts` are added to
     what sites give, [K, N, 1], None for no noise.
     """
 

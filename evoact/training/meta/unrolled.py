@@ -64,7 +64,7 @@ def moments(
     losses: list[Tensor],
     beyond: list[Tensor],
 ) -> Iterator[Moment]:
-    """The inner loop, one moment for each step; losses [K] and counts are added to the lists."""
+    """Yield the inner loop, one moment for each step; losses [K] and counts are added to the lists."""
     weights = loop.start.expand(len(rate), -1).contiguous()
     loss, g = loop.derivatives.gradient(weights, prepared, 0, beyond)
     losses.append(loss)
@@ -92,7 +92,7 @@ def _next(
 
 
 def inner_losses(loop: InnerLoop, prepared: Mapping[str, Tensor], rate: Tensor) -> MetaGradient:
-    """The inner loop alone; the gradients are empty."""
+    """Return the inner loop alone; the gradients are empty."""
     losses, beyond = list[Tensor](), list[Tensor]()
     for _ in moments(loop, prepared, rate, losses, beyond):
         pass
@@ -100,7 +100,7 @@ def inner_losses(loop: InnerLoop, prepared: Mapping[str, Tensor], rate: Tensor) 
 
 
 def first_order(loop: InnerLoop, prepared: Mapping[str, Tensor], rate: Tensor) -> MetaGradient:
-    """The mean over steps of dL_t / dphi at the weights as they are, as if those did not depend on phi, nor
+    """Return the mean over steps of dL_t / dphi at the weights as they are, as if those did not depend on phi, nor
     on the learning rate."""
     return unrolled(loop, prepared, rate, window=1)
 
@@ -112,14 +112,14 @@ def unrolled(
     window: int | None = None,
     segment: int | None = None,
 ) -> MetaGradient:
-    """The exact gradient through all inner steps, or within windows of so many steps.
+    """Return the exact gradient through all inner steps, or within windows of so many steps.
 
     Args:
         prepared: outer variables, as `neuron_types.prepare` makes them
         rate: learning rates [K, 1]
         window: steps after which the chain is cut (truncated backpropagation, Williams & Peng 1990)
         segment: steps between moments that are kept, the others being computed twice; by default 1, or
-            the square root of the inner steps where all would take more than `KEPT_BYTES`
+            the square root of the inner steps if all would take more than `KEPT_BYTES`
 
     Returns:
         Gradients that do not depend on `segment`, bit by bit.
