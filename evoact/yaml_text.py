@@ -134,7 +134,7 @@ no, which YAML 1.1 reads as true or false and YAML 1.2 as text; write 'no' if yo
     if len(text) > MOST_BYTES:
         raise ConfigError(source, [f"expected at most {MOST_BYTES:,} bytes of YAML, got {len(text):,}"])
     try:
-        problem = _too_deep(text)
+        problem = _too_large(text, most_values)
         if problem:
             raise ConfigError(source, [problem])
         loader = _Loader(text)
@@ -226,16 +226,22 @@ def inside(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _too_deep(text: str | bytes) -> str:
-    """What is wrong with the nesting of a text: libyaml's composer calls itself without looking at the stack."""
-    depth = 0
+def _too_large(text: str | bytes, most_values: int) -> str:
+    """What is wrong with the size of a text as it stands there, before a node is made of any part of it.
+
+    libyaml's composer calls itself without looking at the stack.
+    """
+    depth = values = 0
     for event in yaml.parse(text, Loader=_FAST_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
+        if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+            continue
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        values += isinstance(event, yaml.NodeEvent)
         if depth > DEEPEST:
             return f"expected sections nested at most {DEEPEST} deep, got more{_place(event.start_mark)}"
+        if values > most_values:
+            return f"expected at most {most_values:,} keys and values, got more{_place(event.start_mark)}"
     return ""
 
 

@@ -165,7 +165,11 @@ def damaged(data: Any, draw: random.Random) -> Any:
             other, there = draw.choice(places)
             inside[key] = other[there] if _still(other, there) else _odd(draw)
         elif how == 5 and isinstance(inside[key], (int, float)):
-            inside[key] = inside[key] * draw.choice((-1, 10, 0.5, 10**6, 10**9, 10**18))
+            factor = draw.choice((-1, 10, 0.5, 10**6, 10**9, 10**18))
+            # An integer beyond the range of floats is halved as an integer.
+            inside[key] = (
+                inside[key] // 2 if factor == 0.5 and abs(inside[key]) > 1e300 else inside[key] * factor
+            )
         else:
             inside[key] = _odd(draw)
     return data

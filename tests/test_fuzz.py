@@ -5,12 +5,12 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import SECONDS, attempt
+from tests.fuzz import attempt
 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_whatever_comes_is_answered_or_refused_in_one_sentence(seed):
+    """Within 2 s of processor time, which does not depend on what else the machine does, and 500 MB."""
     outcome = attempt(random.Random(seed))
-    # What takes long is the program's to say: no test is timed.
-    assert not outcome.wrong or outcome.seconds > SECONDS, outcome.wrong
+    assert not outcome.wrong, outcome.wrong

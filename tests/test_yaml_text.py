@@ -90,6 +90,10 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         (CHAIN, f"expected sections nested at most {DEEPEST} deep, got 5,001"),
         (BOMB, "expected at most 100,000 keys and values, aliases repeated, got more than 10**15"),
         (MERGE_BOMB, "expected at most 100,000 keys and values, aliases repeated, got more than 10**15"),
+        (
+            "[" + "1," * 10**6 + "]",
+            "expected at most 100,000 keys and values, got more at line 1, column 200000",
+        ),
         ("a: &a [*a]", "expected values without cycles, got one that contains itself"),
         ("!!int abc", "expected a value for the tag !!int at line 1, column 1"),
         ("!!bool {a: 1}", "expected a value for the tag !!bool at line 1, column 1"),
@@ -99,7 +103,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: \x00", "expected YAML, got something else"),
         ("x" * (2**24 + 1), "expected at most 16,777,216 bytes of YAML, got 16,777,217"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_what_is_refused(text, sentence):
     with pytest.raises(ConfigError) as caught:

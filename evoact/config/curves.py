@@ -17,7 +17,7 @@ def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:
     for name, data in curves.items():
         try:
             remember(name, Curve(np.array(data.grid), np.array(data.values)))
-        except (UserError, OverflowError) as error:
+        except UserError as error:
             problems.append(f"curves.{name}: {error}")
     return problems
 
