@@ -1,4 +1,4 @@
-"""What passes between strategy, execution and leaderboard: proposals and results."""
+"""The records that pass between strategy, execution and leaderboard: proposals and results."""
 
 import hashlib
 import re
@@ -125,7 +125,7 @@ def of_part(name: str, arm: str, repeat: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What became of a network. Failure is a value: `state` says which, `error` in which words.
+    """The result of training a network. Failure is a value: `state` says which, `error` in which words.
 
     `val_metric` is the metric at the last step (never the best epoch); test metrics are None outside
     the confirmation. `score` turns the metric so that larger is better. `gradient_examples` is what it cost.
@@ -168,7 +168,7 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True)
 class MetaTrainResult:
-    """What became of a meta-training, which has no metric and is no candidate.
+    """The result of a meta-training, which has no metric and is no candidate.
 
     `train_loss` is the mean outer loss at its end, `n_parameters` the number of outer variables. `learned_types` is the
     JSON of the activations that it found, by site; `skipped_steps` counts outer steps without an update, and

@@ -163,7 +163,7 @@ def dumps(data: Any) -> str:
 
 
 def check_size(data: Any, source: str) -> None:
-    """That plain data keeps to the bounds of a YAML file.
+    """Check that plain data keeps to the bounds of a YAML file.
 
     Raises:
         ConfigError: if it does not.

@@ -1,4 +1,4 @@
-"""How alike activations are, as vectors: what their outputs are under a Gaussian input decides, not their names.
+"""The similarity of activations, as vectors: their outputs under a Gaussian input decide, not their names.
 
 A neuron with -f(x) or f(-x) in place of f(x) computes the same network with other signs of its weights, so
 both count as f. With the even and odd parts e, o of a standardised curve in orthonormal Hermite

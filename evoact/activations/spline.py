@@ -1,4 +1,4 @@
-"""Scalar functions as uniform cubic splines, for functions that are dear to evaluate at every neuron.
+"""Scalar functions as uniform cubic splines, for functions that are expensive to evaluate at every neuron.
 
 The function is evaluated at the nodes only. The spline's coefficients are a fixed local combination
 of those values, so that gradients reach whatever made the values, and it has two continuous

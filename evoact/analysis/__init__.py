@@ -1,2 +1,3 @@
-"""What a run shows, from its leaderboard alone: its candidates and winners, verdicts with their statistics, how its
-search moved, and which choices mattered."""
+"""The analysis of a run, from its leaderboard alone: its candidates and winners, verdicts with their statistics, how
+its search moved, and which choices mattered.
+"""

@@ -1,4 +1,4 @@
-"""What each neuron type of a network computes after training, as curves over its pre-activation."""
+"""The curve that each neuron type of a network computes after training, over its pre-activation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

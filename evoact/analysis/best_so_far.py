@@ -1,4 +1,4 @@
-"""How good a search was after how much of its budget: the best validation metric so far.
+"""The progress of a search: the best validation metric so far, against the budget spent.
 
 The best of many noisy values is too good: these curves show how searches progress, not what their winners are worth.
 """

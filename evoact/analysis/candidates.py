@@ -64,7 +64,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What was confirmed: on the seeds that choose, and on those that judge if it was judged."""
+    """A confirmed candidate: on the seeds that choose, and, if it was judged, on those that judge."""
 
     number: int
     chosen_on: Measured
@@ -77,7 +77,7 @@ class Candidate:
 
     @property
     def measured(self) -> Measured:
-        """What its figures are to be read from."""
+        """The seeds from which its figures are read."""
         return self.judged_on or self.chosen_on
 
 
@@ -138,7 +138,9 @@ C = TypeVar("C", bound=_Judged)
 
 
 def chosen(ordered: Sequence[C]) -> C | None:
-    """Whom a choice among these, the best first, was: whoever was judged, for what is stored wins, else the first."""
+    """Return the chosen one of these, the best first: the one that was judged, because stored rows decide, else the
+    first.
+    """
     return next((c for c in ordered if c.judged_on is not None), ordered[0] if ordered else None)
 
 
@@ -162,8 +164,9 @@ def _known(value: float | None) -> bool:
 
 @dataclass(frozen=True)
 class Doubt:
-    """How likely another of `among` candidates is truly better than the chosen one, and by how much the best is
-    expected to be, in units of the metric."""
+    """The probability that another of `among` candidates is truly better than the chosen one, and by how much the best
+    is expected to be better, in units of the metric.
+    """
 
     probability: float
     regret: float

@@ -1,4 +1,4 @@
-"""What a comparison shows: each arm's mean winner, its gain over the reference, and a verdict in words.
+"""The findings of a comparison: each arm's mean winner, its gain over the reference, and a verdict in words.
 
 The estimand is an arm's mean winner: the mean, over repeats of the whole search, of the winner's mean test
 metric over fresh seeds. Repeats are the units: differences are taken repeat by repeat, tested by Wilcoxon's
@@ -30,7 +30,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better `arm` is than `other`, above 0 if it is better whatever the metric's direction.
+    """The gain of `arm` over `other`, above 0 if it is better whatever the metric's direction.
 
     `p` is Wilcoxon's, `p_holm` corrected for all gains of the comparison; `superiority` the probability that a
     winner of the arm beats one of the other (ties count half). `share` says which part of the gain trained
@@ -108,7 +108,7 @@ class _Drawn:
         return self.sign * np.array([self.arms[name].winners[r].mean for r in repeats])
 
     def distribution(self, name: str, repeats: Sequence[int]) -> np.ndarray:
-        """Of the arm's mean over these repeats; drawn together with all arms that have them."""
+        """Return the distribution of the arm's mean over these repeats; drawn together with all arms that have them."""
         key = tuple(repeats)
         if key not in self.known:
             complete = [n for n, arm in self.arms.items() if set(key) <= set(arm.winners)]

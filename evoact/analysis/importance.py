@@ -1,4 +1,4 @@
-"""Which choices mattered in a search: shares of each base function, numbers of types and of neurons, learning rate.
+"""The choices that mattered in a search: shares of each base function, numbers of types and of neurons, learning rate.
 
 How the best tenth of the candidates chose is compared with how all did, choice by choice, as in PED-ANOVA (Watanabe et
 al. 2023): by Pearson's divergence, here of the shares of the levels instead of kernel densities. Of any tenth, of pure
@@ -45,8 +45,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one search: how many candidates it is about, how many choices they had, and those that mattered, the most
-    important first."""
+    """The importance of choices in one search: how many candidates it is about, how many choices they had, and those
+    that mattered, the most important first.
+    """
 
     candidates: int
     choices: int

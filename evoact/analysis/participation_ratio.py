@@ -1,4 +1,4 @@
-"""How many dimensions the activity of a layer fills (Choudhary et al. 2022, section Analysis)."""
+"""The number of dimensions that the activity of a layer fills (Choudhary et al. 2022, section Analysis)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How a search moved: which activations the neurons of its proposals had, from its beginning to its end."""
+"""The course of a search: which activations the neurons of its proposals had, from its beginning to its end."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run found: the confirmed candidates beside the homogeneous baselines."""
+"""The summary of a run: the confirmed candidates beside the homogeneous baselines."""
 
 import math
 from collections import Counter
@@ -56,12 +56,12 @@ class Confirmed:
 
     @property
     def figures(self) -> Figures:
-        """What it is worth."""
+        """Its metrics on the seeds that judge, else on those that choose."""
         return self.judged_on or self.chosen_on
 
     @property
     def validation(self) -> float:
-        """What it was chosen by."""
+        """The mean validation metric by which it was chosen."""
         return self.chosen_on.validation
 
     @property

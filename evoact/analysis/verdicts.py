@@ -9,7 +9,7 @@ FEWEST = 3  # seeds: over fewer no interval says anything
 
 
 class Verdict(StrEnum):
-    """What may be said of an arm's gain over another.
+    """The verdict on an arm's gain over another.
 
     `better` and `worse` need the corrected test and the interval to agree; what is inside the region of
     practical equivalence is said to be.
@@ -25,7 +25,8 @@ class Verdict(StrEnum):
 
 
 def fewest_repeats(comparisons: int) -> int:
-    """With fewer repeats Wilcoxon's two-sided test, corrected for so many comparisons, can never show anything.
+    """Return the fewest repeats with which Wilcoxon's two-sided test, corrected for so many comparisons, can show
+    anything.
 
     All differences having one sign has probability 2 / 2^n by chance; the smallest p-value is multiplied by the
     number of comparisons (Holm 1979).

@@ -1,4 +1,4 @@
-"""The ranking made to fit a terminal: labels over several lines, columns of least interest left out."""
+"""The ranking fitted to a terminal: labels over several lines, the least important columns hidden."""
 
 import re
 import textwrap

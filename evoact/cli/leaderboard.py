@@ -25,7 +25,7 @@ SHORT = {"val_mean": "val", "test_mean": "test", "test_large_mean": "test (large
 
 
 class Format(StrEnum):
-    """How an answer is printed."""
+    """The forms in which an answer is printed."""
 
     table = "table"
     csv = "csv"

@@ -1,4 +1,4 @@
-"""What several commands have in common: options, the run directory's name, and how a stopped command ends."""
+"""Parts that several commands share: options, the run directory's name, and how a stopped command ends."""
 
 import sys
 from datetime import datetime

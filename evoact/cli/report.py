@@ -11,7 +11,7 @@ from evoact.errors import UserError
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """The forms in which a report is written."""
 
     html = "html"
     md = "md"

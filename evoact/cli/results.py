@@ -1,4 +1,4 @@
-"""What a user sees when a search or a comparison ends: what was found, and next steps."""
+"""The printed result of a search or a comparison: its findings and the next steps."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What the command and its surroundings agree on: signals that stop it, and what a terminal can show."""
+"""The command and its terminal: signals that stop it, and characters that the terminal can show."""
 
 import codecs
 import io

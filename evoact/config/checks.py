@@ -1,4 +1,4 @@
-"""What can be wrong with a config whose types are right: unknown names, sizes that cannot be met."""
+"""Checks of a config whose types are right: unknown names, sizes that cannot be met."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence

@@ -52,7 +52,7 @@ class Comparison:
 
     @property
     def pack_size(self) -> int:
-        """That of every arm, once it is chosen."""
+        """The size of every arm's packs, once it is chosen."""
         return next(iter(self.arms.values())).pack_size
 
     @property
@@ -81,12 +81,12 @@ class Comparison:
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
-        """How many networks each phase trains at most, over all arms and repeats."""
+        """The most networks that each phase trains, over all arms and repeats."""
         phases = [arm.networks_by_phase for arm in self.arms.values()]
         return {phase: self.repeats * sum(p[phase] for p in phases) for phase in phases[0]}
 
     def check_budgets(self) -> None:
-        """Whether every arm can spend the same number of gradient-examples.
+        """Check that every arm can spend the same number of gradient-examples.
 
         Raises:
             UserError: naming the arm that cannot, and both budgets.

@@ -1,4 +1,4 @@
-"""What a config means: the objects that it names, and what they cost."""
+"""The experiment that a config describes: the objects that it names, and their cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class Experiment:
 
     @property
     def networks(self) -> int:
-        """How many networks the search phase may train; UNLIMITED if only time is limited."""
+        """The number of networks that the search phase may train; UNLIMITED if only time is limited."""
         b = self.config.budget
         limits = [UNLIMITED]
         if b.networks is not None:
@@ -106,7 +106,7 @@ class Experiment:
 
     @cached_property
     def meta_cost(self) -> int:
-        """How many networks' worth of gradient-examples meta-training takes; 0 if there is none."""
+        """The cost of meta-training, in networks' worth of gradient-examples; 0 if there is none."""
         strategy = self.proposer
         if not isinstance(strategy, Bilevel):
             return 0
@@ -138,13 +138,15 @@ class Experiment:
 
     @property
     def judge_networks(self) -> int:
-        """Of the best found and the best baseline; of the winner alone if no baseline is to stand beside it."""
+        """The networks that judge the best found and the best baseline; the winner alone if no baseline is to stand
+        beside it.
+        """
         c = self.config.confirm
         return (2 if c.baselines else 1) * c.judge if c.candidates else 0
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
-        """How many networks each phase trains at most, meta-trainings among them."""
+        """The most networks that each phase trains, meta-trainings among them."""
         return {
             "baseline": self.baseline_networks,
             "search": self.networks - self.meta_networks,

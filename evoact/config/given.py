@@ -17,7 +17,7 @@ def given_activations(entries: Sequence[Mapping[str, Any]]) -> tuple[Activation,
     """Return the canonical activations, in their order.
 
     Raises:
-        UserError: for a wrong entry; what `given_problems` finds must have been mended.
+        UserError: for a wrong entry; what `given_problems` finds must have been fixed.
     """
     return tuple(canonical_activation(activation_from_json(entry)) for entry in entries)
 

@@ -1,4 +1,4 @@
-"""Findings of pydantic in our words, and a config mended as far as it takes to find the other mistakes."""
+"""Pydantic's findings in our words, and a config repaired as far as needed to find the other mistakes."""
 
 import copy
 import difflib

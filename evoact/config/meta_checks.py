@@ -1,4 +1,4 @@
-"""What can be wrong with a config's meta-training beyond what the strategy itself says."""
+"""Checks of a config's meta-training beyond those of the strategy itself."""
 
 from evoact.config.experiment import Experiment
 from evoact.config.given import entry_problems
@@ -8,7 +8,7 @@ from evoact.training.meta.meta_train import inner_optimizer
 
 
 def check_meta_training(made: Experiment, *, counted: bool, examples: int | None = None) -> None:
-    """That its types' functions and its inner optimizer exist, its batches fit the data, and the budget holds it.
+    """Check that its types' functions and its inner optimizer exist, its batches fit the data, and the budget holds it.
 
     Args:
         counted: whether the steps of a network are known; epochs are only counted with the data at hand

@@ -76,7 +76,7 @@ Given = Annotated[list[dict[str, Any]], Field(min_length=1)]
 if TYPE_CHECKING:
 
     class Types(Section):
-        """Which activations a neuron type may have: one key for each kind, each of its keys a list of options,
+        """The activations that a neuron type may have: one key for each kind, each of its keys a list of options,
         and `given`, a list of activations in the form that genomes have in the leaderboard."""
 
         given: Given | None = None
@@ -95,7 +95,7 @@ Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 class Layer(Section):
-    """What one site may be made of, if it differs from the others; what is left out is as there."""
+    """The choices of one site that differ from those of the others; a key left out is as there."""
 
     types: Types | None = None
     types_per_layer: tuple[FewTypes, FewTypes] | None = None
@@ -147,7 +147,7 @@ class EarlyStopping(Section):
 
 
 class Training(Section):
-    """How long is either `steps`, by default so many, or `epochs`: whole passes over the training split."""
+    """The length is either `steps`, with a default, or `epochs`: whole passes over the training split."""
 
     steps: Positive | None = None
     epochs: Positive | None = None
@@ -166,7 +166,7 @@ class Training(Section):
 
 
 class Budget(Section):
-    """Of the search phase; whichever of the given limits comes first."""
+    """The budget of the search phase, which ends at the first of the given limits."""
 
     networks: Positive | None = None
     gradient_examples: Positive | None = None
@@ -269,7 +269,7 @@ class Config(Section):
 
 
 class Arm(Section):
-    """What an arm of a comparison has of its own; what it leaves out is as in the common part.
+    """The keys of one arm of a comparison; those left out are as in the common part.
 
     Keys of `training` replace single keys there, `network` and `learning_rate` replace the section. The best arms of
     two `group`s, such as gradient and evolved, are compared with each other, too. With `amortised` meta-training comes
@@ -289,7 +289,7 @@ class Arm(Section):
 
 
 class Arms(Section):
-    """What a comparison has beside the keys of an experiment.
+    """The keys that a comparison has beside those of an experiment.
 
     `reference` is the arm that all others are compared with, by default the first; `scaled` the one whose functions
     have trained input and output scale, so that gain can be told from shape; differences within `equivalence`, in

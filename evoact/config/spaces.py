@@ -25,7 +25,7 @@ def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
     """Return the search space over a network's sites.
 
     Raises:
-        UserError: if it cannot be met; what `space_problems` finds must have been mended.
+        UserError: if it cannot be met; what `space_problems` finds must have been fixed.
     """
     common = LayerChoices(
         families(space.types, space.functions or ()), space.types_per_layer, space.least_width

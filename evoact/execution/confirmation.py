@@ -1,4 +1,4 @@
-"""How an interrupted confirmation goes on: with the candidates that it began with.
+"""The continuation of an interrupted confirmation: with the candidates that it began with.
 
 Which candidates are best may be answered otherwise on resume: another machine or another version of a library rounds
 otherwise, a damaged row was trained again, or the rule itself is a newer one. What is stored wins.

@@ -1,4 +1,4 @@
-"""What a search would cost, from short measurements of its own packs."""
+"""The cost of a search, estimated from short measurements of its own packs."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What makes a run this run: its name, what it trains and on which data, kept in its record when it begins.
+"""The identity of a run: its name, what it trains and on which data, kept in its record when it begins.
 
 Folders are renamed, files overwritten and configs edited; a run goes on as what it was, or not at all.
 """
@@ -41,7 +41,7 @@ def name_of(home: Location, names: Sequence[str | None]) -> str:
 
 
 def check_unchanged(home: Location, made: Experiment | Comparison, record: Mapping[str, Any]) -> None:
-    """That a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
+    """Check that a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
 
     Raises:
         UserError: naming the key of the config, or the data, with both values.

@@ -55,7 +55,7 @@ class Interleaved:
 
     @property
     def phase(self) -> str:
-        """That of the first arm and repeat that has not finished."""
+        """The phase of the first arm and repeat that has not finished."""
         return next(iter((self._open or self._parts).values())).phase
 
     @property

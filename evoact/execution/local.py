@@ -9,7 +9,7 @@ TrainPack = Callable[[str, Sequence[Proposal]], list[Result]]
 
 
 class PackSource(Protocol):
-    """What an executor drives: a source of packs that takes their results back."""
+    """The source of packs that an executor drives and tells their results."""
 
     @property
     def finished(self) -> bool:

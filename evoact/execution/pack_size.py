@@ -1,4 +1,4 @@
-"""How many networks are trained together: by memory, by how many can be asked for at once, by a measurement.
+"""The number of networks trained together: by memory, by how many can be asked for at once, by a measurement.
 
 A network's result does not depend on its neighbours, so the size changes time and memory alone. It is
 chosen once, when a run starts, and stands in the run's config as a number from then on.

@@ -56,7 +56,7 @@ from evoact.tasks.own.own_data import FEWEST
 
 @dataclass(frozen=True)
 class Finished:
-    """How a search ended: `complete`, or stopped before (`evoact resume` continues it)."""
+    """The end of a search: `complete`, or stopped before (`evoact resume` continues it)."""
 
     run_dir: str
     complete: bool
@@ -65,7 +65,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Compared:
-    """How a comparison ended: `complete`, or stopped before (`evoact resume` continues it).
+    """The end of a comparison: `complete`, or stopped before (`evoact resume` continues it).
 
     `failures` counts the networks in each state but `completed`; what the arms came to is for the analysis to say.
     """
@@ -276,7 +276,7 @@ def _check_empty(home: Location) -> None:
 
 
 def check_data(made: Experiment) -> None:
-    """Whether there are enough examples for what is asked of them.
+    """Check that there are enough examples for what is asked of them.
 
     Raises:
         UserError: if a split, or a batch, or the budget does not fit.

@@ -42,7 +42,7 @@ def _training(proposal: Proposal) -> TrainProposal:
 
 
 def check_table(made: Experiment, table: Tabular) -> None:
-    """That a search can be run against a table.
+    """Check that a search can be run against a table.
 
     Raises:
         UserError: if it was made of other networks, lacks any, or has too few seeds.

@@ -1,4 +1,4 @@
-"""How a parameter's first values are drawn, by name."""
+"""The ways to draw a parameter's first values, by name."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What a network is: named parameters with a leading member axis, activation sites, one forward pass.
+"""The contract of a network: named parameters with a leading member axis, activation sites, one forward pass.
 
 A network here is written for packs: every parameter has the shape [K, *shape], and `forward` runs K
 members at once. An ordinary network is a pack of one.
@@ -51,12 +51,12 @@ class BatchNorm:
 
     @property
     def batches(self) -> int:
-        """How many batches the statistics of evaluation are averaged over."""
+        """The number of batches over which the statistics of evaluation are averaged."""
         return max(1, round(1 / self.momentum))
 
 
 class ForwardPass(Protocol):
-    """What a network needs from whoever runs it: all that depends on genomes, on the mode (training or
+    """The services that a network asks of the code that runs it: all that depends on genomes, on the mode (training or
     evaluation) and on state beside the parameters.
 
     Tensors h and z are [K, N, M]: member, neuron or channel, and the rest (examples and positions).

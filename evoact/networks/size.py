@@ -1,4 +1,4 @@
-"""How many numbers pass through a network's activations, found without computing any of them."""
+"""The count of numbers that pass through a network's activations, found without computing any of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

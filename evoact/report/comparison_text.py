@@ -1,4 +1,4 @@
-"""What a comparison shows, in sentences and as a table of texts; the command line and the report print these."""
+"""The findings of a comparison as sentences and a text table, for the command line and the report."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

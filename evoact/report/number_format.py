@@ -1,4 +1,4 @@
-"""How numbers are written for people: accuracies in per cent, their differences in points."""
+"""Numbers for people: accuracies in per cent, their differences in points."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Unit:
         return f"{self.scale * value:{digits}}".replace("-", "−")
 
     def range(self, interval: Interval | None) -> str:
-        """Of a metric: `60.9 to 62.2`."""
+        """Return the range of a metric: `60.9 to 62.2`."""
         if interval is None or math.isinf(interval.low):
             return NOTHING
         return f"{self._number(interval.low)} to {self._number(interval.high)}"

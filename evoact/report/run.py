@@ -60,7 +60,7 @@ class RunData:
 
     @cached_property
     def summary(self) -> Summary:
-        """What a search found, counts of all its rows included."""
+        """The findings of a search, counts of all its rows included."""
         rows = self.rows
         searched = rows[rows["phase"] == "search"].drop_duplicates("structure")
         return replace(
@@ -82,7 +82,7 @@ class RunData:
 
     @cached_property
     def findings(self) -> Findings:
-        """What a comparison shows.
+        """The findings of a comparison.
 
         Raises:
             UserError: if the reference arm has no winner.

@@ -1,4 +1,4 @@
-"""What a search found, in words: the winner, the best found and the best homogeneous baseline, and what is between."""
+"""The findings of a search in words: the winner, the best found, the best homogeneous baseline, their difference."""
 
 import numpy as np
 

@@ -69,7 +69,7 @@ class Archive:
 
     @property
     def results(self) -> int:
-        """How many results were entered, failures included."""
+        """The number of results entered, failures included."""
         return sum(self._counts) + sum(self._failures)
 
     def __len__(self) -> int:

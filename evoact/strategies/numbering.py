@@ -88,7 +88,7 @@ class Numbering:
         self._used.add(_key(proposal))
 
     def check_stored(self, indices: Sequence[int]) -> None:
-        """That stored rows can be of this search.
+        """Check that stored rows can be of this search.
 
         Raises:
             UserError: for an index out of range.

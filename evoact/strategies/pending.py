@@ -7,7 +7,7 @@ from evoact.records import META_TRAIN, Proposal, Result
 
 
 class Pending:
-    """What either way of asking and telling must remember: the queue, and all open proposals by index."""
+    """The state that both ways of asking and telling share: the queue, and all open proposals by index."""
 
     def __init__(self) -> None:
         self.queue: deque[Proposal] = deque()

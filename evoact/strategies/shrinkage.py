@@ -1,4 +1,4 @@
-"""What a candidate is worth when its score is mostly noise: shrunken means.
+"""The worth of a candidate whose score is mostly noise: shrunken means.
 
 Seed noise is as large as the differences that are searched for, so the best single score of many is
 the luckiest one. The empirical-Bayes posterior mean (James & Stein 1961; Efron & Morris 1975) pulls

@@ -17,7 +17,7 @@ from evoact.strategies.archive import Archive, Candidate
 
 
 class Strategy(Protocol):
-    """What execution needs of a search."""
+    """The interface between execution and a search."""
 
     @property
     def finished(self) -> bool:

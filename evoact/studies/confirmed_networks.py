@@ -1,4 +1,4 @@
-"""What analyses read of a run directory: its rows, its confirmed networks, what they learned."""
+"""The part of a run directory that analyses read: its rows, its confirmed networks, what they learned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,7 @@ def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
 
 
 def label(genome: str) -> str:
-    """Of an ordinary network its activation's, else the genome's, with the learning rate."""
+    """Return a label: an ordinary network's activation, else the genome's label, with the learning rate."""
     found = loads(genome)
     types = {t.label for site in found.sites for t in site.types}
     return f"{types.pop() if len(types) == 1 else found.label} at {found.hyperparameter('learning_rate'):g}"

@@ -1,4 +1,4 @@
-"""How flat the minima of confirmed networks are, and how many dimensions their activity fills.
+"""The flatness of the minima of confirmed networks, and the number of dimensions that their activity fills.
 
     python -m evoact.studies.flatness RUN_DIR [--networks 3] [--examples 500] [--probes 32]
 

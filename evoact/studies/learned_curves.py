@@ -1,4 +1,4 @@
-"""What meta-training learned, as files to use again and as a picture (Choudhary et al. 2022, Fig. 3, centre).
+"""Curves that meta-training learned, as files to use again and as a picture (Choudhary et al. 2022, Fig. 3, centre).
 
     python -m evoact.studies.learned_curves RUN_DIR [-o curves] [--name NAME] [--figure FILE.svg]
 

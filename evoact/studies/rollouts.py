@@ -81,7 +81,7 @@ def euler(field: Field, starts: np.ndarray, dt: float, steps: int) -> np.ndarray
 
 @dataclass(frozen=True)
 class Rollout:
-    """Of each of K networks, means over starts: the error of derivatives, the root mean squared distance from the
+    """Means over starts for each of K networks: the error of derivatives, the root mean squared distance from the
     true orbits, and the mean of |E(t) - E(0)| / |E(0)| (None without energy). What was lost is infinite."""
 
     label: str
@@ -120,7 +120,7 @@ def _means(values: np.ndarray) -> np.ndarray:
 
 
 def rollouts(run_dir: str, steps: int, dt: float, starts: int) -> list[Rollout]:
-    """Of all confirmed structures of a run, and of the true derivatives under the name `true derivatives`."""
+    """Return the roll-outs of all confirmed structures of a run, and of the true derivatives as `true derivatives`."""
     made, networks = confirmed_networks(run_dir)
     system = system_of(made)
     states = np.asarray(made.task.splits()["test"].inputs, np.float64)[None]

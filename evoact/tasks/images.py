@@ -154,7 +154,7 @@ def published_task(
 
 
 def check_labels(name: str, labels: np.ndarray, n_examples: int, n_classes: int) -> None:
-    """As many labels as images, each a class.
+    """Check that there are as many labels as images, each a class.
 
     Raises:
         UserError: naming the file.

@@ -1,4 +1,4 @@
-"""What a task is: arrays split once and for all, a loss to train on, a metric to be judged by."""
+"""The contract of a task: arrays split once and for all, a loss to train on, a metric to be judged by."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,12 @@ class OnDemand(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """What they take of memory, not of the disk."""
+        """The bytes that the inputs take in memory, not on the disk."""
         ...
 
     @property
     def identity(self) -> np.ndarray:
-        """What tells these inputs from others, without reading them."""
+        """The identity of these inputs, without reading them."""
         ...
 
     def __len__(self) -> int: ...
@@ -66,7 +66,7 @@ class Task(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one example as a network is given it, after `prepare`."""
+        """The shape of one example as a network is given it, after `prepare`."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What a member's training goes on from: parameters, the optimizer's moments, recent
+"""The state from which a member's training continues: parameters, the optimizer's moments, recent
 losses, what early stopping remembers.
 
 Going on from a checkpoint gives the same bits as training without a stop. All else that training depends

@@ -1,4 +1,4 @@
-"""What became of a pack's members: their metrics, what they learned, whether they diverged."""
+"""The outcome of a pack's members: their metrics, what they learned, whether they diverged."""
 
 import functools
 import math
@@ -27,7 +27,7 @@ EXAMPLES = "examples"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
+    """The outcome of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
     a resumable member's training can go on from."""
 
     state: str
@@ -133,7 +133,7 @@ def _outcome(
 
 
 def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
-    """What a member learned, without padding; nothing that holds no number."""
+    """What a member learned, without padding; empty tensors are skipped."""
     own = {f"{s.site}.activation": site_count(s) for s in pack.members[i].genome.sites}
     return {
         name: p[i].detach()[: own.get(name)].cpu().numpy().copy()

@@ -1,4 +1,4 @@
-"""What networks are given to run a pack's members: activations, dropout, batch norm."""
+"""The forward pass of a pack's members: activations, dropout, batch norm."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A pack that raises, hangs or does not fit costs its guilty member alone: it is bisected to it."""
+"""The isolation of failures: a pack that raises, hangs or does not fit fails only the member at fault, by bisection."""
 
 import importlib
 import signal

@@ -28,8 +28,10 @@ from evoact.training.schedules import SCHEDULES, Schedule
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What all members of a pack share, but for settings of the optimizer that a genome has itself; `schedule` scales
-    every member's learning rate, update by update, and `early_stop` says when a member ends before its last step."""
+    """The settings that all members of a pack share, except settings of the optimizer that a genome has itself;
+    `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
+    its last step.
+    """
 
     batch_size: int = 100
     optimizer: str = "adam"

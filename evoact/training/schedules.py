@@ -1,4 +1,4 @@
-"""How the learning rate changes in the course of training: a factor for each update, from 0.
+"""Schedules of the learning rate: a factor for each update, from 0.
 
 A schedule does not know how many steps a member will be given, so a member that is trained on, under a
 larger budget, goes on as if it had been given the larger one at once.
@@ -13,12 +13,12 @@ Schedule = Callable[[int], float]
 
 
 def constant() -> Schedule:
-    """Return the learning rate as it is."""
+    """Keep the learning rate as it is."""
     return lambda update: 1.0
 
 
 def inverse_time(decay: float = 1e-6) -> Schedule:
-    """1 / (1 + decay * update): the `decay` of Keras' optimizers, as Manessi & Rozza 2018 use it.
+    """Divide by 1 + decay * update: the `decay` of Keras' optimizers, as Manessi & Rozza 2018 use it.
 
     >>> inverse_time(decay=0.5)(2)
     0.5
@@ -29,7 +29,7 @@ def inverse_time(decay: float = 1e-6) -> Schedule:
 
 
 def stepwise(every: int, factor: float = 0.1) -> Schedule:
-    """Times `factor` after every so many updates (Caffe's policy `step`; for AlexNet every 100,000).
+    """Multiply by `factor` after every so many updates (Caffe's policy `step`; for AlexNet every 100,000).
 
     >>> stepwise(every=10)(25) == 0.1**2
     True
@@ -43,7 +43,7 @@ def stepwise(every: int, factor: float = 0.1) -> Schedule:
 
 
 def cosine(steps: int, floor: float = 0.0) -> Schedule:
-    """Return half a cosine from 1 down to `floor` over `steps` updates (Loshchilov & Hutter 2017, equation (5),
+    """Follow half a cosine from 1 down to `floor` over `steps` updates (Loshchilov & Hutter 2017, equation (5),
     without restarts), `floor` from then on.
 
     >>> cosine(steps=100)(50)

@@ -32,7 +32,7 @@ class Program:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As the kernels take them."""
+        """The tensors in the form that the kernels take."""
         return self.begin, self.function, self.coefficient, self.scales
 
     @staticmethod

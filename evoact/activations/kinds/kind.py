@@ -1,4 +1,4 @@
-"""What anybody may ask of a kind of activation: one record, `Kind`, filled in by each module of this folder."""
+"""The questions that a kind of activation answers: one record, `Kind`, filled in by each module of this folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

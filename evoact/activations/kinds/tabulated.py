@@ -32,7 +32,7 @@ def curve_of(activation: Tabulated | Captured) -> Curve:
 def polynomials(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarray]:
     """Return the inner borders of the intervals [n], and each interval's origin and coefficients [n + 1, 5].
 
-    y = c0 + c1 d + c2 d^2 + c3 d^3 with d = x - origin; the first and the last interval are endless.
+    y = c0 + c1 d + c2 d^2 + c3 d^3 with d = x - origin; the first and the last interval are infinite.
 
     Raises:
         UserError: if the curve is not there, is another than the pinned one, or has too few points.

@@ -1,4 +1,4 @@
-"""Whether the Triton kernels compute on a device what PyTorch computes there."""
+"""A check that the Triton kernels compute on a device what PyTorch computes there."""
 
 import functools
 

@@ -63,7 +63,7 @@ class SplineRows:
 
 @dataclass(frozen=True)
 class MixturePlan:
-    """Which rows hold what: row `order[i]` stands at place i of the sorted rows, where None means that
+    """The order of the rows: row `order[i]` stands at place i of the sorted rows, where None means that
     they are sorted; rows beyond the last segment are 0. `program` is the same for the native kernels, and
     `cuda_program` for those on CUDA, None where they cannot be used. `splined` rows have a spline on `grid`
     besides."""

@@ -99,7 +99,7 @@ class _Block:
 
     @property
     def segment(self) -> tuple[int, Any]:
-        """What blocks of one segment or group have in common, and what these are sorted by."""
+        """Return the key that the blocks of one segment or group share and are sorted by."""
         if self.mixture is None:
             return 3, f"{self.activation!r} {len(self.rows) // len(self.parameters)}"
         if self.mixture.spline is not None:
@@ -119,7 +119,9 @@ def _blocks(members: Sequence[SiteGenome], width: int) -> Iterator[_Block]:
 
 @dataclass
 class _Made:
-    """What functions make of parameter sets, and which rows read it. Each function is called once for all its sets."""
+    """The numbers that functions compute from parameter sets, and which rows read it. Each function is called once for
+    all its sets.
+    """
 
     sets: dict[_Key, list[np.ndarray]] = field(default_factory=dict)
     uses: list[tuple[_Key, np.ndarray, np.ndarray]] = field(default_factory=list)  # rows, and the set of each

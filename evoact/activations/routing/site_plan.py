@@ -20,7 +20,9 @@ PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """What a function makes of parameter sets [sets, p], which lie at these indices of the flat parameters."""
+    """The numbers that a function computes from parameter sets [sets, p], which lie at these indices of the flat
+    parameters.
+    """
 
     function: Callable[[Tensor], Tensor]
     parameters: Tensor
@@ -68,7 +70,7 @@ class TypeGroup:
 
 @dataclass(frozen=True)
 class SitePlan:
-    """How one site of one pack is evaluated; made once per pack by `plan.plan_site`.
+    """The evaluation of one site of one pack; made once per pack by `plan.plan_site`.
 
     `coefficients` make those of all rows, which the mixture reads in the order `expansion`; `splines` make the
     splines, in the order in which its rows name them.

@@ -39,11 +39,11 @@ class Exchange:
         self.answers: list[tuple[str, Answer]] = []
 
     async def experiment(self) -> dict[str, Any]:
-        """The config that all packs are of."""
+        """Return the config of all packs."""
         return self.config
 
     async def offer(self, name: str, proposals: Sequence[Proposal]) -> None:
-        """A pack for whichever worker is free first."""
+        """Offer a pack to the first free worker."""
         for worker, future in list(self.waiting.items()):
             del self.waiting[worker]
             if not future.done():
@@ -53,7 +53,7 @@ class Exchange:
         self.offered.append((name, proposals))
 
     async def take(self, worker: str, seconds: float) -> Pack | None:
-        """The next pack, waited for so long at most."""
+        """Return the next pack, after waiting at most so many seconds."""
         if self.offered:
             name, proposals = self.offered.popleft()
             self.held[worker] = name
@@ -67,22 +67,22 @@ class Exchange:
         return None
 
     async def deliver(self, worker: str, name: str, answer: Answer) -> None:
-        """A pack's results; those of a worker that was given up are of no use any more."""
+        """Take a pack's results; those of a worker that was given up are ignored."""
         if self.held.get(worker) == name:
             del self.held[worker]
             self.answers.append((name, answer))
 
     async def refuse(self, error: Exception) -> None:
-        """Why a worker cannot train any pack."""
+        """Take the reason why a worker cannot train any pack."""
         self.answers.append(("", error))
 
     async def collect(self) -> list[tuple[str, Answer]]:
-        """What was delivered since the last call."""
+        """Return what was delivered since the last call."""
         answers, self.answers = self.answers, []
         return answers
 
     async def lose(self, worker: str) -> str | None:
-        """Takes notice that a worker's process is gone; returns the name of the pack it held."""
+        """Note that a worker's process is gone; return the name of the pack it held."""
         future = self.waiting.pop(worker, None)
         if future is not None:
             future.cancel()

@@ -63,7 +63,7 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
 
 
 def check_cluster(address: str | None) -> None:
-    """Whether `cluster` will be able to connect to the address, or to start a cluster here.
+    """Check that `cluster` can connect to the address, or start a cluster here.
 
     Raises:
         UserError: if not.

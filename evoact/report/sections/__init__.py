@@ -1,1 +1,1 @@
-"""What a report says, section by section, before it is HTML or Markdown."""
+"""The sections of a report as data, before they become HTML or Markdown."""

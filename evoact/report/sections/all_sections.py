@@ -1,4 +1,4 @@
-"""What a report says, section by section, before it is HTML or Markdown."""
+"""The sections of a report as data, before they become HTML or Markdown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

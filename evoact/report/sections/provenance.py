@@ -1,4 +1,4 @@
-"""What was run: task, network, seeds, versions, machine, and the command that runs it again."""
+"""The provenance of a run: task, network, seeds, versions, machine, and the command that runs it again."""
 
 import shlex
 

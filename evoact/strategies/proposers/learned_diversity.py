@@ -108,7 +108,7 @@ class Bilevel:
 
     @cached_property
     def settings(self) -> MetaTraining:
-        """What every meta-training has in common."""
+        """The settings that all meta-trainings share."""
         same = {f.name for f in dataclasses.fields(MetaTraining)} & {f.name for f in dataclasses.fields(self)}
         return MetaTraining(
             optimizer=self.inner_optimizer,

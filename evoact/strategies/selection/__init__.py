@@ -1,2 +1,2 @@
-"""Who breeds and how: tournaments, crossover and mutation by DEAP (`breeding`), and fronts of several objectives
+"""Breeding: tournaments, crossover and mutation by DEAP (`breeding`), and fronts of several objectives
 (`pareto`)."""

@@ -1,4 +1,4 @@
-"""How candidates breed: DEAP's tournaments and crossover, mutations, repair.
+"""The breeding of candidates: DEAP's tournaments and crossover, mutations, repair.
 
 DEAP draws from Python's global generator, so every use of it is
 wrapped in `contained`, which seeds that generator and restores it afterwards.

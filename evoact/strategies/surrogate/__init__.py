@@ -1,2 +1,2 @@
-"""What candidates are worth, given all others: a Gaussian process (`surrogate`, `gaussian_process`) over genomes as
+"""The worth of candidates, given all others: a Gaussian process (`surrogate`, `gaussian_process`) over genomes as
 points (`composition`), and samples of it that choose among offspring (`thompson`)."""

@@ -33,7 +33,8 @@ def _hyperparameter(name: str) -> property:
 
 
 class Covariance(Kernel):
-    """Of scores at points [candidates, axes + 3]: place, learning rate in decades, number, and 1 / evaluations.
+    """The covariance of scores at points [candidates, axes + 3]: place, learning rate in decades, number, and 1 /
+    evaluations.
 
     smooth exp(-|x - x'|^2 / 2 length^2 - (r - r')^2 / 2 rate^2) + own [same number] + noise / evaluations.
     """

@@ -1,4 +1,4 @@
-"""What candidates are worth, given all others: a Gaussian process over compositions.
+"""The worth of candidates, given all others: a Gaussian process over compositions.
 
 Seed noise is larger than the differences that are searched for, and most candidates are evaluated once.
 The process shares strength between alike candidates, and its posterior samples (Thompson 1933) explore where

@@ -1,4 +1,4 @@
-"""Which offspring are trained: those that are best in a sample of what the surrogate holds possible.
+"""The choice of offspring to train: those that are best in a sample of the surrogate's posterior.
 
 Thompson sampling (Thompson 1933) over many offspring and the best candidates known: each place of a generation
 goes to the best of one joint posterior sample. An uncertain candidate wins some samples, a known bad one none;

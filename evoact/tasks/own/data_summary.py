@@ -1,4 +1,4 @@
-"""What was understood of a task's data, in a line, and what always saying the same would reach."""
+"""The summary of a task's data in a line, and the metric of a constant prediction."""
 
 import math
 from typing import Any

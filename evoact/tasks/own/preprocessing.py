@@ -1,4 +1,4 @@
-"""What is done to people's own data before networks see it, in a form that whoever uses a network can repeat."""
+"""The preprocessing of people's own data, in a form that users of a network can repeat."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Preprocessing:
     classes: tuple[Any, ...]
 
     def plain(self) -> dict[str, Any]:
-        """As a run's record holds it."""
+        """Return the form that a run's record holds."""
         both = {"features": self.features, "targets": self.targets}
         scaling = {
             name: {"mean": s.mean.tolist(), "scale": s.scale.tolist()}
@@ -58,6 +58,6 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(values: np.ndarray) -> Standardisation:
-    """To mean 0 and standard deviation 1 over these values; what is constant becomes 0."""
+    """Return the scaling to mean 0 and standard deviation 1 over these values; a constant feature becomes 0."""
     mean, deviation = moments(values)
     return Standardisation(mean, np.where(deviation > 0, deviation, 1.0))

@@ -28,7 +28,7 @@ class Targets:
 
 
 def check_targets(y: np.ndarray, name: str) -> None:
-    """Whether targets can mean something and fit what they are cast to, seen before they are cast.
+    """Check, before casting, that targets have a meaning and fit the type they are cast to.
 
     Raises:
         UserError: naming the array and the value.

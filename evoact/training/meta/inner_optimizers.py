@@ -15,7 +15,7 @@ from torch import Tensor
 State = tuple[Tensor, ...]
 Adjoints = tuple[Tensor, State, Tensor, Tensor]  # of parameters, state, gradient and learning rates
 
-# Below this a second moment counts as zero: the slope of the square root there would be endless.
+# Below this a second moment counts as zero: the slope of the square root there would be infinite.
 LEAST_SQUARE = 1e-30
 
 

@@ -41,7 +41,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass(frozen=True)
 class MetaResult:
-    """What meta-training found.
+    """The result of a meta-training.
 
     Attributes:
         types: each site's activations

@@ -34,8 +34,9 @@ from evoact.training.meta.unrolled import InnerLoop, MetaGradient, first_order, 
 
 @dataclass(frozen=True)
 class OuterProblem:
-    """What all outer steps share. `learning_rate` is the inner one if it is not learned, else None; `noise` is
-    how far hidden vectors are moved at random."""
+    """The parts that all outer steps share. `learning_rate` is the inner one if it is not learned, else None; `noise`
+    is how far hidden vectors are moved at random.
+    """
 
     network: Network
     task: Task

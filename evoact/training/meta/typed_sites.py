@@ -1,6 +1,6 @@
 """Sites whose neurons are split evenly among a few types, with the types' parameters as outer variables.
 
-Meta-training asks for derivatives of a loss by the parameters of the types. Sub-networks are dear at every
+Meta-training asks for derivatives of a loss by the parameters of the types. Sub-networks are expensive at every
 neuron but are functions of one number, so they may go through splines: their coefficients are made of
 the parameters once (`prepare`), and all steps that follow read them.
 """
@@ -127,7 +127,7 @@ def draw_noise(site: TypedSite, level: float, steps: int, generator: torch.Gener
 
 
 def shifts(site: TypedSite, parameters: Tensor, noise: HiddenNoise) -> Prepared:
-    """By how much a site's types are moved in each step because their hidden units are, from parameters [K, A]:
+    """Return by how much a site's types are moved in each step because their hidden units are, from parameters [K, A]:
     `SITE.shifts` [K, types, T], s (v . noise), 0 for other types than sub-networks."""
     rows = []
     for i, b in enumerate(site.blocks):

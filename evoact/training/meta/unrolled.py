@@ -1,4 +1,4 @@
-"""Derivatives of a whole training run by what its activations are made of.
+"""Derivatives of a whole training run by the parameters of its activations.
 
 The inner loop is a recurrence s_(t+1) = U(s_t, g_t), g_t = dL_t / dtheta, whose state s is the weights theta and
 the optimizer's memory, and the outer loss is F = mean_t L_t. Reversed by hand (Maclaurin et al. 2015; Franceschi
