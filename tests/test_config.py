@@ -891,6 +891,48 @@ def test_wrong_settings_of_the_optimizer(tiny, optimizer, training, message):
     assert message in str(error.value)
 
 
+def test_dropout_is_searched(tiny):
+    made = experiment(
+        tiny(space__hyperparameters={"dropout": [0, 0.2, 0.5]}, space__optimizer={"weight_decay": [0, 1e-4]})
+    )
+    assert made.space.size() == 6 * experiment(tiny()).space.size()
+    assert made.space.grids["dropout"] == (0, 0.2, 0.5)
+    assert experiment(yaml.safe_load(made.to_yaml())) == made
+
+
+@pytest.mark.parametrize(
+    ("searched", "network", "message"),
+    [
+        (
+            {"dropuot": [0]},
+            {},
+            "space.hyperparameters: unknown hyperparameter 'dropuot'; did you mean 'dropout'?",
+        ),
+        ({"dropout": [0.5, 0]}, {}, "space.hyperparameters.dropout: expected ascending values"),
+        ({"dropout": []}, {}, "space.hyperparameters.dropout"),
+        (
+            {"dropout": [0, 1]},
+            {},
+            "space.hyperparameters.dropout: expected from 0 to less than 1, got [0.0, 1.0]",
+        ),
+        (
+            {"dropout": [0, 0.5]},
+            {"name": "resnet56"},
+            "dropout: expected a network with dropout, one of mlp, kerasnet, alexnet, got resnet56",
+        ),
+        (
+            {"dropout": [0, 0.5]},
+            {"dropout": 0.2},
+            "dropout: expected it here or in network, got both, [0.0, 0.5] and 0.2; leave one out",
+        ),
+    ],
+)
+def test_wrong_hyperparameters(tiny, searched, network, message):
+    with pytest.raises(ConfigError) as error:
+        experiment(tiny(space__hyperparameters=searched, network={"name": "mlp", **network}))
+    assert message in str(error.value)
+
+
 def test_arrays_file(tiny, tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=np.zeros((10, 3)), y=np.arange(10) % 2)

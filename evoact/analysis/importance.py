@@ -16,6 +16,7 @@ from evoact.analysis.comparison import holm
 from evoact.analysis.verdicts import ALPHA
 from evoact.genomes.activation import functions_of, is_absent
 from evoact.genomes.genome import Genome, loads
+from evoact.genomes.hyperparameters import OF_NETWORKS
 from evoact.records import COMPLETED
 
 LEVELS = 8  # of a function's share of a site's neurons
@@ -24,7 +25,7 @@ FEWEST = 100  # candidates: of fewer, the best tenth is a handful
 MOST = 300  # an even sample of more says the same
 DRAWS = 1999
 RATE = "learning rate"
-SETTING = "optimizer "  # what the names of its other settings begin with
+SETTING = "optimizer "  # what the names of its arguments begin with
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,14 @@ def choices(genome: Genome) -> dict[str, float]:
                 key = f"{site.site} {name}"
                 found[key] = found.get(key, 0) + each * count
     eighths = {name: round(share) for name, share in found.items()}
-    settings = {f"{SETTING}{name}": value for name, value in genome.optimizer_settings.items()}
+    of_optimizer = genome.optimizer_settings
+    settings = {f"{SETTING}{n}" if n in of_optimizer else n: value for n, value in genome.settings.items()}
     return eighths | settings | {RATE: dict(genome.hyperparameters).get("learning_rate", 0.0)}
+
+
+def is_setting(name: str) -> bool:
+    """Whether a choice is a hyperparameter, the learning rate aside."""
+    return name.startswith(SETTING) or name in OF_NETWORKS
 
 
 def _levels(made: list[dict[str, float]]) -> dict[str, np.ndarray]:
@@ -143,6 +150,6 @@ def _choice(name: str, share: float, made: list[dict[str, float]], best: np.ndar
     if name == RATE:
         logs = np.log(values)
         return Choice(name, share, float(np.exp(logs[best].mean())), float(np.exp(logs.mean())), False)
-    is_share = not (name.endswith(" types") or name.startswith(SETTING))
+    is_share = not (name.endswith(" types") or is_setting(name))
     values = values / LEVELS if is_share else values
     return Choice(name, share, float(values[best].mean()), float(values.mean()), is_share)

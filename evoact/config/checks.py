@@ -1,7 +1,7 @@
 """Checks of a config whose types are right: unknown names, sizes that cannot be met."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any, get_args, get_origin
@@ -12,7 +12,8 @@ from evoact.config.schema import MOST, Config
 from evoact.config.spaces import space_problems
 from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import is_finite
-from evoact.genomes.genome import LEARNING_RATE, from_json
+from evoact.genomes.genome import from_json
+from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
 from evoact.strategies import STRATEGIES
@@ -92,7 +93,7 @@ def _begins(data: Mapping[str, Any]) -> None:
 
 
 def _searched_settings(config: Config) -> list[str]:
-    """What is wrong with the names of the optimizer's settings that are searched."""
+    """What is wrong with the hyperparameters that are searched beside the learning rate."""
     key, named, problems = "space.optimizer", config.training.optimizer, []
     for name, values in config.space.optimizer.items():
         if name in named.arguments:
@@ -103,7 +104,27 @@ def _searched_settings(config: Config) -> list[str]:
         elif named.name in OPTIMIZERS:
             given = {name: values[0]}
             problems += _argument_problems(key, OPTIMIZERS[named.name], given, FROM_PACK)
-    return problems
+    return problems + list(_network_settings(config))
+
+
+def _network_settings(config: Config) -> Iterator[str]:
+    """What is wrong with the searched hyperparameters that are arguments of networks."""
+    key, network = "space.hyperparameters", config.network
+    for name, values in config.space.hyperparameters.items():
+        if name not in OF_NETWORKS:
+            yield f"{key}: {unknown('hyperparameter', name, OF_NETWORKS)}"
+            continue
+        allowed = OF_NETWORKS[name]
+        if not all(map(allowed.has, values)):
+            yield f"{key}.{name}: expected from {allowed.least:g} to less than {allowed.below:g}, got {values}"
+        having = [n for n, build in NETWORKS.items() if name in inspect.signature(build).parameters]
+        if network.name in NETWORKS and network.name not in having:
+            yield f"{key}.{name}: expected a network with {name}, one of {', '.join(having)}, got {network.name}"
+        if name in network.arguments:
+            yield (
+                f"{key}.{name}: expected it here or in network, got both, {values} and "
+                f"{short(network.arguments[name])}; leave one out"
+            )
 
 
 def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:

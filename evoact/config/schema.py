@@ -19,6 +19,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 FewTypes = Annotated[int, Field(gt=0, le=100, strict=True)]
 PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 FiniteNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Grid = Annotated[list[FiniteNumber], Field(min_length=1)]  # of a searched hyperparameter
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -123,8 +124,8 @@ class Space(Section):
     """A search space; `functions` are the base functions of every kind of type that names none.
 
     `least_width` is the smallest share of a layer's neurons that must be present; `sites` gives single
-    sites of the network choices of their own; `optimizer` lists values of arguments of `training.optimizer`, of which
-    each network takes one.
+    sites of the network choices of their own; `optimizer` lists values of arguments of `training.optimizer`, and
+    `hyperparameters` those of others, such as `dropout`, of which each network takes one.
     """
 
     description: str = ""
@@ -135,7 +136,8 @@ class Space(Section):
     sites: dict[str, Layer] = {}
     neurons_per_block: Positive = 1
     learning_rate: LearningRates
-    optimizer: dict[str, Annotated[list[FiniteNumber], Field(min_length=1)]] = {}
+    optimizer: dict[str, Grid] = {}
+    hyperparameters: dict[str, Grid] = {}
 
 
 class EarlyStopping(Section):

@@ -50,7 +50,11 @@ def search_space(space: Space, name: str, sites: Sequence[Site]) -> SearchSpace:
         neurons_per_block=space.neurons_per_block,
         least_width=common.least_width,
         overrides=tuple(overrides),
-        optimizer=tuple((name, tuple(values)) for name, values in sorted(space.optimizer.items())),
+        hyperparameters=tuple(
+            (name, tuple(values))
+            for grids in (space.optimizer, space.hyperparameters)
+            for name, values in sorted(grids.items())
+        ),
     )
 
 
@@ -123,8 +127,9 @@ def space_problems(space: Space) -> list[str]:
             problems += _types_problems(f"space.sites.{site}.types", layer.types, space.functions or [])
         if layer.types_per_layer:
             problems += _range_problems(f"space.sites.{site}.types_per_layer", layer.types_per_layer)
-    for name, values in space.optimizer.items():
-        problems += _order_problems(f"space.optimizer.{name}", values)
+    for key, grids in (("optimizer", space.optimizer), ("hyperparameters", space.hyperparameters)):
+        for name, values in grids.items():
+            problems += _order_problems(f"space.{key}.{name}", values)
     return problems + list(_rate_problems("space.learning_rate", space.learning_rate))
 
 

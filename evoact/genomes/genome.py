@@ -18,8 +18,8 @@ from typing import Any
 from evoact.errors import UserError, short
 from evoact.genomes import activation as activations
 from evoact.genomes.activation import Activation, canonical_activation, is_absent, is_base, type_key
+from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 
-LEARNING_RATE = "learning_rate"
 SHOWN_RUNS = 6  # of different sites, in a label
 MOST_NEURONS = 1_000_000  # of one site
 _JSON: Mapping[type, str] = {list: "a list", Mapping: "keys and values", str: "text", int: "an integer"}
@@ -72,9 +72,14 @@ class Genome:
         return dict(self.hyperparameters)[name]
 
     @property
-    def optimizer_settings(self) -> dict[str, float]:
-        """What the optimizer is told for this network alone, but for the learning rate."""
+    def settings(self) -> dict[str, float]:
+        """The searched hyperparameters without the learning rate."""
         return {name: value for name, value in self.hyperparameters if name != LEARNING_RATE}
+
+    @property
+    def optimizer_settings(self) -> dict[str, float]:
+        """The arguments of the optimizer for this network alone, without the learning rate."""
+        return {name: value for name, value in self.settings.items() if name not in OF_NETWORKS}
 
     @property
     def heterogeneous(self) -> bool:
@@ -100,9 +105,7 @@ class Genome:
         >>> homogeneous(Base("relu"), [Site(f"conv{i}", 16) for i in range(55)]).label
         'relu everywhere (55 sites)'
         """
-        return ", ".join(
-            [self._activations_label, *(f"{k} {v:g}" for k, v in self.optimizer_settings.items())]
-        )
+        return ", ".join([self._activations_label, *(f"{k} {v:g}" for k, v in self.settings.items())])
 
     @property
     def _activations_label(self) -> str:

@@ -1,7 +1,7 @@
-"""What may vary in a search: activations, types per layer, widths, learning rates and other settings of the optimizer.
+"""What may vary in a search: activations, types per layer, widths, learning rates and other hyperparameters.
 
 A family offers the activations of one kind; `LayerChoices` says which of them a layer may have; a
-space combines these with sites and grids of learning rates and settings. Neurons are assigned in blocks of
+space combines these with sites and grids of hyperparameters. Neurons are assigned in blocks of
 `neurons_per_block` (the last may be smaller), which sets the resolution of the search.
 """
 
@@ -18,7 +18,8 @@ from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import Activation, Base, is_absent
 from evoact.genomes.choices import MIXED, Family, HullChoices, Listed, choices
 from evoact.genomes.function_names import ABSENT
-from evoact.genomes.genome import LEARNING_RATE, MOST_NEURONS, Genome, Site, SiteGenome, canonical
+from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
+from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.registry import unknown
 
@@ -45,8 +46,8 @@ _Row = tuple[int, ...]  # the types of one neuron at all sites that are tied
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All genomes over `sites` with types from `families`, learning rates from a grid, and for each argument of the
-    optimizer that `optimizer` names one of its values.
+    """All genomes over `sites` with types from `families`, learning rates from a grid, and one value of each of
+    the other `hyperparameters`: arguments of the optimizer and those in `hyperparameters.OF_NETWORKS`.
 
     `types_per_layer` and `least_width` are as in `LayerChoices`; `overrides` gives single sites, by name, choices
     of their own, such as a linear hull on the output. Neurons can be absent at `free` sites alone: in a
@@ -68,7 +69,7 @@ class SearchSpace:
     neurons_per_block: int = 1
     least_width: float = 1.0
     overrides: tuple[tuple[str, LayerChoices], ...] = ()
-    optimizer: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    hyperparameters: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -85,11 +86,11 @@ class SearchSpace:
     @cached_property
     def grids(self) -> dict[str, tuple[float, ...]]:
         """The values of each hyperparameter, ascending, the learning rate first."""
-        return {LEARNING_RATE: self.learning_rates, **dict(self.optimizer)}
+        return {LEARNING_RATE: self.learning_rates, **dict(self.hyperparameters)}
 
     @cached_property
     def settings(self) -> tuple[Settings, ...]:
-        """Every learning rate with every combination of the optimizer's other settings."""
+        """Every learning rate with every combination of the other hyperparameters."""
         combinations = product(*self.grids.values())
         return tuple(tuple(sorted(zip(self.grids, chosen, strict=True))) for chosen in combinations)
 
@@ -398,7 +399,7 @@ def _problems(space: SearchSpace) -> Iterable[str]:
             f"expected at most {MOST_SETTINGS:,} combinations of learning rates and settings, got "
             f"{math.prod(len(values) for values in space.grids.values()):,}"
         )
-    for name, values in space.optimizer:
+    for name, values in space.hyperparameters:
         if not values or not all(map(math.isfinite, values)) or list(values) != sorted(set(values)):
             yield f"expected ascending values of {name} without repetition, got {list(values)}"
     if space.neurons_per_block < 1:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation, is_absent
-from evoact.genomes.genome import LEARNING_RATE, Genome
+from evoact.genomes.genome import Genome
+from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace, Settings, distinct, objects
 
@@ -84,9 +85,9 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
             offered = choices.offers(activation)
             new[activation] = activation if offered else random.choice(choices.families).sample(random)
         layers.append([new[activation] for activation in layer])
-    rate, given = genome.hyperparameter(LEARNING_RATE), genome.optimizer_settings
+    rate, given = genome.hyperparameter(LEARNING_RATE), genome.settings
     settings = {LEARNING_RATE: min(space.learning_rates, key=lambda r: abs(math.log(r / rate)))}
-    for name, values in space.optimizer:
+    for name, values in space.hyperparameters:
         wanted = given[name] if name in given else random.choice(values)
         settings[name] = min(values, key=lambda value: abs(value - wanted))
     return build(space, layers, tuple(settings.items()), random)
@@ -236,7 +237,7 @@ def step_learning_rate(
 
 
 def step_setting(space: SearchSpace, name: str, value: float, random: random.Random) -> float:
-    """Return a neighbouring value of the grid of one of the optimizer's other settings; itself if there is none."""
+    """Return a neighbouring value of the grid of another hyperparameter; itself if there is none."""
     values = space.grids[name]
     place = values.index(value)
     return random.choice([values[i] for i in (place - 1, place + 1) if 0 <= i < len(values)] or [value])

@@ -12,6 +12,7 @@ from torch import Tensor
 from evoact.genomes.genome import Site
 from evoact.networks.layers import (
     activate,
+    check_dropout,
     connect,
     convolution,
     convolve,
@@ -57,6 +58,7 @@ class AlexNet:
     n_outputs: int
     widths: tuple[int, ...]
     pieces: tuple[tuple[str, int], ...] = ()
+    dropout: float = 0.5
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -107,7 +109,7 @@ class AlexNet:
                 h = max_pool(h, 3, 2)
         h = flatten(h)
         for name in ("fc6", "fc7"):
-            h = layers.dropout(layers.activate(name, connect(parameters, name, h)), 0.5)
+            h = layers.dropout(layers.activate(name, connect(parameters, name, h)), self.dropout)
         return connect(parameters, "fc8", h).transpose(1, 2)
 
 
@@ -120,17 +122,22 @@ def _after(length: int) -> int:
     return length
 
 
-def alexnet(input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0) -> AlexNet:
-    """AlexNet with the published widths times `width`, and the initial weights of Caffe's.
+def alexnet(
+    input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0, dropout: float = 0.5
+) -> AlexNet:
+    """AlexNet with the published widths times `width`, and the initial weights of Caffe's; `dropout` is the rate
+    behind both linear hidden layers.
 
     Manessi & Rozza 2018, section IV, use it on crops of 227 x 227 pixels.
 
     Raises:
-        UserError: for images smaller than 67 x 67 or no images at all, or a width that is not positive.
+        UserError: for images smaller than 67 x 67 or no images at all, a width that is not positive, or a
+            `dropout` out of range.
 
     >>> from evoact.networks.network import BatchNorm, parameter_count
     >>> parameter_count(alexnet((3, 227, 227), 1000))
     60965224
     """
+    check_dropout(dropout)
     widths = scaled((96, 256, 384, 384, 256, 4096, 4096), width, multiple=2)
-    return AlexNet(image_shape("alexnet", input_shape, 67), n_outputs, widths)
+    return AlexNet(image_shape("alexnet", input_shape, 67), n_outputs, widths, dropout=dropout)

@@ -9,6 +9,7 @@ from evoact.genomes.genome import Site
 from evoact.networks.layers import (
     activate,
     bias_scheme,
+    check_dropout,
     connect,
     convolution,
     convolve,
@@ -26,14 +27,15 @@ SITES = ("conv1", "conv2", "conv3", "conv4", "fc5")
 
 @dataclass(frozen=True)
 class KerasNet:
-    """Twice (conv 3x3 same, conv 3x3 valid, pool, dropout 25 %), then linear, dropout 50 %, linear;
-    `widths` are those of the five hidden layers."""
+    """Twice (conv 3x3 same, conv 3x3 valid, pool, dropout), then linear, dropout, linear;
+    `widths` are those of the five hidden layers, `dropouts` the rates behind convolutions and `fc5`."""
 
     input_shape: tuple[int, int, int]
     n_outputs: int
     widths: tuple[int, int, int, int, int]
     initial: str = "uniform"
     pieces: tuple[tuple[str, int], ...] = ()
+    dropouts: tuple[float, float] = (0.25, 0.5)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -66,9 +68,9 @@ class KerasNet:
         for same, valid in (("conv1", "conv2"), ("conv3", "conv4")):
             h = activate(layers, same, convolve(parameters, same, h, padding=1))
             h = activate(layers, valid, convolve(parameters, valid, h))
-            h = drop(layers, max_pool(h, 2, 2), 0.25)
+            h = drop(layers, max_pool(h, 2, 2), self.dropouts[0])
         h = layers.activate("fc5", connect(parameters, "fc5", flatten(h)))
-        h = layers.dropout(h, 0.5)
+        h = layers.dropout(h, self.dropouts[1])
         return connect(parameters, "fc6", h).transpose(1, 2)
 
 
@@ -78,16 +80,21 @@ def _after(length: int) -> int:
 
 
 def kerasnet(
-    input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0, initial: str = "uniform"
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    width: float = 1.0,
+    initial: str = "uniform",
+    dropout: float | None = None,
 ) -> KerasNet:
     """KerasNet with convolutions of 32, 32, 64 and 64 channels and 512 hidden neurons, times `width`.
 
     Manessi & Rozza 2018, table I; their parameter counts fix the paddings. They do not state the initial
-    weights: `initial` is `uniform` (PyTorch's default), `glorot` (that of Keras) or `he`.
+    weights: `initial` is `uniform` (PyTorch's default), `glorot` (that of Keras) or `he`. A
+    `dropout` takes the place of the rates of Keras' example, 0.25 behind convolutions and 0.5 behind the linear layer.
 
     Raises:
-        UserError: for images smaller than 10 x 10 or no images at all, a width that is not positive, or an
-            unknown `initial`.
+        UserError: for images smaller than 10 x 10 or no images at all, a width that is not positive, an unknown
+            `initial`, or a `dropout` out of range.
 
     >>> from evoact.networks.network import BatchNorm, parameter_count
     >>> parameter_count(kerasnet((3, 32, 32), 10))
@@ -96,4 +103,8 @@ def kerasnet(
     bias_scheme(initial)
     one, two, three, four, five = scaled((32, 32, 64, 64, 512), width)
     shape = image_shape("kerasnet", input_shape, 10)
-    return KerasNet(shape, n_outputs, (one, two, three, four, five), initial)
+    made = KerasNet(shape, n_outputs, (one, two, three, four, five), initial)
+    if dropout is None:
+        return made
+    check_dropout(dropout)
+    return replace(made, dropouts=(dropout, dropout))

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from evoact.errors import UserError
+from evoact.genomes.hyperparameters import OF_NETWORKS
 from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
 from evoact.registry import lookup
@@ -173,12 +174,24 @@ def normalise(layers: ForwardPass, name: str, images: Tensor, epsilon: float) ->
 # --- what a forward pass offers, for packs -------------------------------------------------------
 
 
-def dropout(h: Tensor, rate: float, generators: Sequence[Generator]) -> Tensor:
-    """Inverted dropout of h [K, N, M]; member k draws from generator k alone."""
-    kept = torch.empty_like(h, memory_format=torch.contiguous_format)
-    for member, generator in zip(kept, generators, strict=True):
-        member.bernoulli_(1 - rate, generator=generator)
-    return h * kept.div_(1 - rate)
+def dropout(h: Tensor, rates: Sequence[float], generators: Sequence[Generator]) -> Tensor:
+    """Inverted dropout of h [K, N, M] at the members' rates [K]; member k draws from generator k alone, and not at
+    all at a rate of 0."""
+    kept = torch.ones_like(h, memory_format=torch.contiguous_format)
+    for member, rate, generator in zip(kept, rates, generators, strict=True):
+        if rate:
+            member.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+    return h * kept
+
+
+def check_dropout(rate: float) -> None:
+    """Refuse a rate of dropout that is out of range.
+
+    Raises:
+        UserError: unless it is from 0 to less than 1.
+    """
+    if not OF_NETWORKS["dropout"].has(rate):
+        raise UserError(f"expected network.dropout from 0 to less than 1, got {rate}")
 
 
 def batch_norm(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
+from evoact.networks.layers import check_dropout
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 
 
@@ -22,6 +23,7 @@ class MLP:
     output_activation: bool = False
     output_bias: bool = True
     pieces: tuple[tuple[str, int], ...] = ()
+    dropout: float = 0.0
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ class MLP:
             weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
             h = torch.bmm(weight, h) if bias is None else torch.baddbmm(bias, weight, h)
             h = layers.activate(site, h) if site else h
+            h = layers.dropout(h, self.dropout) if site.startswith("hidden") else h
         return h.transpose(1, 2)
 
 
@@ -72,14 +75,15 @@ def mlp(
     n_outputs: int,
     hidden: Sequence[int] = (100, 100),
     output_activation: bool = False,
+    dropout: float = 0.0,
 ) -> MLP:
     """Return an MLP for inputs of any shape, flattened.
 
     With `output_activation` its outputs pass through a site `output`, too, as in variational networks (Li & Li
-    2018, because the softmax of the loss follows).
+    2018: the softmax of the loss follows). `dropout` is the rate of dropout behind every hidden layer.
 
     Raises:
-        UserError: if a width is not a positive integer, or there is no hidden layer.
+        UserError: if a width is not a positive integer, there is no hidden layer, or the rate is out of range.
 
     >>> [site.name for site in mlp((40,), 10, hidden=[100, 50]).sites]
     ['hidden0', 'hidden1']
@@ -88,4 +92,5 @@ def mlp(
         raise UserError(
             f"expected network.hidden to list at least one positive width, such as [100, 100], got {list(hidden)}"
         )
-    return MLP((math.prod(input_shape), *hidden, n_outputs), output_activation)
+    check_dropout(dropout)
+    return MLP((math.prod(input_shape), *hidden, n_outputs), output_activation, dropout=dropout)

@@ -54,9 +54,9 @@ def _trial(row: pd.Series, space: SearchSpace) -> FrozenTrial:
     rates = space.learning_rates
     values: dict[str, str | int | float] = {"rate": genome.hyperparameter("learning_rate")}
     distributions: dict[str, BaseDistribution] = {"rate": FloatDistribution(min(rates), max(rates), log=True)}
-    for name, grid in space.optimizer:
-        if name in genome.optimizer_settings and len(grid) > 1:
-            values[f"{name} value"] = genome.optimizer_settings[name]
+    for name, grid in space.hyperparameters:
+        if name in genome.settings and len(grid) > 1:
+            values[f"{name} value"] = genome.settings[name]
             distributions[f"{name} value"] = FloatDistribution(grid[0], grid[-1])
     if space.contains(genome):
         values |= encode(space, genome)

@@ -47,7 +47,8 @@ class Chance:
 class PackPass:
     """A `networks.network.ForwardPass` of a pack; plans and parameters are those of `Pack`.
 
-    In training, dropout and noise act, and batch norm takes the batch's statistics; in evaluation it takes those in
+    In training, dropout (at a member's own rate of `dropout_rates`, if that is not None, instead of the network's) and
+    noise act, and batch norm takes the batch's statistics; in evaluation it takes those in
     `statistics`, `NAME.mean` and `NAME.variance`, [K, channels] each. In training with `counts` it makes them:
     averages over all the batches that it was given, whose numbers are kept in `counts` by name.
     """
@@ -58,13 +59,15 @@ class PackPass:
     chance: Chance
     training: bool
     counts: Counter[str] | None = None
+    dropout_rates: Sequence[float | None] = ()
 
     def activate(self, site: str, z: Tensor) -> Tensor:
         noise = self.chance.noise if self.training else None
         return self.plans[site](z, self.parameters[f"{site}.activation"], noise)
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
-        return layers.dropout(h, rate, self.chance.generators) if self.training else h
+        rates = [rate if own is None else own for own in self.dropout_rates or [None] * len(h)]
+        return layers.dropout(h, rates, self.chance.generators) if self.training and any(rates) else h
 
     def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
         scale, shift = self.parameters[f"{name}.scale"], self.parameters[f"{name}.shift"]

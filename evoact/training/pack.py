@@ -75,7 +75,8 @@ class Pack:
     def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
         """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
-        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts)
+        rates = [m.genome.settings.get("dropout") for m in self.members]
+        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts, rates)
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:

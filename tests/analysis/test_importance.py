@@ -12,9 +12,9 @@ from evoact.genomes.space import SearchSpace, choices
 FUNCTIONS = ("relu", "sin", "abs")
 
 
-def rows_of(score, direction="maximize", networks=300, seed=0):
+def rows_of(score, direction="maximize", networks=300, seed=0, others=()):
     base = choices("base", name=FUNCTIONS)
-    space = SearchSpace("s", (Site("h", 16),), (base,), (1, 3), (0.01, 0.1, 1.0))
+    space = SearchSpace("s", (Site("h", 16),), (base,), (1, 3), (0.01, 0.1, 1.0), hyperparameters=others)
     draw = random.Random(seed)
     genomes = [space.sample(draw) for _ in range(networks)]
     return pd.DataFrame(
@@ -47,6 +47,15 @@ def test_what_decides_is_the_most_important():
     assert (rate.name, rate.best) == ("learning rate", pytest.approx(0.1))
     assert 0.5 < rate.importance <= 1
     assert rate.all == pytest.approx(0.1, rel=0.5)  # 0.01 and 1 about as often: the mean is geometric
+
+
+def test_dropout_and_settings_of_the_optimizer_are_choices():
+    others = (("beta1", (0.8, 0.9)), ("dropout", (0.0, 0.2, 0.5)))
+    found = importance(rows_of(lambda g: g.hyperparameter("dropout"), others=others))
+    (first,) = found.mattered
+    assert (first.name, first.best, first.is_share) == ("dropout", pytest.approx(0.5), False)
+    (first,) = importance(rows_of(lambda g: g.hyperparameter("beta1"), others=others)).mattered
+    assert (first.name, first.best) == ("optimizer beta1", pytest.approx(0.9))
 
 
 def test_of_noise_nothing_mattered():

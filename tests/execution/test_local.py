@@ -13,6 +13,7 @@ from evoact.cli.main import main
 from evoact.config import experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import search
+from evoact.genomes.genome import loads
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.schema import result
 from evoact.networks import NETWORKS
@@ -47,6 +48,22 @@ def test_all_phases(run, tmp_path):
     counts = Counter(phases)
     assert (counts["baseline"], counts["search"]) == (6, 16)
     assert counts["confirm"] in (4, 6)  # 4 where the best baseline is among the best of the search
+
+
+def test_dropout_is_searched(run, tmp_path):
+    """Beside an argument of the optimizer: in genomes, SQL and labels of every phase."""
+    finished, rows = run(
+        space__hyperparameters={"dropout": [0, 0.5]},
+        space__optimizer={"weight_decay": [0, 1e-4]},
+        training__steps=3,
+    )
+    assert finished.complete
+    assert len([r for r in rows if r["phase"] == "baseline"]) == 24
+    query = "SELECT DISTINCT genome->>'$.hyperparameters.dropout' AS rate FROM leaderboard ORDER BY rate"
+    rates = Leaderboard(tmp_path / "run").sql(query)["rate"]
+    assert list(map(float, rates)) == [0, 0.5]
+    labels = [loads(r["genome"]).label for r in rows]
+    assert all(", dropout 0" in label and ", weight_decay" in label for label in labels)
 
 
 def test_a_site_that_is_activated_at_every_time_goes_through_all_phases(tiny, tmp_path, rows_of, monkeypatch):

@@ -53,7 +53,7 @@ spaces = st.builds(
     neurons_per_block=st.sampled_from([1, 2]),
     least_width=st.sampled_from([1.0, 0.6, 0.01]),
     overrides=st.sampled_from([(), (("h", OWN),)]),
-    optimizer=st.sampled_from([(), (("momentum", (0.0, 0.9)), ("weight_decay", (0.0, 1e-4, 1e-3)))]),
+    hyperparameters=st.sampled_from([(), (("momentum", (0.0, 0.9)), ("dropout", (0.0, 0.2, 0.5)))]),
 )
 draws = st.integers(0, 2**32).map(random.Random)
 quick = settings(max_examples=60, deadline=None)
@@ -103,7 +103,7 @@ def test_mutants_stay_in_the_space(space, draw, mutations):
     for mutate in mutations:
         mutate(space, layers, draw)
     rate = step_learning_rate(space, genome.hyperparameter("learning_rate"), 0.25, draw)
-    stepped = {name: step_setting(space, name, v, draw) for name, v in genome.optimizer_settings.items()}
+    stepped = {name: step_setting(space, name, v, draw) for name, v in genome.settings.items()}
     settings = (("learning_rate", rate), *stepped.items())
     assert space.objection(build(space, layers, settings, draw)) == ""
     assert dumps(genome) == before
@@ -143,7 +143,7 @@ def test_a_genome_of_one_space_is_adopted_by_another(first, second, draw):
         families=second.families,
         overrides=second.overrides,
         least_width=second.least_width,
-        optimizer=second.optimizer,
+        hyperparameters=second.hyperparameters,
     )
     child = adopted(other, first.sample(draw), draw)
     assert other.objection(child) == ""
@@ -172,19 +172,23 @@ def test_learning_rate_steps_along_the_grid():
 
 
 def test_settings_step_to_a_neighbour_on_their_grid():
-    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), optimizer=(("eps", (1.0, 2.0, 3.0)),))
+    space = SearchSpace(
+        "s", SITES["free"], FAMILIES, (1, 3), (0.01,), hyperparameters=(("eps", (1.0, 2.0, 3.0)),)
+    )
     draw = random.Random(0)
     assert {step_setting(space, "eps", 2.0, draw) for _ in range(20)} == {1.0, 3.0}
     assert {step_setting(space, "eps", 3.0, draw) for _ in range(20)} == {2.0}
-    assert step_setting(replace(space, optimizer=(("eps", (1.0,)),)), "eps", 1.0, draw) == 1.0
+    assert step_setting(replace(space, hyperparameters=(("eps", (1.0,)),)), "eps", 1.0, draw) == 1.0
 
 
 def test_a_setting_off_the_grid_becomes_the_nearest():
-    space = SearchSpace("s", SITES["free"], FAMILIES, (1, 3), (0.01,), optimizer=(("momentum", (0.0, 0.9)),))
-    other = replace(space, optimizer=(("momentum", (0.1, 0.7)),))
+    space = SearchSpace(
+        "s", SITES["free"], FAMILIES, (1, 3), (0.01,), hyperparameters=(("momentum", (0.0, 0.9)),)
+    )
+    other = replace(space, hyperparameters=(("momentum", (0.1, 0.7)),))
     for i in range(10):
         genome = space.sample(random.Random(i))
-        (near,) = adopted(other, genome, random.Random(0)).optimizer_settings.values()
+        (near,) = adopted(other, genome, random.Random(0)).settings.values()
         assert near == {0.0: 0.1, 0.9: 0.7}[genome.hyperparameter("momentum")]
 
 

@@ -23,15 +23,15 @@ NARROW = LayerChoices((ABC,), (1, 2), 0.5)
 
 
 def space(
-    *sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1, width=1.0, own=(), optimizer=()
+    *sites: Site, families=(ABC,), types=(1, 3), rates=(0.01, 0.1), block=1, width=1.0, own=(), others=()
 ) -> SearchSpace:
-    return SearchSpace("test", sites, families, types, rates, block, width, own, optimizer)
+    return SearchSpace("test", sites, families, types, rates, block, width, own, others)
 
 
 SPACES = {
     "free": space(Site("h", 6)),
     "blocks": space(Site("h", 7), block=2),
-    "settings": space(Site("h", 3), optimizer=(("beta1", (0.8, 0.9)), ("weight_decay", (0.0, 1e-4, 1e-3)))),
+    "settings": space(Site("h", 3), others=(("beta1", (0.8, 0.9)), ("dropout", (0.0, 0.2, 0.5)))),
     "two layers": space(Site("h", 4), Site("g", 3), types=(1, 2)),
     "at least two": space(Site("h", 5), types=(2, 3)),
     "none": space(Site("h", 5, "none"), types=(1, 3), block=2),

@@ -51,7 +51,7 @@ def rich_space() -> SearchSpace:
         2,
         least_width=0.4,
         overrides=(("output", output),),
-        optimizer=(("momentum", (0.0, 0.5, 0.9)),),
+        hyperparameters=(("momentum", (0.0, 0.5)), ("dropout", (0.0, 0.5))),
     )
 
 

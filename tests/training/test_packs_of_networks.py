@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Subnetwork
 from evoact.genomes.genome import homogeneous
 from evoact.networks import NETWORKS
@@ -87,7 +88,7 @@ def masks(names, step=0, run_seed=0):
 
 def dropped(source, rate=0.25, shape=(7, 40)):
     h = torch.ones(len(source.names), *shape)
-    return packed_layers.dropout(h, rate, source.generators)
+    return packed_layers.dropout(h, [rate] * len(h), source.generators)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
@@ -125,6 +126,41 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(*trained)
     assert not torch.equal(evaluated[0], trained[0])
     assert not torch.equal(later, trained[0])
+
+
+@pytest.mark.parametrize("name", ["mlp", "kerasnet", "alexnet"])
+def test_members_with_dropout_of_their_own_are_bit_equal_whatever_their_neighbours(name):
+    shape, outputs, arguments = SMALL[name]
+    net, made, settings = small(name), task_for(name), TrainingSettings(8)
+    rates = (0.0, 0.5, 0.2, None)
+    members = [
+        replace(
+            m,
+            genome=replace(
+                m.genome,
+                hyperparameters=(*(() if rate is None else (("dropout", rate),)), ("learning_rate", 0.01)),
+            ),
+        )
+        for m, rate in zip(diverse(net, 4, steps=(2,)), rates, strict=True)
+    ]
+    together = train_pack(members, net, made, settings, keep="all")
+    for m, rate, expected in zip(members, rates, together, strict=True):
+        alone = train_pack([m], net, made, settings, keep="all")
+        plain = replace(m, genome=replace(m.genome, hyperparameters=(("learning_rate", 0.01),)))
+        given = {} if rate is None else {"dropout": rate}
+        built = NETWORKS[name](shape, outputs, **arguments, **given)  # the same rate, given to the network
+        for (other,) in (alone, train_pack([plain], built, made, settings, keep="all")):
+            assert all(np.array_equal(v, expected.learned[n]) for n, v in other.learned.items()), rate
+    weights = [next(v for n, v in o.learned.items() if n.startswith(("weight0", "fc"))) for o in together]
+    assert not np.array_equal(weights[0], weights[1])
+
+
+@pytest.mark.parametrize("name", ["mlp", "kerasnet", "alexnet"])
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_dropout_is_from_0_to_less_than_1(name, rate):
+    shape, outputs, arguments = SMALL[name]
+    with pytest.raises(UserError, match=r"expected network.dropout from 0 to less than 1, got"):
+        NETWORKS[name](shape, outputs, **arguments, dropout=rate)
 
 
 # --- batch norm ---------------------------------------------------------------------------------

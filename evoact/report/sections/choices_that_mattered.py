@@ -1,6 +1,6 @@
 """The section on which choices of a search mattered, and by how much."""
 
-from evoact.analysis.importance import RATE, SETTING, Choice, Importance, importance
+from evoact.analysis.importance import RATE, Choice, Importance, importance, is_setting
 from evoact.config import Comparison
 from evoact.report.comparison_text import TextTable
 from evoact.report.figures import Figure, bars_figure
@@ -77,5 +77,5 @@ def _table(shown: list[tuple[str, Importance]], by_arm: bool) -> TextTable:
 def _means(choice: Choice) -> tuple[str, str]:
     if choice.is_share:
         return f"{100 * choice.best:.0f} %", f"{100 * choice.all:.0f} %"
-    digits = ".2g" if choice.name == RATE or choice.name.startswith(SETTING) else ".1f"
+    digits = ".2g" if choice.name == RATE or is_setting(choice.name) else ".1f"
     return f"{choice.best:{digits}}", f"{choice.all:{digits}}"

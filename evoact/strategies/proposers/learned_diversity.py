@@ -10,7 +10,8 @@ from typing import Any
 from evoact.errors import UserError
 from evoact.genomes import activation as activations
 from evoact.genomes.activation import Activation, is_captured, needs_file, per_neuron, pieces, trains
-from evoact.genomes.genome import LEARNING_RATE, Genome, shared_out
+from evoact.genomes.genome import Genome, shared_out
+from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.genomes.space import SearchSpace, Settings
 from evoact.records import COMPLETED, MetaTrainResult

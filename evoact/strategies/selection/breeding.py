@@ -14,7 +14,8 @@ from functools import lru_cache
 
 from deap import tools
 
-from evoact.genomes.genome import LEARNING_RATE, Genome, fingerprint
+from evoact.genomes.genome import Genome, fingerprint
+from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.space import SearchSpace
 from evoact.genomes.variation import (
     Layers,
@@ -32,8 +33,8 @@ from evoact.strategies.strategy import Draft
 
 # How often a child is bred anew, with two mutations more each time, before a sample takes its place.
 ATTEMPTS = 3
-# Chance that a child's learning rate takes a step, and the standard deviation of that, in decades; other settings of
-# the optimizer go to a neighbour on their grid with that chance.
+# Chance that a child's learning rate takes a step, and the standard deviation of that, in decades; other
+# hyperparameters go to a neighbour on their grid with that chance.
 LEARNING_RATE_STEP, LEARNING_RATE_SPREAD = 0.25, 0.25
 # At strength 1: how many mutations follow the first in the mean, and the chance of each block to be reassigned
 # among its layer's types if single blocks are flipped.
@@ -158,7 +159,7 @@ def _child(
         if draw.random() < LEARNING_RATE_STEP:
             rate = settings[LEARNING_RATE]
             settings[LEARNING_RATE] = step_learning_rate(space, rate, LEARNING_RATE_SPREAD * strength, draw)
-        for name, _ in space.optimizer:
+        for name, _ in space.hyperparameters:
             if draw.random() < LEARNING_RATE_STEP:
                 settings[name] = step_setting(space, name, settings[name], draw)
     ancestors = (first.index, second.index) if crossed else (first.index,)

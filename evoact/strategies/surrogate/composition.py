@@ -60,7 +60,7 @@ def composition(genome: Genome) -> tuple[np.ndarray, float]:
         shares = np.array(site.counts()) / len(site.assignment)
         vectors.append(shares @ _type_vectors(site.types))
     # Settings without a scale of their own: the same or another, as far apart as two functions with nothing in common.
-    vectors += [_own_axes(f"{name}={value!r}") for name, value in genome.optimizer_settings.items()]
+    vectors += [_own_axes(f"{name}={value!r}") for name, value in genome.settings.items()]
     rate = dict(genome.hyperparameters).get("learning_rate", 1.0)
     return np.concatenate(vectors), math.log10(rate)
 

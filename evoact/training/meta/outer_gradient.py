@@ -64,7 +64,7 @@ class OuterProblem:
         )
 
     def _derivatives(self, outer_step: int) -> Derivatives:
-        """By hand if all sites are splines of an MLP, else by autograd."""
+        """By hand if all sites are splines of an MLP without dropout, else by autograd."""
         loss = TrainingLoss(
             network=self.network,
             task=self.task,
@@ -76,7 +76,8 @@ class OuterProblem:
             replicate=outer_step,
             noise=self._noise(outer_step),
         )
-        if isinstance(self.network, MLP) and all(site.splines_alone for site in self.sites):
+        splines = all(site.splines_alone for site in self.sites)
+        if splines and isinstance(self.network, MLP) and not self.network.dropout:
             return MLPDerivatives(loss, self.network, self.grid)
         return ByAutograd(loss)
 

@@ -226,7 +226,7 @@ class TypedPass:
         return y if shift is None else y + shift.reshape(*shift.shape[:2], *(1,) * (y.ndim - 2))
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
-        return layers.dropout(h, rate, self.chance.generators)
+        return layers.dropout(h, [rate] * len(h), self.chance.generators) if rate else h
 
     def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
         return layers.batch_norm(
