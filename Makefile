@@ -5,11 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Tests run on all processors, in at most four processes.
+AT_ONCE ?= -n logical --maxprocesses 4 --dist loadgroup
+
 # The run directory of `make search`; by default a new one under runs/.
 RUN ?=
 CONFIG_OPTIONS ?=
 
-.PHONY: search test lint format bench clean
+.PHONY: search test test-quick coverage lint format bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,7 +28,13 @@ $(VENV)/.installed-for-tests: $(VENV)/.installed
 	touch $@
 
 test: $(VENV)/.installed-for-tests  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
+
+test-quick: $(VENV)/.installed-for-tests  ## what takes about a second or less and no Ray, between two edits
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not slow and not ray"
+
+coverage: $(VENV)/.installed-for-tests  ## the lines of evoact/ that no test runs, Ray's workers aside
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not ray" --cov=evoact --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/.installed  ## formatting, lint rules, types
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """What several parts of the tests need: a tiny experiment, the command, and the rows of a run."""
 
 import copy
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the processes that share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Differ between two runs of the same search: the run's name, and what clocks say.
 TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
@@ -34,6 +38,13 @@ TINY: dict[str, Any] = {
     "packs": {"size": 4},
     "execution": {"backend": "local"},
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has one worker carry out all that starts Ray: a cluster takes as many processors as there are."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 @pytest.fixture(scope="session")
