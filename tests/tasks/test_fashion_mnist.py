@@ -1,7 +1,5 @@
 """Fashion-MNIST: the published files, subsets, scaling, and everything that can be wrong with IDX files."""
 
-import gzip
-
 import numpy as np
 import pytest
 import torch
@@ -108,7 +106,7 @@ def test_other_shapes_and_labels(nothing, tmp_path, changes, message):
 def test_as_many_labels_as_images(nothing, tmp_path):
     published.fashion_mnist(tmp_path / "f")
     labels = tmp_path / "f" / "t10k-labels-idx1-ubyte.gz"
-    labels.write_bytes(gzip.compress(published.idx(np.zeros(29))))
+    labels.write_bytes(published.compressed(published.idx(np.zeros(29))))
     with pytest.raises(UserError, match="expected 30 labels, one for each image, got 29"):
         fashion_mnist(str(tmp_path / "f"), verify=False).splits()
 
@@ -119,15 +117,18 @@ WHOLE = published.idx(np.arange(12).reshape(3, 2, 2))
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        (gzip.compress(WHOLE)[:-12], "a whole gzip file, got one that ends too early"),
+        (published.compressed(WHOLE)[:-12], "a whole gzip file, got one that ends too early"),
         (b"\x1f\x8bnonsense", "a gzip file, got something that is none"),
         (b"", "an IDX file, got something else"),
-        (gzip.compress(b"\x89PNG"), "an IDX file, got something else"),
-        (gzip.compress(b""), "an IDX file, got something else"),
-        (gzip.compress(WHOLE[:9]), "an IDX file of bytes in 3 dimensions"),
-        (gzip.compress(WHOLE[:2] + b"\x0d" + WHOLE[3:]), "an IDX file of bytes in 3 dimensions, got type 13"),
-        (gzip.compress(WHOLE[:-1]), "12 values after the header, got 11"),
-        (gzip.compress(WHOLE + b"\0"), "12 values after the header, got 13"),
+        (published.compressed(b"\x89PNG"), "an IDX file, got something else"),
+        (published.compressed(b""), "an IDX file, got something else"),
+        (published.compressed(WHOLE[:9]), "an IDX file of bytes in 3 dimensions"),
+        (
+            published.compressed(WHOLE[:2] + b"\x0d" + WHOLE[3:]),
+            "an IDX file of bytes in 3 dimensions, got type 13",
+        ),
+        (published.compressed(WHOLE[:-1]), "12 values after the header, got 11"),
+        (published.compressed(WHOLE + b"\0"), "12 values after the header, got 13"),
     ],
 )
 @pytest.mark.parametrize("verify", [True, False])
