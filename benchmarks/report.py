@@ -20,7 +20,7 @@ from pathlib import Path
 from reporting import Row, arguments, report
 from strategy_overhead import tanh_neurons
 
-from evoact.config import Comparison, Experiment, comparison, load, load_comparison
+from evoact.config import Experiment, Plan, comparison, load, load_comparison
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, write_record
 from evoact.leaderboard.store.write import write_part
@@ -40,7 +40,7 @@ def main() -> None:
     options = arguments(__doc__)
     networks = QUICK_NETWORKS if options.quick else NETWORKS
     rows = []
-    for name, plan in (("search", searched(networks)), ("comparison", compared(networks))):
+    for name, plan in (("search", Plan.of(searched(networks))), ("comparison", compared(networks))):
         with tempfile.TemporaryDirectory(prefix="evoact-benchmark-") as directory:
             home = Path(directory) / name
             make(plan, home)
@@ -64,7 +64,7 @@ def searched(networks: int) -> Experiment:
     )
 
 
-def compared(networks: int) -> Comparison:
+def compared(networks: int) -> Plan:
     """The shipped comparison of some arms, with random networks in place of those that each would train."""
     overrides = [f"budget.networks={networks // (len(ARMS) * REPEATS)}", f"repeats={REPEATS}"]
     whole = load_comparison(CONFIGS / "compare_mnist1d.yaml", overrides)
@@ -74,7 +74,7 @@ def compared(networks: int) -> Comparison:
     )
 
 
-def make(plan: Experiment | Comparison, home: Path) -> None:
+def make(plan: Plan, home: Path) -> None:
     """A run directory as a search leaves it."""
     home.mkdir()
     (home / CONFIG).write_text(plan.to_yaml())

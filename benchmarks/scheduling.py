@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import ray
 from reporting import Row, arguments, report
 
-from evoact.config import experiment
+from evoact.config import Plan, experiment
 from evoact.execution.cluster import ray_tune
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result
@@ -70,7 +70,7 @@ def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float
         logging_level=logging.ERROR,
     )
     try:
-        ray_tune.execute(source, made)
+        ray_tune.execute(source, Plan.of(made))
     finally:
         ray.shutdown()
     return sorted(source.spans)

@@ -28,7 +28,7 @@ from reporting import Row, arguments, report
 from torch import nn
 from torch.nn import functional as F
 
-from evoact.config import Experiment, experiment
+from evoact.config import Experiment, Plan, experiment
 from evoact.execution.cluster import ray_tune
 from evoact.genomes.genome import Genome, dumps, loads
 from evoact.leaderboard.location import Location
@@ -180,7 +180,7 @@ def our_seconds_per_candidate(chosen: Sequence[Genome], size: int) -> float:
     )
     with tempfile.TemporaryDirectory() as home:
         source = Stored(made, chosen, home)
-        ray_tune.execute(source, made)
+        ray_tune.execute(source, Plan.of(made))
         assert len(list((Path(home) / "leaderboard").glob("*.parquet"))) == len(source.spans)
     return (max(end for _, end in source.spans) - min(start for start, _ in source.spans)) / len(chosen)
 

@@ -15,7 +15,7 @@ from evoact.installation import VERSION
 if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
     from evoact.execution.progress import Progress
-    from evoact.execution.run import Compared, Finished
+    from evoact.execution.run import Finished
     from evoact.leaderboard.ask.query import Leaderboard
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
@@ -63,7 +63,7 @@ def compare(
     overrides: Sequence[str] = (),
     address: str | None = None,
     observe: "Callable[[Progress], None] | None" = None,
-) -> "Compared":
+) -> "Finished":
     """Carry out a comparison; the same as `evoact compare`, but for the report. The arguments are those of `search`.
 
     Returns:
@@ -90,14 +90,9 @@ def findings(run_dir: str | Path) -> "Findings":
     Raises:
         evoact.errors.UserError: if the directory holds no comparison, or its reference arm has no winner.
     """
-    from evoact.config import Comparison
-    from evoact.errors import UserError
     from evoact.report.run import read_run
 
-    run = read_run(run_dir)
-    if not isinstance(run.plan, Comparison):
-        raise UserError(f"expected the run directory of a comparison, got that of a search: {run_dir}")
-    return run.findings
+    return read_run(run_dir).findings
 
 
 def write_report(run_dir: str | Path, format: str = "html", output: str | Path | None = None) -> str:
@@ -122,7 +117,7 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
 
 def resume(
     run_dir: str | Path, address: str | None = None, observe: "Callable[[Progress], None] | None" = None
-) -> "Finished | Compared":
+) -> "Finished":
     """Continue an interrupted run; the same as `evoact resume`.
 
     Raises:

@@ -3,7 +3,7 @@
 import os
 
 from evoact.cli.options import say, warn
-from evoact.config import UNLIMITED, Comparison, Experiment
+from evoact.config import UNLIMITED, Experiment, Plan
 from evoact.execution.estimate import estimate
 from evoact.execution.worker import gpu_here
 from evoact.report.number_format import duration
@@ -37,7 +37,7 @@ def print_estimate(made: Experiment) -> None:
         )
 
 
-def print_estimates(made: Comparison) -> None:
+def print_estimates(made: Plan) -> None:
     """Print what a comparison would cost, arm by arm and in total.
 
     Raises:

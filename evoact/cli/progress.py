@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from evoact.config import UNLIMITED, Comparison, Experiment
+from evoact.config import UNLIMITED, Plan
 from evoact.errors import UserError
 from evoact.execution.progress import Progress
 
@@ -21,7 +21,7 @@ WHERE = {"local": "in this process", "ray_tune": "on Ray", "table": "in a table"
 class Display:
     """Shows a run's progress while the `with` block lasts; give `update` to the run."""
 
-    def __init__(self, made: Experiment | Comparison, run_dir: str):
+    def __init__(self, made: Plan, run_dir: str):
         self.console = Console(stderr=True)
         self.made, self.run_dir = made, run_dir
         self.started = False
@@ -82,11 +82,11 @@ class Display:
         bar.update(self.tasks[p.phase], completed=p.done, figures=figures(p))  # type: ignore[arg-type]
 
 
-def _what(made: Experiment | Comparison, where: str) -> str:
-    if isinstance(made, Comparison):
+def _what(made: Plan, where: str) -> str:
+    if made.compares:
         arms = f"{len(made.arms)} arms, {made.repeats} times"
         return f"Comparing {arms}, on {made.config.task.name} {where}: {', '.join(made.arms)}"
-    strategy, genomes = made.config.strategy.name, f"{made.space.size():.3g} genomes"
+    strategy, genomes = made.config.strategy.name, f"{made.first.space.size():.3g} genomes"
     return f"Searching {made.config.task.name} with {strategy} {where}: {genomes}"
 
 

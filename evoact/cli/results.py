@@ -14,24 +14,23 @@ from evoact.analysis.candidates import SPLITS
 from evoact.analysis.search_summary import Summary
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
-from evoact.execution.run import Compared, Finished
+from evoact.execution.run import Finished
 from evoact.report.search_text import counted, shown, verdict
 
 
-def end(found: Finished | Compared) -> None:
+def end(found: Finished) -> None:
     """Print what was found; a stopped run ends as a stopped command does, so that no script goes on."""
     if not found.complete:
-        networks = found.networks if isinstance(found, Compared) else found.summary.networks
-        say(f"Stopped after {networks} networks; nothing is lost.")
+        say(f"Stopped after {found.networks} networks; nothing is lost.")
         say(f"  {this_command()} resume {shlex.quote(found.run_dir)}")
         raise typer.Exit(STOPPED)
-    if isinstance(found, Compared):
+    if len(found.summaries) > 1:
         _print_compared(found)
     else:
         _print_finished(found)
 
 
-def _print_compared(compared: Compared) -> None:
+def _print_compared(compared: Finished) -> None:
     """The verdict, the table and where the report is."""
     from evoact.report import write_report
     from evoact.report.comparison_text import comparison_text

@@ -27,7 +27,7 @@ def search(
     """
     import json
 
-    from evoact.config import load
+    from evoact.config import Plan, load
 
     overrides = list(set_ or [])
     if table is not None:
@@ -43,7 +43,7 @@ def search(
     from evoact.execution.run import search as carry_out
 
     run_dir = run_directory(made.name, output)
-    with Display(made, run_dir) as display:
+    with Display(Plan.of(made), run_dir) as display:
         finished = carry_out(made, run_dir, address, display.update, warn)
     end(finished)
 

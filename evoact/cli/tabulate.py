@@ -37,14 +37,14 @@ def tabulate(
     Example: evoact tabulate benchmarks/tables/mnist1d_smooth.yaml --table smooth.parquet
     """
     from evoact.cli.progress import Display
-    from evoact.config import load
+    from evoact.config import Plan, load
     from evoact.execution.tabulate import tabulate as carry_out
     from evoact.execution.tabulate import tabulation
 
     made = load(config, set_ or [])
     run_dir = output or f"runs/{made.name}-table"
     file = table or f"{run_dir}/table.parquet"
-    with Display(tabulation(made, seeds), run_dir) as display:
+    with Display(Plan.of(tabulation(made, seeds)), run_dir) as display:
         done = carry_out(made, run_dir, file, seeds, address, display.update, warn)
     say(
         f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; run the same command to continue'}."

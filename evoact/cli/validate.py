@@ -7,7 +7,7 @@ import typer
 from evoact.cli.options import say
 
 if TYPE_CHECKING:
-    from evoact.config import Comparison, Experiment
+    from evoact.config import Plan
     from evoact.tasks.task import Task
 
 
@@ -22,7 +22,7 @@ def validate(
 
     Example: evoact validate configs/*.yaml search_spaces/*.yaml
     """
-    from evoact.config import load, load_comparison, load_space, read_yaml
+    from evoact.config import Plan, load, load_comparison, load_space, read_yaml
     from evoact.errors import UserError
 
     problems = []
@@ -39,7 +39,7 @@ def validate(
             elif "types" in keys and "task" not in keys:
                 load_space(file)
             else:
-                said = _understood(load(file), tasks)
+                said = _understood(Plan.of(load(file)), tasks)
         except UserError as error:
             text = str(error)
             problems.append(text if file in text else f"{file}: {text}")
@@ -49,7 +49,7 @@ def validate(
         raise UserError("\n".join(problems))
 
 
-def _understood(made: "Experiment | Comparison", tasks: "dict[str, Task]") -> tuple[str, ...]:
+def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
     """What is understood of the data, and what trains badly; nothing is downloaded. `tasks` holds those already made,
     so that data is read once.
 
@@ -69,6 +69,6 @@ def _understood(made: "Experiment | Comparison", tasks: "dict[str, Task]") -> tu
         line = understood(task)
     except UserError as error:
         return (f"data not read: {error}",)
-    for arm in dict.fromkeys(arm for arm, _ in made.parts()):
-        check_data(made.part(arm, 0).sharing(task))
+    for arm in made.arms.values():
+        check_data(arm.sharing(task))
     return (f"{named.name}: {line}", *notes_of(task))

@@ -3,23 +3,23 @@
 A config stops here: what is above takes an `Experiment`, which hands out flat values and plain objects.
 """
 
-from evoact.config.comparison import Comparison
 from evoact.config.experiment import UNLIMITED, Experiment
 from evoact.config.load import experiment, load, load_space
-from evoact.config.load_comparison import comparison, load_comparison, plan
+from evoact.config.load_comparison import comparison, load_comparison, read_plan
+from evoact.config.plan import Plan
 from evoact.config.yaml_files import find_space, read_yaml, space_directories
 
 __all__ = [
     "UNLIMITED",
-    "Comparison",
     "Experiment",
+    "Plan",
     "comparison",
     "experiment",
     "find_space",
     "load",
     "load_comparison",
     "load_space",
-    "plan",
+    "read_plan",
     "read_yaml",
     "space_directories",
 ]

@@ -1,6 +1,5 @@
 """The experiment that a config describes: the objects that it names, and their cost."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -80,14 +79,6 @@ class Experiment:
         return t.epochs * max(1, len(self.task.splits()["train"]) // t.batch_size)
 
     @property
-    def pack_size(self) -> int:
-        """The chosen number; `execution.pack_size` chooses if the config leaves it open."""
-        size = self.config.packs.size
-        if size == "auto":
-            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
-        return size
-
-    @property
     def networks(self) -> int:
         """The number of networks that the search phase may train; UNLIMITED if only time is limited."""
         b = self.config.budget
@@ -164,14 +155,6 @@ class Experiment:
             "gradient_examples": (total + self.meta_networks) * self.steps * self.training.batch_size,
             "parameters": parameter_count(self.largest_network),
         }
-
-    def parts(self) -> Iterator[tuple[str, int]]:
-        """Yield all (arm, repeat): of a search the one that has no name."""
-        return iter([("", 0)])
-
-    def part(self, arm: str, repeat: int) -> "Experiment":
-        """Return what a proposal of this arm and repeat belongs to."""
-        return self
 
     def seeded(self, seed: int) -> "Experiment":
         """Return the same under another seed; task, network and space are shared, for they do not depend on it."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
 from evoact.config.load import experiment, inline_space
 from evoact.config.messages import sentences
+from evoact.config.plan import Plan
 from evoact.config.schema import Arm, Arms, Budget, Config
 from evoact.config.width_controls import MARGIN, larger_arms, matched
 from evoact.config.yaml_files import override, read_yaml
@@ -28,8 +28,8 @@ _COMMON = tuple(key for key in Config.model_fields if key != "baselines")
 _NO_BASELINES = "baselines: expected none in a comparison; base functions are an arm of their own"
 
 
-def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
-    """Return the comparison in a YAML file; the arguments are those of `load`.
+def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+    """The comparison in a YAML file; the arguments are those of `load`.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -58,8 +58,8 @@ def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
     return [f"arms: {unknown('arm', names[0], arms)}"]
 
 
-def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Comparison:
-    """Return the comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
+def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:
+    """The comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -69,20 +69,18 @@ def comparison(data: Mapping[str, Any], source: str = "config", task: Task | Non
     return _checked_comparison(own, source, _inline_spaces(own, Path()), task)
 
 
-def plan(
-    data: Mapping[str, Any], source: str = "config", task: Task | None = None
-) -> Experiment | Comparison:
-    """Return the experiment or the comparison that plain data describes, as a run directory holds it.
+def read_plan(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:
+    """Return what plain data describes, a search or a comparison, as a run directory holds it.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    return comparison(data, source, task) if "arms" in data else experiment(data, source, task)
+    return comparison(data, source, task) if "arms" in data else Plan.of(experiment(data, source, task))
 
 
 def _checked_comparison(
     data: Mapping[str, Any], source: str, problems: Sequence[str], task: Task | None = None
-) -> Comparison:
+) -> Plan:
     check_size(data, source)
     problems = [*problems, *_key_problems(data)]
     try:
@@ -104,7 +102,7 @@ def _checked_comparison(
         raise ConfigError(source, dict.fromkeys(problems))
     reference = own.reference or next(iter(own.arms))
     controls = {name: tuple(arm.control_of) for name, arm in own.arms.items() if arm.control_of}
-    compared = Comparison(
+    compared = Plan(
         name=data.get("name", ""),
         description=data.get("description", ""),
         seed=data.get("seed", 0),
@@ -168,7 +166,7 @@ def _placed(problem: str, name: str, arm: Arm) -> str:
     return f"arms.{name}.{problem}" if own else problem
 
 
-def _with_controls(made: Comparison, own: Arms, common: Mapping[str, Any], source: str) -> Comparison:
+def _with_controls(made: Plan, own: Arms, common: Mapping[str, Any], source: str) -> Plan:
     """The comparison with a width-matched control for each larger arm that has none yet; arms of about the same
     size share one.
 

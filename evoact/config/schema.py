@@ -15,7 +15,7 @@ DEFAULT_PER_DECADE = 4
 MOST = 10**15  # of whatever is counted
 Positive = Annotated[int, Field(gt=0, le=MOST, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, le=MOST, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]  # repeats derive seeds of 64 bits
 FewTypes = Annotated[int, Field(gt=0, le=100, strict=True)]
 PositiveNumber = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 FiniteNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evoact.config.comparison import Comparison
 from evoact.config.experiment import Experiment
-from evoact.config.load_comparison import plan
+from evoact.config.load_comparison import read_plan
+from evoact.config.plan import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, config_of, record_of
 from evoact.tasks.outline import Outline, outline
 
 
-def plan_of(run_dir: str | Path | Location, data: bool = True) -> Experiment | Comparison:
-    """Return what a run was asked to do.
+def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
+    """What a run was asked to do.
 
     Args:
         run_dir: its directory, or the URI of one
@@ -25,7 +25,7 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Experiment | C
     """
     home = Location.of(run_dir)
     config, known = _with_old_rule(config_of(home)), None if data else record_of(home).get("task")
-    return plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
+    return read_plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
 
 
 def _outline(home: Location, known: Mapping[str, Any]) -> Outline:
@@ -51,6 +51,6 @@ def experiment_of(run_dir: str | Path | Location) -> Experiment:
         UserError: if the directory is no run, that of a comparison, or its config is damaged.
     """
     made = plan_of(run_dir)
-    if isinstance(made, Comparison):
+    if made.compares:
         raise UserError(f"expected the run directory of a search, got that of a comparison: {run_dir}")
-    return made
+    return made.first

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evoact.config import UNLIMITED, Experiment
+from evoact.config import UNLIMITED, Experiment, Plan
 from evoact.execution.meta_trainings import captured, learn_types
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
 from evoact.execution.worker import device_for
@@ -37,17 +37,17 @@ class Estimate:
 
 
 def estimate(made: Experiment) -> Estimate:
-    """Return networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps;
-    of a meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned.
-    """
-    e = with_pack_size(made)
+    """Networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps; of a
+    meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned."""
+    plan = with_pack_size(Plan.of(made))
+    e = plan.first
     config = e.config
     by_phase = e.networks_by_phase
     networks = sum(by_phase.values())
     at_once = packs_at_once(e)
     if config.execution.backend == "ray_tune":
         at_once = min(at_once, max(1, int((os.cpu_count() or 1) // config.execution.cpus_per_pack)))
-    size = min(e.pack_size, networks)
+    size = min(plan.pack_size, networks)
     minutes = worker_minutes = config.budget.minutes
     if networks < UNLIMITED:
         trained, meta_trained = _seconds(e, size)

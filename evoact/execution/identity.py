@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evoact.config import Comparison, Experiment
+from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of
@@ -24,8 +24,8 @@ FREE_IN_ARM = ("description", "group", "amortised", "control_of")
 LONGEST = 80  # of a value in the record; a longer one is known by its digest
 
 
-def identity(home: Location, made: Experiment | Comparison, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return entries of the record of a run that begins; `config` is what its file will say."""
+def identity(home: Location, made: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of the record of a run that begins; `config` is what its file will say."""
     counted = made.config.execution.backend != "table" or made.config.training.epochs is not None
     return {
         "run": home.name,
@@ -40,8 +40,8 @@ def name_of(home: Location, names: Sequence[str | None]) -> str:
     return next(filter(None, names), home.name)
 
 
-def check_unchanged(home: Location, made: Experiment | Comparison, record: Mapping[str, Any]) -> None:
-    """Check that a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
+def check_unchanged(home: Location, made: Plan, record: Mapping[str, Any]) -> None:
+    """That a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
 
     Raises:
         UserError: naming the key of the config, or the data, with both values.
@@ -110,7 +110,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _digest(made: Experiment | Comparison) -> str | None:
+def _digest(made: Plan) -> str | None:
     """The digest of what networks are trained on, or of the table that they are looked up in."""
     table = made.config.execution.table
     if table is not None:

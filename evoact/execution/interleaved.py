@@ -1,4 +1,4 @@
-"""The stages of every arm and repeat of a comparison in one ask/tell.
+"""The stages of every arm and repeat of a plan in one ask/tell.
 
 Each (arm, repeat) is a search of its own, with its own index space; proposals carry its name. The first of
 them that has something to ask is asked first, so that repeats end one after the other and a stopped
@@ -8,7 +8,7 @@ comparison holds whole ones.
 import dataclasses
 from collections.abc import Iterable, Sequence, Set
 
-from evoact.config import Comparison
+from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result, of_part
@@ -19,25 +19,30 @@ Part = tuple[str, int]
 class Interleaved:
     """Proposals of all arms and repeats; a batch that is asked for is of one of them."""
 
-    def __init__(self, comparison: Comparison, stored: Iterable[Result] = ()):
+    def __init__(self, plan: Plan, stored: Iterable[Result] = ()):
         """
         Args:
-            comparison: what to do
+            plan: what to do
             stored: the rows of an interrupted run
 
         Raises:
             UserError: if a stored row is of no arm and repeat of this comparison.
         """
-        rows: dict[Part, list[Result]] = {part: [] for part in comparison.parts()}
+        rows: dict[Part, list[Result]] = {part: [] for part in plan.parts()}
         for result in stored:
             part = _part(result.proposal)
             if part not in rows:
                 raise UserError(
-                    f"expected rows of the arms {', '.join(comparison.arms)}, {comparison.repeats} times, got one of "
+                    f"expected rows of the arms {', '.join(plan.arms)}, {plan.repeats} times, got one of "
                     f"{part[0]!r}, repeat {part[1]}; resume with the configuration of the run"
                 )
             rows[part].append(result)
-        self._parts = {part: Stages(comparison.part(*part), None, rows[part]) for part in rows}
+        self._parts = {}
+        for part in rows:
+            experiment = plan.part(*part)
+            minutes = experiment.config.budget.minutes
+            seconds = None if minutes is None else minutes * 60 - search_seconds(rows[part])
+            self._parts[part] = Stages(experiment, seconds, rows[part])
         self._open = dict(self._parts)
 
     @property
@@ -88,3 +93,13 @@ class Interleaved:
 
 def _part(proposal: Proposal) -> Part:
     return proposal.arm, proposal.repeat
+
+
+def search_seconds(results: Iterable[Result]) -> float:
+    """Return the wall time, in seconds, during which at least one pack of the search stage was in training."""
+    spans = sorted({(r.started_at, r.finished_at) for r in results if r.proposal.phase == "search"})
+    total = end = 0.0
+    for start, stop in spans:
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from evoact.config import Comparison, Experiment
+from evoact.config import Experiment, Plan
 from evoact.execution.stages import Stages
 from evoact.execution.worker import device_for, gpu_here
 from evoact.genomes.genome import Genome, fingerprint
@@ -33,20 +33,20 @@ PACK_SECONDS = 0.05  # between two packs of a worker, as benchmarks/scheduling.p
 PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 
-def with_pack_size(made: Experiment) -> Experiment:
-    """Return the same experiment with a number for `packs.size`, chosen and measured here where it is `auto`."""
-    return _sized(made, choose(made)) if made.config.packs.size == "auto" else made
+def with_pack_size(plan: Plan) -> Plan:
+    """Return the plan with a number for `packs.size`, chosen and measured here if it is `auto`.
 
+    All arms take what suits the first.
+    """
+    if plan.config.packs.size != "auto":
+        return plan
+    size = choose(plan.first)
 
-def with_one_pack_size(made: Comparison) -> Comparison:
-    """Return the same comparison with a number for `packs.size`: all arms take what suits the first."""
-    size = with_pack_size(next(iter(made.arms.values()))).pack_size
-    return replace(made, arms={name: _sized(arm, size) for name, arm in made.arms.items()})
+    def sized(arm: Experiment) -> Experiment:
+        packs = arm.config.packs.model_copy(update={"size": size})
+        return replace(arm, config=arm.config.model_copy(update={"packs": packs}))
 
-
-def _sized(made: Experiment, size: int) -> Experiment:
-    packs = made.config.packs.model_copy(update={"size": size})
-    return replace(made, config=made.config.model_copy(update={"packs": packs}))
+    return replace(plan, arms={name: sized(arm) for name, arm in plan.arms.items()})
 
 
 def choose(made: Experiment) -> int:

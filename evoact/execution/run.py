@@ -10,7 +10,7 @@ import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from evoact.analysis.search_summary import Summary, summarise
-from evoact.config import Comparison, Experiment
+from evoact.config import Experiment, Plan
 from evoact.config.meta_checks import check_meta_training
 from evoact.config.stored_plan import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Interleaved
-from evoact.execution.pack_size import with_one_pack_size, with_pack_size
+from evoact.execution.pack_size import with_pack_size
 from evoact.execution.progress import Observer, Tally
-from evoact.execution.stages import Stages
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
 from evoact.execution.worker import PackTrainer, gpu_here
@@ -56,24 +55,32 @@ from evoact.tasks.own.own_data import FEWEST
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a search: `complete`, or stopped before (`evoact resume` continues it)."""
+    """How a run ended: `complete`, or stopped before (`evoact resume` continues it).
 
-    run_dir: str
-    complete: bool
-    summary: Summary
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The end of a comparison: `complete`, or stopped before (`evoact resume` continues it).
-
-    `failures` counts the networks in each state but `completed`; what the arms came to is for the analysis to say.
+    `networks` counts all that was trained, `failures` those in each state but `completed`. `summaries` says what each
+    search found, by arm and repeat; what the arms of a comparison came to is for `evoact.findings` to say.
     """
 
     run_dir: str
     complete: bool
     networks: int
     failures: tuple[tuple[str, int], ...]
+    summaries: Mapping[tuple[str, int], Summary]
+
+    @property
+    def summary(self) -> Summary:
+        """What a search found.
+
+        Raises:
+            UserError: for a comparison, which has as many summaries as arms and repeats.
+        """
+        if len(self.summaries) != 1:
+            raise UserError(
+                f"expected the end of a search, got that of a comparison of {len(self.summaries)}; take one of "
+                "`summaries`, or evoact.findings(run_dir)"
+            )
+        (found,) = self.summaries.values()
+        return found
 
 
 class Run:
@@ -82,11 +89,11 @@ class Run:
     def __init__(
         self,
         home: Location,
-        made: Experiment | Comparison,
-        stages: Stages | Interleaved,
+        plan: Plan,
+        stages: Interleaved,
         observe: Observer | None,
     ):
-        self.home, self.made, self.stages, self.observe = home, made, stages, observe
+        self.home, self.plan, self.stages, self.observe = home, plan, stages, observe
         self.name = record_of(home)["run"]  # as when it began, whatever the directory is called now
         self.tally = Tally(stages.results)
         self.checkpoints_kept: Set[str] | None = None
@@ -96,14 +103,14 @@ class Run:
         return self.stages.finished
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.made.pack_size)
+        proposals = self.stages.ask(self.plan.pack_size)
         if self.checkpoints_kept != (needed := self.stages.checkpoints()):
             checkpoints.keep_only(self.home, needed)
             self.checkpoints_kept = needed
         return (pack_name(proposals[0]) if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result]) -> None:
-        config = self.made.config
+        config = self.plan.config
         stored = write_part(
             self.home, results, run=self.name, task=config.task.name, network=config.network.name
         )
@@ -143,70 +150,68 @@ def search(
         UserError: if the directory holds a run, or another process works on it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
-    home = Location.of(run_dir)
-    complete, results = _started(home, warmed(made, report), address, observe, report)
-    return _finished(home, made, complete, results)
+    return _start(Plan.of(warmed(made, report)), run_dir, address, observe, report)
 
 
 def compare(
-    made: Comparison,
+    plan: Plan,
     run_dir: str | Path,
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
-) -> Compared:
+) -> Finished:
     """Carry out all arms and repeats of a comparison in a new run directory; the arguments are those of `search`.
 
     Raises:
         UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process works on it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
-    home = Location.of(run_dir)
-    made.check_budgets()
-    if made.config.warm_start is not None:
+    plan.check_budgets()
+    if plan.config.warm_start is not None:
         raise UserError(
-            f"expected a comparison without warm_start, because all arms must start alike, got one from "
-            f"{made.config.warm_start.run}; leave it out"
+            f"expected a comparison without warm_start, because its arms must begin alike, got one from "
+            f"{plan.config.warm_start.run}; leave it out"
         )
-    return _compared(home, *_started(home, made, address, observe, report))
+    return _start(plan, run_dir, address, observe, report)
 
 
-def _started(
-    home: Location,
-    made: Experiment | Comparison,
+def _start(
+    plan: Plan,
+    run_dir: str | Path,
     address: str | None,
     observe: Observer | None,
     report: Callable[[str], None],
-) -> tuple[bool, list[Result]]:
-    """Whether a new run came to its end, and its results."""
-    _check_cluster(made, address)
-    _check_gpu(made)
-    table = _table_of(made)
-    for arm in dict.fromkeys(arm for arm, _ in made.parts()):
+) -> Finished:
+    """Carry out a plan in a new run directory."""
+    home = Location.of(run_dir)
+    _check_cluster(plan, address)
+    _check_gpu(plan)
+    table = _table_of(plan)
+    for arm in plan.arms.values():
         if table is None:
-            check_data(made.part(arm, 0))
+            check_data(arm)
         else:
-            check_table(made.part(arm, 0), table)
+            check_table(arm, table)
     _make(home)
     _check_empty(home)
-    made = with_pack_size(made) if isinstance(made, Experiment) else with_one_pack_size(made)
+    plan = with_pack_size(plan)
     with lock(home, report):
         if home.child(CONFIG).exists():
             raise UserError(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
-        config = made.to_yaml().encode()
+        config = plan.to_yaml().encode()
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
-            begun["data"] = data_record(made.task)
-            for note in notes_of(made.task):
+            begun["data"] = data_record(plan.task)
+            for note in notes_of(plan.task):
                 report(note)
-        write_record(home, begun | identity(home, made, parsed(config)))
+        write_record(home, begun | identity(home, plan, parsed(config)))
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(config)
         try:
-            return _carry_out(home, made, [], table, address, observe)
+            return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe))
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
                 home.filesystem.delete_file(home.child(CONFIG).path)
@@ -218,7 +223,7 @@ def resume(
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
-) -> Finished | Compared:
+) -> Finished:
     """Continue an interrupted run by replaying its rows; a finished one is left as it is.
 
     Rows in a damaged part are trained again.
@@ -234,8 +239,8 @@ def resume(
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
-    made = plan_of(home, data=not is_finished(home))
-    _check_cluster(made, address)
+    plan = plan_of(home, data=not is_finished(home))
+    _check_cluster(plan, address)
     with lock(home, report):
         finish_swap(home)
         board = Leaderboard(home, report=report)
@@ -244,13 +249,11 @@ def resume(
         complete = is_finished(home)
         if not complete:
             record = record_of(home)
-            check_unchanged(home, made, record)
+            check_unchanged(home, plan, record)
             if "run" not in record:
                 write_record(home, record | {"run": name_of(home, rows["run"].to_pylist())})
-            complete, results = _carry_out(home, made, results, _table_of(made), address, observe)
-        if isinstance(made, Comparison):
-            return _compared(home, complete, results)
-        return _finished(home, made, complete, results)
+            complete, results = _carry_out(home, plan, results, _table_of(plan), address, observe)
+        return _finished(home, plan, complete, results)
 
 
 def _make(home: Location) -> None:
@@ -259,7 +262,7 @@ def _make(home: Location) -> None:
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise UserError(
-            f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
+            f"expected a run directory that can be plan, got {home.text!r}: {reason}; choose another with -o"
         ) from None
 
 
@@ -299,9 +302,9 @@ def check_data(made: Experiment) -> None:
     check_meta_training(made, counted=True, examples=examples)
 
 
-def _check_gpu(made: Experiment | Comparison) -> None:
+def _check_gpu(plan: Plan) -> None:
     """On Ray the cluster says what it has."""
-    execution = made.config.execution
+    execution = plan.config.execution
     if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
         raise UserError(
             f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got a machine without one; "
@@ -309,39 +312,39 @@ def _check_gpu(made: Experiment | Comparison) -> None:
         )
 
 
-def _check_cluster(made: Experiment | Comparison, address: str | None) -> None:
+def _check_cluster(plan: Plan, address: str | None) -> None:
     """Before anything is written: an address is for Ray, and somebody answers there."""
-    if made.config.execution.backend == "ray_tune":
+    if plan.config.execution.backend == "ray_tune":
         from evoact.execution.cluster import ray_cluster
 
         ray_cluster.check_cluster(address)
     elif address is not None:
         raise UserError(
-            f"expected execution.backend ray_tune with --address, got {made.config.execution.backend}; "
+            f"expected execution.backend ray_tune with --address, got {plan.config.execution.backend}; "
             "add --set execution.backend=ray_tune or leave --address out"
         )
 
 
 def _carry_out(
     home: Location,
-    made: Experiment | Comparison,
+    plan: Plan,
     results: Sequence[Result],
     table: Tabular | None,
     address: str | None,
     observe: Observer | None,
 ) -> tuple[bool, list[Result]]:
-    stages = _stages(made, results)
-    run = Run(home, made, stages, observe)
+    stages = Interleaved(plan, results)
+    run = Run(home, plan, stages, observe)
     run.show(stages.phase)
     try:
         if table is not None:
             local.execute(run, looked_up(table))
-        elif made.config.execution.backend == "local":
-            local.execute(run, PackTrainer(made, gpu=made.config.execution.gpus_per_pack != 0, home=home))
+        elif plan.config.execution.backend == "local":
+            local.execute(run, PackTrainer(plan, gpu=plan.config.execution.gpus_per_pack != 0, home=home))
         else:
             from evoact.execution.cluster import ray_tune
 
-            ray_tune.execute(run, made, address, home.absolute, partial(run.show, stages.phase))
+            ray_tune.execute(run, plan, address, home.absolute, partial(run.show, stages.phase))
         if run.finished:
             _close(home, len(stages.results))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
@@ -366,26 +369,24 @@ def _close(home: Location, networks: int) -> None:
     write_record(home, record)
 
 
-def _table_of(made: Experiment | Comparison) -> Tabular | None:
-    place = made.config.execution.table
+def _table_of(plan: Plan) -> Tabular | None:
+    place = plan.config.execution.table
     return None if place is None else read_table(place)
 
 
-def _stages(made: Experiment | Comparison, results: Sequence[Result]) -> Stages | Interleaved:
-    if isinstance(made, Comparison):
-        return Interleaved(made, results)
-    minutes = made.config.budget.minutes
-    return Stages(made, None if minutes is None else minutes * 60 - _search_seconds(results), results)
-
-
-def _finished(home: Location, made: Experiment, complete: bool, results: Sequence[Result]) -> Finished:
-    judge, trivial = made.config.confirm.judge, trivial_of(record_of(home))
-    return Finished(home.text, complete, summarise(results, judge, trivial))
-
-
-def _compared(home: Location, complete: bool, results: Sequence[Result]) -> Compared:
+def _finished(home: Location, plan: Plan, complete: bool, results: Sequence[Result]) -> Finished:
+    judge, trivial = plan.config.confirm.judge, trivial_of(record_of(home))
+    parts: dict[tuple[str, int], list[Result]] = {part: [] for part in plan.parts()}
+    for result in results:
+        parts[result.proposal.arm, result.proposal.repeat].append(result)
     failures = Counter(r.state for r in results if r.state != COMPLETED)
-    return Compared(home.text, complete, len(results), tuple(sorted(failures.items())))
+    return Finished(
+        home.text,
+        complete,
+        len(results),
+        tuple(sorted(failures.items())),
+        {part: summarise(own, judge, trivial) for part, own in parts.items()},
+    )
 
 
 def _check_any_worked(results: Sequence[Result]) -> None:
@@ -396,16 +397,6 @@ def _check_any_worked(results: Sequence[Result]) -> None:
             f"all {len(results)} networks failed, {errors.count(most)} of them with: {most}; "
             "fix the cause and search again in a new run directory"
         )
-
-
-def _search_seconds(results: Sequence[Result]) -> float:
-    """Wall time during which at least one pack of the search stage was in training."""
-    spans = sorted({(r.started_at, r.finished_at) for r in results if r.proposal.phase == "search"})
-    total = end = 0.0
-    for start, stop in spans:
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total
 
 
 def _now() -> str:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evoact.config import Comparison, Experiment, experiment
+from evoact.config import Experiment, experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.progress import Observer
@@ -102,7 +102,7 @@ def tabulate(
     home = Location.of(run_dir)
     if not home.child(CONFIG).exists():
         complete = search(whole, run_dir, address, observe).complete
-    elif _trains(plan_of(home)) != _trains(whole):
+    elif _trains(plan_of(home).first) != _trains(whole):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "
             "another config; choose another with -o"
@@ -113,7 +113,7 @@ def tabulate(
     return Tabulated(str(run_dir), str(file), write_table(rows, file, _about(whole, seeds)), complete)
 
 
-def _trains(made: Experiment | Comparison) -> dict[str, Any]:
+def _trains(made: Experiment) -> dict[str, Any]:
     """A config less what changes no result."""
     return made.config.model_dump(exclude={"packs", "execution"})
 

@@ -11,7 +11,7 @@ import torch
 
 from evoact.activations.strongest import discretised
 from evoact.analysis.trained import Trained, participation
-from evoact.config import Comparison, Experiment
+from evoact.config import Plan
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
@@ -42,8 +42,8 @@ LOST = "trained again from the start: its checkpoint was not there"
 class PackTrainer:
     """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
-    def __init__(self, plan: Experiment | Comparison, gpu: bool, home: Location | None = None):
-        """`gpu` says whether a GPU may be used if there is one; checkpoints lie in `home`, a run directory."""
+    def __init__(self, plan: Plan, gpu: bool, home: Location | None = None):
+        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
         torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
         self.plan, self.home = plan, home
@@ -165,10 +165,8 @@ def _checkpoint(p: TrainProposal, step: int) -> str:
     return of_part(checkpoint_name(p, step), p.arm, p.repeat)
 
 
-def failed(
-    pack: str, proposals: Sequence[Proposal], plan: Experiment | Comparison, error: str
-) -> list[Result]:
-    """Return results for proposals whose worker was lost."""
+def failed(pack: str, proposals: Sequence[Proposal], plan: Plan, error: str) -> list[Result]:
+    """Results for proposals whose worker was lost."""
     task = plan.task
     return [
         result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
 from evoact.analysis.verdicts import FEWEST, Verdict
-from evoact.config import Comparison
 from evoact.errors import UserError
 from evoact.leaderboard.run_files import trivial_of
 from evoact.report.number_format import NOTHING, Unit, beside_trivial, count, duration, p_text, unit_of
@@ -216,10 +215,8 @@ def _failed_seeds(run: RunData) -> list[str]:
 
 
 def _unequal(run: RunData) -> list[str]:
-    """Arms that spent less than the others although they were to spend the same, for instance because a space was
-    exhausted.
-    """
-    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    """Arms that spent less than the others although they were to spend the same, as where a space was exhausted."""
+    amortised = run.plan.amortised
     spent = {
         arm.name: arm.gradient_examples - (arm.meta_examples if arm.name in amortised else 0)
         for arm in run.arms
@@ -238,8 +235,8 @@ def _unequal(run: RunData) -> list[str]:
 
 
 def _twins(run: RunData) -> list[str]:
-    """Amortised arms that ended as the arm without did: more budget that led to nothing else."""
-    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    """Amortised arms that ended where the arm without did: more budget that led to nothing else."""
+    amortised = run.plan.amortised
     networks = {
         arm.name: {r: (w.genome, tuple(w.test)) for r, w in arm.winners.items()}
         for arm in run.arms
@@ -270,7 +267,7 @@ def arm_table(run: RunData) -> TextTable:
     headers += ["scale explains"] if found.scaled else []
     gains = {gain.arm: gain for gain in found.against}
     unit = unit_of(found.metric)
-    amortised = run.plan.amortised if isinstance(run.plan, Comparison) else ()
+    amortised = run.plan.amortised
     rows = tuple(_row(s, gains.get(s.arm.name), found, unit, amortised) for s in found.standings)
     return TextTable(caption, (*headers, "verdict"), rows, left)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from evoact.analysis.comparison import Findings, findings
 from evoact.analysis.search_summary import Summary, summarise
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
-from evoact.config import Comparison, Experiment
+from evoact.config import Plan
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.leaderboard.ask.query import Leaderboard
@@ -43,7 +43,7 @@ class RunData:
     and baselines; `problems` are sentences about parts that could not be read."""
 
     home: Location
-    plan: Experiment | Comparison
+    plan: Plan
     record: Mapping[str, Any]
     rows: pd.DataFrame
     shown: pd.DataFrame
@@ -74,7 +74,7 @@ class RunData:
     @cached_property
     def arms(self) -> list[ArmResult]:
         """The arms of a comparison, with their winners; none of a search."""
-        if not isinstance(self.plan, Comparison):
+        if not self.plan.compares:
             return []
         plan = self.plan
         judge = plan.config.confirm.judge
@@ -85,10 +85,13 @@ class RunData:
         """The findings of a comparison.
 
         Raises:
-            UserError: if the reference arm has no winner.
+            UserError: for a search, or if the reference arm has no winner.
         """
         plan = self.plan
-        assert isinstance(plan, Comparison)
+        if not plan.compares:
+            raise UserError(
+                f"expected the run directory of a comparison, got that of a search: {self.home.text}"
+            )
         return findings(
             self.arms,
             reference=plan.reference,
@@ -153,7 +156,7 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
         rows["steps_run"].astype(float) * min(plan.config.training.batch_size, MOST_EXAMPLES)
     )
     top = board.top(shown).to_pandas() if len(rows) else pd.DataFrame()
-    confirmed = _confirmed(rows) if isinstance(plan, Experiment) else []
+    confirmed = _confirmed(rows) if not plan.compares else []
     results = tuple(from_row(row) for row in table.take(confirmed).to_pylist()) if confirmed else ()
     return RunData(home, plan, record, rows, top, results, (*_lost(record, len(rows)), *problems))
 

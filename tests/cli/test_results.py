@@ -43,7 +43,7 @@ def printed(found, monkeypatch, capsys, width=200):
     """What is printed of a run, to read without line breaks."""
     out = io.StringIO()
     monkeypatch.setattr(results, "Console", lambda **_: Console(file=out, width=width))
-    results.end(Finished("run", True, found))
+    results.end(Finished("run", True, found.networks, found.failures, {("", 0): found}))
     return out.getvalue() + capsys.readouterr().out
 
 

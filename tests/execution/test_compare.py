@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from evoact.config import comparison, experiment
 from evoact.errors import SearchFailed, UserError
-from evoact.execution.run import Compared, compare, resume, search
+from evoact.execution.run import compare, resume, search
 from evoact.execution.stages import Stages
 from evoact.leaderboard.schema import KEY
 from evoact.records import FRESH
@@ -24,7 +24,16 @@ ARTIFACT = ("artifact",)  # named after its arm and repeat
 def home(tiny_comparison, tmp_path_factory):
     """The run directory of a comparison that nobody disturbed."""
     path = tmp_path_factory.mktemp("comparison") / "run"
-    assert compare(comparison(tiny_comparison()), path) == Compared(str(path), True, 78, ())
+    finished = compare(comparison(tiny_comparison()), path)
+    assert (finished.run_dir, finished.complete, finished.networks, finished.failures) == (
+        str(path),
+        True,
+        78,
+        (),
+    )
+    assert len(finished.summaries) == 6
+    with pytest.raises(UserError, match="got that of a comparison of 6"):
+        _ = finished.summary
     return path
 
 
@@ -140,7 +149,8 @@ def test_an_interrupted_comparison_goes_on(after, undisturbed, tiny_comparison, 
     assert resume(tmp_path / "moved").complete
     ignored = (*BUT[:5],)
     assert by_part(rows_of(tmp_path / "moved", ()), ignored) == by_part(undisturbed, ignored)
-    assert resume(tmp_path / "moved") == Compared(str(tmp_path / "moved"), True, len(undisturbed), ())
+    again = resume(tmp_path / "moved")
+    assert (again.complete, again.networks, again.failures) == (True, len(undisturbed), ())
 
 
 def test_an_arm_whose_every_candidate_fails_stops_no_other(tiny_comparison, tmp_path, rows_of):

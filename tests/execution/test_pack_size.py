@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from evoact.cli.main import main
-from evoact.config import experiment
+from evoact.config import Plan, experiment
 from evoact.execution.pack_size import LARGEST, UNMEASURED, asked_at_once, choose, room, with_pack_size
 from evoact.execution.run import search
 
@@ -15,7 +15,7 @@ def test_a_chosen_size_stands_in_the_run(tiny, tmp_path, rows_of):
     """Nothing is measured again on resume, and results are those of any other size."""
     chosen = experiment(tiny(packs={"size": "auto"}))
     with pytest.raises(ValueError, match="to be chosen before the run"):
-        _ = chosen.pack_size
+        _ = Plan.of(chosen).pack_size
     assert search(chosen, tmp_path / "auto").complete
     size = yaml.safe_load((tmp_path / "auto" / "config.yaml").read_text())["packs"]["size"]
     assert size == 2 ** (size.bit_length() - 1) <= 8
@@ -25,8 +25,8 @@ def test_a_chosen_size_stands_in_the_run(tiny, tmp_path, rows_of):
 
 
 def test_a_number_is_left_alone(tiny):
-    made = experiment(tiny())
-    assert with_pack_size(made) is made
+    plan = Plan.of(experiment(tiny()))
+    assert with_pack_size(plan) is plan
 
 
 def test_no_worker_is_left_without_a_pack(tiny):

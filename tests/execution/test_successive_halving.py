@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evoact.config import experiment
+from evoact.config import Plan, experiment
 from evoact.execution import checkpoints
 from evoact.execution.run import resume, search
 from evoact.execution.worker import PackTrainer
@@ -41,7 +41,9 @@ def test_promoted_networks_go_on_to_the_same_bits(halving, tmp_path, rows_of):
     assert len(set(keys)) == len(keys)
     assert not Location.of(tmp_path / "run").child(checkpoints.CHECKPOINTS).names()
     whole = [replace(result(r).proposal, start=0) for r in rows if r["rung"] == 2]
-    for again, row in zip(PackTrainer(made, gpu=False)("again", whole), rows_at(rows, 2), strict=True):
+    for again, row in zip(
+        PackTrainer(Plan.of(made), gpu=False)("again", whole), rows_at(rows, 2), strict=True
+    ):
         assert (again.val_metric, again.train_loss) == (row["val_metric"], row["train_loss"])
 
 
@@ -127,5 +129,7 @@ def test_asynchronous_from_end_to_end(halving, tmp_path, rows_of):
     assert sum(r["steps_run"] for r in rows) <= 8 * 18
     assert not Location.of(tmp_path / "run").child(checkpoints.CHECKPOINTS).names()
     whole = [replace(result(r).proposal, start=0) for r in rows_at(rows, 2)]
-    for again, row in zip(PackTrainer(made, gpu=False)("again", whole), rows_at(rows, 2), strict=True):
+    for again, row in zip(
+        PackTrainer(Plan.of(made), gpu=False)("again", whole), rows_at(rows, 2), strict=True
+    ):
         assert (again.val_metric, again.train_loss) == (row["val_metric"], row["train_loss"])

@@ -33,7 +33,7 @@ def test_begins_with_the_best_of_the_earlier_run(tiny, tmp_path, earlier, rows_o
     assert len(resolved["warm_start"]["genomes"]) == 3
     shutil.rmtree(earlier)
     assert resume(tmp_path / "run").complete
-    search(plan_of(tmp_path / "run"), tmp_path / "again")
+    search(plan_of(tmp_path / "run").first, tmp_path / "again")
     assert rows_of(tmp_path / "again") == rows_of(tmp_path / "run")
 
 

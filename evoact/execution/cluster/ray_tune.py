@@ -31,7 +31,7 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evoact.config import Comparison, Experiment, plan
+from evoact.config import Plan, read_plan
 from evoact.errors import UserError
 from evoact.execution.cluster.pack_exchange import Answer, Exchange, portable
 from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, enter, gpus, room, this_node
@@ -69,9 +69,9 @@ class Worker(tune.Trainable):
                 f"expected evoact {version} as beside the run, got {VERSION}; install the same on all nodes"
             )
         enter(directory)
-        made = plan(ray.get(self.exchange.experiment.remote()))
-        made.task.splits()
-        return PackTrainer(made, gpu, Location.of(home) if home else None)
+        plan = read_plan(ray.get(self.exchange.experiment.remote()))
+        plan.task.splits()
+        return PackTrainer(plan, gpu, Location.of(home) if home else None)
 
     def step(self) -> dict[str, Any]:
         """Train one pack, if there is one before long."""
@@ -93,8 +93,8 @@ class Worker(tune.Trainable):
 class Driver:
     """Between a source of packs and the exchange; it decides what becomes of a lost worker's pack."""
 
-    def __init__(self, source: PackSource, made: Experiment | Comparison, exchange: Any, workers: int):
-        self.source, self.plan, self.exchange = source, made, exchange
+    def __init__(self, source: PackSource, plan: Plan, exchange: Any, workers: int):
+        self.source, self.plan, self.exchange = source, plan, exchange
         # One more than can be in training, so that no worker waits for the driver.
         self.most = workers + 1
         self.out: dict[str, Sequence[Proposal]] = {}
@@ -228,7 +228,7 @@ class UntilDone(_Unpickled, tune.Stopper):
 
 def execute(
     source: PackSource,
-    made: Experiment | Comparison,
+    plan: Plan,
     address: str | None = None,
     home: str = "",
     say: Callable[[str], None] = lambda text: None,
@@ -237,7 +237,7 @@ def execute(
 
     Args:
         source: where packs come from and results go
-        made: the experiment or comparison; its `execution` section says what a pack asks for
+        plan: what the run does; its `execution` section says what a pack asks for
         address: of a running cluster, `auto` for the one this machine belongs to; None starts one here
         home: the run directory, absolute, where workers leave checkpoints; those that another machine cannot see
             are trained again from the start
@@ -246,7 +246,7 @@ def execute(
     Raises:
         UserError: if there is no cluster at the address, it can never place a pack, or a node cannot train.
     """
-    settings = made.config.execution
+    settings = plan.config.execution
     say(f"connecting to Ray at {address}" if address else "starting Ray")
     with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
         resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
@@ -258,9 +258,9 @@ def execute(
         exchange = (
             ray.remote(num_cpus=0)(Exchange)
             .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
-            .remote(made.plain())
+            .remote(plan.plain())
         )
-        driver = Driver(source, made, exchange, workers)
+        driver = Driver(source, plan, exchange, workers)
         driver.fill()
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:

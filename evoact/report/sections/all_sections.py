@@ -12,7 +12,6 @@ from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.proposed_types import proposed_types
 from evoact.analysis.search_summary import Confirmed
 from evoact.analysis.winners import Winner, winner_of
-from evoact.config import Comparison
 from evoact.genomes.genome import loads
 from evoact.records import FRESH
 from evoact.report.comparison_text import TextTable, arm_table, between_tables, cost_table, verdict_sentences
@@ -72,7 +71,7 @@ def sections(run: RunData) -> list[Section]:
 
 def _verdict(run: RunData, unit: Unit) -> Section:
     unfinished = [] if run.record["finished_at"] else ["This run has not finished: all below is preliminary."]
-    if isinstance(run.plan, Comparison):
+    if run.plan.compares:
         notes = [_estimand(run)]
         return Section(
             "verdict",
@@ -92,7 +91,6 @@ def _verdict(run: RunData, unit: Unit) -> Section:
 
 def _estimand(run: RunData) -> str:
     plan = run.plan
-    assert isinstance(plan, Comparison)
     confirm = plan.config.confirm
     seeds = counted(confirm.seeds, "fresh seed")
     if confirm.candidates == 1:
@@ -152,7 +150,7 @@ def _confirmed_table(run: RunData) -> TextTable:
 def _boxes(run: RunData, unit: Unit) -> Section | None:
     if run.arms:
         boxes = [
-            Box(arm.name, tuple(arm.means.tolist()), arm.name == _reference(run))
+            Box(arm.name, tuple(arm.means.tolist()), arm.name == run.plan.reference)
             for arm in run.arms
             if arm.winners
         ]
@@ -173,13 +171,12 @@ def _best_so_far(run: RunData, unit: Unit) -> Section | None:
     curves = best_so_far(run.rows, run.maximize)
     if not curves:
         return None
-    reference = ""
-    if isinstance(run.plan, Comparison):
-        reference = run.plan.reference
-        order = list(run.plan.arms)
-        curves = sorted(curves, key=lambda curve: order.index(curve.arm))
+    order = list(run.plan.arms)
+    curves = sorted(curves, key=lambda curve: order.index(curve.arm))
     return Section(
-        "best", "Best so far against budget", figures=(("", best_so_far_figure(curves, unit, reference)),)
+        "best",
+        "Best so far against budget",
+        figures=(("", best_so_far_figure(curves, unit, run.plan.reference)),),
     )
 
 
@@ -235,9 +232,8 @@ def _types(run: RunData, unit: Unit) -> Section | None:
     found = proposed_types(moving) if len(moving) else []
     if not found:
         return None
-    if isinstance(run.plan, Comparison):
-        order = list(run.plan.arms)
-        found = sorted(found, key=lambda types: order.index(types.arm))
+    order = list(run.plan.arms)
+    found = sorted(found, key=lambda types: order.index(types.arm))
     return Section("types", "How the searches moved", figures=(("", types_figure(found)),))
 
 
@@ -253,10 +249,6 @@ def _points(run: RunData, x: Callable[[Winner], float | None]) -> list[Point]:
     return found
 
 
-def _reference(run: RunData) -> str:
-    return run.plan.reference if isinstance(run.plan, Comparison) else ""
-
-
 def _participation(run: RunData, unit: Unit) -> Section | None:
     points = _points(run, lambda winner: winner.participation_ratio)
     title = "Test metric against participation ratio"
@@ -270,7 +262,7 @@ def _participation(run: RunData, unit: Unit) -> Section | None:
         "participation",
         title,
         (text,),
-        figures=(("", scatter(points, unit, "participation ratio", "pr", reference=_reference(run))),),
+        figures=(("", scatter(points, unit, "participation ratio", "pr", reference=run.plan.reference)),),
     )
 
 
@@ -283,7 +275,7 @@ def _step_time(run: RunData, unit: Unit) -> Section | None:
         unit,
         "step time alone (ms)",
         "time",
-        reference=_reference(run),
+        reference=run.plan.reference,
         log=True,
         front=True,
         maximize=run.maximize,
@@ -331,7 +323,7 @@ def _lineage(run: RunData, unit: Unit) -> Section | None:
 
 
 def _cost(run: RunData, unit: Unit) -> Section | None:
-    if not isinstance(run.plan, Comparison):
+    if not run.arms:
         return None
     amortised = ", ".join(sorted(run.plan.amortised))
     text = (

@@ -1,7 +1,6 @@
 """The section on which choices of a search mattered, and by how much."""
 
-from evoact.analysis.importance import RATE, Choice, Importance, importance, is_setting
-from evoact.config import Comparison
+from evoact.analysis.importance import RATE, SETTING, Choice, Importance, importance
 from evoact.report.comparison_text import TextTable
 from evoact.report.figures import Figure, bars_figure
 from evoact.report.number_format import Unit
@@ -33,8 +32,7 @@ def mattered(run: RunData, unit: Unit) -> Section | None:
             found[str(arm)] = own
     if not found:
         return None
-    order = list(run.plan.arms) if isinstance(run.plan, Comparison) else [""]
-    arms = [(arm, found[arm]) for arm in order if arm in found]
+    arms = [(arm, found[arm]) for arm in run.plan.arms if arm in found]
     silent = [_nothing(arm, own) for arm, own in arms if not own.mattered]
     shown = [(arm, own) for arm, own in arms if own.mattered]
     return Section(

@@ -2,7 +2,6 @@
 
 import shlex
 
-from evoact.config import Comparison
 from evoact.leaderboard.run_files import CONFIG
 from evoact.report.comparison_text import TextTable
 from evoact.report.run import RunData
@@ -16,7 +15,7 @@ def provenance(run: RunData) -> tuple[TextTable, str]:
     length = f"{training.steps} steps" if training.steps else f"{training.epochs} epochs"
     facts = {
         "name": plan.name,
-        "description": plan.description if isinstance(plan, Comparison) else config.description,
+        "description": plan.description,
         "task": _named(config.task.name, config.task.arguments),
         "network": _named(config.network.name, config.network.arguments),
         "training": f"{length} of batches of {training.batch_size}, {training.optimizer.name}, as configured",
@@ -29,7 +28,7 @@ def provenance(run: RunData) -> tuple[TextTable, str]:
         "packages": ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items()),
         "kernels": "compiled C" if machine.get("kernels") else "PyTorch",
     }
-    if isinstance(plan, Comparison):
+    if run.arms:
         facts["arms"] = "; ".join(
             f"{name}: {e.config.strategy.name}"
             + (f" (control of {', '.join(plan.controls[name])})" if name in plan.controls else "")
@@ -37,11 +36,9 @@ def provenance(run: RunData) -> tuple[TextTable, str]:
         )
         facts["repeats"] = f"{plan.repeats}, seeds of the repeats derived from the seed"
     rows = tuple((name, value) for name, value in facts.items() if value)
-    command = "compare" if isinstance(plan, Comparison) else "search"
     again = shlex.quote(f"{run.home.text.rstrip('/')}/{CONFIG}")
-    commands = (
-        f"evoact {command} {again} -o NEW_DIRECTORY\nevoact {command} {again} -o NEW_DIRECTORY --set seed=1"
-    )
+    command = f"evoact {plan.command} {again} -o NEW_DIRECTORY"
+    commands = f"{command}\n{command} --set seed=1"
     return TextTable("Facts about the run", ("what", "value"), rows, frozenset(("what", "value"))), commands
 
 

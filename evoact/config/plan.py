@@ -1,4 +1,4 @@
-"""A comparison: one task, network and budget for several arms, each a strategy with a space, all of it repeated."""
+"""What a run is to do: a search, or a comparison of several at one budget, all of it repeated."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,57 +19,79 @@ FROM_SPACE = ("random", "evolution", "optuna", "hybrid")
 OWN = ("description", "space", "strategy", "training", "network")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Valid arms by name, in order, as experiments that differ in strategy, space and perhaps training.
+SEARCH = ""  # the one arm of a search
 
-    `reference` is the arm that the others are compared with; `scaled` the one that tells gain from shape, empty without
-    one; `controls` gives for each width-matched control the arms it was made for; `groups` the group of each arm
-    that is in one; `amortised` holds the arms whose meta-training comes on top of the budget.
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do: its arms, each an experiment of its own, all of it repeated.
+
+    A search is one arm without a name, done once (`Plan.of`). The arms of a comparison differ in strategy, space and
+    perhaps training; `reference` is the one that the others are compared with, `scaled` the one that tells gain from
+    shape, empty without one. `controls` gives for each width-matched control the arms it was made for, `groups` the
+    group of each arm that is in one; `amortised` holds the arms whose meta-training comes on top of the budget.
     """
 
     name: str
     description: str
     seed: int
     repeats: int
-    reference: str
-    scaled: str
-    equivalence: float
     arms: Mapping[str, Experiment]
+    reference: str = ""
+    scaled: str = ""
+    equivalence: float = 0.0
     controls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     amortised: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        first = next(iter(self.arms.values()))
-        for arm in self.arms.values():
-            arm.sharing(first.task)
+        if len(self.arms) > 1:
+            for arm in self.arms.values():
+                arm.sharing(self.first.task)
+
+    @staticmethod
+    def of(search: Experiment) -> "Plan":
+        """Return the plan of a search alone."""
+        return Plan(search.name, search.config.description, search.seed, 1, {SEARCH: search})
+
+    @property
+    def compares(self) -> bool:
+        """Whether there are arms to compare; a search has none."""
+        return SEARCH not in self.arms
+
+    @property
+    def command(self) -> str:
+        """The subcommand that carries it out."""
+        return "compare" if self.compares else "search"
+
+    @property
+    def first(self) -> Experiment:
+        """The first arm, which stands for what all have in common."""
+        return next(iter(self.arms.values()))
 
     @property
     def config(self) -> Config:
-        """The config of one arm: of what all have in common."""
-        return next(iter(self.arms.values())).config
-
-    @property
-    def pack_size(self) -> int:
-        """The size of every arm's packs, once it is chosen."""
-        return next(iter(self.arms.values())).pack_size
+        """The config of the first arm."""
+        return self.first.config
 
     @property
     def task(self) -> Task:
-        return next(iter(self.arms.values())).task
+        return self.first.task
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """Yield all (arm, repeat), the first repeat of every arm first: what is interrupted leaves whole repeats."""
         return ((arm, repeat) for repeat in range(self.repeats) for arm in self.arms)
 
     def part(self, arm: str, repeat: int) -> Experiment:
-        """Return the experiment of one arm and repeat. Arms share the seed of a repeat, and with it the order of
-        batches.
+        """Return the experiment of one arm and repeat.
+
+        Arms share the seed of a repeat, and with it the order of batches.
 
         Raises:
             UserError: for an unknown arm.
         """
+        if not self.compares:
+            return self.first
         key = (arm, repeat)
         if key not in self._parts:  # asked for with every pack
             self._parts[key] = lookup(self.arms, "arm", arm).seeded(derive(self.seed, "repeat", repeat))
@@ -78,6 +100,14 @@ class Comparison:
     @cached_property
     def _parts(self) -> dict[tuple[str, int], Experiment]:
         return {}
+
+    @property
+    def pack_size(self) -> int:
+        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        size = self.config.packs.size
+        if size == "auto":
+            raise ValueError("expected packs.size to be chosen before the run, got 'auto'")
+        return size
 
     @property
     def networks_by_phase(self) -> dict[str, int]:
@@ -113,7 +143,9 @@ class Comparison:
         return (e.networks - (e.meta_cost if name in self.amortised else 0)) * _one(e)
 
     def plain(self) -> dict[str, Any]:
-        """Return the resolved config as plain data: complete, readable by `evoact.config.comparison`."""
+        """The resolved config as plain data: complete, readable by `evoact.config.comparison`."""
+        if not self.compares:
+            return self.first.plain()
         plain = {name: experiment.plain() for name, experiment in self.arms.items()}
         first = next(data for name, data in plain.items() if name not in self.amortised)
         common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}
@@ -142,7 +174,7 @@ class Comparison:
         }
 
     def to_yaml(self) -> str:
-        """Return the resolved config, readable by `load_comparison`."""
+        """The resolved config, readable by `load` or `load_comparison`."""
         return dumps(self.plain())
 
 
