@@ -1,6 +1,6 @@
 """The section on which choices of a search mattered, and by how much."""
 
-from evoact.analysis.importance import RATE, SETTING, Choice, Importance, importance
+from evoact.analysis.importance import RATE, Choice, Importance, importance, is_setting
 from evoact.report.comparison_text import TextTable
 from evoact.report.figures import Figure, bars_figure
 from evoact.report.number_format import Unit
