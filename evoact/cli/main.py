@@ -12,6 +12,7 @@ from evoact.cli.listing import list_names
 from evoact.cli.options import STOPPED, say, warn
 from evoact.cli.report import report
 from evoact.cli.search import resume, search
+from evoact.cli.study import app as study
 from evoact.cli.tabulate import tabulate
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
 from evoact.cli.validate import validate
@@ -33,6 +34,7 @@ app.command("leaderboard")(leaderboard)
 app.command("report")(report)
 app.command("list")(list_names)
 app.command("validate")(validate)
+app.add_typer(study, name="study")
 
 
 def _version(value: bool) -> None:

@@ -1,6 +1,6 @@
 """Differences between activations over the seeds of a confirmation, with bootstrap intervals.
 
-    python -m evoact.studies.differences RUN_DIR [--format markdown|json] [--level 0.95]
+    evoact study differences RUN_DIR [--format markdown|json] [--level 0.95]
 
 prints, for each activation that a run confirmed: its mean on the test split, and its gain over the best of
 the base functions it is built of, over ReLU, and over each scaled control, with intervals.
@@ -13,11 +13,9 @@ the seeds that the differences are taken over, so that the best of several looks
 a little too small; the two that the run judged on other seeds are in its verdict.
 """
 
-import argparse
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -207,31 +205,3 @@ def markdown(compared: Sequence[Arm], found: Sequence[Difference], metric: str) 
             f"| {scale * d.low:{sign}} to {scale * d.high:{sign}} |"
         )
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    from evoact.leaderboard.ask.query import Leaderboard
-
-    parser = argparse.ArgumentParser(prog="python -m evoact.studies.differences", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run_dir", help="of a search with a confirmation on at least three seeds")
-    parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
-    parser.add_argument("--level", type=float, default=0.95, help="of the intervals, between 0 and 1")
-    given = parser.parse_args(arguments)
-    if not 0 < given.level < 1:
-        parser.error(f"expected a level between 0 and 1, got {given.level:g}")
-    try:
-        rows = Leaderboard(given.run_dir).to_arrow().to_pylist()
-        compared = arms(rows)
-        found = differences(compared, direction=rows[0]["direction"], level=given.level)
-    except UserError as error:
-        parser.error(str(error))
-    if given.format == "json":
-        plain = [{k: v for k, v in asdict(arm).items() if k != "activations"} for arm in compared]
-        print(json.dumps({"arms": plain, "differences": [asdict(d) for d in found]}, indent=2))
-    else:
-        print(markdown(compared, found, rows[0]["metric"]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """The flatness of the minima of confirmed networks, and the number of dimensions that their activity fills.
 
-    python -m evoact.studies.flatness RUN_DIR [--networks 3] [--examples 500] [--probes 32]
+    evoact study flatness RUN_DIR [--networks 3] [--examples 500] [--probes 32]
 
 prints, for each activation that a run confirmed: means and standard errors over networks of the Hessian's trace
 (Hutchinson), of the fraction of its eigenvalues below 1 % of the largest (stochastic Lanczos, which settles that
@@ -8,7 +8,6 @@ fraction within 0.03), and of the participation ratio R and its normalised form 
 Analysis). The Hessian is that of the mean loss over the first examples of the training split.
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ import torch
 
 from evoact.analysis.trained import CPU, Trained, participation
 from evoact.config import Experiment
-from evoact.errors import UserError
-from evoact.studies.confirmed_networks import confirmed_networks
 from evoact.studies.hessian import Hessian, spectral_density, trace
 from evoact.tasks.task import fetch, to_device
 
@@ -69,28 +66,3 @@ def markdown(found: Sequence[Flatness]) -> str:
 def _shown(values: np.ndarray) -> str:
     error = f" ± {values.std(ddof=1) / math.sqrt(len(values)):.2g}" if len(values) > 1 else ""
     return f"{values.mean():.3g}{error}"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m evoact.studies.flatness", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run_dir", help="of a search with a confirmation")
-    parser.add_argument(
-        "--networks", type=int, default=3, help="of each activation, the first confirmed ones"
-    )
-    parser.add_argument("--examples", type=int, default=500)
-    parser.add_argument("--probes", type=int, default=32, help="random vectors for the trace")
-    given = parser.parse_args(arguments)
-    if min(given.networks, given.examples) < 1 or given.probes < 2:
-        parser.error("expected --networks and --examples of at least 1 and --probes of at least 2")
-    try:
-        made, networks = confirmed_networks(given.run_dir)
-        some = {k: Trained(t.genome, t.learned[: given.networks], t.network) for k, t in networks.items()}
-        found = [flatness(made, k, t, given.examples, given.probes) for k, t in some.items()]
-    except UserError as error:
-        parser.error(str(error))
-    print(markdown(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,12 @@
 """Curves that meta-training learned, as files to use again and as a picture (Choudhary et al. 2022, Fig. 3, centre).
 
-    python -m evoact.studies.learned_curves RUN_DIR [-o curves] [--name NAME] [--figure FILE.svg]
+    evoact study learned_curves RUN_DIR [-o curves] [--name NAME] [--figure FILE.svg]
 
 writes each learned type of a run as a curve, NAME-START.TYPE, which any config or Python code uses by that name
 (`tabulated`: {curves: [NAME-0.0]}); NAME is the run's by default. The picture shows how the types of each layer grew,
 from violet at the first outer step to red at the last.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from evoact.genomes.genome import SiteGenome, loads
 from evoact.leaderboard.location import Location
 from evoact.records import COMPLETED, META_TRAIN, of_part
 from evoact.strategies.proposers.learned_diversity import types_in
-from evoact.studies.confirmed_networks import rows_of, tensors_of
+from evoact.studies.confirmed_networks import rows_of
 from evoact.studies.figures import RAINBOW, TITLE, figure, save
 
 SHOWN = 12  # moments of a meta-training
@@ -94,26 +93,3 @@ def draw(row: Mapping[str, Any], tensors: Mapping[str, np.ndarray], path: str | 
         axis.set_xlabel("pre-activation")
     axes[0].set_ylabel("activation")
     save(canvas, path)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m evoact.studies.learned_curves", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run_dir", help="of a search with strategy bilevel")
-    parser.add_argument("-o", "--folder", default="curves")
-    parser.add_argument("--name", default="", help="what the curves are called; by default as the run")
-    parser.add_argument("--figure", help="an SVG file; with several starts the first is drawn")
-    given = parser.parse_args(arguments)
-    try:
-        for path in save_curves(given.run_dir, given.folder, given.name):
-            print(path)
-        if given.figure:
-            row = meta_rows(given.run_dir)[0]
-            draw(row, tensors_of(given.run_dir, row), given.figure)
-            print(given.figure)
-    except UserError as error:
-        parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()

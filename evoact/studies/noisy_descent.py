@@ -1,6 +1,6 @@
 """Noisy descent: an overdamped particle whose noise is aligned with the Hessian (Choudhary et al. 2022, Fig. 9).
 
-    python -m evoact.studies.noisy_descent [-o FILE.svg] [--rate 0.03] [--batch 10] [--particles 400]
+    evoact study noisy_descent [-o FILE.svg] [--rate 0.03] [--batch 10] [--particles 400]
 
 draws paths from one start under several realisations of the noise, coloured by time, beside two controls: isotropic
 noise that is everywhere as strong as the aligned noise is there (of the same trace), which tells direction from local
@@ -13,8 +13,7 @@ with theta* the nearest minimum: the paper's equation 8, up to the convention fo
 our making: elongated wells of one depth, some narrow and some wide, in a bowl.
 """
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -167,25 +166,3 @@ def draw(where: Landscape, found: Mapping[str, np.ndarray], file: str, shown: in
         axis.set(aspect="equal", xlim=(-REACH, REACH), ylim=(-REACH, REACH))
         axis.set_title(title, fontsize=TITLE)
     save(canvas, file)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m evoact.studies.noisy_descent", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("-o", "--figure", default="noisy_descent.svg")
-    parser.add_argument("--rate", type=float, default=0.03, help="the learning rate")
-    parser.add_argument("--batch", type=int, default=10, help="examples in a batch")
-    parser.add_argument("--particles", type=int, default=400)
-    given = parser.parse_args(arguments)
-    if not 0 < given.rate < np.inf or given.batch < 1 or given.particles < 4:
-        parser.error("expected --rate above 0, --batch of at least 1 and --particles of at least 4")
-    where = landscape()
-    found = compare(where, given.rate, given.batch, given.particles)
-    draw(where, found, given.figure)
-    for name, paths in found.items():
-        print(f"{name}: {100 * share_in_wide(where, paths[-1]):.1f} % end at a wide minimum")
-    print(given.figure)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Learned dynamics followed by Euler steps, as Choudhary et al. 2022 extrapolate with their networks.
 
-    python -m evoact.studies.rollouts RUN_DIR [--steps 1000] [--dt 0.01] [--starts 10]
+    evoact study rollouts RUN_DIR [--steps 1000] [--dt 0.01] [--starts 10]
 
 prints, for each activation that a run on van_der_pol, henon_heiles or pendulum_clock confirmed: the error of its
 time derivatives on the test split, how far roll-outs from states of that split come from the true orbits, and how
@@ -11,7 +11,6 @@ All figures are medians over networks of the mean over starts. A roll-out that l
 as infinitely far.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -150,23 +149,3 @@ def markdown(found: Sequence[Rollout], dt: float, steps: int) -> str:
             f"| {len(r.distance)} |"
         )
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m evoact.studies.rollouts", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run_dir", help="of a search with a confirmation")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--dt", type=float, default=0.01, help="the length of a step, in units of time")
-    parser.add_argument("--starts", type=int, default=10, help="states of the test split to start from")
-    given = parser.parse_args(arguments)
-    if given.steps < 1 or given.starts < 1 or not 0 < given.dt < np.inf:
-        parser.error("expected --steps and --starts of at least 1 and --dt above 0")
-    try:
-        print(markdown(rollouts(given.run_dir, given.steps, given.dt, given.starts), given.dt, given.steps))
-    except UserError as error:
-        parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from evoact.cli import study
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Scaled
 from evoact.genomes.genome import Site, dumps, homogeneous, structure
-from evoact.studies.differences import Arm, arms, difference, differences, main, markdown
+from evoact.studies.differences import Arm, arms, difference, differences, markdown
 
 SITES = (Site("h", 4), Site("g", 3))
 HULL = Hull("affine", ("identity", "tanh"))
@@ -146,12 +147,11 @@ def test_the_program_reads_a_run(tiny, tmp_path, capsys):
         )
     )
     search(made, tmp_path / "run")
-    main([str(tmp_path / "run"), "--format", "json"])
+    study.differences(str(tmp_path / "run"), study.Format.json)
     shown = json.loads(capsys.readouterr().out)
     assert {arm["label"] for arm in shown["arms"]} == {"relu", "scaled(relu)"}
     assert [d["reason"] for d in shown["differences"]] == ["best base function", "relu"]
-    main([str(tmp_path / "run")])
+    study.differences(str(tmp_path / "run"))
     assert "| scaled(relu) | relu | relu |" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main([str(tmp_path / "nothing")])
-    assert "expected a run directory" in capsys.readouterr().err
+    with pytest.raises(UserError, match="expected a run directory"):
+        study.differences(str(tmp_path / "nothing"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evoact.cli.main import main
 from evoact.studies.noisy_descent import (
     ALONG,
     EVEN,
@@ -14,7 +15,6 @@ from evoact.studies.noisy_descent import (
     descend,
     isotropic,
     landscape,
-    main,
     share_in_wide,
 )
 
@@ -75,8 +75,13 @@ def test_noise_that_is_stronger_where_minima_are_narrow_leaves_them_whatever_its
 
 def test_the_command(tmp_path, capsys):
     file = tmp_path / "descent.svg"
-    main(["-o", str(file), "--particles", "8"])
+    with pytest.raises(SystemExit) as ended:
+        main(["study", "noisy_descent", "-o", str(file), "--particles", "8"])
+    assert not ended.value.code
     assert "end at a wide minimum" in capsys.readouterr().out
     assert file.read_text().startswith("<?xml")
-    with pytest.raises(SystemExit):
-        main(["--rate", "0"])
+    for wrong in ("--rate=0", "--batch=0", "--particles=3"):
+        with pytest.raises(SystemExit) as ended:
+            main(["study", "noisy_descent", wrong])
+        assert ended.value.code == 2
+        assert wrong.partition("=")[0] in capsys.readouterr().err

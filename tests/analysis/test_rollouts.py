@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from evoact.cli import study
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
-from evoact.studies import differences, flatness, learned_curves, rollouts
 from evoact.studies.rollouts import FARTHEST, STATES_TOGETHER, System, euler, roll_out, system_of
 
 
@@ -99,7 +99,7 @@ def run(tmp_path_factory):
 
 
 def test_the_networks_of_a_run(run, capsys):
-    rollouts.main([str(run), "--steps", "20", "--starts", "2"])
+    study.rollouts(str(run), steps=20, starts=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 3 + 1
     (true,) = [line for line in lines if line.startswith("| true derivatives | 0 |")]
@@ -108,7 +108,7 @@ def test_the_networks_of_a_run(run, capsys):
 
 
 def test_flatness_of_the_networks_of_a_run(run, capsys):
-    flatness.main([str(run), "--networks", "2", "--examples", "30", "--probes", "4"])
+    study.flatness(str(run), networks=2, examples=30, probes=4)
     lines = capsys.readouterr().out.splitlines()[2:]
     assert len(lines) == 3
     for line in lines:
@@ -123,14 +123,14 @@ def test_flatness_of_the_networks_of_a_run(run, capsys):
 
 
 def test_tables_of_differences_set_a_mix_beside_its_types(run, capsys):
-    differences.main([str(run)])
+    study.differences(str(run))
     text = capsys.readouterr().out
     assert text.count("best of its types") == 1
 
 
 def test_learned_curves_become_files_and_a_picture(run, tmp_path, capsys, monkeypatch):
     picture = tmp_path / "types.svg"
-    learned_curves.main([str(run), "-o", str(tmp_path), "--name", "clock", "--figure", str(picture)])
+    study.learned_curves(str(run), str(tmp_path), "clock", str(picture))
     assert [line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()] == [
         "clock-0.0.safetensors",
         "clock-0.1.safetensors",
@@ -139,7 +139,7 @@ def test_learned_curves_become_files_and_a_picture(run, tmp_path, capsys, monkey
     content = picture.read_text()
     assert content.count("<path") > 12
     assert "type 2, from subnetwork(sin,3)" in content
-    learned_curves.main([str(run), "-o", str(tmp_path), "--figure", str(picture)])
+    study.learned_curves(str(run), str(tmp_path), figure=str(picture))
     assert picture.read_text() == content
     monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
     again = PENDULUM | {
@@ -164,9 +164,12 @@ def test_other_tasks_have_no_roll_outs(task, message):
         system_of(made)
 
 
-def test_runs_that_have_nothing_to_show(tmp_path, capsys):
-    for command in (rollouts.main, learned_curves.main):
-        with pytest.raises(SystemExit) as ended:
-            command([str(tmp_path)])
-        assert ended.value.code == 2
-        assert "expected" in capsys.readouterr().err
+def test_runs_that_have_nothing_to_show(tmp_path):
+    for command in (study.differences, study.rollouts, study.flatness, study.learned_curves):
+        with pytest.raises(UserError, match="expected"):
+            command(str(tmp_path))
+    for level, dt in ((1.0, 0.0), (0.0, float("inf"))):
+        with pytest.raises(UserError, match="expected --level between 0 and 1, got"):
+            study.differences(str(tmp_path), level=level)
+        with pytest.raises(UserError, match="expected --dt above 0 and finite, got"):
+            study.rollouts(str(tmp_path), dt=dt)
