@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evoact.genomes.activation import KINDS
+from evoact.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1] / "evoact"
 
@@ -152,6 +153,38 @@ def test_kinds_of_activations_are_told_apart_in_two_places(path):
             name.rpartition(".")[2] for name in imports(path) if name.startswith("evoact.genomes.activation.")
         }
         assert not found & classes, f"{relative} names {found & classes}"
+
+
+def test_strategies_are_listed_in_their_table_alone():
+    """What others have to know of a strategy its class says, such as `from_space`."""
+    for path in MODULES:
+        if path == ROOT / "strategies" / "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+                named = {n.value for n in node.elts if isinstance(n, ast.Constant)} & set(STRATEGIES)
+                assert len(named) < 2, f"{path}:{node.lineno} lists strategies"
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+                classes = {attribute for _, attribute in STRATEGIES.values()}
+                found = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)} & classes
+                assert not found, f"{path}:{node.lineno} tells a strategy apart"
+
+
+MOST_LINES = 45  # of a function's body
+# Triton compiles them: a chain of branches by code, two lines for each base function, is its only form of a table.
+SWITCHES = {"triton/functions.py: value", "triton/functions.py: slope"}
+
+
+def test_functions_can_be_read_at_a_glance():
+    long = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+                if lines > MOST_LINES:
+                    long.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert set(long) == SWITCHES
 
 
 def modules_loaded_by(code: str) -> set[str]:

@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -167,13 +166,9 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _strategies() -> list[dict[str, Any]]:
-    from evoact.strategies import STRATEGIES
+    from evoact.strategies import STRATEGIES, strategy_class
 
-    built = {
-        name: getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
-        for name, (module, attribute) in STRATEGIES.items()
-    }
-    return _described(built, ("space", "seed", "genomes"))
+    return _described({name: strategy_class(name) for name in STRATEGIES}, ("space", "seed", "genomes"))
 
 
 def _optimizers() -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
@@ -16,7 +15,7 @@ from evoact.genomes.genome import from_json
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
-from evoact.strategies import STRATEGIES
+from evoact.strategies import STRATEGIES, strategy_class
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
@@ -29,7 +28,21 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
     """Return what is wrong with a config whose types are right; `known` is what was found already, `task` what stands
     for the task if its data is not to be read.
     """
-    problems = []
+    problems = [
+        *_named(config),
+        *_searched_settings(config),
+        *_contradictions(config),
+        *space_problems(config.space),
+    ]
+    for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
+        problems += _objections(f"warm_start.genomes.{i}", partial(_begins, genome))
+    wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
+    made = Experiment(config)
+    return problems + _object_problems(made if task is None else made.sharing(task), wrong)
+
+
+def _named(config: Config) -> Iterator[str]:
+    """Names that no table has, and arguments that do not fit what is named."""
     for key, named, table, skip in (
         ("task", config.task, TASKS, ()),
         ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
@@ -38,48 +51,37 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
         ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
     ):
         if named.name not in table:
-            problems.append(f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}")
+            yield f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}"
             continue
-        build: Any = table[named.name]
-        if key == "strategy":
-            module, attribute = STRATEGIES[named.name]
-            build = getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
-        problems += _argument_problems(key, build, named.arguments, skip)
-    problems += _searched_settings(config)
-    budget = config.budget
+        build: Any = strategy_class(named.name) if key == "strategy" else table[named.name]
+        yield from _argument_problems(key, build, named.arguments, skip)
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """Values that are right one by one, but not together."""
+    training, budget = config.training, config.budget
     if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
-        problems.append("budget: expected networks, gradient_examples or minutes, got none of them")
-    training = config.training
+        yield "budget: expected networks, gradient_examples or minutes, got none of them"
     if training.steps is not None and training.epochs is not None:
-        problems.append(
-            f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
-        )
+        yield f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
     if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
-        problems.append(
+        yield (
             f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
             f"got {training.early_stop.every}"
         )
     # What epochs cost shows when the task is made.
     least = (training.steps or 0) * training.batch_size
     if budget.gradient_examples is not None and budget.gradient_examples < least:
-        problems.append(
-            f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
-        )
+        yield f"budget.gradient_examples: expected at least {least} for one network, got {budget.gradient_examples}"
     if (config.execution.backend == "table") != (config.execution.table is not None):
         got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
-        problems.append(f"execution: expected backend table and its file, table, together, got {got}")
+        yield f"execution: expected backend table and its file, table, together, got {got}"
     captured_as = config.strategy.arguments.get("interpolation", "linear")
     if (config.network.name, config.strategy.name, captured_as) == ("hamiltonian", "bilevel", "linear"):
-        problems.append(
+        yield (
             "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got "
             "linear, whose slope jumps at every point; set it to cubic"
         )
-    problems += space_problems(config.space)
-    for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
-        problems += _objections(f"warm_start.genomes.{i}", partial(_begins, genome))
-    wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
-    made = Experiment(config)
-    return problems + _object_problems(made if task is None else made.sharing(task), wrong)
 
 
 def _begins(data: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from evoact.networks.network import Network, parameter_count
 from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.numbering import worth
-from evoact.strategies.proposers.learned_diversity import Bilevel
 from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
@@ -98,18 +97,15 @@ class Experiment:
     @cached_property
     def meta_cost(self) -> int:
         """The cost of meta-training, in networks' worth of gradient-examples; 0 if there is none."""
-        strategy = self.proposer
-        if not isinstance(strategy, Bilevel):
-            return 0
-        return strategy.starts * worth(strategy.settings, self.steps * self.training.batch_size)
+        examples = self.steps * self.training.batch_size
+        return sum(worth(draft.settings, examples) for draft in self.proposer.meta_trainings)
 
     @property
     def meta_networks(self) -> int:
         """How many networks' worth of the budget goes into meta-training, beyond a row for each."""
-        strategy = self.proposer
-        if not isinstance(strategy, Bilevel) or self.networks >= UNLIMITED:
+        if self.networks >= UNLIMITED:
             return 0
-        return self.meta_cost - strategy.starts
+        return self.meta_cost - len(self.proposer.meta_trainings)
 
     @property
     def timed(self) -> bool:

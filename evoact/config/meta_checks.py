@@ -3,7 +3,6 @@
 from evoact.config.experiment import Experiment
 from evoact.config.given import entry_problems
 from evoact.errors import ConfigError, UserError
-from evoact.strategies.proposers.learned_diversity import Bilevel
 from evoact.training.meta.meta_train import inner_optimizer
 
 
@@ -18,13 +17,13 @@ def check_meta_training(made: Experiment, *, counted: bool, examples: int | None
         UserError: if that is not so.
         ConfigError: naming every mistake in its types.
     """
-    strategy = made.proposer
-    if not isinstance(strategy, Bilevel):
+    if not made.proposer.meta_trainings:
         return
-    wrong = [f"types.{i}: {p}" for i, entry in enumerate(strategy.types) for p in entry_problems(entry)]
+    types = made.config.strategy.arguments.get("types", ())
+    wrong = [f"types.{i}: {p}" for i, entry in enumerate(types) for p in entry_problems(entry)]
     if wrong:
         raise ConfigError("strategy", wrong)
-    settings = strategy.settings
+    settings = made.proposer.meta_trainings[0].settings
     inner_optimizer(settings.optimizer, dict(settings.optimizer_arguments))
     if examples is not None and settings.batch_size > examples:
         raise UserError(

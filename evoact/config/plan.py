@@ -1,6 +1,6 @@
 """What a run is to do: a search, or a comparison of several at one budget, all of it repeated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,6 @@ from evoact.seeding import derive
 from evoact.tasks.task import Task
 from evoact.yaml_text import dumps
 
-# Strategies that propose nothing but genomes of the space.
-FROM_SPACE = ("random", "evolution", "optuna", "hybrid")
 # What stands in an arm's section of a resolved config, and nowhere else in it.
 OWN = ("description", "space", "strategy", "training", "network")
 
@@ -184,9 +182,8 @@ def _one(e: Experiment) -> int:
 
 def _most_networks(e: Experiment) -> int:
     """How many networks its strategy can propose before it has to repeat itself."""
-    strategy = e.config.strategy
-    if strategy.name == "enumerate":
-        return len(e.proposer)  # type: ignore[arg-type]
-    if strategy.name in FROM_SPACE:
+    if isinstance(e.proposer, Sized):  # an enumeration
+        return len(e.proposer)
+    if e.proposer.from_space:
         return min(UNLIMITED, e.space.size() * e.config.replicates)
     return UNLIMITED

@@ -11,8 +11,7 @@ from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, w
 from evoact.execution.worker import device_for
 from evoact.genomes.genome import Genome
 from evoact.networks.network import parameter_count
-from evoact.strategies.archive import Archive
-from evoact.strategies.proposers.learned_diversity import Bilevel
+from evoact.strategies.proposers.learned_diversity import networks_of
 from evoact.strategies.strategy import MetaDraft
 
 WARM_UP, MEASURED = 2, 5
@@ -51,7 +50,7 @@ def estimate(made: Experiment) -> Estimate:
     minutes = worker_minutes = config.budget.minutes
     if networks < UNLIMITED:
         trained, meta_trained = _seconds(e, size)
-        starts = e.proposer.starts if isinstance(e.proposer, Bilevel) else 1
+        starts = max(1, len(e.proposer.meta_trainings))
         minutes = (trained / at_once + meta_trained / min(at_once, starts)) / 60
         worker_minutes = (trained + meta_trained) / 60
     return Estimate(
@@ -72,25 +71,23 @@ def _seconds(e: Experiment, size: int) -> tuple[float, float]:
     """What all networks take one worker, in packs of this size, and what all meta-trainings do."""
     if e.config.execution.backend == "table":
         return 0.0, 0.0
-    networks, strategy = dict(e.networks_by_phase), e.proposer
+    networks, starts = dict(e.networks_by_phase), e.proposer.meta_trainings
     sampled = step_seconds(e, size, WARM_UP, MEASURED)
-    if not isinstance(strategy, Bilevel):
+    if not starts:
         return sum(networks.values()) / size * e.steps * sampled, 0.0
-    meta_trained, genomes = _meta_training(e, strategy)
+    meta_trained, genomes = _meta_training(e, starts[0])
     learned = step_seconds(e, size, WARM_UP, MEASURED, genomes)
     ordinary = networks.pop("baseline")
-    after = sum(networks.values()) - strategy.starts
-    return (ordinary * sampled + after * learned) / size * e.steps, strategy.starts * meta_trained
+    after = sum(networks.values()) - len(starts)
+    return (ordinary * sampled + after * learned) / size * e.steps, len(starts) * meta_trained
 
 
-def _meta_training(e: Experiment, strategy: Bilevel) -> tuple[float, Sequence[Genome]]:
+def _meta_training(e: Experiment, draft: MetaDraft) -> tuple[float, Sequence[Genome]]:
     """Seconds of one meta-training, and the networks of what one step of it learns."""
-    draft = strategy.propose(0, Archive.of(()))[0]
-    assert isinstance(draft, MetaDraft)
     settings = replace(draft.settings, outer_steps=1)
     device = device_for(e.config.execution.gpus_per_pack != 0)
     for _ in range(2):  # the first warms up
         started = time.perf_counter()
         meta = learn_types(draft.genome, settings, e, draft.seed, device)
     seconds = (time.perf_counter() - started) * draft.settings.outer_steps
-    return seconds, strategy.networks_of(captured(meta, settings, draft.seed))
+    return seconds, networks_of(e.space, captured(meta, settings, draft.seed))

@@ -2,16 +2,17 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from evoact.activations.strongest import discretised
 from evoact.analysis.trained import Trained, participation
-from evoact.config import Plan
+from evoact.config import Experiment, Plan
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
@@ -20,7 +21,6 @@ from evoact.records import (
     COMPLETED,
     FRESH,
     MetaTrainProposal,
-    MetaTrainResult,
     Proposal,
     Result,
     TrainProposal,
@@ -53,74 +53,64 @@ class PackTrainer:
 
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         """Results in the order of the proposals, all of one phase, arm and repeat."""
-        e = self.plan.part(proposals[0].arm, proposals[0].repeat)
-        confirming = proposals[0].phase in FRESH
-        testing = confirming or e.config.test_splits == "all"
-        started = time.time()
+        e, started = self.plan.part(proposals[0].arm, proposals[0].repeat), time.time()
+        seconds = e.config.packs.timeout_seconds
         trainings = [p for p in proposals if isinstance(p, TrainProposal)]
-        if not trainings:  # a meta-training is a pack of its own
-            return [
-                self._meta_trained(pack, p, started) for p in proposals if isinstance(p, MetaTrainProposal)
-            ]
-
-        def train(part: Sequence[Member]) -> list[Outcome]:
-            return train_pack(
-                part,
-                e.network,
-                e.task,
-                e.training,
-                run_seed=e.seed,
-                device=self.device,
-                # In a search test splits are read for confirmed candidates alone.
-                evaluate=("validation", "test", "test_large") if testing else ("validation",),
-                keep="all" if confirming else "activations",
-            )
-
-        members = [self._member(p) for p in trainings]
-        outcomes = train_isolated(members, train, e.config.packs.timeout_seconds)
+        results: list[Result] = [*self._trained(e, trainings, seconds)] if trainings else []
+        for p in proposals:
+            if isinstance(p, MetaTrainProposal):  # a pack of its own
+                begun = time.time()
+                meta = meta_trained(p, e, self.device, seconds)
+                results.append(replace(meta, train_seconds=time.time() - begun))
         finished = time.time()
-        results: list[Result] = []
+        return [
+            replace(
+                result,
+                pack=pack,
+                pack_size=len(proposals),
+                device=device_name(self.device),
+                started_at=started,
+                finished_at=finished,
+            )
+            for result in results
+        ]
+
+    def _trained(
+        self, e: Experiment, proposals: Sequence[TrainProposal], seconds: float | None
+    ) -> Iterator[TrainResult]:
+        """Train networks together, isolate what fails, and measure what their rows say."""
+        fresh = proposals[0].phase in FRESH
+        # In a search test splits are read for confirmed candidates alone.
+        testing = fresh or e.config.test_splits == "all"
+        train = partial(
+            train_pack,
+            network=e.network,
+            task=e.task,
+            settings=e.training,
+            run_seed=e.seed,
+            device=self.device,
+            evaluate=("validation", "test", "test_large") if testing else ("validation",),
+            keep="all" if fresh else "activations",
+        )
+        members = [self._member(p) for p in proposals]
+        outcomes = train_isolated(members, train, seconds)
         step_seconds: dict[str, float] = {}  # by genome: replicates take the same time
-        for proposal, member, outcome in zip(trainings, members, outcomes, strict=True):
+        for proposal, member, outcome in zip(proposals, members, outcomes, strict=True):
             if self.home is not None and outcome.checkpoint:
                 checkpoints.store(self.home, _checkpoint(proposal, proposal.steps), outcome.checkpoint)
-            solo = ratio = None
-            if confirming and outcome.state == COMPLETED:
-                (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
-            if (confirming or e.timed) and outcome.state == COMPLETED:
-                solo = step_seconds.get(proposal.fingerprint)
-                if solo is None:
-                    solo = solo_step_seconds(member, e.network, e.task, e.training, e.seed, self.device)
-                    step_seconds[proposal.fingerprint] = solo
-            results.append(
-                TrainResult(
-                    proposal=proposal,
-                    state=outcome.state,
-                    metric=e.task.metric,
-                    direction=e.task.direction,
-                    val_metric=outcome.metrics.get("validation"),
-                    test_metric=outcome.metrics.get("test"),
-                    test_large_metric=outcome.metrics.get("test_large"),
-                    train_loss=outcome.train_loss,
-                    n_parameters=outcome.n_parameters,
-                    steps_run=outcome.steps_run,
-                    gradient_examples=outcome.steps_run * e.training.batch_size,
-                    train_seconds=outcome.seconds,
-                    step_seconds_solo=solo,
-                    participation_ratio=ratio,
-                    pack=pack,
-                    pack_size=len(proposals),
-                    device=device_name(self.device),
-                    error=outcome.error or (LOST if proposal.start > member.start else ""),
-                    started_at=started,
-                    finished_at=finished,
-                    discretised=discretised(proposal.genome, outcome.learned)
-                    if outcome.state == COMPLETED
-                    else "",
-                    learned=artifacts(outcome.learned),
-                )
-            )
-        return results
+            result = _result(e, proposal, member, outcome)
+            if outcome.state == COMPLETED:
+                if fresh:
+                    (ratio,) = participation(Trained(member.genome, [outcome.learned], e.network), e.task)
+                    result = replace(result, participation_ratio=ratio)
+                if fresh or e.timed:
+                    name = proposal.fingerprint
+                    if name not in step_seconds:
+                        step_seconds[name] = solo_step_seconds(
+                            member, e.network, e.task, e.training, e.seed, self.device
+                        )
+                    result = replace(result, step_seconds_solo=step_seconds[name])
+            yield result
 
     def _member(self, p: TrainProposal) -> Member:
         """A promoted network goes on from its checkpoint; one whose checkpoint is lost starts again."""
@@ -129,20 +119,6 @@ class PackTrainer:
             return member
         found = checkpoints.stored(self.home, _checkpoint(p, p.start))
         return member if found is None else replace(member, start=p.start, checkpoint=found)
-
-    def _meta_trained(self, pack: str, proposal: MetaTrainProposal, started: float) -> MetaTrainResult:
-        """The result of a meta-training, which is a pack of its own."""
-        e = self.plan.part(proposal.arm, proposal.repeat)
-        result = meta_trained(proposal, e, self.device, e.config.packs.timeout_seconds)
-        finished = time.time()
-        return replace(
-            result,
-            pack=pack,
-            device=device_name(self.device),
-            train_seconds=finished - started,
-            started_at=started,
-            finished_at=finished,
-        )
 
     def _warm_up(self) -> None:
         """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.
@@ -159,6 +135,28 @@ class PackTrainer:
             gradients = torch.autograd.grad(pack.outputs(inputs).sum(), pack.trained)
             with torch.no_grad():
                 pack.optimizer.step(gradients)
+
+
+def _result(e: Experiment, proposal: TrainProposal, member: Member, outcome: Outcome) -> TrainResult:
+    """What an outcome says of a proposal, without the fields that are the pack's and what is measured afterwards."""
+    completed = outcome.state == COMPLETED
+    return TrainResult(
+        proposal,
+        outcome.state,
+        e.task.metric,
+        e.task.direction,
+        val_metric=outcome.metrics.get("validation"),
+        test_metric=outcome.metrics.get("test"),
+        test_large_metric=outcome.metrics.get("test_large"),
+        train_loss=outcome.train_loss,
+        n_parameters=outcome.n_parameters,
+        steps_run=outcome.steps_run,
+        gradient_examples=outcome.steps_run * e.training.batch_size,
+        train_seconds=outcome.seconds,
+        error=outcome.error or (LOST if proposal.start > member.start else ""),
+        discretised=discretised(proposal.genome, outcome.learned) if completed else "",
+        learned=artifacts(outcome.learned),
+    )
 
 
 def _checkpoint(p: TrainProposal, step: int) -> str:

@@ -30,14 +30,23 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
 }
 
 
+def strategy_class(name: str) -> Any:
+    """Return the named strategy's proposer class.
+
+    Raises:
+        UserError: for an unknown strategy, naming the nearest.
+    """
+    module, attribute = lookup(STRATEGIES, "strategy", name)
+    return getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
+
+
 def proposer(name: str, space: SearchSpace, seed: int, options: Mapping[str, Any]) -> Proposer:
     """Return the named strategy's proposer, with its own settings from `options`.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a setting out of range.
     """
-    module, attribute = lookup(STRATEGIES, "strategy", name)
-    cls = getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
+    cls = strategy_class(name)
     settings = [p for p in inspect.signature(cls).parameters if p not in ("space", "seed")]
     for option in options:
         if option not in settings:

@@ -116,6 +116,8 @@ class Proposer(Protocol):
     on results, and generations need not wait for each other. `shares` are the parts of the steps after
     which networks of each rung stand, rising to 1. Where `asynchronous` holds, generations do not wait for each
     other, and networks are promoted as results come in: `evoact.strategies.asynchronous` drives such a search.
+    If `from_space` holds, all networks are genomes of the space and are trained to their end, once on each
+    replicate. `meta_trainings` are those with which it begins.
     """
 
     @property
@@ -123,6 +125,12 @@ class Proposer(Protocol):
 
     @property
     def independent(self) -> bool: ...
+
+    @property
+    def from_space(self) -> bool: ...
+
+    @property
+    def meta_trainings(self) -> Sequence[MetaDraft]: ...
 
     @property
     def shares(self) -> Sequence[Fraction]: ...

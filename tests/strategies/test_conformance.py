@@ -12,7 +12,7 @@ import pytest
 
 from evoact.errors import UserError
 from evoact.genomes.genome import canonical, dumps, fingerprint, structure
-from evoact.strategies import STRATEGIES, create
+from evoact.strategies import STRATEGIES, create, proposer
 from evoact.strategies.archive import ASIDE
 from tests.strategies.conftest import Landscape, small_space
 
@@ -109,6 +109,14 @@ def test_proposals_are_canonical_inside_and_never_repeated(name, space, landscap
             assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
         assert p.candidate == first.setdefault(p.fingerprint, p.index)
         assert p.strategy == strategy_of(name)
+
+
+def test_the_facts_of_a_strategy_are_what_it_does(name, space, landscape):
+    asked = proposals(finish(new(name, space), landscape()))
+    idea = proposer(strategy_of(name), space, 0, OPTIONS[name])
+    plain = all(p.kind == "train" and not space.objection(p.genome) and p.steps == STEPS for p in asked)
+    assert idea.from_space == plain
+    assert len(idea.meta_trainings) == sum(p.kind == "meta_train" for p in asked)
 
 
 def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):

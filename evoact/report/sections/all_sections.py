@@ -33,6 +33,7 @@ from evoact.report.search_text import counted, shown, verdict
 from evoact.report.sections.choices_that_mattered import mattered
 from evoact.report.sections.provenance import provenance
 from evoact.report.sections.section import Section
+from evoact.strategies.proposers.enumerate import Enumerate
 
 MOST_WINNERS = 24  # whose activations are drawn
 MOST_CURVES = 12  # panels for a network: more layers than that nobody compares
@@ -228,7 +229,7 @@ def _curves(run: RunData, unit: Unit) -> Section | None:
 
 def _types(run: RunData, unit: Unit) -> Section | None:
     """Of searches that choose what to propose; an enumeration proposes what it was given."""
-    moving = run.rows[~run.rows["strategy"].isin(("enumerate",))]
+    moving = run.rows[run.rows["strategy"] != Enumerate.name]
     found = proposed_types(moving) if len(moving) else []
     if not found:
         return None

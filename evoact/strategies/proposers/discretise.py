@@ -37,6 +37,8 @@ class Discretise:
 
     name = "discretise"
     independent = False
+    from_space = False
+    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 

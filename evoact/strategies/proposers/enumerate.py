@@ -40,6 +40,8 @@ class Enumerate:
 
     name = "enumerate"
     independent = True
+    from_space = True
+    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 

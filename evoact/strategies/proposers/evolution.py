@@ -59,6 +59,8 @@ class Evolution:
 
     name = "evolution"
     independent = False
+    from_space = True
+    meta_trainings = ()
     shares = WHOLE
 
     def __post_init__(self) -> None:

@@ -59,6 +59,8 @@ class Hybrid:
 
     name = "hybrid"
     independent = False
+    from_space = True
+    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 

@@ -73,6 +73,7 @@ class Bilevel:
 
     name = "bilevel"
     independent = False
+    from_space = False
     shares = WHOLE
     asynchronous = False
 
@@ -117,9 +118,16 @@ class Bilevel:
             **{name: getattr(self, name) for name in same},
         )
 
+    @cached_property
+    def meta_trainings(self) -> list[MetaDraft]:
+        """One from each start, of the types at every site."""
+        types = {site.name: self._types for site in self.space.sites}
+        untrained = _network(self.space, types, ((LEARNING_RATE, self.inner_rate),))
+        return [MetaDraft(untrained, self.settings, start) for start in range(self.starts)]
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         if generation == 0:
-            return [MetaDraft(self._untrained, self.settings, start) for start in range(self.starts)]
+            return self.meta_trainings
         if generation == 1:
             controls = self.space.ordinary() if self.controls else ()
             return [Draft(genome) for genome in (*self._learned(archive), *controls)]
@@ -129,31 +137,26 @@ class Bilevel:
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return archive.best(k)
 
-    def networks_of(self, types: TypesBySite) -> list[Genome]:
-        """Return what is trained of learned types: all of them mixed, then each alone, with all settings."""
-        return [
-            self._network(some, settings)
-            for some in _mixed_and_pure(types)
-            for settings in self.space.settings
-        ]
-
     @cached_property
     def _types(self) -> tuple[Activation, ...]:
         return tuple(activations.canonical_activation(activations.from_json(entry)) for entry in self.types)
 
-    @cached_property
-    def _untrained(self) -> Genome:
-        """The types that are to be learned, at every site."""
-        types = {site.name: self._types for site in self.space.sites}
-        return self._network(types, ((LEARNING_RATE, self.inner_rate),))
-
-    def _network(self, types: TypesBySite, settings: Settings) -> Genome:
-        return Genome(tuple(shared_out(site, types[site.name]) for site in self.space.sites), settings)
-
     def _learned(self, archive: Archive) -> list[Genome]:
         """The networks of each meta-training that worked."""
         worked = [result for result in archive.meta_trained if result.state == COMPLETED]
-        return [network for result in worked for network in self.networks_of(found_types(result))]
+        return [network for result in worked for network in networks_of(self.space, found_types(result))]
+
+
+def networks_of(space: SearchSpace, types: TypesBySite) -> list[Genome]:
+    """Return what is trained of learned types: all of them mixed, then each alone, with all settings."""
+    number = len(next(iter(types.values())))
+    pure: list[TypesBySite] = [{site: (each[i],) for site, each in types.items()} for i in range(number)]
+    mixed_and_pure = pure if number == 1 else [types, *pure]
+    return [_network(space, some, settings) for some in mixed_and_pure for settings in space.settings]
+
+
+def _network(space: SearchSpace, types: TypesBySite, settings: Settings) -> Genome:
+    return Genome(tuple(shared_out(site, types[site.name]) for site in space.sites), settings)
 
 
 def _is_learned(genome: Genome) -> bool:
@@ -170,10 +173,3 @@ def types_in(text: str) -> TypesBySite:
     """Return what stands in the leaderboard's column `learned_types`."""
     found = json.loads(text)
     return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
-
-
-def _mixed_and_pure(types: TypesBySite) -> list[TypesBySite]:
-    """All types at every site, and type i alone at every site; once if there is only one."""
-    number = len(next(iter(types.values())))
-    pure: list[TypesBySite] = [{site: (each[i],) for site, each in types.items()} for i in range(number)]
-    return pure if number == 1 else [types, *pure]

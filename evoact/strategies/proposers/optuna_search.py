@@ -176,6 +176,8 @@ class OptunaSearch:
 
     name = "optuna"
     independent = False
+    from_space = True
+    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 

@@ -19,6 +19,8 @@ class RandomSearch:
 
     name = "random"
     independent = True
+    from_space = True
+    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 

@@ -12,7 +12,7 @@ from evoact.genomes.space import SearchSpace
 from evoact.records import TrainResult
 from evoact.strategies import proposer
 from evoact.strategies.archive import Archive, Candidate
-from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, Proposer, merit, promotion
+from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class SuccessiveHalving:
 
     name = "successive_halving"
     independent = False
+    from_space = False
+    meta_trainings = ()
 
     def __post_init__(self) -> None:
         if self.eta < 2 or self.rungs < 2:
             raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
-        if self._inner.shares != WHOLE or self._inner.name in ("bilevel", "discretise"):
+        if not self._inner.from_space:
             raise UserError(
                 "expected a search that trains every network to the end in strategy.proposes, "
                 f"got {self._inner.name!r}"

@@ -33,6 +33,14 @@ class WarmStarted:
         return self.proposer.independent
 
     @property
+    def from_space(self) -> bool:
+        return self.proposer.from_space
+
+    @property
+    def meta_trainings(self) -> Sequence[MetaDraft]:
+        return self.proposer.meta_trainings
+
+    @property
     def shares(self) -> Sequence[Fraction]:
         return self.proposer.shares
 
