@@ -106,7 +106,7 @@ def path_name(text: str) -> str:
     What lower-case letters, digits and underscores do not say exactly, a digest says.
 
     >>> path_name("random"), path_name("Hulls / small"), path_name("hulls_small")
-    ('random', 'hulls_small-9a4ba0ab4ca9', 'hulls_small')
+    ('random', 'hulls_small-bab28b087648', 'hulls_small')
     """
     if re.fullmatch("[a-z0-9_]{1,40}", text):
         return text

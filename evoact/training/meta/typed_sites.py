@@ -78,6 +78,7 @@ def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
     Raises:
         UserError: for no types, more types than neurons, or a type of several pieces.
 
+    >>> from evoact.genomes.activation import Subnetwork
     >>> blocks = typed_site(Site("hidden0", 10), [Subnetwork("sin", 5)] * 3).blocks
     >>> [b.stop - b.start for b in blocks]
     [3, 3, 4]
