@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -142,3 +143,13 @@ def tiny_comparison(tiny: Callable[..., dict[str, Any]]) -> Callable[..., dict[s
         return data
 
     return make
+
+
+@pytest.fixture
+def bend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve `bend`: a sine on an uneven grid."""
+    from evoact.activations.curves import Curve, save_curve
+
+    monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
+    grid = np.sort(np.random.default_rng(0).uniform(-3, 3, 20))
+    save_curve(tmp_path / "bend", Curve(grid, np.sin(grid)))

@@ -208,3 +208,28 @@ def test_training_core_needs_torch_and_numpy_alone():
     loaded = modules_loaded_by("import evoact.training.loop")
     assert not loaded & {"ray", "optuna", "deap", "pyarrow", "duckdb", "pydantic", "typer"}
     assert not loaded & {"scipy", "sklearn", "PIL"}
+
+
+TESTS = Path(__file__).parent
+# Of no module: what every strategy or every order of results owes, how well strategies search, whole documents and
+# folders of configs, damaged inputs, and this.
+OF_NO_MODULE = {
+    "config/test_repository.py",
+    "execution/test_order.py",
+    "strategies/test_conformance.py",
+    "strategies/test_efficiency.py",
+    "test_documented.py",
+    "test_fuzz.py",
+    "test_layers.py",
+}
+
+
+def test_tests_are_where_their_module_is():
+    """`a/b/test_c.py` tests `evoact/a/b/c.py`, or a folder c; `a/test_a.py` tests the folder itself."""
+
+    def tests_something(path: Path) -> bool:
+        name, folder = path.stem.removeprefix("test_"), ROOT / path.parent.relative_to(TESTS)
+        return name == folder.name or name in {p.stem for p in folder.glob("*")}
+
+    strays = {str(p.relative_to(TESTS)) for p in TESTS.rglob("test_*.py") if not tests_something(p)}
+    assert strays == OF_NO_MODULE

@@ -1,27 +1,19 @@
 """One suite over the table of kinds: what training relies on, whatever the kind."""
 
-import numpy as np
 import pytest
 import torch
 
-from evoact.activations.curves import Curve, save_curve
 from evoact.activations.kinds import RECORDS, count, curve, initial, kind_of, unpack
 from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
 from evoact.genomes.activation import (
     KINDS,
-    Base,
     Captured,
     Hull,
-    LpPool,
     Maxout,
-    NetworkInNetwork,
     PiecewiseLinear,
     PReLU,
     ProbabilisticMaxout,
-    Rational,
-    Scaled,
-    Subnetwork,
     Tabulated,
     from_json,
     per_neuron,
@@ -30,36 +22,8 @@ from evoact.genomes.activation import (
     trains,
 )
 from evoact.genomes.genome import SiteGenome
+from tests.activations.examples import EXAMPLES
 
-EXAMPLES = [
-    Base("tanh"),
-    Base("normalised(gelu)"),
-    Hull("convex", ("relu", "sin", "tanh"), "neuron"),
-    Hull("affine", ("identity", "sin(2*x)")),
-    Hull("conic", ("sigmoid", "tanh")),
-    Hull("linear", ("cos", "gaussian")),
-    Subnetwork("sin", 5),
-    Subnetwork("sin", 5, "exact"),
-    Scaled("tanh"),
-    Scaled("normalised(gelu)", "neuron"),
-    PReLU(),
-    PReLU("neuron"),
-    PiecewiseLinear(3),
-    PiecewiseLinear(1, "layer"),
-    Rational(),
-    Rational(3, 2, "neuron", "tanh"),
-    Tabulated("bend"),
-    Tabulated("bend", "cubic", "linear"),
-    Tabulated("bend", "cubic", "constant"),
-    Captured("bow", -3.0, 3.0, (0.5, -0.3, 0.1, 0.4, -1.0)),
-    Captured("arc", -3.0, 2.0, (0.5, -0.3, 0.1, 0.4, -1.0), "cubic", "constant"),
-    Maxout(3),
-    ProbabilisticMaxout(3),
-    ProbabilisticMaxout(2, 4.0),
-    LpPool(2),
-    LpPool(4, "neuron"),
-    NetworkInNetwork(3, "tanh"),
-]
 SMOOTH = [
     a
     for a in EXAMPLES
@@ -70,6 +34,8 @@ SMOOTH = [
 MIXTURES = [a for a in EXAMPLES if kind_of(a).mixture(a) is not None]
 EVERY = pytest.mark.parametrize("activation", EXAMPLES, ids=lambda a: a.label)
 NEURONS = 5
+
+pytestmark = pytest.mark.usefixtures("bend")
 
 
 def uniform(template):
@@ -82,14 +48,6 @@ EVERY_WAY = pytest.mark.parametrize(
     [(a, None) for a in EXAMPLES] + [(a, uniform) for a in EXAMPLES if a.kind == "probabilistic_maxout"],
     ids=lambda v: getattr(v, "label", "noise" if v else "evaluation"),
 )
-
-
-@pytest.fixture(autouse=True)
-def _bend(tmp_path, monkeypatch):
-    """`bend`: a sine on an uneven grid."""
-    monkeypatch.setenv("EVOACT_CURVES", str(tmp_path))
-    grid = np.sort(np.random.default_rng(0).uniform(-3, 3, 20))
-    save_curve(tmp_path / "bend", Curve(grid, np.sin(grid)))
 
 
 def generator(seed=0):

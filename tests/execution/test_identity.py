@@ -18,7 +18,7 @@ from evoact.report import write_report
 from evoact.report.run import read_run
 from evoact.tasks import TASKS
 from evoact.tasks.outline import data_digest
-from tests.execution.test_resume import Stop, interrupted
+from tests.execution.test_run import Stop, interrupted
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ WHOLE = published.idx(np.arange(12).reshape(3, 2, 2))
     ("contents", "message"),
     [
         (published.compressed(WHOLE)[:-12], "a whole gzip file, got one that ends too early"),
-        (b"\x1f\x8bnonsense", "a gzip file, got something that is none"),
+        (b"\x1f\x8bnonsense", "a gzip file, got a damaged file"),
         (b"", "an IDX file, got something else"),
         (published.compressed(b"\x89PNG"), "an IDX file, got something else"),
         (published.compressed(b""), "an IDX file, got something else"),

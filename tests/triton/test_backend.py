@@ -12,7 +12,7 @@ import torch
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.activations.routing.plan import plan_site
 from evoact.triton import backend
-from tests.activations.test_heterogeneous import SITES
+from tests.activations.examples import SITES
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
 INTEGERS = dict.fromkeys(("stride", "m", "blocks", "n"), "i32")

@@ -14,7 +14,7 @@ from evoact.activations.routing.plan import plan_site
 from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import SiteGenome
 from evoact.triton import backend, terms
-from tests.activations.test_heterogeneous import SITES, pack
+from tests.activations.examples import SITES, pack
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytestmark = [

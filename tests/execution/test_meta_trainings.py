@@ -17,7 +17,7 @@ from evoact.genomes import meta_training
 from evoact.genomes.activation import Subnetwork
 from evoact.leaderboard.schema import result
 from evoact.strategies import create
-from tests.execution.test_resume import at_random, check_same, run_killed
+from tests.execution.test_run import at_random, check_same, run_killed
 
 BILEVEL = {
     "name": "bilevel",

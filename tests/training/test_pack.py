@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.activations.test_families import EXAMPLES, curve  # noqa: F401 (a fixture)
 
 from evoact.genomes.activation import ProbabilisticMaxout
 from evoact.genomes.genome import SiteGenome
@@ -16,9 +15,10 @@ from evoact.training.early_stop import EarlyStop
 from evoact.training.members import by_layout
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.pack import TrainingSettings, keep_members, start_pack, train_step
+from tests.activations.examples import EXAMPLES
 from tests.networks.examples import SMALL, small
 from tests.training.examples import ACTIVATIONS, image_task, member, network, task
-from tests.training.test_packs_of_networks import diverse, task_for
+from tests.training.test_forward_pass import diverse, task_for
 
 META = torch.device("meta")
 
@@ -54,6 +54,7 @@ def test_networks(name):
         step([members[i] for i in group], net, task_for(name), TrainingSettings(15))
 
 
+@pytest.mark.usefixtures("bend")
 @pytest.mark.parametrize(
     "activation", [a for a in EXAMPLES if not isinstance(a, ProbabilisticMaxout)], ids=lambda a: a.label
 )

@@ -1,32 +1,18 @@
-"""The C kernels against PyTorch: values, first and second derivatives, places, threads, and their absence."""
-
-import os
-import shutil
-import subprocess
-import sys
+"""The C kernels of mixtures against PyTorch: values, first and second derivatives, places and threads."""
 
 import pytest
 import torch
 
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
-from evoact.activations.kinds import subnetwork
 from evoact.activations.routing.plan import plan_site
 from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import SiteGenome
-from evoact.native import optimizers
 from evoact.native.library import library
 from evoact.native.mixture import function_codes
 from evoact.native.tensors import accepts
-from tests.activations.test_heterogeneous import SITES, pack
+from tests.activations.examples import SITES, pack
 
 needs_kernels = pytest.mark.skipif(library() is None, reason="no C compiler, or EVOACT_NATIVE=0")
-
-
-def test_a_compiler_gives_kernels():
-    """Or a broken source would silently cost speed."""
-    if shutil.which("cc") is None or os.environ.get("EVOACT_NATIVE") == "0":
-        pytest.skip("no C compiler, or EVOACT_NATIVE=0")
-    assert library() is not None
 
 
 @needs_kernels
@@ -156,134 +142,8 @@ def test_threads_change_nothing():
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-def subnetworks(sets, n, hidden):
-    """Points, parameters, and an incoming gradient."""
-    g = torch.Generator().manual_seed(0)
-    parameters = [subnetwork.initial(Subnetwork("sin", hidden), 1, g) for _ in range(sets)]
-    return (
-        torch.randn(sets, n, generator=g) * 4,
-        torch.cat(parameters).float(),
-        torch.randn(sets, n, generator=g),
-    )
-
-
-@needs_kernels
-@pytest.mark.parametrize(("sets", "n", "hidden"), [(1, 1, 1), (2, 261, 50), (3, 9000, 7)])
-def test_subnetworks(sets, n, hidden):
-    """Values and first derivatives; the last has several blocks of points, the last of them not full."""
-    found = []
-    x, parameters, g = subnetworks(sets, n, hidden)
-    for dtype in (torch.float32, torch.float64):
-        leaves = [t.to(dtype).requires_grad_() for t in (x, parameters)]
-        y = subnetwork.network(*leaves)
-        found.append((y, *torch.autograd.grad(y, leaves, g.to(dtype))))
-    assert "NativeNetwork" in subnetwork.network(x, parameters.requires_grad_()).grad_fn.name()
-    for ours, exact in zip(*found, strict=True):
-        assert torch.allclose(ours.double(), exact, rtol=1e-4, atol=1e-5 * float(exact.detach().abs().max()))
-
-
-@needs_kernels
-def test_curvature_of_subnetworks():
-    x, parameters, g = subnetworks(2, 40, 5)
-    found = []
-    for dtype in (torch.float32, torch.float64):
-        leaves = [t.to(dtype).requires_grad_() for t in (x, parameters)]
-        first = torch.autograd.grad(subnetwork.network(*leaves), leaves, g.to(dtype), create_graph=True)
-        found.append(torch.autograd.grad(sum(t.square().sum() for t in first), leaves))
-    for ours, exact in zip(*found, strict=True):
-        assert torch.allclose(ours.double(), exact, rtol=1e-3, atol=1e-4)
-
-
-@needs_kernels
-def test_a_subnetwork_does_not_depend_on_its_neighbours_or_on_threads():
-    x, parameters, g = subnetworks(3, 9000, 7)
-
-    def gradients(sets):
-        leaves = [t[sets].clone().requires_grad_() for t in (x, parameters)]
-        y = subnetwork.network(*leaves)
-        return y, *torch.autograd.grad(y, leaves, g[sets])
-
-    before, together = torch.get_num_threads(), gradients(slice(None))
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            for k in range(3):
-                alone = gradients(slice(k, k + 1))
-                assert all(torch.equal(a[0], b[k]) for a, b in zip(alone, together, strict=True))
-    finally:
-        torch.set_num_threads(before)
-
-
-@needs_kernels
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_adam(weight_decay):
-    g = torch.Generator().manual_seed(0)
-    p = torch.randn(3, 5, 7, generator=g)
-    reference = [q.clone().requires_grad_() for q in p]
-    rates, m, v = torch.tensor([1e-2, 1e-3, 1e-1]), torch.zeros_like(p), torch.zeros_like(p)
-    theirs = torch.optim.Adam(
-        [{"params": [q], "lr": float(r)} for q, r in zip(reference, rates, strict=True)],
-        weight_decay=weight_decay,
-    )
-    for t in range(1, 6):
-        gradient = torch.randn(p.shape, generator=g)
-        for q, gq in zip(reference, gradient, strict=True):
-            q.grad = gq.clone()
-        theirs.step()
-        root = (1 - 0.999**t) ** 0.5
-        scaled = rates.double() * root / (1 - 0.9**t)
-        optimizers.adam(p, gradient, m, v, scaled, 0.9, 0.999, 1e-8 * root, weight_decay)
-    assert torch.allclose(p, torch.stack(reference), atol=1e-6)
-
-
-@needs_kernels
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_rmsprop(weight_decay):
-    g = torch.Generator().manual_seed(0)
-    p = torch.randn(3, 5, 7, generator=g)
-    reference = [q.clone().requires_grad_() for q in p]
-    rates, v = torch.tensor([1e-2, 1e-3, 1e-1]), torch.zeros_like(p)
-    theirs = torch.optim.RMSprop(
-        [{"params": [q], "lr": float(r)} for q, r in zip(reference, rates, strict=True)],
-        alpha=0.9,
-        weight_decay=weight_decay,
-    )
-    for _ in range(5):
-        gradient = torch.randn(p.shape, generator=g)
-        for q, gq in zip(reference, gradient, strict=True):
-            q.grad = gq.clone()
-        theirs.step()
-        optimizers.rmsprop(p, gradient, v, rates, 0.9, 1e-8, weight_decay)
-    assert torch.allclose(p, torch.stack(reference), atol=1e-6)
-
-
 def test_other_tensors_are_left_to_pytorch():
     assert not accepts(torch.zeros(1, dtype=torch.float64))
     assert not accepts(torch.zeros(1, device="meta"))
     z, p = pack(SITES[:2])
     assert plan_site(SITES[:2])(z, p).dtype == torch.float64
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [{"EVOACT_NATIVE": "0"}, {"CC": "no-such-compiler"}, {"CC": "false"}, {"CC": "cc --no-such-option"}],
-)
-def test_without_kernels_pytorch_computes_the_same(environment, tmp_path):
-    """A missing or failing compiler is silent, and training works."""
-    script = (
-        "import torch\n"
-        "from evoact.native.library import library\n"
-        "from tests.training.examples import member, network, task\n"
-        "from tests.training.test_members import members_of\n"
-        "from evoact.training.pack import TrainingSettings\n"
-        "from evoact.training.loop import train_pack\n"
-        "assert library() is None\n"
-        "net = network()\n"
-        "members = [member(i, net, 5) for i in range(3)] + members_of(net)\n"
-        "print(train_pack(members, net, task(), TrainingSettings(32)))\n"
-    )
-    variables = {**os.environ, "EVOACT_CACHE": str(tmp_path), **environment}
-    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert done.stdout.count("completed") == 9

@@ -3,43 +3,14 @@
 import pytest
 import torch
 
-from evoact.activations.kinds import count, initial, site_count
+from evoact.activations.kinds import count, initial
 from evoact.activations.kinds.hull import COEFFICIENTS
 from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
 from evoact.genomes.activation import HULLS, Base, Hull, Subnetwork
 from evoact.genomes.genome import SiteGenome
+from tests.activations.examples import SITES, pack
 from tests.training.plain import activate
-
-SITES = [
-    SiteGenome("s", (Base("tanh"), Base("relu"), Base("sin")), (0, 1, 2, 0, 1, 2)),
-    SiteGenome(
-        "s",
-        (
-            Hull("convex", ("identity", "tanh")),
-            Base("abs"),
-            Hull("affine", ("gaussian", "sin", "tanh"), "neuron"),
-        ),
-        (0, 1, 2, 0, 1, 2),
-    ),
-    SiteGenome(
-        "s", (Subnetwork("sin", 4, "exact"), Hull("linear", ("mish", "tanh"), "neuron")), (0, 1, 0, 0, 1, 0)
-    ),
-    SiteGenome("s", (Subnetwork("swish", 4, "exact"), Subnetwork("zero", 3, "exact")), (0, 0, 1, 0, 0, 1)),
-    SiteGenome("s", (Base("elu"),), (0,) * 6),
-    SiteGenome("s", (Hull("convex", ("cos", "gelu", "selu")), Base("softplus")), (1, 0, 1, 1, 0, 1)),
-]
-
-
-def pack(sites, m=5, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    width = max(site_count(s) for s in sites)
-    p = torch.zeros(len(sites), width, dtype=torch.float64)
-    for k, s in enumerate(sites):
-        start = initial(s, g)
-        p[k, : len(start)] = start + 0.3 * torch.randn(len(start), generator=g, dtype=torch.float64)
-    z = torch.randn(len(sites), len(sites[0].assignment), m, generator=g, dtype=torch.float64)
-    return z.requires_grad_(), p.requires_grad_()
 
 
 @pytest.mark.parametrize("chosen", [[i] for i in range(len(SITES))] + [range(len(SITES)), [1, 1, 3]])

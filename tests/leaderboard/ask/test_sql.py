@@ -309,7 +309,7 @@ def test_the_sandbox_loads_little():
 
 def test_the_front_of_several_objectives(tmp_path, make_result, make_genome, write):
     """The query that the documentation gives."""
-    guide = (Path(__file__).parents[2] / "docs" / "search_strategies.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "search_strategies.md").read_text()
     [query] = re.findall(r'--sql "(.*?)"\n```', guide, flags=re.DOTALL)
     points = [(10, 0.5), (10, 0.6), (20, 0.55), (30, 0.9), (40, 0.9), (50, 0.95)]
     results = [
