@@ -262,8 +262,9 @@ def _make(home: Location) -> None:
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise UserError(
-            f"expected a run directory that can be plan, got {home.text!r}: {reason}; choose another with -o"
+            f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
         ) from None
+    home.child(RECORD).check_writable()
 
 
 def _check_empty(home: Location) -> None:

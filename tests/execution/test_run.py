@@ -329,3 +329,12 @@ def wait_for(condition, seconds=240.0):
 
 def _read(path):
     return yaml.safe_load(path.read_text())
+
+
+def test_a_run_directory_that_cannot_be_written_to_is_refused_before_anything_is_measured(
+    tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("evoact.execution.run.with_pack_size", lambda plan: pytest.fail("measured first"))
+    with pytest.raises(UserError, match=r"run\.json', and .* cannot be written to"):
+        search(experiment(tiny()), tmp_path / "run")
