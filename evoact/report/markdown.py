@@ -4,7 +4,7 @@ import re
 
 from evoact.report.comparison_text import TextTable
 from evoact.report.run import RunData
-from evoact.report.sections.all_sections import sections
+from evoact.report.sections import sections
 from evoact.report.sections.section import Section
 
 MOST_LINES = 50  # of the leaderboard

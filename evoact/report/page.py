@@ -6,7 +6,7 @@ from pathlib import Path
 from evoact.report.comparison_text import TextTable
 from evoact.report.figures import Figure
 from evoact.report.run import RunData
-from evoact.report.sections.all_sections import sections
+from evoact.report.sections import sections
 from evoact.report.sections.section import Section
 from evoact.report.svg import mark
 

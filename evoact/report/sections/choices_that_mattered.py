@@ -23,7 +23,7 @@ _MEANING = (
 )
 
 
-def mattered(run: RunData, unit: Unit) -> Section | None:
+def section(run: RunData, unit: Unit) -> Section | None:
     """Return the section for each arm whose search has enough candidates; None if none has."""
     found: dict[str, Importance] = {}
     for arm, rows in run.rows[run.rows["phase"] == "search"].groupby("arm", sort=False):

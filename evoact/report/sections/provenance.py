@@ -4,11 +4,13 @@ import shlex
 
 from evoact.leaderboard.run_files import CONFIG
 from evoact.report.comparison_text import TextTable
+from evoact.report.number_format import Unit
 from evoact.report.run import RunData
+from evoact.report.sections.section import Section
 
 
-def provenance(run: RunData) -> tuple[TextTable, str]:
-    """Return a table of facts, and the commands."""
+def section(run: RunData, unit: Unit) -> Section:
+    """Return what was run, on what, with which seeds, and how to run it again."""
     plan, record = run.plan, run.record
     config, machine = plan.config, record.get("machine", {})
     training = config.training
@@ -39,7 +41,12 @@ def provenance(run: RunData) -> tuple[TextTable, str]:
     again = shlex.quote(f"{run.home.text.rstrip('/')}/{CONFIG}")
     command = f"evoact {plan.command} {again} -o NEW_DIRECTORY"
     commands = f"{command}\n{command} --set seed=1"
-    return TextTable("Facts about the run", ("what", "value"), rows, frozenset(("what", "value"))), commands
+    return Section(
+        "provenance",
+        "What was run",
+        tables=(TextTable("Facts about the run", ("what", "value"), rows, frozenset(("what", "value"))),),
+        code=(("To run it again", commands), ("The whole config", plan.to_yaml())),
+    )
 
 
 def _named(name: str, arguments: dict[str, object]) -> str:

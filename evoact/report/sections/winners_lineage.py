@@ -1,0 +1,46 @@
+"""The ancestors of the best winner that has any."""
+
+from evoact.analysis.candidates import sign_of
+from evoact.analysis.lineage import Ancestor, lineage
+from evoact.analysis.winners import Winner
+from evoact.report.comparison_text import TextTable
+from evoact.report.figures import lineage_figure
+from evoact.report.number_format import NOTHING, Unit
+from evoact.report.run import RunData
+from evoact.report.sections.section import Section
+from evoact.report.sections.series import best_of_each
+
+
+def section(run: RunData, unit: Unit) -> Section | None:
+    """Of the winner that validates best among those with ancestors."""
+    sign = sign_of(run.plan.task.direction)
+    ranked = sorted(best_of_each(run), key=lambda each: -sign * each[1].validation)
+    ancestries = ((series, _ancestry(run, winner)) for series, winner in ranked)
+    series, best = next((found for found in ancestries if len(found[1]) > 1), ("", []))
+    if sum(a.validation is not None for a in best) < 2:
+        return None
+    rows = tuple(
+        (
+            str(a.candidate),
+            str(a.generation),
+            a.label,
+            f"{a.learning_rate:.4g}",
+            unit.value(a.validation),
+            ", ".join(map(str, a.parents)) or NOTHING,
+        )
+        for a in best
+    )
+    headers = ("candidate", "generation", "activations", "learning rate", "validation", "parents")
+    table = TextTable(
+        "The winner, then its parents, theirs, and so on",
+        headers,
+        rows,
+        frozenset(("activations", "parents")),
+    )
+    text = f"Of {series}: the winner is the diamond; lines lead from parents to children."
+    return Section("lineage", "Lineage of the winner", (text,), (table,), (("", lineage_figure(best, unit)),))
+
+
+def _ancestry(run: RunData, winner: Winner) -> list[Ancestor]:
+    own = run.rows[(run.rows["arm"] == winner.arm) & (run.rows["repeat"] == winner.repeat)]
+    return lineage(own, winner.candidate)
