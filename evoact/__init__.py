@@ -5,6 +5,7 @@
 '0.1.0'
 """
 
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __version__ = VERSION
-__all__ = ["Leaderboard", "__version__", "compare", "findings", "resume", "search", "write_report"]
+__all__ = [
+    "Leaderboard",
+    "__version__",
+    "compare",
+    "findings",
+    "heterogenize",
+    "homogenize",
+    "nn",
+    "resume",
+    "search",
+    "write_report",
+]
 
 
 def search(
@@ -130,6 +142,10 @@ def resume(
 
 def __getattr__(name: str) -> Any:
     # Importing evoact must stay light: the leaderboard brings pyarrow with it.
+    if name == "nn":
+        return importlib.import_module("evoact.nn")
+    if name in ("heterogenize", "homogenize"):
+        return getattr(importlib.import_module("evoact.nn"), name)
     if name == "Leaderboard":
         from evoact.leaderboard.ask.query import Leaderboard
 

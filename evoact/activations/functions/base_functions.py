@@ -9,7 +9,6 @@ composed, and why, stands in `evoact.activations.functions.formulas`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -176,7 +175,10 @@ KINKS = tuple(sorted({float(abs(kink)) for f in _TABLE for kink in f.kinks} - {0
 # --- expressions ----------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+_KNOWN: dict[str, BaseFunction] = {}  # unlike an `lru_cache`, compilers look into it and go no further
+_MOST_KNOWN = 4096
+
+
 def base_function(name: str) -> BaseFunction:
     """Return the function that a name or an expression stands for; `absent` is the constant 0.
 
@@ -189,6 +191,15 @@ def base_function(name: str) -> BaseFunction:
     >>> round(base_function("normalised(relu)").shift, 4)
     -0.6833
     """
+    if name in _KNOWN:
+        return _KNOWN[name]
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[name] = _made(name)
+    return _KNOWN[name]
+
+
+def _made(name: str) -> BaseFunction:
     if name == ABSENT:
         return replace(BASE_FUNCTIONS["zero"], name=ABSENT)
     expression = parse(name)
@@ -248,6 +259,8 @@ def _scaled_derivative(core: BaseFunction, b: float, a: float) -> Callable[[Tens
 
 class _Apply(torch.autograd.Function):
     """f(x) whose derivatives, of any order, are the table's, where autograd's would be inf times 0."""
+
+    generate_vmap_rule = True  # so that `torch.func` goes through it
 
     @staticmethod
     def forward(x: Tensor, f: BaseFunction) -> Tensor:

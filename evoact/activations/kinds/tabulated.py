@@ -14,7 +14,7 @@ from evoact.activations.curves import Curve, check_points, load_curve, resolve
 from evoact.activations.kinds.kind import Kind, Noise
 from evoact.genomes.activation import Captured, Tabulated
 from evoact.native import piecewise as native
-from evoact.native.tensors import accepts
+from evoact.native.tensors import accepts, is_plain
 
 
 def curve_of(activation: Tabulated | Captured) -> Curve:
@@ -89,12 +89,17 @@ def evaluate(
 
 def pieces_at(z: Tensor, borders: Tensor, rows: Tensor, derivative: int) -> Tensor:
     """Return the polynomials at z of any shape, or their slopes (`derivative` 1); as `polynomials` gives them."""
-    interval = torch.bucketize(z.detach().contiguous(), borders, right=True).clamp_(max=rows.shape[1] - 1)
+    interval = torch.bucketize(_compact(z.detach()), borders, right=True).clamp(max=rows.shape[1] - 1)
     origin, c0, c1, c2, c3 = (row[interval] for row in rows)
     d = z - origin
     if derivative:
         return c1 + d * (2 * c2 + d * (3 * c3))
     return c0 + d * (c1 + d * (c2 + d * c3))
+
+
+def _compact(z: Tensor) -> Tensor:
+    """Return z in an order in memory that is its own, under `vmap` too, whose batch `contiguous` does not move."""
+    return z.contiguous() if is_plain(z) else z.clone(memory_format=torch.contiguous_format)
 
 
 class NativePieces(torch.autograd.Function):

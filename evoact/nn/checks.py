@@ -1,0 +1,47 @@
+"""Which networks cannot be converted, each with a sentence that says what to do instead."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_leaves
+
+from evoact.errors import UserError, short
+from evoact.nn.sites import Shared, Site
+from evoact.registry import unknown
+
+ON_REQUEST = ("sigmoid", "tanh")
+_WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
+
+
+def check(model: Any, example: Any, sites: Sequence[str]) -> None:
+    """Raises UserError for what cannot be converted."""
+    if not isinstance(model, nn.Module):
+        raise UserError(f"expected a torch.nn.Module, got {short(model)}")
+    for name in sites:
+        if name not in ON_REQUEST:
+            raise UserError(unknown("function that is a site on request", name, ON_REQUEST))
+    for name, module in model.named_modules():
+        kind, where = type(module).__name__, repr(name) if name else "the model itself"
+        if kind in _WRAPPERS:
+            raise UserError(f"expected the network itself, got {kind} around it; give its .{_WRAPPERS[kind]}")
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UserError(
+                f"expected modules in Python, got a scripted one, {where}; convert before scripting"
+            )
+        if any(map(is_lazy, [*module._parameters.values(), *module._buffers.values()])):
+            raise UserError(f"expected initialised layers, got {kind} {where}; run the network once before")
+        if "quantized" in type(module).__module__:
+            raise UserError(
+                f"expected layers in floating point, got {kind} {where}; convert before quantising"
+            )
+        if isinstance(module, Site | Shared):
+            raise UserError(f"expected a network without sites, got {where}; homogenize takes them out")
+    devices = {str(p.device) for p in model.parameters()}
+    got = {str(t.device) for t in tree_leaves(example) if isinstance(t, Tensor)}
+    if len(devices) == 1 and got and devices != got:
+        raise UserError(
+            f"expected an example on {devices.pop()}, where the network is, got {', '.join(sorted(got))}"
+        )
