@@ -14,7 +14,7 @@ def accepts(tensor: Tensor) -> bool:
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Return whether the tensor is memory, and stands for nothing else, such as a shape or a batch of a function transform.
+    """Return whether the tensor is memory, and stands for nothing else, such as a shape or a batch of a transform.
 
     >>> is_plain(torch.ones(2)), torch.func.vmap(lambda x: x * is_plain(x))(torch.ones(2)).tolist()
     (True, [0.0, 0.0])
