@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
     from evoact.execution.progress import Progress
     from evoact.execution.run import Finished
+    from evoact.export.module import TrainedNetwork
     from evoact.leaderboard.ask.query import Leaderboard
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
@@ -32,6 +33,7 @@ __all__ = [
     "findings",
     "heterogenize",
     "homogenize",
+    "load",
     "nn",
     "resume",
     "search",
@@ -125,6 +127,33 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
     from evoact.report.run import read_run
 
     return report.write_report(read_run(run_dir), format, None if output is None else Path(output))
+
+
+def load(
+    run_dir: str | Path,
+    candidate: int | None = None,
+    seed: int | str | None = None,
+    arm: str = "",
+    repeat: int = 0,
+) -> "TrainedNetwork":
+    """Return a confirmed network of a run as an ordinary PyTorch module, in evaluation mode.
+
+    Its `predict` takes inputs as the data has them; it is a `torch.nn.Module` like any other, so that training can go
+    on.
+
+    Args:
+        run_dir: the directory of a run, or the URI of one
+        candidate: its number in the leaderboard; by default the winner
+        seed: one of its fresh seeds; by default the one that validates best, "all" for the ensemble of them
+        arm: of a comparison
+        repeat: of a comparison
+
+    Raises:
+        evoact.errors.UserError: if the directory is no run, or holds no such network with its weights.
+    """
+    from evoact.export.load import load
+
+    return load(run_dir, candidate, seed, arm, repeat)
 
 
 def resume(

@@ -26,7 +26,7 @@ LAYERS = [
     {"config"},
     {"analysis"},
     {"execution"},
-    {"report", "studies"},
+    {"export", "report", "studies"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -55,6 +55,7 @@ HOMES = {
         "training/",
         "execution/",
         "studies/",
+        "export/",
     ],
     "matplotlib": ["studies/figures.py"],
     "triton": ["triton/"],

@@ -12,6 +12,7 @@ from evoact.cli.listing import list_names
 from evoact.cli.options import STOPPED, say, warn
 from evoact.cli.report import report
 from evoact.cli.search import resume, search
+from evoact.cli.show import show
 from evoact.cli.study import app as study
 from evoact.cli.tabulate import tabulate
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
@@ -32,6 +33,7 @@ app.command("resume")(resume)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)
+app.command("show")(show)
 app.command("list")(list_names)
 app.command("validate")(validate)
 app.add_typer(study, name="study")

@@ -1,0 +1,27 @@
+"""`evoact show`."""
+
+from typing import Annotated, Optional
+
+import typer
+
+from evoact.cli.options import say
+
+
+def show(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")],
+    candidate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(metavar="N", help="Its number in the leaderboard; the winner by default."),
+    ] = None,
+    arm: Annotated[str, typer.Option(metavar="NAME", help="Of a comparison.")] = "",
+    repeat: Annotated[int, typer.Option(metavar="N", help="Of a comparison.")] = 0,
+) -> None:
+    """Show one confirmed candidate: its activations, its figures by seed, and what its types learned.
+
+    Example: evoact show runs/first --candidate 12
+    """
+    from evoact.export.load import load
+    from evoact.export.shown import shown
+
+    for line in shown(load(run_dir, candidate, "all", arm, repeat)):
+        say(line)

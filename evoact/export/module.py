@@ -1,0 +1,126 @@
+"""A trained network as an ordinary PyTorch module."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evoact.errors import UserError
+from evoact.genomes.genome import Genome
+from evoact.networks.network import Network
+from evoact.training.forward_pass import Chance, PackPass
+from evoact.training.members import Member, with_pieces_of
+from evoact.training.pack import plan_sites
+
+BATCH = 1000  # examples that `predict` takes at a time
+
+
+class TrainedNetwork(nn.Module):
+    """One trained network, or an ensemble of several seeds, in single precision.
+
+    `forward` takes prepared inputs [B, *input_shape] and gives outputs [B, n_outputs], of an ensemble their mean;
+    `predict` takes inputs as the data has them. Weights and the numbers of learned activations are parameters, so that
+    training can go on; batch norms keep the averages that they were stored with.
+
+    Args:
+        genome: the network's
+        learned: the tensors of each seed, by name, as its artifact holds them
+        network: what was trained, with one pre-activation per neuron
+        shape: of one prepared input
+        prepare: from inputs as the data has them, [n, ...], to prepared ones
+        interpret: from outputs [n, n_outputs], float64, to predictions
+        rows: what the leaderboard says of each seed
+
+    Raises:
+        UserError: if a tensor of the network is missing.
+    """
+
+    def __init__(
+        self,
+        genome: Genome,
+        learned: Sequence[Mapping[str, np.ndarray]],
+        network: Network,
+        shape: tuple[int, ...],
+        prepare: Callable[[np.ndarray], Tensor],
+        interpret: Callable[[np.ndarray], np.ndarray],
+        rows: Sequence[Mapping[str, Any]],
+    ):
+        super().__init__()
+        self.genome, self.rows, self.shape = genome, [dict(row) for row in rows], shape
+        self.network = with_pieces_of(network, genome)
+        self._prepare, self._interpret = prepare, interpret
+        trained = {p.name for p in self.network.parameters} | {f"{s.name}.activation" for s in network.sites}
+        missing = sorted({p.name for p in self.network.parameters} - set(learned[0]))
+        if missing:
+            raise UserError(
+                f"expected the tensors of a whole network, got none for {', '.join(missing)}; confirmed and judged "
+                "networks keep them"
+            )
+        self._keys: dict[str, str] = {}  # a parameter's name has no dot
+        for name in sorted(trained | set(learned[0])):
+            if name.startswith("examples."):
+                continue
+            stacked = np.stack([one.get(name, np.zeros(0)) for one in learned])
+            tensor = torch.as_tensor(np.ascontiguousarray(stacked), dtype=torch.float32)
+            self._keys[name] = key = name.replace(".", "_")
+            if name in trained:
+                self.register_parameter(key, nn.Parameter(tensor))
+            else:
+                self.register_buffer(key, tensor)
+        self.members = [Member(genome, f"{i}", 0, 0) for i in range(len(learned))]
+        self._steps = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_plans"}
+
+    def extra_repr(self) -> str:
+        """The network's label, and how many seeds it averages."""
+        return f"{self.genome.label}, {len(self.members)} seed{'s' if len(self.members) > 1 else ''}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters and averages, [seeds, ...] each, by the names that the network has for them."""
+        return {name: getattr(self, key) for name, key in self._keys.items()}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs [B, n_outputs] for prepared inputs [B, *input_shape].
+
+        Raises:
+            UserError: for inputs of another shape.
+        """
+        if inputs.shape[1:] != self.shape:
+            raise UserError(
+                f"expected prepared inputs [B, {', '.join(map(str, self.shape))}], got {list(inputs.shape)}; `predict` "
+                "takes inputs as the data has them"
+            )
+        tensors = self.tensors()
+        device = inputs.device
+        plans = self.__dict__.setdefault("_plans", {})
+        if device not in plans:
+            plans[device] = plan_sites(self.members, self.network, device, tensors)
+        self._steps += self.training
+        chance = Chance(0, [member.name for member in self.members], self._steps, device)
+        layers = PackPass(plans[device], tensors, tensors, chance, self.training)
+        return self.network.forward(tensors, layers, inputs[None]).mean(dim=0)
+
+    @torch.no_grad()
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """Return outputs [n, n_outputs], float64, for inputs [n, ...] as the data has them."""
+        was = self.training
+        self.eval()
+        try:
+            device = next(self.parameters()).device
+            found = [
+                self(self._prepare(x[i : i + BATCH]).to(device)).double().cpu().numpy()
+                for i in range(0, len(x), BATCH)
+            ]
+        finally:
+            self.train(was)
+        return np.concatenate(found)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return predictions for inputs [n, ...] as the data has them: classes, by their labels if the data has labels,
+        or values [n, n_outputs] in the targets' units.
+        """
+        return self._interpret(self.outputs(np.asarray(x)))
