@@ -26,15 +26,17 @@ def shown(network: TrainedNetwork) -> Iterator[str]:
         figures = [f"{row[c]:.5g}" if isinstance(row[c], float) else str(row[c]) for c in known]
         yield "  ".join(f"{text:>17}" for text in (*figures, row["artifact"]))
     yield ""
-    yield f"What its types compute on seed {first['seed']}, at x ="
-    yield " " * 34 + "".join(f"{x:>9}" for x in AT)
     tensors = {name: tensor[0].detach().cpu().numpy() for name, tensor in network.tensors().items()}
-    for types in activation_curves(network.genome, tensors):
-        for number, y in enumerate(types.y):
-            what = f"{types.site}: {types.count} {types.label}" if number == 0 else ""
-            values = np.interp(AT, types.x, y)
-            yield f"{what:<34}" + "".join(f"{v:>9.3g}" for v in values)
+    curves = activation_curves(network.genome, tensors)
+    named = [f"{types.site}: {types.count} {types.label}" for types in curves]
+    width = max(map(len, named))
+    yield f"What its types compute on seed {first['seed']}:"
+    yield f"{'x':>{width}}" + "".join(f"{x:>9}" for x in AT)
+    for name, types in zip(named, curves, strict=True):
+        for y in types.y:
+            values = np.interp(AT, types.x, y).round(4) + 0.0  # no -0
+            yield f"{name:<{width}}" + "".join(f"{v:>9.3g}" for v in values)
         if types.why_not:
-            yield f"{types.site}: {types.count} {types.label}: not drawn, {types.why_not}"
+            yield f"{name:<{width}}  not drawn, {types.why_not}"
     yield ""
     yield dumps(network.genome)
