@@ -151,5 +151,5 @@ def test_flipped_bytes_never_end_in_a_traceback(tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     for path in (tmp_path / "none.npz", tmp_path):
-        with pytest.raises(UserError, match="not there"):
+        with pytest.raises(UserError, match="does not exist"):
             arrays(str(path))

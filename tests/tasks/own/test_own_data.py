@@ -40,7 +40,7 @@ def splits(**targets):
         (splits(train=Y, validation=Y, test=Y + 4), "got class 4 only in test .100 examples."),
         (
             splits(train=Y, validation=Y, test=VALUES),
-            "all splits alike, got x_test, y_test of .* with floats but x_train",
+            "splits of the same form, got x_test, y_test of .* with floats but x_train",
         ),
         (
             Given(X, np.where(np.arange(N) == 0, 7, Y)),
