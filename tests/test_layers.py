@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
     {"errors", "installation", "seeding"},
-    {"cache_directory", "registry", "yaml_text"},
+    {"cache_directory", "registry", "svg", "yaml_text"},
     {"native"},
     {"genomes", "triton"},
     {"records"},
@@ -37,6 +37,7 @@ HOMES = {
     "deap": ["strategies/selection/breeding.py", "strategies/selection/pareto.py"],
     "optuna": ["strategies/proposers/optuna_search.py", "report/optuna_study.py"],
     "tensorboardX": ["report/tensorboard.py"],
+    "jinja2": ["report/page.py"],
     "sklearn": [
         "strategies/surrogate/gaussian_process.py",
         "strategies/surrogate/surrogate.py",
@@ -57,7 +58,6 @@ HOMES = {
         "studies/",
         "export/",
     ],
-    "matplotlib": ["studies/figures.py"],
     "triton": ["triton/"],
     "typer": ["cli/"],
     "rich": ["cli/"],

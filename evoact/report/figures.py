@@ -11,7 +11,7 @@ from evoact.analysis.best_so_far import BestSoFar
 from evoact.analysis.lineage import Ancestor
 from evoact.analysis.proposed_types import OTHER, ProposedTypes
 from evoact.report.number_format import Unit
-from evoact.report.svg import (
+from evoact.svg import (
     COLOURS,
     Scale,
     band,

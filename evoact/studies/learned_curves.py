@@ -24,9 +24,10 @@ from evoact.leaderboard.location import Location
 from evoact.records import COMPLETED, META_TRAIN, of_part
 from evoact.strategies.proposers.learned_diversity import types_in
 from evoact.studies.confirmed_networks import rows_of
-from evoact.studies.figures import RAINBOW, TITLE, figure, save
+from evoact.studies.figures import MOMENTS, Panel, moment, save
+from evoact.svg import Scale, scale
+from evoact.svg import path as path_of
 
-SHOWN = 12  # moments of a meta-training
 REACH = 6.0  # of the picture, in pre-activations
 
 
@@ -80,16 +81,23 @@ def growth(
 def draw(row: Mapping[str, Any], tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
     """The picture of one meta-training: a panel for each type of each site."""
     panels = []
-    for site in loads(row["genome"]).sites:
+    sites = loads(row["genome"]).sites
+    for site in sites:
         trajectory = tensors[f"{site.site}.trajectory"]
-        moments = np.unique(np.linspace(0, len(trajectory) - 1, SHOWN).astype(int)).tolist()
-        panels += [(site.site, *grown) for grown in growth(site, trajectory, moments)]
-    several = len({site for site, *_ in panels}) > 1
-    canvas, axes = figure(len(panels))
-    for axis, (site_name, label, grid, curves) in zip(axes, panels, strict=True):
-        for i, values in enumerate(curves):
-            axis.plot(grid, values, color=RAINBOW(i / max(1, len(curves) - 1)), linewidth=1)
-        axis.set_title(f"{site_name}, {label}" if several else label, fontsize=TITLE)
-        axis.set_xlabel("pre-activation")
-    axes[0].set_ylabel("activation")
-    save(canvas, path)
+        moments = np.unique(np.linspace(0, len(trajectory) - 1, MOMENTS).astype(int)).tolist()
+        for label, grid, curves in growth(site, trajectory, moments):
+            y = scale(np.concatenate(curves).tolist(), 0, 1)
+
+            def lines(across: Scale, up: Scale, grid: np.ndarray = grid, curves: Any = curves) -> list[str]:
+                xs = [across(v) for v in grid]
+                return [
+                    path_of(xs, [up(v) for v in values], f"line {moment(i, len(curves))}")
+                    for i, values in enumerate(curves)
+                ]
+
+            title = f"{site.site}, {label}" if len(sites) > 1 else label
+            panels.append(Panel(title, (-REACH, REACH), (y.low, y.high), lines))
+    described = (
+        "Each curve is a type's output at one of so many moments, from violet at the first to red at the last"
+    )
+    save(panels, path, "How types grew in meta-training", described, x="pre-activation")

@@ -16,10 +16,12 @@ our making: elongated wells of one depth, some narrow and some wide, in a bowl.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
-from evoact.studies.figures import RAINBOW, TITLE, figure, save
+from evoact.studies.figures import MOMENTS, Panel, moment, save
+from evoact.svg import Scale, ellipse, mark, path
 
 Noise = Callable[[np.ndarray], np.ndarray]  # D^(1/2) of states [n, 2]: [n, 2, 2]
 POINTS, REACH = 120, 3.0  # of a path in the picture; of the picture
@@ -150,19 +152,29 @@ def compare(
 
 
 def draw(where: Landscape, found: Mapping[str, np.ndarray], file: str, shown: int = 4) -> None:
-    """Some paths of each kind over the landscape, from violet to red in time."""
-    canvas, axes = figure(len(found))
-    grid = np.linspace(-REACH, REACH, 81)
-    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    height = where.loss(points).reshape(len(grid), -1)
-    for axis, (title, paths) in zip(axes, found.items(), strict=True):
-        axis.contour(grid, grid, height, levels=10, colors="0.8", linewidths=0.6)
-        every = max(1, len(paths) // POINTS)
-        for k in range(shown):
-            x = paths[::every, k]
-            for i in range(len(x) - 1):
-                axis.plot(*x[i : i + 2].T, color=RAINBOW(i / len(x)), linewidth=0.8)
-            axis.plot(*x[-1], "k.", markersize=5)
-        axis.set(aspect="equal", xlim=(-REACH, REACH), ylim=(-REACH, REACH))
-        axis.set_title(title, fontsize=TITLE)
-    save(canvas, file)
+    """Some paths of each kind over the wells, from violet to red in time."""
+
+    def panel(title: str, paths: np.ndarray) -> Panel:
+        chosen = paths[:: max(1, len(paths) // POINTS), :shown]
+        return Panel(title, (-REACH, REACH), (-REACH, REACH), lambda x, y: _marks(where, chosen, x, y))
+
+    described = "Ellipses are wells, at one and two of their widths; dots are where particles end"
+    panels = [panel(title, paths) for title, paths in found.items()]
+    save(panels, file, "Paths of particles, from violet to red in time", described)
+
+
+def _marks(where: Landscape, paths: np.ndarray, x: Scale, y: Scale) -> list[str]:
+    """The wells, and paths [points, n, 2] over them."""
+    pixel = x(1) - x(0)
+    parts = [
+        ellipse(x(cx), y(cy), k * pixel * first, k * pixel * second, -np.degrees(angle), "outline")
+        for (cx, cy), (first, second), angle in zip(where.centres, where.widths, where.angles, strict=True)
+        for k in (1, 2)
+    ]
+    for one in paths.transpose(1, 0, 2):
+        xs, ys = [x(v) for v in one[:, 0]], [y(v) for v in one[:, 1]]
+        borders = np.linspace(0, len(one) - 1, MOMENTS + 1).astype(int)
+        for i, (a, b) in enumerate(pairwise(borders)):
+            parts.append(path(xs[a : b + 1], ys[a : b + 1], f"line {moment(i, MOMENTS)}"))
+        parts.append(mark(xs[-1], ys[-1], 0, "dot", size=2.5))
+    return parts

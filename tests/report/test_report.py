@@ -42,7 +42,7 @@ from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.sections import sections
 from evoact.report.sections.choices_that_mattered import section as mattered
-from evoact.report.svg import nice_ticks, quartiles, scale
+from evoact.svg import nice_ticks, quartiles, scale
 from tests.analysis.test_comparison import arm
 
 

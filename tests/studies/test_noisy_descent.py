@@ -79,7 +79,7 @@ def test_the_command(tmp_path, capsys):
         main(["study", "noisy_descent", "-o", str(file), "--particles", "8"])
     assert not ended.value.code
     assert "end at a wide minimum" in capsys.readouterr().out
-    assert file.read_text().startswith("<?xml")
+    assert file.read_text().startswith("<svg xmlns=")
     for wrong in ("--rate=0", "--batch=0", "--particles=3"):
         with pytest.raises(SystemExit) as ended:
             main(["study", "noisy_descent", wrong])

@@ -1,4 +1,4 @@
-"""Figures as SVG text: scales, axes and marks, with colours left to the page's style sheet.
+"""Figures as SVG text: scales, axes and marks, with colours left to a style sheet.
 
 Drawn at the width of a phone, so that letters stay readable there, and enlarged elsewhere. A figure is one
 image to a screen reader, with a title and a description; marks have titles, which browsers show on hover.
@@ -86,6 +86,18 @@ def figure(width: float, height: float, parts: Iterable[str], title: str, descri
     )
 
 
+def document(content: str, style: str) -> str:
+    """Return a whole SVG as a file of its own, with a style sheet."""
+    opened = content.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return opened.replace("<title", f"<style>{style}</style><title", 1) + "\n"
+
+
+def clipped(x: float, y: float, width: float, height: float, parts: Iterable[str]) -> str:
+    """Return parts without what lies beyond a rectangle."""
+    size = f'width="{width:g}" height="{height:g}"'
+    return f'<svg x="{x:.1f}" y="{y:.1f}" {size} viewBox="{x:.1f} {y:.1f} {width:g} {height:g}">{"".join(parts)}</svg>'
+
+
 def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
     where = f' text-anchor="{anchor}"' if anchor != "start" else ""
     return f'<text x="{x:.1f}" y="{y:.1f}"{where}{_css(css)}>{escape(content)}</text>'
@@ -116,6 +128,12 @@ def rectangle(x: float, y: float, width: float, height: float, css: str, title: 
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(0.0, width):.1f}" height="{max(0.0, height):.1f}"'
         f"{_css(css)}>{_title(title)}</rect>"
     )
+
+
+def ellipse(x: float, y: float, across: float, along: float, degrees: float, css: str) -> str:
+    """Return an ellipse with these half axes, the first of which is turned clockwise from the right."""
+    turned = f' transform="rotate({degrees:.1f} {x:.1f} {y:.1f})"'
+    return f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{across:.1f}" ry="{along:.1f}"{turned}{_css(css)}/>'
 
 
 def mark(x: float, y: float, form: int, css: str, title: str = "", size: float = 4) -> str:
