@@ -207,6 +207,7 @@ def test_light_imports(code):
     assert not modules_loaded_by(code) & heavy
 
 
+@pytest.mark.slow
 def test_training_core_needs_torch_and_numpy_alone():
     loaded = modules_loaded_by("import evoact.training.loop")
     assert not loaded & {"ray", "optuna", "deap", "pyarrow", "duckdb", "pydantic", "typer"}

@@ -51,6 +51,7 @@ def rate(gains, *wanted):
     return sum(gain.verdict in wanted for gain in gains) / len(gains)
 
 
+@pytest.mark.slow
 def test_no_small_and_large_effects_get_their_verdict(draws):
     # Any false finding among all comparisons happens in at most 5 % of them; more than 9 % of 200 draws would
     # have a probability of 1 % by chance.
@@ -62,6 +63,7 @@ def test_no_small_and_large_effects_get_their_verdict(draws):
     assert rate(draws["small"], Verdict.BETTER) > 0.0
 
 
+@pytest.mark.slow
 def test_equivalence_is_found_where_it_is_and_not_where_it_is_not(draws):
     def verdicts(name):
         ends = [(gain.difference.low, gain.difference.high, gain.p_holm) for gain in draws[name]]
@@ -78,6 +80,7 @@ def test_a_single_winner_confirmed_on_many_seeds_shows_nothing():
     assert {gain.verdict for gain in found["large"]} == {Verdict.TOO_FEW}
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_with_variance_on_all_levels():
     """The estimand is the mean over all repeats that there could be, on all examples that there could be."""
     covered = 0
@@ -381,6 +384,7 @@ def test_the_larger_test_split_and_the_scores_of_examples_where_there_are_any():
     assert result.winners[0].scores is None
 
 
+@pytest.mark.slow
 def test_the_best_of_a_group_is_not_chosen_by_the_repeats_that_judge_it():
     """Of four equal arms the best over ten repeats has been lucky in them: it gains 0.3 points that it is not worth."""
     groups = {"reference": "", "alone": "one", **{f"arm{i}": "many" for i in range(4)}}

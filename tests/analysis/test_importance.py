@@ -58,6 +58,7 @@ def test_dropout_and_settings_of_the_optimizer_are_choices():
     assert (first.name, first.best) == ("optimizer beta1", pytest.approx(0.9))
 
 
+@pytest.mark.slow
 def test_of_noise_nothing_mattered():
     wrong = sum(
         bool(importance(rows_of(lambda g: 0.0, networks=200, seed=seed)).mattered) for seed in range(20)

@@ -125,6 +125,7 @@ def test_a_run_directory_is_not_searched_into_twice(run, config_file, tmp_path):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_no_traceback_in_a_process_of_its_own(evoact, config_file):
     done = evoact("search", config_file(task={"name": "mnst1d"}), "-o", "run")
     assert done.returncode == 2
@@ -329,6 +330,7 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
         assert f"evoact {step}" in out
 
 
+@pytest.mark.slow
 def test_the_next_steps_work(run, config_file):
     _, out, _ = run("search", config_file(), "-o", "a run")
     steps = [line.strip() for line in out.partition("Next:")[2].splitlines() if line.strip()]

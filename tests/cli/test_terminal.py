@@ -32,6 +32,7 @@ def runs(tiny, tiny_comparison, tmp_path_factory):
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 @pytest.mark.parametrize(
     "arguments",
@@ -81,6 +82,7 @@ def test_names_that_differ_look_different(runs, monkeypatch):
 # --- signals ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sigterm_stops_a_search_as_ctrl_c_does(command, config_file, tmp_path):
     """It reaches the process alone, as from a scheduler, in the search and in the confirmation."""
     slow = {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.05}

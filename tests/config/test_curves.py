@@ -9,6 +9,7 @@ from evoact.config import experiment
 from evoact.errors import ConfigError
 
 
+@pytest.mark.slow
 def test_a_resolved_config_brings_its_curves(tiny, tmp_path, monkeypatch):
     """It is read again without their files, as a worker on another machine does."""
     folder = tmp_path / "somewhere"

@@ -36,6 +36,7 @@ def test_the_configs_of_the_repository(path):
 GENERAL = {"cluster_gpu", "digits_hulls", "mnist1d_evolution", "mnist1d_successive_halving", "quickstart"}
 
 
+@pytest.mark.slow
 def test_each_experiment_of_a_paper_has_a_small_version():
     stems = {path.stem.removesuffix("_reduced") for path in SEARCHES} - GENERAL
     small = {stem for stem in stems if stem.endswith("_small")}
@@ -60,6 +61,7 @@ def test_the_search_spaces_of_the_repository(path):
     assert load_space(path).types
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.stem)
 def test_the_comparisons_of_the_repository(path):
     assert path.read_text().splitlines()[0] == f"# evoact compare configs/{path.name}"

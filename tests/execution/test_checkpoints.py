@@ -51,6 +51,7 @@ def rows_at(rows, rung):
     return [r for r in rows if r["rung"] == rung]
 
 
+@pytest.mark.slow
 def test_a_lost_checkpoint_costs_time_alone(halving, tmp_path, rows_of):
     """Removed behind the search's back, as on a cluster whose machines share no disk."""
     made, home = experiment(halving()), Location.of(tmp_path / "lost")
@@ -76,6 +77,7 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packs", [1, 3, 4, 5, 9])
 def test_a_stopped_run_is_continued(halving, tmp_path, rows_of, packs):
     """Also in the middle of a bracket, whose checkpoints are still there."""
@@ -105,6 +107,7 @@ def test_the_longest_trained_are_confirmed(halving, tmp_path):
     assert confirmed <= promoted | baselines
 
 
+@pytest.mark.slow
 def test_asynchronous_from_end_to_end(halving, tmp_path, rows_of):
     """Stopped in the middle, too; checkpoints of all who may still be promoted are kept until then."""
     made = experiment(halving(packs={"size": 4}))

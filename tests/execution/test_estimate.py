@@ -9,6 +9,7 @@ from evoact.execution.run import search
 LEARNING = {"name": "bilevel", "starts": 2, "inner_steps": 3, "batch_size": 20}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [{"name": "evolution"}, LEARNING | {"outer_steps": 2}])
 def test_networks_and_gradient_examples_are_those_of_the_run(strategy, tiny, tmp_path, rows_of):
     made = experiment(tiny(strategy=strategy, budget={"networks": 40}))

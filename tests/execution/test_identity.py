@@ -51,6 +51,7 @@ def edit(run_dir, *path, value):
     (run_dir / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
+@pytest.mark.slow
 def test_a_renamed_run_is_the_same_run(tiny, tmp_path, rows_of):
     config = tiny(training__steps=2)
     search(experiment(config), tmp_path / "undisturbed")
@@ -129,6 +130,7 @@ def test_changed_data_is_another_run(on_data, tmp_path, data):
     assert resume(tmp_path / "run").complete
 
 
+@pytest.mark.slow
 def test_an_arm_must_not_change(tiny_comparison, tmp_path):
     def observe(progress):
         if progress.total_done >= 8:
@@ -146,6 +148,7 @@ def test_an_arm_must_not_change(tiny_comparison, tmp_path):
     assert resume(tmp_path / "run").complete
 
 
+@pytest.mark.slow
 def test_a_finished_run_needs_no_data(on_data, tmp_path, data, monkeypatch):
     search(experiment(on_data(training={"epochs": 1, "batch_size": 8})), tmp_path / "run")
     assert plan_of(tmp_path / "run").config.task.arguments["path"] == str(data)

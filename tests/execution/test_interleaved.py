@@ -77,6 +77,7 @@ def test_the_rows_are_those_of_the_search_alone(part, undisturbed, tiny_comparis
     assert by_part(undisturbed, BUT + ARTIFACT)[part] == expected
 
 
+@pytest.mark.slow
 def test_a_confirmation_that_would_be_another_now(
     home, undisturbed, tiny_comparison, tmp_path, monkeypatch, rows_of
 ):
@@ -133,6 +134,7 @@ class Stop(Exception):
     """Ends a run in the middle, as a crash of the process would."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 21, 40])
 def test_an_interrupted_comparison_goes_on(after, undisturbed, tiny_comparison, tmp_path, rows_of):
     def observe(progress):
@@ -153,6 +155,7 @@ def test_an_interrupted_comparison_goes_on(after, undisturbed, tiny_comparison, 
     assert (again.complete, again.networks, again.failures) == (True, len(undisturbed), ())
 
 
+@pytest.mark.slow
 def test_an_arm_whose_every_candidate_fails_stops_no_other(tiny_comparison, tmp_path, rows_of):
     data = tiny_comparison(arms__random__learning_rate={"values": [1e38]})
     compared = compare(comparison(data), tmp_path / "run")

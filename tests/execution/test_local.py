@@ -89,6 +89,7 @@ def test_test_metrics_are_for_confirmed_networks_alone(run):
     assert seeds == {FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 1}
 
 
+@pytest.mark.slow
 def test_a_step_is_timed_once_a_genome_and_pack(run):
     _, rows = run(confirm={"candidates": 2, "seeds": 3})
     times: dict[tuple[str, str], set[float]] = {}
@@ -99,6 +100,7 @@ def test_a_step_is_timed_once_a_genome_and_pack(run):
     assert len({seconds for measured in times.values() for seconds in measured}) == len(times)
 
 
+@pytest.mark.slow
 def test_a_search_for_fast_networks_times_them(run, tmp_path):
     settings = {"population": 6, "parents": 4, "tournament": 2, "elites": 1, "startup": 6}
     objectives = ["val_metric", "n_parameters", "step_seconds_solo"]
@@ -147,6 +149,7 @@ def test_artifacts_are_where_the_rows_say(run, tmp_path):
     assert stored == {r["artifact"] for r in rows if r["artifact"]}
 
 
+@pytest.mark.slow
 def test_candidates_keep_their_id(run):
     _, rows = run(budget__networks=40)
     first = {}
@@ -169,6 +172,7 @@ def test_the_winner_is_the_best_on_fresh_validation(run):
     assert finished.summary.best_baseline.baseline
 
 
+@pytest.mark.slow
 def test_structures_are_counted_once(run):
     """The heterogeneous ones among them, too, however many networks of each were trained."""
     finished, rows = run(budget__networks=40)
@@ -184,6 +188,7 @@ def test_same_seed_same_rows_other_seed_other_rows(tiny, tmp_path, rows_of):
     assert rows_of(tmp_path / "a") != rows_of(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_the_size_of_packs_changes_no_result(tiny, tmp_path, rows_of):
     aside = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at", "pack", "pack_size")
     for name, size in (("a", 1), ("b", 7)):
@@ -284,6 +289,7 @@ def test_when_all_fail_the_exit_code_is_1(config_file, tmp_path, capsys):
     assert len(board) == 22
 
 
+@pytest.mark.slow
 def test_candidates_that_fail_in_the_confirmation_stand_aside(run):
     finished, rows = run(task={"name": "faulty", "raises": 0.15}, confirm={"candidates": 4, "seeds": 4})
     confirmed = {}
@@ -384,6 +390,7 @@ def test_summary_of_rows_is_that_of_the_run(tiny, tmp_path, rows_of):
     assert "the most frequent class of the training split" in verdict(finished.summary)
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_while_a_packs_time_runs(tiny):
     """A time limit must not strike in the middle of an import, and an import must not cost a pack its time."""
     script = (

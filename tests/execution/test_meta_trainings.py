@@ -82,6 +82,7 @@ def test_networks_of_learned_curves_are_trained_and_confirmed(run):
     assert any("captured" in r["genome"] for r in rows if r["phase"] == "confirm")
 
 
+@pytest.mark.slow
 def test_the_same_run_learns_the_same(tiny, tmp_path, rows_of):
     for name in ("one", "other"):
         search(experiment(tiny(**LEARNING)), tmp_path / name)
@@ -128,6 +129,7 @@ def test_the_cost_is_known_before_and_right_after(mode, tiny):
     assert found.gradient_examples == proposal.settings.gradient_examples > 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_operation_and_resumed(config_file, tmp_path, rows_of):
     config = config_file(**LEARNING, budget__networks=14, training__steps=3, confirm__candidates=1)
     operations = run_killed(config, tmp_path, {"undisturbed": []})["undisturbed"]["operations"]

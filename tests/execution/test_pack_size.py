@@ -11,6 +11,7 @@ from evoact.execution.run import search
 LARGE = [60_000, 60_000]  # 3.6e9 weights
 
 
+@pytest.mark.slow
 def test_a_chosen_size_stands_in_the_run(tiny, tmp_path, rows_of):
     """Nothing is measured again on resume, and results are those of any other size."""
     chosen = experiment(tiny(packs={"size": "auto"}))

@@ -50,6 +50,7 @@ def at_random(seed, n):
     return [f"{chance.uniform(0.02, 0.7):.3f}" for _ in range(n)]
 
 
+@pytest.mark.slow
 def test_killed_at_any_operation(config_file, tmp_path, rows_of):
     config = config_file(budget__networks=8, training__steps=3)
     operations = run_killed(config, tmp_path, {"undisturbed": []})["undisturbed"]["operations"]
@@ -72,6 +73,7 @@ LATE = ["#1@part-confirm", "#4@part-confirm", "#2@part-confirm"]
 COMPACTING = ["#1@.leaderboard.new", "#2@.leaderboard.new", "#1@.leaderboard.ready", "#1@.leaderboard.old"]
 
 
+@pytest.mark.slow
 def test_killed_in_confirmation_and_compaction(config_file, tmp_path, rows_of):
     config = config_file(training__steps=3)
     moments = {"undisturbed": [], "confirming": LATE, "compacting": COMPACTING}
@@ -92,6 +94,7 @@ def test_killed_in_confirmation_and_compaction_on_ray(config_file, tiny, tmp_pat
     assert rows_of(tmp_path / "run", but) == rows_of(tmp_path / "local", but)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["hybrid", "random", "optuna"])
 def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
     settings = {
@@ -139,6 +142,7 @@ def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, t
     assert "run has finished already" in again.stdout
 
 
+@pytest.mark.slow
 def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
     config = config_file(budget__networks=5000)
     first = subprocess.Popen(

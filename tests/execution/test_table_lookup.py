@@ -27,6 +27,7 @@ def test_a_shipped_table_holds_what_its_config_says(file):
     assert np.isfinite(table.truth()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem)
 def test_rows_of_a_shipped_table_are_what_training_gives(file):
     """The same to the last digit on the processor that made them; elsewhere hundreds of steps of float32 come apart,

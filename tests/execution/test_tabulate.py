@@ -166,6 +166,7 @@ def test_table_and_backend_go_together(tiny):
         experiment(tiny(execution={"backend": "local", "table": "t.parquet"}))
 
 
+@pytest.mark.slow
 def test_the_command(capsys, config_file, monkeypatch, tmp_path):
     """`evoact tabulate`, then `evoact search --table`, as a user calls them."""
     monkeypatch.chdir(tmp_path)

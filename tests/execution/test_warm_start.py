@@ -21,6 +21,7 @@ def earlier(tiny, tmp_path):
     return tmp_path / "earlier"
 
 
+@pytest.mark.slow
 def test_begins_with_the_best_of_the_earlier_run(tiny, tmp_path, earlier, rows_of):
     made = experiment(tiny(warm_start={"run": str(earlier), "candidates": 3}, seed=1))
     search(made, tmp_path / "run")
@@ -76,6 +77,7 @@ def test_a_warm_start_from_nothing(tiny, tmp_path):
         search(experiment(tiny(warm_start="no/such/run")), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_discretised_hulls_come_first(tiny, tmp_path, rows_of):
     search(
         experiment(tiny(strategy={"name": "discretise", "hulls": 1}, baselines__replicates=0)),

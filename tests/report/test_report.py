@@ -105,6 +105,7 @@ class Checked(HTMLParser):
             self.headings.append(data)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_comparison(compared):
     text = page(read_run(compared))
     found = Checked(text)
@@ -178,6 +179,7 @@ def test_a_control_is_no_arm_that_helps():
     assert shares["mixed"] is not None
 
 
+@pytest.mark.slow
 def test_an_arm_that_ran_out_of_proposals_is_named(compared):
     run = read_run(compared)
     rows = run.rows.copy()
@@ -208,6 +210,7 @@ def test_the_figures_are_those_of_the_parquet_files(compared):
     assert set(spent[spent.index != "lost"]) == {8 * 10 * 32 * 2}
 
 
+@pytest.mark.slow
 def test_markdown_says_the_same(compared, searched):
     for home in (compared, searched):
         run = read_run(home)
@@ -334,6 +337,7 @@ def command(capsys, monkeypatch, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_report_commands(compared, searched, command, tmp_path):
     assert command("report", compared, "--format", "md", "-o", "r.md") == (0, "r.md\n", [])
     assert (tmp_path / "r.md").read_text().startswith("# tiny\n")
@@ -423,6 +427,7 @@ def test_all_comparisons_between_arms_have_a_row(compared):
     assert table.rows
 
 
+@pytest.mark.slow
 def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(tiny_comparison(repeats=1)))  # JSON is YAML
     code, out, errors = command("compare", "c.json", "-o", "run", "--set", "training.steps=3")
@@ -446,6 +451,7 @@ def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     assert said.startswith("c.json: valid\n")
 
 
+@pytest.mark.slow
 def test_tensorboard_scalars(compared, command, tmp_path):
     from tensorboardX.proto.event_pb2 import Event
 

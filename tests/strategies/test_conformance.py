@@ -157,6 +157,7 @@ def proposed():
     return found
 
 
+@pytest.mark.slow
 def test_the_same_seed_proposes_the_same_in_another_process():
     """Whatever the order of sets there, which goes by the seed of hashes."""
     script = "import json, tests.strategies.test_conformance as t; print(json.dumps(t.proposed()))"
@@ -174,6 +175,7 @@ def test_the_global_generator_is_left_alone(name, space, landscape):
     assert random.random() == expected
 
 
+@pytest.mark.slow
 def test_replay_continues_from_every_kill_point(name, space, landscape):
     whole = finish(new(name, space), landscape())
     seldom = {"optuna": 13, "hybrid": 13, "successive_halving": 13, "evolution": 9, "discretise": 9}

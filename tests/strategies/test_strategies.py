@@ -35,6 +35,7 @@ def test_new_candidates_rotate_over_replicates(space, landscape):
             assert p.seed == p.generation % 3
 
 
+@pytest.mark.slow
 def test_elites_are_evaluated_on_more_replicates(space, landscape):
     strategy = create("evolution", space, seed=0, networks=320, steps=1, replicates=6)
     counts = Counter(r.proposal.candidate for r in run(strategy, landscape(noise=1.0)))

@@ -73,6 +73,7 @@ def test_noise_that_is_stronger_where_minima_are_narrow_leaves_them_whatever_its
     assert ends[EVEN] < 0.5
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     file = tmp_path / "descent.svg"
     with pytest.raises(SystemExit) as ended:

@@ -98,6 +98,7 @@ def run(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_run(run, capsys):
     study.rollouts(str(run), steps=20, starts=2)
     lines = capsys.readouterr().out.splitlines()

@@ -71,6 +71,7 @@ def test_evaluation_sees_the_central_crop(small):
     assert torch.cat([y for _, y in parts]).tolist() == split.targets.tolist()
 
 
+@pytest.mark.slow
 def test_training_sees_crops_of_the_same_square(small):
     task = imagenet_folder(classes=3, standardise=False)
     stored = torch.as_tensor(task.splits()["train"].inputs[np.array([0])])[None].double()

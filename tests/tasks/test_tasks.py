@@ -94,6 +94,7 @@ def digest(name):
     return {n: (float(np.float64(some(s)).sum()), float(s.targets.sum()), len(s)) for n, s in splits.items()}
 
 
+@pytest.mark.slow
 def test_splits_are_the_same_in_another_process(small):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(digest, NAMED) == [digest(name) for name in NAMED]

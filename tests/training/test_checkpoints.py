@@ -51,6 +51,7 @@ def test_the_same_bits(optimizer, arguments):
     assert_same(alone, whole[:1], END - STOP)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kerasnet", "resnet56"])
 def test_dropout_and_running_statistics(name):
     shape, classes = (3, 32, 32), 4

@@ -22,6 +22,7 @@ def assert_same(ours, theirs):
     assert all(np.array_equal(ours.learned[name], theirs.learned[name]) for name in theirs.learned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regression", [False, True])
 def test_members_stop_one_by_one(regression):
     """Each where its own metric stands still, as a run to just that step would have ended."""

@@ -188,6 +188,7 @@ def test_batch_norm_takes_the_statistics_of_the_batch_or_those_that_it_is_given(
     assert torch.equal(mean, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet56", "recurrent"])
 @pytest.mark.parametrize("steps", [1, 5, 20])
 def test_a_short_training_is_evaluated_as_it_trains(name, steps):

@@ -46,6 +46,7 @@ def test_optimizers(optimizer):
 
 
 # Dropout and probabilistic maxout draw from generators, which this device has none of.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"kerasnet", "alexnet"}))
 def test_networks(name):
     net = small(name)

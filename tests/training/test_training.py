@@ -20,6 +20,7 @@ def data(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in ("arrays", "mnist1d")])
 def test_members_alone_and_together(name, data, tmp_path, monkeypatch):
     monkeypatch.setenv("EVOACT_DATA", str(data))

@@ -45,6 +45,7 @@ def test_kernels_compile_for_nvidia(kernel, number, tmp_path, monkeypatch):
     assert len(made.asm["cubin"]) > 1000
 
 
+@pytest.mark.slow
 @needs_triton
 @pytest.mark.skipif(torch.cuda.is_available(), reason="test_mixture.py runs on the GPU")
 def test_kernels_in_the_interpreter():

@@ -30,7 +30,7 @@ def test_derivatives_of_second_order():
     z, p = pack(SITES, m=3)
     plan = plan_site(SITES)
     assert torch.autograd.gradcheck(plan, (z, p))
-    assert torch.autograd.gradgradcheck(plan, (z, p))
+    assert torch.autograd.gradgradcheck(plan, (z, p), fast_mode=True)  # along random directions
 
 
 def test_single_precision():

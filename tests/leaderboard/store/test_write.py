@@ -135,6 +135,7 @@ for pack in range(int(sys.argv[2]), 10**6):
 """
 
 
+@pytest.mark.slow
 def test_kill_leaves_only_whole_parts(tmp_path):
     told = -1
     for attempt in range(3):
