@@ -40,7 +40,8 @@ from evoact.genomes.genome import dumps, loads
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, record_of
 from evoact.networks import NETWORKS
-from evoact.report.sections.provenance import provenance
+from evoact.report.number_format import unit_of
+from evoact.report.sections import provenance
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS
@@ -364,7 +365,8 @@ def records(draw: random.Random, folder: Path) -> None:
     (folder / CONFIG).write_text(config, encoding="utf-8", errors="replace")
     home = Location.of(folder)
     plan = plan_of(home)
-    provenance(SimpleNamespace(home=home, plan=plan, record=record_of(home)))  # type: ignore[arg-type]
+    run = SimpleNamespace(home=home, plan=plan, record=record_of(home), arms={})
+    provenance.section(run, unit_of("accuracy"))  # type: ignore[arg-type]
 
 
 def _json(data: Any) -> str:
