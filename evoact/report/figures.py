@@ -307,7 +307,7 @@ def shortened(label: str, most: int) -> str:
 
 
 def lineage_figure(ancestors: Sequence[Ancestor], unit: Unit) -> Figure:
-    """Ancestors by generation from the left, better ones higher; the winner is the last."""
+    """Ancestors by generation from the left, better ones higher; the first is the one they lead to."""
     known: Mapping[int, Ancestor] = {a.candidate: a for a in ancestors if a.validation is not None}
     y = scale([unit.scale * a.validation for a in known.values() if a.validation is not None], 210, 26)
     left = max(46.0, room_for(y))
@@ -328,5 +328,5 @@ def lineage_figure(ancestors: Sequence[Ancestor], unit: Unit) -> Figure:
     for a in known.values():
         css = "dot c1" if a is ancestors[0] else "dot c0"
         parts.append(mark(*place(a), 3 if a is ancestors[0] else 0, css, f"{a.candidate}: {a.label}", 5))
-    described = f"The winner, candidate {ancestors[0].candidate}, and {len(ancestors) - 1} ancestors"
-    return Figure(figure(WIDTH, 250, parts, "Lineage of the winner", described, "lineage"), "")
+    described = f"Candidate {ancestors[0].candidate} and {len(ancestors) - 1} ancestors"
+    return Figure(figure(WIDTH, 250, parts, "Lineage", described, "lineage"), "")

@@ -132,8 +132,9 @@ def _doubt(summary: Summary) -> list[str]:
 def _of(summary: Summary, doubt: Doubt) -> str:
     unit = "points" if summary.metric == "accuracy" else summary.metric
     regret = 100 * doubt.regret if summary.metric == "accuracy" else doubt.regret
+    shown = "under 0.01" if summary.metric == "accuracy" and regret < 0.01 else f"{regret:.2g}"
     return (
-        f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {regret:.2g} {unit} "
+        f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {shown} {unit} "
         "worse than the best)"
     )
 

@@ -118,6 +118,7 @@ def test_how_sure_the_choice_is():
         "How sure the choice is: the winner is truly the best of 8 confirmed with probability 0.60 (expected to be 0.3 "
         "points worse than the best); the baseline of 3 confirmed with probability 0.75 (expected to be 1 points"
     ) in verdict(found)
+    assert "(expected to be under 0.01 points worse" in verdict(summary(doubt=Doubt(1e-6, 1e-7, 3)))
 
 
 def test_a_smaller_error_is_a_gain():

@@ -21,9 +21,12 @@ from pathlib import Path
 
 import deap.tools  # noqa: F401
 import optuna  # noqa: F401
+import pandas  # noqa: F401
 import safetensors.numpy  # noqa: F401
+import sympy  # noqa: F401
 import yaml
 
+import evoact.strategies.surrogate.gaussian_process  # noqa: F401
 from evoact.config import experiment
 from evoact.execution.run import resume, search
 from evoact.leaderboard.run_files import CONFIG

@@ -29,7 +29,7 @@ def run_killed(config, directory, moments):
     """Runs by name, each disturbed at its moments; what `killed.py` says about them."""
     texts = [f"{name}={','.join(map(str, chosen))}" for name, chosen in moments.items()]
     out = subprocess.run(
-        [sys.executable, KILLED, config, directory, *texts], capture_output=True, text=True, timeout=240
+        [sys.executable, KILLED, config, directory, *texts], capture_output=True, text=True, timeout=1200
     )
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout.splitlines()[-1])

@@ -117,7 +117,7 @@ def test_the_page_of_a_comparison(compared):
         "How the searches moved",
         "Test metric against participation ratio",
         "Test metric against step time",
-        *(["Lineage of the winner"] if "Lineage of the winner" in text else []),
+        *(["Lineage"] if "Lineage" in text else []),
         "What it cost",
         "Leaderboard",
         "What was run",

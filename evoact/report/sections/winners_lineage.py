@@ -1,4 +1,4 @@
-"""The ancestors of the best winner that has any."""
+"""The ancestors of the best confirmed candidate that has any."""
 
 from evoact.analysis.candidates import sign_of
 from evoact.analysis.lineage import Ancestor, lineage
@@ -32,13 +32,14 @@ def section(run: RunData, unit: Unit) -> Section | None:
     )
     headers = ("candidate", "generation", "activations", "learning rate", "validation", "parents")
     table = TextTable(
-        "The winner, then its parents, theirs, and so on",
+        "The candidate, then its parents, theirs, and so on",
         headers,
         rows,
         frozenset(("activations", "parents")),
     )
-    text = f"Of {series}: the winner is the diamond; lines lead from parents to children."
-    return Section("lineage", "Lineage of the winner", (text,), (table,), (("", lineage_figure(best, unit)),))
+    # It need not be the winner: that may be a baseline, which nobody proposed.
+    text = f"Of {series}, the best that has parents: it is the diamond; lines lead from parents to children."
+    return Section("lineage", "Lineage", (text,), (table,), (("", lineage_figure(best, unit)),))
 
 
 def _ancestry(run: RunData, winner: Winner) -> list[Ancestor]:
