@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evoact.config import plan
+from evoact.config import read_plan
 from evoact.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def problems_of() -> Callable[[Mapping[str, Any]], list[str]]:
 
     def find(data: Mapping[str, Any]) -> list[str]:
         with pytest.raises(ConfigError) as caught:
-            plan(data)
+            read_plan(data)
         for problem in caught.value.problems:
             assert problem.strip()
             assert "\n" not in problem

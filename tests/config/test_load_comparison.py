@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from evoact.config import load, load_comparison, plan
+from evoact.config import load, load_comparison, read_plan
 from evoact.errors import ConfigError
 
 ONE_MISTAKE = {
@@ -75,8 +75,8 @@ def test_the_commands_say_which_is_which(tiny, tiny_comparison, tmp_path):
 
 def test_resolved_configs_are_read_back(tiny, tiny_comparison):
     for data in (tiny(), tiny_comparison(arms__evolution__group="evolved", scaled="random")):
-        made = plan(data)
-        again = plan(yaml.safe_load(made.to_yaml()))
+        made = read_plan(data)
+        again = read_plan(yaml.safe_load(made.to_yaml()))
         assert again == made
         assert again.to_yaml() == made.to_yaml()
 

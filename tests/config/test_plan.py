@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from evoact.config import comparison, plan
+from evoact.config import comparison, read_plan
 from evoact.errors import UserError
 
 
@@ -84,7 +84,7 @@ def test_amortised_meta_training_comes_on_top(tiny_comparison, problems_of):
         )
         amortised.check_budgets()
         assert amortised.arms["learned"].networks == 11
-        assert plan(yaml.safe_load(amortised.to_yaml())) == amortised
+        assert read_plan(yaml.safe_load(amortised.to_yaml())) == amortised
     # More meta-training than the whole budget: only where it is amortised.
     large = bilevel(outer_steps=40)
     assert (

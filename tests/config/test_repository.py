@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from evoact.analysis.verdicts import fewest_repeats
-from evoact.config import experiment, load, load_comparison, load_space, plan
+from evoact.config import experiment, load, load_comparison, load_space, read_plan
 from evoact.networks.network import parameter_count
 from evoact.strategies import proposer
 
@@ -67,7 +67,7 @@ def test_the_comparisons_of_the_repository(path):
     assert path.read_text().splitlines()[0] == f"# evoact compare configs/{path.name}"
     made = load_comparison(path)
     made.check_budgets()
-    assert plan(yaml.safe_load(made.to_yaml())) == made
+    assert read_plan(yaml.safe_load(made.to_yaml())) == made
     assert len(made.arms) - len(made.controls) >= 10
     for name, arm in made.arms.items():
         assert arm.config.baselines.replicates == 0

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from evoact.config import comparison, plan
+from evoact.config import comparison, read_plan
 from evoact.config.width_controls import most_parameters
 from evoact.errors import ConfigError
 from evoact.networks.network import parameter_count
@@ -25,7 +25,7 @@ def test_a_larger_arm_gets_a_control_as_large(tiny_comparison):
     assert target > 1.05 * parameter_count(made.arms["homogeneous"].network)
     assert target <= parameter_count(wide.network) < 1.05 * target
     assert made.config.network.arguments == {"hidden": [32, 32]}
-    again = plan(yaml.safe_load(made.to_yaml()))
+    again = read_plan(yaml.safe_load(made.to_yaml()))
     assert again.arms.keys() == made.arms.keys()
     assert again.controls == made.controls
 
