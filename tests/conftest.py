@@ -41,6 +41,7 @@ TINY: dict[str, Any] = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has one worker carry out all that starts Ray: a cluster takes as many processors as there are."""
     for item in items:

@@ -32,7 +32,7 @@ from evoact.report.tensorboard import write_tensorboard
 from evoact.strategies.archive import Archive
 from evoact.strategies.surrogate.surrogate import recommended, surrogate
 
-SHUFFLES = 20
+SHUFFLES = 6
 
 
 @pytest.fixture(scope="module")
