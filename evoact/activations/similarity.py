@@ -33,7 +33,12 @@ def curve_vector(activation: Activation) -> tuple[float, ...]:
     """
     x, weights = hermegauss(NODES)
     weights = weights / weights.sum()
-    y = _values(canonical_activation(activation), x)
+    activation = canonical_activation(activation)
+    start = kind_of(activation).initial(activation, 1, torch.Generator().manual_seed(0))
+    factors = torch.linspace(
+        1, -1, pieces(activation), dtype=torch.float64
+    )  # of x, for several pre-activations
+    y = curve(activation, start, torch.as_tensor(x) * factors[:, None])[0].numpy()
     factorials = np.cumprod([1.0, *range(1, DEGREE + 1)])
     coefficients = (hermevander(x, DEGREE) / np.sqrt(factorials)).T @ (weights * y)
     even, odd = coefficients[2::2], coefficients[1::2]
@@ -46,10 +51,3 @@ def _squared(a: np.ndarray) -> np.ndarray:
     """The vector whose inner product with another one's is (a . b)^2."""
     rows, columns = np.triu_indices(len(a))
     return a[rows] * a[columns] * np.where(rows == columns, 1.0, np.sqrt(2.0))
-
-
-def _values(activation: Activation, x: np.ndarray) -> np.ndarray:
-    """The curve at these points, [points]; several pre-activations are x times factors from 1 to -1."""
-    start = kind_of(activation).initial(activation, 1, torch.Generator().manual_seed(0))
-    factors = torch.linspace(1, -1, pieces(activation), dtype=torch.float64)
-    return curve(activation, start, torch.as_tensor(x) * factors[:, None])[0].numpy()

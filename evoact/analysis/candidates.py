@@ -111,7 +111,9 @@ def candidates(rows: Iterable[Row], whole: bool = True) -> Candidates:
     """
     own = sorted((r for r in rows if r["phase"] in FRESH), key=lambda r: (r["candidate"], r["seed"]))
     done = [row for row in own if row["state"] == COMPLETED]
-    split = LARGE if done and all(_known(row[LARGE]) for row in done) else TEST
+    split = (
+        LARGE if done and all(row[LARGE] is not None and math.isfinite(row[LARGE]) for row in done) else TEST
+    )
     direction = str(own[0]["direction"]) if own else ""
     groups: dict[tuple[int, str], list[Row]] = {}
     for row in own:
@@ -156,10 +158,6 @@ def row_of(result: TrainResult) -> Row:
 def _measured(rows: Sequence[Row], split: str) -> Measured:
     done = tuple(row for row in rows if row["state"] == COMPLETED)
     return Measured(done, len(rows) - len(done), split)
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 @dataclass(frozen=True)

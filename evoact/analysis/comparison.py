@@ -233,7 +233,15 @@ def _validation(arm: ArmResult, without: int | None = None) -> float:
 
 
 def _gains(questions: Sequence[Question], drawn: _Drawn, equivalence: float) -> list[Gain]:
-    measured = [_measured(q, drawn) for q in questions]
+    from scipy.stats import wilcoxon
+
+    measured = []
+    for q in questions:
+        repeats = drawn.common(q.arm, q.other)
+        gains = drawn.means(q.arm, repeats) - drawn.means(q.other, repeats)
+        resampled = drawn.distribution(q.arm, repeats) - drawn.distribution(q.other, repeats)
+        p = float(wilcoxon(gains).pvalue) if gains.any() else 1.0
+        measured.append((len(repeats), _interval(gains, resampled), p))
     corrected = holm([p for *_, p in measured])
     return [
         Gain(
@@ -251,25 +259,12 @@ def _gains(questions: Sequence[Question], drawn: _Drawn, equivalence: float) -> 
     ]
 
 
-def _measured(q: Question, drawn: _Drawn) -> tuple[int, Interval, float]:
-    repeats = drawn.common(q.arm, q.other)
-    gains = drawn.means(q.arm, repeats) - drawn.means(q.other, repeats)
-    resampled = drawn.distribution(q.arm, repeats) - drawn.distribution(q.other, repeats)
-    return len(repeats), _interval(gains, resampled), _wilcoxon(gains)
-
-
 def _interval(values: np.ndarray, distribution: np.ndarray) -> Interval:
     """Of the mean; of a single repeat nothing is known, so it ends nowhere."""
     if len(values) < 2:
         return Interval(float(values.mean()), -math.inf, math.inf)
     low, high = bca_interval(values, LEVEL, distribution)
     return Interval(float(values.mean()), low, high)
-
-
-def _wilcoxon(gains: np.ndarray) -> float:
-    from scipy.stats import wilcoxon
-
-    return 1.0 if not gains.any() else float(wilcoxon(gains).pvalue)
 
 
 def _superiority(q: Question, drawn: _Drawn) -> float:

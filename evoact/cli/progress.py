@@ -72,7 +72,8 @@ class Display:
         if over or p.waiting or p.phase not in self.phases or now - self.last_line > PLAIN_EVERY:
             self.last_line = now
             self.phases.add(p.phase)
-            line = f"{p.phase:>8} {p.done}/{_planned(p)} {figures(p)}"
+            planned = p.planned if p.planned < UNLIMITED else "?"
+            line = f"{p.phase:>8} {p.done}/{planned} {figures(p)}"
             self.console.print(line, highlight=False, soft_wrap=True)
 
     def _move(self, bar: Bar, p: Progress) -> None:
@@ -88,10 +89,6 @@ def _what(made: Plan, where: str) -> str:
         return f"Comparing {arms}, on {made.config.task.name} {where}: {', '.join(made.arms)}"
     strategy, genomes = made.config.strategy.name, f"{made.first.space.size():.3g} genomes"
     return f"Searching {made.config.task.name} with {strategy} {where}: {genomes}"
-
-
-def _planned(p: Progress) -> str:
-    return str(p.planned) if p.planned < UNLIMITED else "?"
 
 
 def figures(p: Progress) -> str:

@@ -56,9 +56,6 @@ def show_what_can_be_shown() -> None:
 def _plain(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
-    return "".join(PLAIN.get(sign) or _escaped(sign) for sign in signs), error.end
-
-
-def _escaped(sign: str) -> str:
-    """Names that differ must look different."""
-    return sign.encode("ascii", "backslashreplace").decode()
+    # Names that differ must look different.
+    escaped = (PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in signs)
+    return "".join(escaped), error.end

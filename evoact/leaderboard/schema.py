@@ -145,7 +145,7 @@ def result(row: Mapping[str, Any]) -> Result:
         of_proposal["settings"] = meta_training.loads(present["meta_training"])
     of_result = fields(result_type) | {"proposal": proposal_type(**of_proposal)}
     for name in {"started_at", "finished_at"} & present.keys():
-        of_result[name] = _from_time(present[name])
+        of_result[name] = (present[name] - _EPOCH) // _MICROSECOND / 1e6
     return result_type(**of_result)
 
 
@@ -157,7 +157,3 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 def _to_time(seconds: float) -> datetime | None:
     # Through whole microseconds: datetime.fromtimestamp rounds differently on some platforms.
     return _EPOCH + round(seconds * 1e6) * _MICROSECOND if seconds else None
-
-
-def _from_time(time: datetime) -> float:
-    return (time - _EPOCH) // _MICROSECOND / 1e6

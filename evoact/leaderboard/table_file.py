@@ -7,6 +7,7 @@ of `search_seeds`; what a candidate is worth is its mean test metric over `truth
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,8 @@ class Tabular:
                 f"{self.place}: expected a table with {proposal.genome.label} on seed {seed}, got one without it"
             )
         column = self.seeds.index(seed)
-        found = {name: _or_none(values[row, column]) for name, values in self.metrics.items()}
+        stored = {name: float(values[row, column]) for name, values in self.metrics.items()}
+        found = {name: None if math.isnan(value) else value for name, value in stored.items()}
         state = STATES[self.state[row, column]]
         return TrainResult(
             proposal=proposal,
@@ -147,10 +149,6 @@ class Tabular:
             device="table",
             error="" if state == COMPLETED else f"{state} when the table was made",
         )
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def read_table(place: str | Path) -> Tabular:

@@ -67,8 +67,8 @@ def library() -> ctypes.CDLL | None:
     """Return the kernels, or None."""
     if os.environ.get("EVOACT_NATIVE", "1") == "0":
         return None
-    compiler = _compiler()
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    if not compiler or not shutil.which(compiler[0]):
         return None
     try:
         loaded = ctypes.CDLL(str(_built(compiler)))
@@ -92,11 +92,6 @@ def _plain(argument: Any) -> Any:
     if isinstance(argument, Tensor):
         return argument.data_ptr()
     return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
-
-
-def _compiler() -> list[str] | None:
-    command = shlex.split(os.environ.get("CC", "cc"))
-    return command if command and shutil.which(command[0]) else None
 
 
 def _built(compiler: list[str]) -> Path:

@@ -165,18 +165,14 @@ def differences(
         own = [plain[name] for a in arm.activations for name in functions_of(a) if name in plain]
         if any(map(is_captured, arm.activations)):
             own = list(plain.values())
-        alone = [o for o in compared if not o.plain and len(arm.activations) > 1 and _is_alone(o, arm)]
+        types = [(a,) for a in arm.activations if len(arm.activations) > 1]
+        alone = [o for o in compared if not o.plain and tuple(o.activations) in types]
         others = [(max(own, key=lambda o: sign * _validation(o)), "best base function")] if own else []
         others += [(max(alone, key=lambda o: sign * _validation(o)), "best of its types")] if alone else []
         others += [(plain["relu"], "relu")] if "relu" in plain else []
         others += [(control, "scaled control") for control in controls if control is not arm]
         found += [difference(arm, o, why, direction=direction, level=level) for o, why in others]
     return found
-
-
-def _is_alone(one: Arm, mix: Arm) -> bool:
-    """Whether one is a network of a single activation, and that is among the mix's."""
-    return len(one.activations) == 1 and one.activations[0] in mix.activations
 
 
 # --- printing -------------------------------------------------------------------------------------

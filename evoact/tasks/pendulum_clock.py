@@ -103,7 +103,9 @@ def _splits(data: str | None, source: str, download: bool, verify: bool) -> Mapp
     wanted = source == "measured" or data is not None or download
     if source == "simulated" or not (wanted or is_present()):
         print(f"{NAME}: the simulated clock", file=sys.stderr)
-        return {name: field_split(states, field) for name, states in by_time(_simulated()).items()}
+        times = np.arange(ROWS) * INTERVAL
+        made = cached(NAME, lambda: {"states": integrate(field, np.array([START]), times)[0]})
+        return {name: field_split(states, field) for name, states in by_time(made["states"]).items()}
     path = require(FILE, NAME, data, download)
     print(f"{NAME}: the filmed clock in {path}", file=sys.stderr)
     series = by_time(read_series(path, verify).astype(np.float32))
@@ -114,11 +116,6 @@ def by_time(rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return the three blocks of a time series."""
     first, second = int(TRAIN * len(rows)), int(TRAIN_AND_VALIDATION * len(rows))
     return {"train": rows[:first], "validation": rows[first:second], "test": rows[second:]}
-
-
-def _simulated() -> np.ndarray:
-    times = np.arange(ROWS) * INTERVAL
-    return cached(NAME, lambda: {"states": integrate(field, np.array([START]), times)[0]})["states"]
 
 
 def read_series(path: Path, verify: bool) -> np.ndarray:

@@ -87,7 +87,8 @@ def settled(pack: Pack) -> Pack:
 def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
     """Return the members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
     reference = next(iter(pack.parameters.values()))
-    size = _examples_at_once(pack, math.prod(pack.task.input_shape))
+    room = EVALUATION_NUMBERS // math.prod(pack.task.input_shape)
+    size = min(EVALUATION_EXAMPLES, max(room, pack.batches.batch_size))
     parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
     found = [(pack.outputs(inputs), targets) for inputs, targets in parts]
     return torch.cat([part for part, _ in found], dim=1), torch.cat([part for _, part in found])
@@ -97,11 +98,6 @@ def are_finite(pack: Pack) -> Tensor:
     """Which members' parameters all are finite: bool [K]. What is not, will never be again."""
     finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in pack.parameters.values()]
     return torch.stack(finite).all(dim=0)
-
-
-def _examples_at_once(pack: Pack, numbers: int) -> int:
-    """How many examples of so many numbers are evaluated at a time."""
-    return min(EVALUATION_EXAMPLES, max(EVALUATION_NUMBERS // numbers, pack.batches.batch_size))
 
 
 def _outcome(

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from evoact.networks.network import Network
 from evoact.networks.size import activation_count
@@ -74,38 +73,28 @@ def _groups(
 def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
     """Train the members of a pack to their ends; outcomes as `train_pack` gives them, in order."""
     members, outcomes = list(pack.members), dict[str, Outcome]()
+    stop = pack.early_stop
+    periods = [LOOK_STEPS, stop.every] if stop else [LOOK_STEPS]
     while True:
-        ended = _ended(pack)
+        over = ~are_finite(pack).cpu()
+        if stop:
+            over |= pack.progress[WAITED].cpu() >= stop.patience
+        ended = [i for i, m in enumerate(pack.members) if pack.step >= m.steps or over[i]]
         if ended:
             left = [i for i in range(len(pack.members)) if i not in ended]
             part = part_of(pack, ended) if left else pack
             for i, outcome in zip(ended, evaluate_members(part, evaluate, keep), strict=True):
-                outcomes[pack.members[i].name] = _resumable(pack, i, outcome)
+                if pack.members[i].resumable and outcome.state == COMPLETED:
+                    outcome = replace(outcome, checkpoint=checkpoint(pack, i))
+                outcomes[pack.members[i].name] = outcome
             if not left:
                 return [outcomes[m.name] for m in members]
             pack = keep_members(pack, left)
-        look = _next_look(pack)
+        look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
         while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
-        if pack.early_stop and pack.step % pack.early_stop.every == 0:
+        if stop and pack.step % stop.every == 0:
             _note_progress(pack)
-
-
-def _next_look(pack: Pack) -> int:
-    """The next step at which a member may end."""
-    periods = [LOOK_STEPS, pack.early_stop.every] if pack.early_stop else [LOOK_STEPS]
-    return min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
-
-
-def _ended(pack: Pack) -> list[int]:
-    """The members that have come to their last step, no longer improve, or diverged."""
-    over = ~are_finite(pack).cpu() | _out_of_patience(pack)
-    return [i for i, m in enumerate(pack.members) if pack.step >= m.steps or over[i]]
-
-
-def _resumable(pack: Pack, i: int, outcome: Outcome) -> Outcome:
-    wanted = pack.members[i].resumable and outcome.state == COMPLETED
-    return replace(outcome, checkpoint=checkpoint(pack, i)) if wanted else outcome
 
 
 def _note_progress(pack: Pack) -> None:
@@ -118,13 +107,6 @@ def _note_progress(pack: Pack) -> None:
         BEST: torch.where(better, metric, best),
         WAITED: torch.where(better, 0, pack.progress[WAITED] + 1),
     }
-
-
-def _out_of_patience(pack: Pack) -> Tensor:
-    """Which members are to end: bool [K]."""
-    if pack.early_stop is None:
-        return torch.zeros(len(pack.members), dtype=torch.bool)
-    return pack.progress[WAITED].cpu() >= pack.early_stop.patience
 
 
 def solo_step_seconds(

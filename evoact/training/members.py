@@ -8,7 +8,7 @@ So are those with different settings of the optimizer; learning rates may differ
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -73,8 +73,11 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
     uses = {site.site: _Use.of(site) for site in member.genome.sites}
     result = {}
     for p in with_pieces_of(network, member.genome).parameters:
-        p = replace(p, fan_in=_fan_in(p, uses))
-        drawn = INITIAL[p.initial](p.shape, p.fan_in, weights)
+        fan_in = p.fan_in
+        if p.source:
+            present = uses[p.source].present
+            fan_in = max(1, fan_in * int(present.sum()) // len(present))
+        drawn = INITIAL[p.initial](p.shape, fan_in, weights)
         rows, columns = _used(p, uses)
         if rows is not None:
             drawn[~rows] = 0
@@ -123,10 +126,3 @@ def _used(p: Parameter, uses: dict[str, "_Use"]) -> tuple[Tensor | None, Tensor 
         rows if rows is not None and not bool(rows.all()) else None,
         columns if columns is not None and not bool(columns.all()) else None,
     )
-
-
-def _fan_in(p: Parameter, uses: dict[str, "_Use"]) -> int:
-    if not p.source:
-        return p.fan_in
-    present = uses[p.source].present
-    return max(1, p.fan_in * int(present.sum()) // len(present))

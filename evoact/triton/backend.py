@@ -13,7 +13,7 @@ import torch
 
 def wanted(device: torch.device) -> bool:
     """Return whether the kernels are there and meant for this device."""
-    return (device.type == "cuda" or _interpreted()) and loaded() is not None
+    return (device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1") and loaded() is not None
 
 
 @functools.cache
@@ -40,7 +40,3 @@ def function_codes() -> dict[str, int]:
     from evoact.triton.functions import NAMES
 
     return {name: code for code, name in enumerate(NAMES)}
-
-
-def _interpreted() -> bool:
-    return os.environ.get("TRITON_INTERPRET") == "1"

@@ -108,7 +108,8 @@ def _load(connection: Any, request: dict[str, Any], columns: dict[str, str | Non
     """
     select = ", ".join(f'NULL::{kind} AS "{name}"' if kind else f'"{name}"' for name, kind in columns.items())
     create = f"CREATE TABLE {TABLE} AS SELECT {select} FROM "
-    files = [_literal(file) for file in request["files"]]
+    # Paths that mean themselves, because patterns are expected.
+    files = ["".join(f"[{c}]" if c in "*?[" else c for c in file) for file in request["files"]]
     if not files:
         connection.execute(create + "range(0)")
         return
@@ -121,11 +122,6 @@ def _load(connection: Any, request: dict[str, Any], columns: dict[str, str | Non
         if _failure(error)[0] == "memory":
             raise
         raise Damaged(str(error)) from None
-
-
-def _literal(path: str) -> str:
-    """A path that means itself if a pattern is expected."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -74,7 +74,9 @@ def run(
             ) from None
         if child.returncode != 0:
             raise _failure(child.returncode, child.stderr.decode(errors="replace"), memory_gb, answer_gb)
-        return _table(answer)
+        # Mapped, not read: the pages of a large answer are then the system's to drop.
+        mapped = mmap.mmap(answer.fileno(), 0, access=mmap.ACCESS_READ)
+        return pa.ipc.open_stream(pa.py_buffer(mapped)).read_all()
 
 
 def _environment() -> dict[str, str]:
@@ -84,12 +86,6 @@ def _environment() -> dict[str, str]:
     # One thread for numpy, which computes nothing there but would reserve address space for each core.
     fixed = {"HOME": os.devnull, "OPENBLAS_NUM_THREADS": "1"}
     return keep | fixed | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
-def _table(file: IO[bytes]) -> pa.Table:
-    # Mapped, not read: the pages of a large answer are then the system's to drop.
-    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return pa.ipc.open_stream(pa.py_buffer(mapped)).read_all()
 
 
 def _failure(code: int, stderr: str, memory_gb: float, answer_gb: float) -> Exception:

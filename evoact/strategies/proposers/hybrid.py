@@ -80,7 +80,10 @@ class Hybrid:
         if len(archive) < self.startup:
             return immigrants(self.space, size, seed)
         model = surrogate(archive)
-        parents = _parents(model, archive, self.parents, seed)
+        if model is None:
+            parents = archive.best(self.parents)
+        else:
+            parents = survivors(model, self.parents, generator(seed, "parents"))
         trials = round(optuna_share(archive) * size / self.evaluations)
         drafts: list[Draft] = []
         for context in self._asked(trials, archive, seed):
@@ -171,10 +174,6 @@ class Hybrid:
             score = sum(scores) / len(scores) if scores else None
             found.append((trial["trial"], Told(trial["values"], given.domains, score)))
         return sorted(found, key=lambda pair: pair[0])
-
-
-def _parents(model: Surrogate | None, archive: Archive, k: int, seed: int) -> list[Candidate]:
-    return archive.best(k) if model is None else survivors(model, k, generator(seed, "parents"))
 
 
 def optuna_share(archive: Archive) -> float:

@@ -69,7 +69,7 @@ def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Pare
     """Return those of the candidates that lie in the space; who comes earlier is the fitter."""
     placed = [(c, _layers(space, c.genome)) for c in candidates]
     return [
-        Parent(c.index, c.genome, layers, -place, _strength(c.context))
+        Parent(c.index, c.genome, layers, -place, json.loads(c.context or "{}").get("strength", 1.0))
         for place, (c, layers) in enumerate(placed)
         if layers is not None
     ]
@@ -79,11 +79,6 @@ def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Pare
 def _layers(space: SearchSpace, genome: Genome) -> Layers | None:
     """Of a genome; None if it is not in the space."""
     return layers_of(space, genome) if space.contains(genome) else None
-
-
-def _strength(context: str) -> float:
-    """How strongly the children of a candidate mutate, from the context in which it was proposed; by default 1."""
-    return float(json.loads(context).get("strength", 1.0)) if context else 1.0
 
 
 def _adapted(strength: float, space: SearchSpace, draw: random.Random) -> float:

@@ -18,7 +18,6 @@ from torch import Tensor
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation
-from evoact.genomes.genome import Site
 from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.networks.network import Network
 from evoact.registry import lookup
@@ -114,7 +113,10 @@ def meta_train(
     positive("learning_rate", learning_rate)
     positive("segment", 1 if segment is None else segment)
     gradient = _gradient(settings, segment)
-    sites = tuple(typed_site(site, _types_of(types, site)) for site in network.sites)
+    sites = tuple(
+        typed_site(site, lookup(types, "site", site.name) if isinstance(types, Mapping) else types)
+        for site in network.sites
+    )
     inputs, targets = to_device(task.splits()["train"], torch.device(device), DTYPES[dtype])
     fixed_rate = None if settings.learn_rate else learning_rate
     problem = OuterProblem(
@@ -147,10 +149,6 @@ def meta_train(
         trajectory.append(outer)
     path = torch.stack(trajectory).double().cpu().numpy()
     return _result(sites, path, found, fixed_rate, time.perf_counter() - started)
-
-
-def _types_of(types: Types, site: Site) -> Sequence[Activation]:
-    return lookup(types, "site", site.name) if isinstance(types, Mapping) else types
 
 
 def _gradient(

@@ -109,7 +109,7 @@ class MLPDerivatives:
     ) -> tuple[list[Passed], Tensor]:
         """What each layer passed, and the outputs [K, D, B]."""
         inputs, _ = self.loss.batch(step)
-        h = _rows(inputs, len(layers[0][0]))
+        h = inputs.flatten(start_dim=2).transpose(1, 2).expand(len(layers[0][0]), -1, -1)  # [K, features, B]
         passed: list[Passed] = []
         for weight, bias, name in layers:
             z = _affine(weight, bias, h)
@@ -162,11 +162,6 @@ def _cross_entropy(h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tenso
         return losses, g, None
     mean = (p * th).sum(dim=1, keepdim=True).mul_(examples)
     return losses, g, p * (th - mean)
-
-
-def _rows(inputs: Tensor, members: int) -> Tensor:
-    """Inputs [1 or K, B, ...] feature-major, as the network has them: [K, features, B]."""
-    return inputs.flatten(start_dim=2).transpose(1, 2).expand(members, -1, -1)
 
 
 def _affine(weight: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
