@@ -140,7 +140,7 @@ def findings(
         groups: of arms; the best arm of each group, by validation over the other repeats, is compared with the best
             of the others
         controls: width-matched ones, with the arms that each is to be compared with
-        equivalence: differences up to this make no practical difference, in units of the metric
+        equivalence: differences up to this count as no practical difference, in units of the metric
         resamples: of the bootstrap
 
     Raises:

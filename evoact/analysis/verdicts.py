@@ -47,7 +47,7 @@ def verdict(
         p_holm: corrected for all comparisons
         repeats: that the test is over
         comparisons: how many there are
-        equivalence: gains within plus and minus this make no practical difference
+        equivalence: gains within plus and minus this count as no practical difference
 
     >>> verdict(0.5, 2.0, 0.01, 10, 4).value, verdict(-0.5, 2.0, 0.2, 10, 4).value
     ('better', 'no difference shown')
