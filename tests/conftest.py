@@ -41,14 +41,6 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Has one worker carry out all that starts Ray: a cluster takes as many processors as there are."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture(scope="session")
 def tiny() -> Callable[..., dict[str, Any]]:
     """A config that runs in half a second; keywords replace entries: `training__steps=5`."""
