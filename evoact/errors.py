@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class ConfigError(UserError):
-    """All mistakes found in one file, so that they can be mended in one go.
+    """All mistakes found in one file, so that they can be fixed in one go.
 
     The message holds as many of them as are readable and says how many more there are; `problems` holds all.
 

@@ -101,7 +101,7 @@ def candidates(rows: Iterable[Row], whole: bool = True) -> Candidates:
 
     Args:
         rows: of one search, with `READ`; those of other phases are ignored
-        whole: leave out who failed on a seed of the choice
+        whole: leave out candidates that failed on a seed of the choice
 
     >>> row = {"phase": "confirm", "state": "completed", "direction": "minimize", "test_large_metric": None}
     >>> made = [row | {"candidate": c, "seed": 1000 + s, "val_metric": v, "test_metric": v}

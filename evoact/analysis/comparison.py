@@ -260,7 +260,7 @@ def _gains(questions: Sequence[Question], drawn: _Drawn, equivalence: float) -> 
 
 
 def _interval(values: np.ndarray, distribution: np.ndarray) -> Interval:
-    """Of the mean; of a single repeat nothing is known, so it ends nowhere."""
+    """Return the interval of the mean; a single repeat has none, so its ends are infinite."""
     if len(values) < 2:
         return Interval(float(values.mean()), -math.inf, math.inf)
     low, high = bca_interval(values, LEVEL, distribution)
@@ -276,7 +276,7 @@ def _superiority(q: Question, drawn: _Drawn) -> float:
 
 
 def _with_share(gain: Gain, drawn: _Drawn, reference: str, scaled: str) -> Gain:
-    """With (scaled - reference) / (arm - reference), if the arm's gain is surely above 0; a loss has no share."""
+    """Add the share (scaled - reference) / (arm - reference), if the arm's gain is surely above 0; losses have none."""
     if gain.other != reference or gain.arm == scaled or gain.difference.low <= 0:
         return gain
     repeats = drawn.common(gain.arm, reference, scaled)

@@ -111,7 +111,7 @@ def choices(genome: Genome) -> dict[str, float]:
 
 
 def is_setting(name: str) -> bool:
-    """Whether a choice is a hyperparameter, the learning rate aside."""
+    """Return whether a choice is a hyperparameter, the learning rate aside."""
     return name.startswith(SETTING) or name in OF_NETWORKS
 
 

@@ -180,7 +180,7 @@ def _confirmed(found: Sequence[Candidate], done: Sequence[TrainResult]) -> tuple
             Figures(float(m.validation.mean()), tuple(m.test.tolist()), m.failed) if m and m.rows else None
             for m in measured
         )
-        assert chosen_on is not None  # who failed was excluded
+        assert chosen_on is not None  # candidates that failed were excluded
         made.append(
             Confirmed(
                 candidate=c.number,

@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 
 def list_names(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[Kind, typer.Argument(help="The kind of names to list.")],
     format: Annotated[Format, typer.Option(help="`json` for programs.")] = Format.table,
 ) -> None:
     """List the names that a config can use.
@@ -184,7 +184,7 @@ def _schedules() -> list[dict[str, Any]]:
 
 
 def _described(table: Mapping[str, Any], skip: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """What a config can name in a table: its arguments, and what its docstring begins with."""
+    """Rows of a table's names: their arguments, and the first sentence of their docstrings."""
     return [
         {"name": name, "arguments": _arguments(build, skip), "meaning": _first_sentence(build.__doc__)}
         for name, build in table.items()
@@ -208,7 +208,7 @@ def _spaces() -> list[dict[str, Any]]:
 
 
 def _first_sentence(doc: str | None) -> str:
-    """Of a docstring, on one line.
+    """Return the first sentence of a docstring, on one line.
 
     >>> _first_sentence("A rectifier (He et\\n    al. 2015), trained. Its slope is free.\\n\\n    More.")
     'A rectifier (He et al. 2015), trained.'

@@ -74,7 +74,7 @@ def resume(
 
 
 def _name_damage(run_dir: str) -> None:
-    """Of a finished run: a sentence about each part that cannot be read.
+    """Name each part of a finished run that cannot be read, in a sentence.
 
     Raises:
         UserError: if none can be read, or there is none.

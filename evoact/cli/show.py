@@ -11,10 +11,10 @@ def show(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")],
     candidate: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", help="Its number in the leaderboard; the winner by default."),
+        typer.Option(metavar="N", help="The number of the candidate in the leaderboard; default the winner."),
     ] = None,
-    arm: Annotated[str, typer.Option(metavar="NAME", help="Of a comparison.")] = "",
-    repeat: Annotated[int, typer.Option(metavar="N", help="Of a comparison.")] = 0,
+    arm: Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")] = "",
+    repeat: Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")] = 0,
 ) -> None:
     """Show one confirmed candidate: its activations, its figures by seed, and what its types learned.
 

@@ -50,8 +50,8 @@ def validate(
 
 
 def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
-    """What is understood of the data, and what trains badly; nothing is downloaded. `tasks` holds those already made,
-    so that data is read once.
+    """Print a summary of the data, and warnings of what trains badly; nothing is downloaded. `tasks` holds those
+    already made, so that data is read once.
 
     Raises:
         UserError: if there is too little data for what is asked of it.

@@ -95,7 +95,7 @@ def _begins(data: Mapping[str, Any]) -> None:
 
 
 def _searched_settings(config: Config) -> list[str]:
-    """What is wrong with the hyperparameters that are searched beside the learning rate."""
+    """Problems of the hyperparameters that are searched beside the learning rate."""
     key, named, problems = "space.optimizer", config.training.optimizer, []
     for name, values in config.space.optimizer.items():
         if name in named.arguments:
@@ -110,7 +110,7 @@ def _searched_settings(config: Config) -> list[str]:
 
 
 def _network_settings(config: Config) -> Iterator[str]:
-    """What is wrong with the searched hyperparameters that are arguments of networks."""
+    """Problems of the searched hyperparameters that are arguments of networks."""
     key, network = "space.hyperparameters", config.network
     for name, values in config.space.hyperparameters.items():
         if name not in OF_NETWORKS:
@@ -130,7 +130,7 @@ def _network_settings(config: Config) -> Iterator[str]:
 
 
 def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
-    """What only shows when the named things are made: a missing file, a width of 0, an empty space.
+    """Problems that only show when the named things are made: a missing file, a width of 0, an empty space.
 
     `wrong` names the sections in which something was found already; what needs them is not made.
     """
@@ -158,7 +158,7 @@ def _object_problems(made: Experiment, wrong: set[str]) -> list[str]:
 
 
 def _objections(key: str, make: Callable[[], object]) -> list[str]:
-    """What a part of the config says against its own arguments when it is made."""
+    """Objections of a part of the config to its own arguments when it is made."""
     try:
         make()
     except UserError as error:
@@ -187,7 +187,7 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
 
 
 def _expected(annotation: Any, value: Any) -> str:
-    """What an argument should have been; nothing if it is right, or its type is none of these."""
+    """The type that an argument should have; empty if it is right, or its type is none of these."""
     if type(None) in get_args(annotation):  # X | None
         return "" if value is None else _expected(get_args(annotation)[0], value)
     if annotation is float:

@@ -29,7 +29,7 @@ _NO_BASELINES = "baselines: expected none in a comparison; base functions are an
 
 
 def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
-    """The comparison in a YAML file; the arguments are those of `load`.
+    """Return the comparison in a YAML file; the arguments are those of `load`.
 
     Raises:
         ConfigError: naming every mistake in it.
@@ -50,7 +50,7 @@ def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
 
 
 def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
-    """What is wrong with an override of an arm that is not there: it would make a new one of a slip of the pen."""
+    """Problems of an override of an unknown arm: a typing error would make a new arm."""
     section, *names = text.partition("=")[0].strip().split(".")
     arms = data.get("arms")
     if section != "arms" or len(names) < 2 or not isinstance(arms, dict) or names[0] in arms:
@@ -59,7 +59,7 @@ def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
 
 
 def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:
-    """The comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
+    """Return the comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
 
     Raises:
         ConfigError: naming every mistake in it.

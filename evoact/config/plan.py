@@ -1,4 +1,4 @@
-"""What a run is to do: a search, or a comparison of several at one budget, all of it repeated."""
+"""The plan of a run: a search, or a comparison of several at one budget, all of it repeated."""
 
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ SEARCH = ""  # the one arm of a search
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do: its arms, each an experiment of its own, all of it repeated.
+    """The plan of a run: its arms, each an experiment of its own, all of it repeated.
 
     A search is one arm without a name, done once (`Plan.of`). The arms of a comparison differ in strategy, space and
     perhaps training; `reference` is the one that the others are compared with, `scaled` the one that tells gain from
@@ -141,7 +141,7 @@ class Plan:
         return (e.networks - (e.meta_cost if name in self.amortised else 0)) * _one(e)
 
     def plain(self) -> dict[str, Any]:
-        """The resolved config as plain data: complete, readable by `evoact.config.comparison`."""
+        """Return the resolved config as plain data: complete, readable by `evoact.config.comparison`."""
         if not self.compares:
             return self.first.plain()
         plain = {name: experiment.plain() for name, experiment in self.arms.items()}
@@ -172,7 +172,7 @@ class Plan:
         }
 
     def to_yaml(self) -> str:
-        """The resolved config, readable by `load` or `load_comparison`."""
+        """Return the resolved config, readable by `load` or `load_comparison`."""
         return dumps(self.plain())
 
 

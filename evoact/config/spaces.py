@@ -187,7 +187,7 @@ def _types_problems(where: str, types: Types, functions: Sequence[str]) -> Itera
 
 
 def _option_problems(path: str, options: Options, values: Sequence[Any]) -> Iterator[str]:
-    """What is wrong with one list of options."""
+    """Problems of one list of options."""
     if options.names == FUNCTION:
         yield from _function_problems(path, values)
         return

@@ -14,7 +14,7 @@ from evoact.tasks.outline import Outline, outline
 
 
 def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
-    """What a run was asked to do.
+    """Return the plan of a run.
 
     Args:
         run_dir: its directory, or the URI of one

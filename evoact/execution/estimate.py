@@ -36,8 +36,9 @@ class Estimate:
 
 
 def estimate(made: Experiment) -> Estimate:
-    """Networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps; of a
-    meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned."""
+    """Return networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps;
+    of a meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned.
+    """
     plan = with_pack_size(Plan.of(made))
     e = plan.first
     config = e.config
@@ -68,7 +69,7 @@ def estimate(made: Experiment) -> Estimate:
 
 
 def _seconds(e: Experiment, size: int) -> tuple[float, float]:
-    """What all networks take one worker, in packs of this size, and what all meta-trainings do."""
+    """Seconds that all networks take one worker, in packs of this size, and that all meta-trainings take."""
     if e.config.execution.backend == "table":
         return 0.0, 0.0
     networks, starts = dict(e.networks_by_phase), e.proposer.meta_trainings

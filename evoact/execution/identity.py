@@ -25,7 +25,7 @@ LONGEST = 80  # of a value in the record; a longer one is known by its digest
 
 
 def identity(home: Location, made: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries of the record of a run that begins; `config` is what its file will say."""
+    """Return entries of the record of a run that begins; `config` is what its file will say."""
     counted = made.config.execution.backend != "table" or made.config.training.epochs is not None
     return {
         "run": home.name,
@@ -41,7 +41,7 @@ def name_of(home: Location, names: Sequence[str | None]) -> str:
 
 
 def check_unchanged(home: Location, made: Plan, record: Mapping[str, Any]) -> None:
-    """That a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
+    """Check that a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
 
     Raises:
         UserError: naming the key of the config, or the data, with both values.

@@ -69,7 +69,7 @@ class Finished:
 
     @property
     def summary(self) -> Summary:
-        """What a search found.
+        """The findings of a search.
 
         Raises:
             UserError: for a comparison, which has as many summaries as arms and repeats.
@@ -268,7 +268,7 @@ def _make(home: Location) -> None:
 
 
 def _check_empty(home: Location) -> None:
-    """What is no run's must not become part of one; a search that ended before its config may be repeated."""
+    """Refuse a directory with foreign files; a search that ended before it wrote its config may be repeated."""
     if home.child(CONFIG).exists():  # a run: refused under the lock
         return
     foreign = [name for name in home.entries() if name != RECORD]
@@ -363,7 +363,7 @@ def _carry_out(
 
 
 def _close(home: Location, networks: int) -> None:
-    """What is left to do when all rows are there."""
+    """Finish a run whose rows are all there."""
     checkpoints.keep_only(home, frozenset())
     record = record_of(home) | {"finished_at": _now(), "networks": networks}
     compact(home)

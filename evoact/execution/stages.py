@@ -61,7 +61,7 @@ class Stages:
 
     @property
     def results(self) -> list[Result]:
-        """All results so far, in proposal order: what is computed of them does not depend on who came first."""
+        """All results so far, in proposal order: what is computed of them does not depend on which came first."""
         return [self._results[index] for index in sorted(self._results)]
 
     @property
@@ -159,14 +159,14 @@ class Stages:
 
     @property
     def _fresh_seeds(self) -> tuple[int, ...]:
-        """Of this stage, one of `FRESH`: the judgement's follow the confirmation's."""
+        """The seeds of this stage, one of `FRESH`: the judgement's follow the confirmation's."""
         first, confirm = FIRST_CONFIRMATION_SEED, self.experiment.config.confirm
         if self.phase == "judge":
             return tuple(range(first + confirm.seeds, first + confirm.seeds + confirm.judge))
         return tuple(range(first, first + confirm.seeds))
 
     def _on_fresh_seeds(self) -> tuple[Genome, ...]:
-        """What this stage, one of `FRESH`, trains: what an interrupted one began with, else the best."""
+        """The genomes of this stage, one of `FRESH`: those that an interrupted one began with, else the best."""
         earlier = self._earlier()
         chosen = self._to_confirm(earlier) if self.phase == "confirm" else self._to_judge(earlier)
         begun = [r for r in self.results if r.proposal.phase == self.phase]

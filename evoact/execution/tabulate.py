@@ -25,7 +25,7 @@ MOST_NETWORKS = 1_000_000
 
 @dataclass(frozen=True)
 class Tabulated:
-    """What a tabulation left: its run, its file with so many rows, and whether all are there."""
+    """The result of a tabulation: its run, its file with so many rows, and whether all are there."""
 
     run_dir: str
     file: str

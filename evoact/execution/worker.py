@@ -138,7 +138,7 @@ class PackTrainer:
 
 
 def _result(e: Experiment, proposal: TrainProposal, member: Member, outcome: Outcome) -> TrainResult:
-    """What an outcome says of a proposal, without the fields that are the pack's and what is measured afterwards."""
+    """The result of a proposal by its outcome, without the fields of the pack and those measured afterwards."""
     completed = outcome.state == COMPLETED
     return TrainResult(
         proposal,
@@ -164,7 +164,7 @@ def _checkpoint(p: TrainProposal, step: int) -> str:
 
 
 def failed(pack: str, proposals: Sequence[Proposal], plan: Plan, error: str) -> list[Result]:
-    """Results for proposals whose worker was lost."""
+    """Return results for proposals whose worker was lost."""
     task = plan.task
     return [
         result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)

@@ -76,7 +76,7 @@ class TrainedNetwork(nn.Module):
         return {name: value for name, value in super().__getstate__().items() if name != "_plans"}
 
     def extra_repr(self) -> str:
-        """The network's label, and how many seeds it averages."""
+        """Return the network's label, and how many seeds it averages."""
         return f"{self.genome.label}, {len(self.members)} seed{'s' if len(self.members) > 1 else ''}"
 
     def tensors(self) -> dict[str, Tensor]:

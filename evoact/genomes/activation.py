@@ -1,6 +1,6 @@
-"""What a neuron type computes, one dataclass per kind: plain, immutable data, no torch.
+"""Kinds of activation, one dataclass each: plain, immutable data, no torch.
 
-The formulas are in the modules of `evoact.activations.kinds` that have the kinds' names. `per` says who
+The formulas are in the modules of `evoact.activations.kinds` that have the kinds' names. `per` says which neurons
 shares one set of trained parameters: all neurons of the type (`layer`), or none (`neuron`). `Options` in a field's
 annotation say what its values are, and how search spaces list them.
 """
@@ -40,7 +40,7 @@ def is_finite(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the values of a field are, and how a search space lists those to choose from.
+    """The values of a field, and the way in which a search space lists those to choose from.
 
     Args:
         key: of the list in a search space; by default the field's name

@@ -1,4 +1,4 @@
-"""What per-neuron hulls became: each neuron's strongest function, and with which coefficients."""
+"""Networks whose per-neuron hulls were made discrete: each neuron's strongest function, with its coefficient."""
 
 import json
 from dataclasses import replace

@@ -23,7 +23,7 @@ Domain = tuple[str, ...] | tuple[int, int]
 
 
 class Chooser(Protocol):
-    """Who answers the questions of `decode`. A name always comes with the same domain."""
+    """The source of answers to the questions of `decode`. A name always comes with the same domain."""
 
     def category(self, name: str, options: tuple[str, ...]) -> str: ...
 

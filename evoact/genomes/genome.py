@@ -1,4 +1,4 @@
-"""What a candidate network's activations and hyperparameters are: plain, immutable data.
+"""The activations and hyperparameters of a candidate network: plain, immutable data.
 
 A network has activation *sites* (a hidden layer, or the channels of a convolution). A genome gives
 each site a few neuron types, one activation per type, and the assignment of its neurons to them.

@@ -1,4 +1,4 @@
-"""What a layer may be made of: its types' families, how many types, and how many of its neurons may be absent."""
+"""The choices for a layer: its types' families, how many types, and how many of its neurons may be absent."""
 
 import math
 import random

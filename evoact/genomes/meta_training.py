@@ -14,7 +14,7 @@ from evoact.registry import lookup
 
 MODES = ("unrolled", "truncated", "first_order", "evolution")
 OUTER = ("adam", "sgd")
-# Beside what an ordinary optimizer step costs, a step that is reversed is gone through again, twice as dear.
+# Beside what an ordinary optimizer step costs, a step that is reversed is gone through again, at twice the cost.
 REVERSED = 3
 
 
@@ -86,7 +86,7 @@ class MetaTraining:
 
     @property
     def gradient_examples(self) -> int:
-        """What it costs: examples through forward and backward, a reversed step counting three times."""
+        """The cost: examples through forward and backward, a reversed step counting three times."""
         a_step = {"first_order": 1, "evolution": 2 * self.pairs}.get(self.mode, REVERSED)
         return a_step * self.outer_steps * self.inner_steps * self.batch_size
 

@@ -46,7 +46,7 @@ HEADS: Mapping[str, Mapping[str, Any]] = dict(_heads())
 
 
 def parse_site(text: str, name: str = "activation") -> SiteGenome:
-    """The site that a text describes, its neurons in blocks in the text's order.
+    """Return the site that a text describes, its neurons in blocks in the text's order.
 
     Raises:
         UserError: if it is no such text, with the nearest kind where one is misspelled.
@@ -75,7 +75,7 @@ def parse_site(text: str, name: str = "activation") -> SiteGenome:
 
 
 def site_text(site: SiteGenome) -> str:
-    """The inverse of `parse_site` but for the neurons' order; a site's label wherever that says all.
+    """Return the inverse of `parse_site` but for the neurons' order; a site's label wherever that says all.
 
     >>> site_text(parse_site("2 sin + 1  scaled( gelu )/neuron"))
     '2 sin + 1 scaled(gelu)/neuron'
@@ -84,7 +84,7 @@ def site_text(site: SiteGenome) -> str:
 
 
 def parse_activation(text: str) -> Activation:
-    """The activation that a text describes.
+    """Return the activation that a text describes.
 
     Raises:
         UserError: if it describes none.
@@ -112,7 +112,7 @@ def parse_activation(text: str) -> Activation:
 
 
 def activation_text(activation: Activation) -> str:
-    """The inverse of `parse_activation`: the label where it says all, else every field.
+    """Return the inverse of `parse_activation`: the label where it says all, else every field.
 
     >>> from evoact.genomes.activation import Captured, Maxout
     >>> activation_text(Maxout(3)), activation_text(Captured("a bend", -1, 1, (0.0, 0.5)))

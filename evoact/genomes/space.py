@@ -1,4 +1,4 @@
-"""What may vary in a search: activations, types per layer, widths, learning rates and other hyperparameters.
+"""The search space: activations, types per layer, widths, learning rates and other hyperparameters.
 
 A family offers the activations of one kind; `LayerChoices` says which of them a layer may have; a
 space combines these with sites and grids of hyperparameters. Neurons are assigned in blocks of
@@ -78,7 +78,7 @@ class SearchSpace:
 
     @cached_property
     def layers(self) -> tuple[LayerChoices, ...]:
-        """What each site may be made of, in their order."""
+        """The choices for each site, in the order of sites."""
         own = dict(self.overrides)
         common = LayerChoices(self.families, self.types_per_layer, self.least_width)
         return tuple(own.get(site.name, common) for site in self.sites)
@@ -122,7 +122,7 @@ class SearchSpace:
 
     @cached_property
     def flavours(self) -> tuple[str, ...]:
-        """What `restrict` narrows to: a kind, for hulls one of theirs, and `mixed` if there are several.
+        """The flavours that `restrict` narrows to: a kind, for hulls one of theirs, and `mixed` if there are several.
 
         A kind of which there are fewer activations than a layer must have types is none.
         """
@@ -236,7 +236,9 @@ class SearchSpace:
                 yield self.assemble(blocks, settings)
 
     def _every_row(self, group: Sequence[int]) -> Iterator[tuple[tuple[Activation, ...], ...]]:
-        """All different layers of tied sites, one column of blocks for each: first the types, then who has them."""
+        """All different layers of tied sites, one column of blocks for each: first the types, then which neurons have
+        them.
+        """
         site = self.sites[group[0]]
         widths, absent = self.block_widths(site), self.most_absent(group[0])
         full = widths.count(widths[0]) if site.symmetry != "none" else 0

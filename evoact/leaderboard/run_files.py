@@ -102,7 +102,7 @@ def parsed(content: bytes) -> Any:
 
 
 def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[str, Any]:
-    """What one of a run's own files says.
+    """Return the content of one of a run's own files.
 
     Raises:
         UserError: if the file is damaged or not there.

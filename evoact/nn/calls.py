@@ -53,7 +53,7 @@ class Passing:
 
 
 def passing() -> Passing | None:
-    """The innermost pass of a wrapped forward; None outside of all, and within an activation."""
+    """Return the innermost pass of a wrapped forward; None outside of all, and within an activation."""
     return _active.stack[-1] if _active.stack else None
 
 
@@ -91,7 +91,7 @@ class Wrapped:
         return self.computed(args, kwargs)
 
     def computed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """What the forward gives, its calls told apart."""
+        """Return what the forward gives, its calls told apart."""
         pass_ = Passing(self)
         with within(pass_):
             if not self.sites:
@@ -110,7 +110,7 @@ def _eagerly(wrapped: Wrapped, args: tuple[Any, ...], kwargs: Mapping[str, Any])
 
 
 def unwrap(module: nn.Module) -> None:
-    """Gives a module its own forward back."""
+    """Give a module its own forward back."""
     wrapped = module.__dict__.get("forward")
     if isinstance(wrapped, Wrapped):
         del module.__dict__["forward"]
@@ -146,7 +146,7 @@ def _call(func: Callable[..., Any], rest: tuple[Any, ...], named: Mapping[str, A
 def arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Any, tuple[Any, ...], Mapping[str, Any]]:
-    """The pre-activations of a call, and its other arguments."""
+    """Return the pre-activations of a call, and its other arguments."""
     if args:
         return args[0], args[1:], kwargs
     return kwargs.get("input"), (), {k: v for k, v in kwargs.items() if k != "input"}
@@ -163,7 +163,7 @@ def _where() -> Where:
 
 
 def line() -> str:
-    """The innermost line of the caller's that is neither PyTorch's nor in this folder, as `FILE:LINE`."""
+    """Return the innermost line of the caller's that is neither PyTorch's nor in this folder, as `FILE:LINE`."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_TORCH, _HERE)):
         frame = frame.f_back  # type: ignore[assignment]

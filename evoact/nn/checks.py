@@ -17,7 +17,7 @@ _WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "Opt
 
 
 def check(model: Any, example: Any, sites: Sequence[str]) -> None:
-    """Raises UserError for what cannot be converted."""
+    """Raise UserError for what cannot be converted."""
     if not isinstance(model, nn.Module):
         raise UserError(f"expected a torch.nn.Module, got {short(model)}")
     for name in sites:

@@ -66,7 +66,7 @@ FUNCTIONS: Mapping[Any, Function] = _functions()
 
 
 def base_name(call: Callable[[Tensor], Tensor]) -> str:
-    """The base function that a call computes on a grid, to 1e-9 of it; empty if none does.
+    """Return the base function that a call computes on a grid, to 1e-9 of it; empty if none does.
 
     >>> base_name(F.gelu), base_name(lambda x: F.gelu(x, approximate="tanh")), base_name(F.silu)
     ('gelu', '', 'swish')
@@ -80,7 +80,8 @@ def base_name(call: Callable[[Tensor], Tensor]) -> str:
 
 
 def is_unit(module: nn.Module) -> bool:
-    """Whether a module without numbers of its own computes one function of each element, other than the identity.
+    """Return whether a module without numbers of its own computes one function of each element, other than the
+    identity.
 
     >>> is_unit(nn.ReLU()), is_unit(nn.Softmax(-1)), is_unit(nn.Dropout()), is_unit(nn.Flatten())
     (True, False, False, False)

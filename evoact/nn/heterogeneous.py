@@ -55,7 +55,7 @@ class Calls(tuple[Call, ...]):
 
 
 def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> tuple[nn.Module, Calls]:
-    """A copy of a network in which every activation call is a site, and the table of its calls.
+    """Return a copy of a network in which every activation call is a site, and the table of its calls.
 
     Each site computes what was called there, bit by bit, until it is given a mixture, as by
     `activation_sites(copy)[name].mix("40 sin + 24 relu")`. Weights keep their names in the state. The network is run
@@ -100,7 +100,7 @@ def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> t
 
 
 def homogenize(model: nn.Module) -> nn.Module:
-    """A copy of a network from `heterogenize` with the activations that were found in it, and no sites.
+    """Return a copy of a network from `heterogenize` with the activations that were found in it, and no sites.
 
     Raises:
         UserError: if it has no sites.
@@ -123,7 +123,7 @@ def homogenize(model: nn.Module) -> nn.Module:
 
 
 def activation_sites(model: nn.Module) -> dict[str, Site]:
-    """The sites of a network from `heterogenize` by name."""
+    """Return the sites of a network from `heterogenize` by name."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Site)}
 
 

@@ -87,7 +87,7 @@ class MixedActivation(nn.Module):
         parameters: str | Path | Mapping[str, Any] | None = None,
         dim: int = 1,
     ) -> Self:
-        """One site of a network of a leaderboard, with the coefficients that were trained.
+        """Return one site of a network of a leaderboard, with the coefficients that were trained.
 
         Args:
             row: of the leaderboard, or its genome, as JSON text or as it is

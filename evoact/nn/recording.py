@@ -49,7 +49,9 @@ class Seen:
 
 
 def record(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, list[Seen]]:
-    """What the network gives, and its activation calls in the order in which they came; the network is as before."""
+    """Return what the network gives, and its activation calls in the order in which they came; the network is as
+    before.
+    """
     seen: list[Seen] = []
     own: dict[nn.Module, Any] = {}
     try:

@@ -31,7 +31,7 @@ class Site(nn.Module):
         self.mixture: MixedActivation | None = None
 
     def mix(self, mixture: str | SiteGenome, assignment: Sequence[int] | None = None) -> Self:
-        """Gives each neuron the activation of its type, as `MixedActivation` has them.
+        """Give each neuron the activation of its type, as `MixedActivation` has them.
 
         Raises:
             UserError: if the counts do not add up to the width, or a type takes several pre-activations.
@@ -49,7 +49,7 @@ class Site(nn.Module):
         return f"{self.width} x {self.found}" if self.mixture is None else ""
 
     def forward(self, x: Tensor, call: Callable[[Tensor], Any] | None = None) -> Any:
-        """The activations of x; `call` is what was called where no module was."""
+        """Return the activations of x; `call` is what was called where no module was."""
         if self.mixture is None:
             chosen = self.original if call is None else call
             assert chosen is not None

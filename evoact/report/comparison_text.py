@@ -134,7 +134,7 @@ def _share_text(share: Interval) -> str:
 
 
 def _caveats(run: RunData) -> list[str]:
-    """What a reader must know: arms and repeats without a winner, too few seeds, failed ones, unequal spending."""
+    """Caveats: arms and repeats without a winner, too few seeds, failed ones, unequal spending."""
     return [
         *_lost(run),
         *_no_better_than_trivial(run),
@@ -165,7 +165,7 @@ def _lost(run: RunData) -> list[str]:
 
 
 def _no_better_than_trivial(run: RunData) -> list[str]:
-    """Of the arms whose mean winner is no better than always saying the same."""
+    """Name the arms whose mean winner is no better than a constant prediction."""
     known = trivial_of(run.record)
     split = "test_large" if run.rows["test_large_metric"].notna().any() else "test"
     if split not in known:

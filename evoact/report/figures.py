@@ -124,7 +124,7 @@ def best_so_far_figure(curves: Sequence[BestSoFar], unit: Unit, reference: str) 
 
 
 def _shown_values(curves: Sequence[BestSoFar], unit: Unit) -> list[float]:
-    """What the axis must hold: the first networks are so much worse that all else would look flat."""
+    """The values that the axis must hold: the first networks are so much worse that all else would look flat."""
     early = EARLY * max(c.budget[-1] for c in curves)
     return [
         unit.scale * v

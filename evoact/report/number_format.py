@@ -56,8 +56,8 @@ def unit_of(metric: str) -> Unit:
 
 
 def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial: float) -> str:
-    """Return a network's metric beside that of always saying the same, which who reads the former alone would not think
-    of.
+    """Return a network's metric beside that of always saying the same, which readers of the metric alone would not
+    think of.
 
     >>> beside_trivial("The winner", 0.9, "accuracy", True, 0.627)
     'Always saying the most frequent class of the training split gives 62.70 %.'

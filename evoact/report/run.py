@@ -162,7 +162,7 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
 
 
 def _lost(record: Mapping[str, Any], rows: int) -> list[str]:
-    """What a finished run says when not all that it trained is there."""
+    """A sentence about lost rows of a finished run, if there are any."""
     trained = record.get("networks")
     if not record["finished_at"] or trained is None or rows >= trained:
         return []

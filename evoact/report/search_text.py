@@ -73,7 +73,7 @@ def _named(c: Confirmed) -> str:
 
 
 def _tried(summary: Summary) -> str:
-    """What the search had to set against the best baseline."""
+    """A phrase for what the search tried beside the best baseline."""
     confirmed = sum(c.heterogeneous and c.searched for c in summary.confirmed)
     if not summary.heterogeneous:
         return (

@@ -109,7 +109,7 @@ def create(
 
 
 def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archive:
-    """What earlier phases found out, which the numbering takes note of."""
+    """Results of earlier phases that the numbering takes note of."""
     whole = []
     for result in in_proposal_order(earlier):
         numbering.know(result.proposal)

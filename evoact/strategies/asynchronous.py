@@ -46,7 +46,8 @@ class _Rung:
 
 
 class Asynchronous:
-    """A strategy that never waits: it promotes whoever can be, from the highest rung down, else begins anew.
+    """A strategy that never waits: it promotes any network that it can, from the highest rung down, else begins a new
+    one.
 
     Of each rung as many go on as their training gets longer: of networks that are trained three times as long,
     the best third of all that ended there up to now. The arguments are those of `generational.Generational`.

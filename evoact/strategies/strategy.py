@@ -91,7 +91,7 @@ def reevaluation(candidate: Candidate) -> Draft:
 
 
 def merit(result: TrainResult) -> tuple[float, int]:
-    """Return what results of one rung are ordered by, the best first; ties go to who was proposed first."""
+    """Return what results of one rung are ordered by, the best first; ties go to the one proposed first."""
     return -(result.score or 0.0), result.proposal.index
 
 

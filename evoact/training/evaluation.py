@@ -129,7 +129,7 @@ def _outcome(
 
 
 def _learned(pack: Pack, i: int, keep: str) -> dict[str, np.ndarray]:
-    """What a member learned, without padding; empty tensors are skipped."""
+    """The learned tensors of a member, without padding; empty tensors are skipped."""
     own = {f"{s.site}.activation": site_count(s) for s in pack.members[i].genome.sites}
     return {
         name: p[i].detach()[: own.get(name)].cpu().numpy().copy()

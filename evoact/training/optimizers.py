@@ -36,7 +36,7 @@ class Optimizer(Protocol):
         ...
 
     def start_at(self, step: int) -> None:
-        """So many updates were done before; who calls this fills in the moments."""
+        """So many updates were done before; the caller fills in the moments."""
         ...
 
 

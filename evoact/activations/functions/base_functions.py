@@ -3,7 +3,7 @@
 `derivative(x, y)` takes x and y = f(x), so that it need not evaluate f again, and is itself
 composed of differentiable operations, so that derivatives of any order follow. At a kink each derivative is the
 limit from one side, or the mean of both (0 for abs, as in PyTorch), and never infinite. How values are
-composed, and why, stands in `evoact.activations.functions.formulas`.
+composed, and why, is in `evoact.activations.functions.formulas`.
 """
 
 import math

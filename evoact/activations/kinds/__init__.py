@@ -1,4 +1,5 @@
-"""Kinds of activations, a module each: what is asked of one is in `kind`, who answers in the table `RECORDS`.
+"""Kinds of activations, a module each: the questions that one answers are in `kind`, the kinds themselves in the table
+`RECORDS`.
 
 The functions here are the ways to read a type's trained numbers: `sets` and `count` say how many there are, `initial`
 starts them, `unpack` walks over those of a site, and `curve` says what they compute.

@@ -127,7 +127,7 @@ class Driver:
         self.fill()
 
     def lose(self, worker: str, reason: str) -> None:
-        """A worker's process died: its pack is tried again, then halved until one member is guilty."""
+        """A worker's process died: its pack is tried again, then halved until one member is at fault."""
         with self._kept():
             name = ray.get(self.exchange.lose.remote(worker))
             if name is None:

@@ -64,7 +64,7 @@ class Unreadable:
 
 
 def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
-    """Judges a file by its seal and its footer: torn, foreign, damaged, of a newer version, or a part.
+    """Judge a file by its seal and its footer: torn, foreign, damaged, of a newer version, or a part.
 
     Args:
         like: a part that this one probably resembles, which saves looking at every column.

@@ -1,4 +1,4 @@
-"""What each arm of a comparison cost."""
+"""The section on what each arm of a comparison cost."""
 
 from evoact.report.comparison_text import cost_table
 from evoact.report.number_format import Unit

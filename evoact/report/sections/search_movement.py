@@ -1,4 +1,4 @@
-"""What searches proposed, generation by generation."""
+"""The section on what searches proposed, generation by generation."""
 
 from evoact.analysis.proposed_types import proposed_types
 from evoact.report.figures import types_figure
@@ -9,7 +9,7 @@ from evoact.strategies.proposers.enumerate import Enumerate
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
-    """Of searches that choose what to propose; an enumeration proposes what it was given."""
+    """Return the section for searches that choose what to propose; an enumeration proposes what it was given."""
     moving = run.rows[run.rows["strategy"] != Enumerate.name]
     found = proposed_types(moving) if len(moving) else []
     if not found:

@@ -1,4 +1,4 @@
-"""Who won, in words, and the table behind it."""
+"""The section with the verdict in words, and the table behind it."""
 
 from evoact.analysis.candidates import SPLITS
 from evoact.report.comparison_text import TextTable, arm_table, between_tables, verdict_sentences

@@ -12,7 +12,7 @@ from evoact.report.sections.series import best_of_each
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
-    """Of the winner that validates best among those with ancestors."""
+    """Return the section on the ancestors of the winner that validates best among those with any."""
     sign = sign_of(run.plan.task.direction)
     ranked = sorted(best_of_each(run), key=lambda each: -sign * each[1].validation)
     ancestries = ((series, _ancestry(run, winner)) for series, winner in ranked)

@@ -1,4 +1,4 @@
-"""Evolution (Liu & Yao 1996; Turner & Miller 2014): who survives, and which children are trained."""
+"""Evolution (Liu & Yao 1996; Turner & Miller 2014): which candidates survive, and which children are trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Evolution:
     elites are the best of the parents. Two settings imply that:
 
     With `steady_state` no worker waits for a generation. Each proposal is made from what is known at that moment, the
-    parents are the best of the `population` candidates that were first evaluated last, whoever is older has died (Real
+    parents are the best of the `population` candidates that were first evaluated last, older ones have died (Real
     et al. 2019), and a share of `elites` / `population` of the proposals evaluates one of the `elites` best of these
     once more. What is proposed then depends on the order of results.
 
@@ -141,7 +141,7 @@ class Evolution:
         return [reevaluation(draw.choice(best[: self.elites]))] if wanted else []
 
     def _best(self, k: int, archive: Archive) -> list[Candidate]:
-        """Those who may breed, the best first."""
+        """The candidates that may breed, the best first."""
         alive = archive.youngest(self.population) if self.steady_state else archive.usable()
         return best_compromises(archive, alive, self._costs, k) if self._costs else archive.best(k, alive)
 

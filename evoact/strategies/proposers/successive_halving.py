@@ -20,7 +20,7 @@ class SuccessiveHalving:
     """Every generation of another search starts a bracket of `rungs` rungs. The networks of the first are trained for
     1 / `eta` ** (`rungs` - 1) of the steps; of each rung the best 1 / `eta` go on to the next one, `eta` times as
     long, from where they stopped. A bracket waits for all results of a rung, unless `asynchronous`: then (Li et al.
-    2020, algorithm 2) whoever is among the best 1 / `eta` of all that ended on its rung up to now goes on, and new
+    2020, algorithm 2) each network among the best 1 / `eta` of all that ended on its rung up to now goes on, and new
     networks begin if there is none. No worker then waits, but what is proposed depends on the order in which
     results come in.
 
@@ -98,7 +98,7 @@ class SuccessiveHalving:
         return archive.best(k)
 
     def _promoted(self, archive: Archive) -> list[Draft]:
-        """The best of the latest generation, one at least, if it is not of the last rung; who ever failed stays
+        """The best of the latest generation, one at least, if it is not of the last rung; one that failed stays
         behind."""
         latest = archive.latest
         if not latest or latest[0].proposal.rung == self.rungs - 1:

@@ -66,7 +66,7 @@ class Parent:
 
 
 def parents_in(space: SearchSpace, candidates: Sequence[Candidate]) -> list[Parent]:
-    """Return those of the candidates that lie in the space; who comes earlier is the fitter."""
+    """Return those of the candidates that lie in the space; the earlier one is the fitter."""
     placed = [(c, _layers(space, c.genome)) for c in candidates]
     return [
         Parent(c.index, c.genome, layers, -place, json.loads(c.context or "{}").get("strength", 1.0))

@@ -40,7 +40,7 @@ def notes_of(task: Task) -> tuple[str, ...]:
 
 
 def data_record(task: Task) -> dict[str, Any]:
-    """Return what a run's record holds of its data, so that who reads the run needs none: what was understood, the
+    """Return what a run's record holds of its data, so that readers of the run need none: what was understood, the
     trivial metrics, and of people's own data what was done to it.
     """
     own = task.preprocessing if isinstance(task, ArrayTask) else None

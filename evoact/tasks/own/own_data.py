@@ -119,7 +119,7 @@ def _targets_of(parts: Mapping[str, Given], problem: str) -> Targets:
 
 
 def _form(given: Given) -> str:
-    """What splits must have in common."""
+    """The form that all splits must share."""
     kind = {"u": "integers", "i": "integers", "f": "floats", "b": "booleans"}.get(
         given.targets.dtype.kind, "names"
     )
@@ -162,7 +162,7 @@ def _check_classes(read: Targets, indices: Mapping[str, np.ndarray], parts: Mapp
 
 
 def _scale_warnings(x: np.ndarray, read: Targets, train: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Of features and targets as they are, in the training split."""
+    """Warnings about the scales of features and targets as they are, in the training split."""
     remedy = "set task.standardise: true"
     found = []
     low, high = SCALES
@@ -208,7 +208,7 @@ def _rare_classes(read: Targets, train: np.ndarray) -> list[str]:
 
 
 def _absent_classes(read: Targets, indices: Mapping[str, np.ndarray]) -> list[str]:
-    """Of splits other than training, which has every class."""
+    """Warnings about classes that a split lacks; training has every class."""
     found = []
     for name, rows in indices.items():
         absent = (
