@@ -8,7 +8,7 @@ intervals come from a bootstrap over repeats, seeds and test examples (`analysis
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -158,8 +158,17 @@ def findings(
     sign = sign_of(direction)
     best = _best_of_groups(groups or {}, arms, sign, reference)
     drawn = _Drawn(arms | {arm.name: arm for arm in best.values()}, sign, resamples)
-    against = [Question(name, reference, "reference") for name in alive if name != reference]
-    asked = [*against, *_sizes(controls, alive), *_between(best)]
+    asked = [Question(name, reference, "reference") for name in alive if name != reference]
+    asked += [
+        Question(name, control, f"{name} against a network as large")
+        for control, names in controls.items()
+        for name in names
+        if control in alive and name in alive
+    ]
+    asked += [
+        Question(best[a].name, best[b].name, f"best of {a} against best of {b}")
+        for a, b in combinations(best, 2)
+    ]
     found = _gains([q for q in asked if drawn.common(q.arm, q.other)], drawn, equivalence)
     if scaled in alive:
         found = [
@@ -178,24 +187,6 @@ def findings(
         controls=tuple(controls),
         examples=all(w.scores is not None for arm in results for w in arm.winners.values()),
     )
-
-
-def _sizes(controls: Mapping[str, Sequence[str]], alive: Collection[str]) -> list[Question]:
-    """Each arm against its width-matched control."""
-    return [
-        Question(name, control, f"{name} against a network as large")
-        for control, names in controls.items()
-        for name in names
-        if control in alive and name in alive
-    ]
-
-
-def _between(best: Mapping[str, ArmResult]) -> list[Question]:
-    """The best of each group against the best of every other."""
-    return [
-        Question(best[a].name, best[b].name, f"best of {a} against best of {b}")
-        for a, b in combinations(best, 2)
-    ]
 
 
 def _best_of_groups(

@@ -8,6 +8,7 @@ size. A member's result does not depend on its neighbours.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -67,6 +68,11 @@ class Pack:
     def names(self) -> list[str]:
         return [m.name for m in self.members]
 
+    @cached_property
+    def dropout_rates(self) -> list[float | None]:
+        """The members' own rates of dropout, None for the network's."""
+        return [m.genome.settings.get("dropout") for m in self.members]
+
     @property
     def trained(self) -> list[Tensor]:
         """The parameters that hold any number, in the optimizer's order."""
@@ -75,8 +81,9 @@ class Pack:
     def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
         """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
-        rates = [m.genome.settings.get("dropout") for m in self.members]
-        layers = PackPass(self.plans, self.parameters, self.statistics, chance, training, counts, rates)
+        layers = PackPass(
+            self.plans, self.parameters, self.statistics, chance, training, counts, self.dropout_rates
+        )
         return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -33,7 +33,12 @@ def section(run: RunData, unit: Unit) -> Section | None:
     if not found:
         return None
     arms = [(arm, found[arm]) for arm in run.plan.arms if arm in found]
-    silent = [_nothing(arm, own) for arm, own in arms if not own.mattered]
+    silent = [
+        f"{f'{arm}: none' if arm else 'None'} of {counted(own.choices, 'choice')} among "
+        f"{counted(own.candidates, 'candidate')} stands out beyond chance."
+        for arm, own in arms
+        if not own.mattered
+    ]
     shown = [(arm, own) for arm, own in arms if own.mattered]
     return Section(
         "mattered",
@@ -42,11 +47,6 @@ def section(run: RunData, unit: Unit) -> Section | None:
         (_table(shown, bool(run.arms)),) if shown else (),
         tuple((arm, _figure(arm, own, i)) for i, (arm, own) in enumerate(shown)),
     )
-
-
-def _nothing(arm: str, own: Importance) -> str:
-    tried = f"{counted(own.choices, 'choice')} among {counted(own.candidates, 'candidate')}"
-    return f"{f'{arm}: none' if arm else 'None'} of {tried} stands out beyond chance."
 
 
 def _figure(arm: str, own: Importance, number: int) -> Figure:

@@ -58,7 +58,11 @@ class Discretise:
             networks = [self.space.homogeneous(hull, settings) for settings in self.space.settings]
             return [Draft(g, seed=k, context=ASIDE) for k in range(self.hulls) for g in networks]
         if generation == 1:
-            drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in _trained(archive)]
+            failed = {
+                r.proposal.candidate for r in archive.aside if not r.discretised
+            }  # on one replicate, at least
+            trained = [r for r in archive.aside if r.proposal.candidate not in failed]
+            drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in trained]
             return drafts or self._evolved(generation, archive)
         return self._evolved(generation, archive)
 
@@ -73,9 +77,3 @@ class Discretise:
         if self.inherit:
             return inherited(found, sizes)
         return carried(self.space, found, python_random(self.seed, "discretise", result.proposal.index))
-
-
-def _trained(archive: Archive) -> list[TrainResult]:
-    """The networks set aside that were trained, without those that failed on another replicate."""
-    failed = {r.proposal.candidate for r in archive.aside if not r.discretised}
-    return [r for r in archive.aside if r.proposal.candidate not in failed]

@@ -130,8 +130,14 @@ class Bilevel:
             return self.meta_trainings
         if generation == 1:
             controls = self.space.ordinary() if self.controls else ()
-            return [Draft(genome) for genome in (*self._learned(archive), *controls)]
-        ranked = [c for c in archive.best(len(archive)) if self.controls or _is_learned(c.genome)]
+            worked = [result for result in archive.meta_trained if result.state == COMPLETED]
+            learned = [g for result in worked for g in networks_of(self.space, found_types(result))]
+            return [Draft(genome) for genome in (*learned, *controls)]
+        ranked = [
+            c
+            for c in archive.best(len(archive))
+            if self.controls or any(is_captured(t) for site in c.genome.sites for t in site.types)
+        ]
         return [Draft(c.genome) for c in ranked[: max(FEWEST, len(ranked) >> (generation - 1))]]
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
@@ -140,11 +146,6 @@ class Bilevel:
     @cached_property
     def _types(self) -> tuple[Activation, ...]:
         return tuple(activations.canonical_activation(activations.from_json(entry)) for entry in self.types)
-
-    def _learned(self, archive: Archive) -> list[Genome]:
-        """The networks of each meta-training that worked."""
-        worked = [result for result in archive.meta_trained if result.state == COMPLETED]
-        return [network for result in worked for network in networks_of(self.space, found_types(result))]
 
 
 def networks_of(space: SearchSpace, types: TypesBySite) -> list[Genome]:
@@ -157,11 +158,6 @@ def networks_of(space: SearchSpace, types: TypesBySite) -> list[Genome]:
 
 def _network(space: SearchSpace, types: TypesBySite, settings: Settings) -> Genome:
     return Genome(tuple(shared_out(site, types[site.name]) for site in space.sites), settings)
-
-
-def _is_learned(genome: Genome) -> bool:
-    """Whether any neuron has a learned curve; baselines have not."""
-    return any(is_captured(t) for site in genome.sites for t in site.types)
 
 
 def found_types(result: MetaTrainResult) -> TypesBySite:

@@ -75,7 +75,11 @@ def _cmaes(trials: Sequence[FrozenTrial]) -> Sampling:
     best trials up to now, as in a warm start (Nomura et al. 2021).
     """
     known = [t for t in trials if t.state == TrialState.COMPLETE]
-    names = sorted(set.intersection(*map(_numbers, known))) if known else []
+    numbers = [
+        {n for n, d in t.distributions.items() if isinstance(d, IntDistribution) and not d.single()}
+        for t in known
+    ]
+    names = sorted(set.intersection(*numbers)) if known else []
     if not names or len(known) < FEWEST_FOR_COVARIANCE:
         return _tpe
     sources = [
@@ -89,11 +93,6 @@ def _cmaes(trials: Sequence[FrozenTrial]) -> Sampling:
     return lambda seed: CmaEsSampler(
         seed=seed, source_trials=sources, independent_sampler=_tpe(seed), warn_independent_sampling=False
     )
-
-
-def _numbers(trial: FrozenTrial) -> set[str]:
-    """The names of what was a number to choose, and not the only one."""
-    return {n for n, d in trial.distributions.items() if isinstance(d, IntDistribution) and not d.single()}
 
 
 def _nsga2(trials: Sequence[FrozenTrial]) -> Sampling:

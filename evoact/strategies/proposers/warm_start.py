@@ -49,14 +49,12 @@ class WarmStarted:
         return self.proposer.asynchronous
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
-        return self.proposer.propose(generation - 1, archive) if generation else self._first
+        if generation:
+            return self.proposer.propose(generation - 1, archive)
+        return [Draft(genome) for genome in self.genomes]
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return self.proposer.recommend(k, archive)
-
-    @property
-    def _first(self) -> list[Draft]:
-        return [Draft(genome) for genome in self.genomes]
 
 
 def best_of(results: Iterable[Result], k: int) -> list[Genome]:
