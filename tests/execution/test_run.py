@@ -191,6 +191,21 @@ def test_a_run_directory_that_cannot_be_made(tiny, tmp_path):
         search(experiment(tiny()), tmp_path / "file")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tmp_path_factory, rows_of):
+    """The rows of the tiny search of three steps that nobody disturbed."""
+    place = tmp_path_factory.mktemp("undisturbed") / "run"
+    search(experiment(tiny(training__steps=3)), place)
+    return rows_of(place)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_of_20(tiny, tmp_path_factory, rows_of):
+    place = tmp_path_factory.mktemp("undisturbed") / "run"
+    search(experiment(tiny(training__steps=3, budget__networks=20)), place)
+    return rows_of(place)
+
+
 class Stop(Exception):
     """Ends a run in the middle, as a crash of the process would."""
 
@@ -216,10 +231,9 @@ def interrupted(config, run_dir, after):
         ("search-0000018", "cut"),
     ],
 )
-def test_torn_part(torn, damage, tiny, tmp_path, rows_of):
+def test_torn_part(torn, damage, tiny, tmp_path, rows_of, undisturbed_of_20):
     """Rows in a damaged part are named, trained again and stored in its place, whatever came after."""
     config = tiny(training__steps=3, budget__networks=20)
-    search(experiment(config), tmp_path / "undisturbed")
     interrupted(config, tmp_path / "run", after=26)
     (part,) = (tmp_path / "run" / "leaderboard").glob(f"part-{torn}*")
     content = bytearray(part.read_bytes())
@@ -231,17 +245,16 @@ def test_torn_part(torn, damage, tiny, tmp_path, rows_of):
     assert finished.complete
     assert len(problems) == 1
     assert torn in problems[0]
-    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+    assert rows_of(tmp_path / "run") == undisturbed_of_20
 
 
-def test_lost_confirmation_part(tiny, tmp_path, rows_of):
+def test_lost_confirmation_part(tiny, tmp_path, rows_of, undisturbed):
     config = tiny(training__steps=3)
-    search(experiment(config), tmp_path / "undisturbed")
     interrupted(config, tmp_path / "run", after=26)
     (part,) = (tmp_path / "run" / "leaderboard").glob("part-confirm*")
     part.unlink()
     resume(tmp_path / "run")
-    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+    assert rows_of(tmp_path / "run") == undisturbed
 
 
 def test_lost_part_of_a_steady_state(tiny, tmp_path, rows_of):
@@ -285,11 +298,10 @@ def full_disk(monkeypatch):
         (32, ".leaderboard"),
     ],
 )
-def test_a_full_disk(room, file, full_disk, tiny, tmp_path, rows_of, monkeypatch):
+def test_a_full_disk(room, file, full_disk, tiny, tmp_path, rows_of, undisturbed, monkeypatch):
     """Names the file and how to go on; nothing that was stored is lost."""
     monkeypatch.chdir(tmp_path)
     config = tiny(training__steps=3)
-    search(experiment(config), "undisturbed")
     full_disk(room)
     with pytest.raises(
         SearchFailed, match=f"^expected room for [^,]*{file}[^,]*, got a full disk .*resume 'a run'`$"
@@ -297,16 +309,15 @@ def test_a_full_disk(room, file, full_disk, tiny, tmp_path, rows_of, monkeypatch
         search(experiment(config), "a run")
     monkeypatch.undo()
     assert resume(tmp_path / "a run").complete
-    assert rows_of(tmp_path / "a run") == rows_of(tmp_path / "undisturbed")
+    assert rows_of(tmp_path / "a run") == undisturbed
 
 
-def test_killed_before_the_first_part(tiny, tmp_path, rows_of):
+def test_killed_before_the_first_part(tiny, tmp_path, rows_of, undisturbed):
     config = tiny(training__steps=3)
-    search(experiment(config), tmp_path / "undisturbed")
     interrupted(config, tmp_path / "run", after=0)
     assert not (tmp_path / "run" / "leaderboard").exists()
     assert resume(tmp_path / "run").complete
-    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "undisturbed")
+    assert rows_of(tmp_path / "run") == undisturbed
 
 
 def test_results_that_cannot_be_of_this_run_are_refused(tiny, tmp_path):
@@ -320,14 +331,13 @@ def test_results_that_cannot_be_of_this_run_are_refused(tiny, tmp_path):
     assert pq.read_table(tmp_path / "run" / "leaderboard") == part
 
 
-def test_stopped_run_copied_elsewhere_resumes(tiny, tmp_path, rows_of):
+def test_stopped_run_copied_elsewhere_resumes(tiny, tmp_path, rows_of, undisturbed):
     """Nothing in a run directory depends on where it is, or on the directory one works in."""
     config = tiny(training__steps=3)
-    search(experiment(config), tmp_path / "undisturbed")
     interrupted(config, tmp_path / "run", after=10)
     shutil.copytree(tmp_path / "run", tmp_path / "elsewhere" / "moved")
     resume(tmp_path / "elsewhere" / "moved")
-    assert rows_of(tmp_path / "elsewhere" / "moved") == rows_of(tmp_path / "undisturbed")
+    assert rows_of(tmp_path / "elsewhere" / "moved") == undisturbed
 
 
 def wait_for(condition, seconds=240.0):

@@ -65,6 +65,7 @@ def test_outputs_and_gradients(name, training):
             assert torch.allclose(g[k].view(reference.shape), reference, atol=1e-12), n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "steps"), [("lenet5", 3), ("resnet56", 3), ("resnet56", 50)])
 def test_training_equals_plain_training(name, steps):
     net, made = small(name), image_task(SMALL[name][0], SMALL[name][1])

@@ -189,6 +189,7 @@ def test_function_transforms_and_weights():
     mixed.load_state_dict(model.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # within the compiler
 @pytest.mark.parametrize("name", ["resnet", "inception", "vit"])
 def test_compiled(name):

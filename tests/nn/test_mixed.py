@@ -147,6 +147,7 @@ def test_autocast(dtype):
     torch.testing.assert_close(y.float(), net(x), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [text for text in TEXTS if "bend" not in text])
 def test_compiled_without_a_break_and_exported(text):
     act = made(text, dtype=torch.float32)

@@ -57,11 +57,12 @@ def on_ray(config, **settings):
     return experiment(config | {"execution": {"backend": "ray_tune", "gpus_per_pack": 0, **settings}})
 
 
-@pytest.fixture
-def expected(tiny, tmp_path, rows_of):
+@pytest.fixture(scope="module")
+def expected(tiny, tmp_path_factory, rows_of):
     """The rows of the tiny search in one process."""
-    search(experiment(tiny()), tmp_path / "local")
-    return rows_of(tmp_path / "local", BUT)
+    place = tmp_path_factory.mktemp("expected") / "local"
+    search(experiment(tiny()), place)
+    return rows_of(place, BUT)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
