@@ -30,6 +30,7 @@ def test_the_errors_are_found():
     assert {UserError, ConfigError, SearchFailed} < set(ERRORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__qualname__)
 @given(source=st.text(), problems=st.lists(st.text(), max_size=3))
 def test_an_error_says_the_same_in_another_process(error, source, problems):

@@ -187,6 +187,7 @@ def running(tiny, tmp_path):
     return tmp_path / "run", lambda: record.write_text(json.dumps(finished))
 
 
+@pytest.mark.slow
 def test_it_is_shown_again_until_the_run_ends(running, command):
     run_dir, finish = running
     ours, theirs = pty.openpty()

@@ -216,6 +216,7 @@ def test_parameter_counts_are_right(run):
 # --- validate and dry runs ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_validate_good_files(run):
     files = [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "search_spaces").glob("*.yaml")]
     code, out, err = run("validate", *files)
