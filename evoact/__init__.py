@@ -121,7 +121,7 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
         Where it was written.
 
     Raises:
-        evoact.errors.UserError: if the directory is no run, none of its rows can be read, or the format is another.
+        evoact.errors.UserError: if the directory is not a run, none of its rows can be read, or the format is another.
     """
     from evoact import report
     from evoact.report.run import read_run
@@ -149,7 +149,7 @@ def load(
         repeat: of a comparison
 
     Raises:
-        evoact.errors.UserError: if the directory is no run, or holds no such network with its weights.
+        evoact.errors.UserError: if the directory is not a run, or holds no such network with its weights.
     """
     from evoact.export.load import load
 
@@ -162,7 +162,7 @@ def resume(
     """Continue an interrupted run; the same as `evoact resume`.
 
     Raises:
-        evoact.errors.UserError: if the directory is no run, or in use.
+        evoact.errors.UserError: if the directory is not a run, or in use.
     """
     from evoact.execution import run
 

@@ -145,7 +145,7 @@ no, which YAML 1.1 reads as true or false and YAML 1.2 as text; write 'no' if yo
         if problem:
             raise ConfigError(source, [problem])
         data = loader.construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:  # also what is no text in UTF-8
+    except (yaml.YAMLError, ValueError) as error:  # also data that is not UTF-8 text
         raise ConfigError(source, [f"expected YAML, got something else{_what(error)}"]) from None
     if loader.problems:
         raise ConfigError(source, dict.fromkeys(loader.problems))

@@ -98,7 +98,7 @@ STAND_INS: Mapping[str, Any] = {
 
 
 def mended(data: Any, error: ValidationError) -> Config | None:
-    """Return the config without what is broken in it; None for what is no config at all."""
+    """Return the config without what is broken in it; None for data that is not a config at all."""
     if not isinstance(data, Mapping):
         return None
     data = copy.deepcopy(dict(data))

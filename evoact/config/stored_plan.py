@@ -21,7 +21,7 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
         data: whether its task is needed with what is in it, not only in outline; runs of evoact 0.1 have none
 
     Raises:
-        UserError: if the directory is no run, its config is damaged, or the data is needed and not there.
+        UserError: if the directory is not a run, its config is damaged, or the data is needed and not there.
     """
     home = Location.of(run_dir)
     config, known = _with_old_rule(config_of(home)), None if data else record_of(home).get("task")
@@ -48,7 +48,7 @@ def experiment_of(run_dir: str | Path | Location) -> Experiment:
     """Return the experiment of a search.
 
     Raises:
-        UserError: if the directory is no run, that of a comparison, or its config is damaged.
+        UserError: if the directory is not a run, that of a comparison, or its config is damaged.
     """
     made = plan_of(run_dir)
     if made.compares:

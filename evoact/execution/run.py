@@ -235,7 +235,7 @@ def resume(
         report: called with a sentence about each damaged part
 
     Raises:
-        UserError: if the directory is no run, or another process works on it.
+        UserError: if the directory is not a run, or another process works on it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
@@ -274,8 +274,8 @@ def _check_empty(home: Location) -> None:
     foreign = [name for name in home.entries() if name != RECORD]
     if foreign:
         raise UserError(
-            f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is no "
-            "run; choose another with -o"
+            f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is not "
+            "a run; choose another with -o"
         )
 
 

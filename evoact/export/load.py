@@ -43,7 +43,7 @@ def load(
         repeat: of a comparison
 
     Raises:
-        UserError: if the directory is no run, or holds no such network with its weights.
+        UserError: if the directory is not a run, or holds no such network with its weights.
     """
     home = Location.of(run_dir)
     plan, record = plan_of(home, data=False), record_of(home)

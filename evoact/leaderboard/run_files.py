@@ -33,7 +33,7 @@ def config_of(home: Location) -> dict[str, Any]:
     """Return the resolved config of a run, as plain data.
 
     Raises:
-        UserError: if the directory is no run, or the file is damaged.
+        UserError: if the directory is not a run, or the file is damaged.
     """
     if not home.child(CONFIG).exists():
         raise UserError(
@@ -89,7 +89,7 @@ def is_finished(home: Location) -> bool:
     """Return whether a run came to its end.
 
     Raises:
-        UserError: if the directory is no run, or its record is damaged.
+        UserError: if the directory is not a run, or its record is damaged.
     """
     config_of(home)
     return bool(record_of(home)["finished_at"])

@@ -155,7 +155,7 @@ def read_table(place: str | Path) -> Tabular:
     """Return the table in a file, from a path or a URI.
 
     Raises:
-        UserError: if there is none, or it is no table that `evoact tabulate` wrote.
+        UserError: if there is none, or it is not a table that `evoact tabulate` wrote.
 
     >>> read_table("no/such/table.parquet")
     Traceback (most recent call last):

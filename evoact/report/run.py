@@ -143,7 +143,7 @@ def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
         shown: how many candidates of the ranking are shown
 
     Raises:
-        UserError: if it is no run, or none of its rows can be read.
+        UserError: if it is not a run, or none of its rows can be read.
     """
     problems: list[str] = []
     home = Location.of(run_dir)

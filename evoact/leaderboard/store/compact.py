@@ -33,7 +33,7 @@ ROW_GROUP = 8_192
 
 
 def parts_directory(run_dir: str | Path | Location) -> Location | None:
-    """Where a run's parts are, also in the middle of a swap; None if this is no run directory."""
+    """Where a run's parts are, also in the middle of a swap; None if this is not a run directory."""
     home = Location.of(run_dir)
     for name in (PARTS, READY, OLD):
         if home.child(name).is_directory():
