@@ -114,17 +114,21 @@ def _network_settings(config: Config) -> Iterator[str]:
     key, network = "space.hyperparameters", config.network
     for name, values in config.space.hyperparameters.items():
         if name not in OF_NETWORKS:
-            yield f"{key}: {unknown('hyperparameter', name, OF_NETWORKS)}"
+            optimizer = OPTIMIZERS.get(config.training.optimizer.name)
+            if optimizer and name in set(inspect.signature(optimizer).parameters) - set(FROM_PACK):
+                yield f"{key}: expected arguments of the optimizer in space.optimizer, got {name!r}"
+            else:
+                yield f"{key}: {unknown('hyperparameter', name, OF_NETWORKS)}"
             continue
         allowed = OF_NETWORKS[name]
         if not all(map(allowed.has, values)):
-            yield f"{key}.{name}: expected from {allowed.least:g} to less than {allowed.below:g}, got {values}"
+            yield f"{key}.{name}: expected from {allowed.least:g} to less than {allowed.below:g}, got {short(values)}"
         having = [n for n, build in NETWORKS.items() if name in inspect.signature(build).parameters]
         if network.name in NETWORKS and network.name not in having:
             yield f"{key}.{name}: expected a network with {name}, one of {', '.join(having)}, got {network.name}"
         if name in network.arguments:
             yield (
-                f"{key}.{name}: expected it here or in network, got both, {values} and "
+                f"{key}.{name}: expected it here or in network, got both, {short(values)} and "
                 f"{short(network.arguments[name])}; leave one out"
             )
 

@@ -101,7 +101,8 @@ class TrainedNetwork(nn.Module):
             plans[device] = plan_sites(self.members, self.network, device, tensors)
         self._steps += self.training
         chance = Chance(0, [member.name for member in self.members], self._steps, device)
-        layers = PackPass(plans[device], tensors, tensors, chance, self.training)
+        rates = [self.genome.settings.get("dropout")] * len(self.members)
+        layers = PackPass(plans[device], tensors, tensors, chance, self.training, dropout_rates=rates)
         return self.network.forward(tensors, layers, inputs[None]).mean(dim=0)
 
     @torch.no_grad()

@@ -152,6 +152,7 @@ def test_wrong_settings_of_the_optimizer(tiny, optimizer, training, message):
             {},
             "space.hyperparameters: unknown hyperparameter 'dropuot'; did you mean 'dropout'?",
         ),
+        ({"beta1": [0.9]}, {}, "expected arguments of the optimizer in space.optimizer, got 'beta1'"),
         ({"dropout": [0.5, 0]}, {}, "space.hyperparameters.dropout: expected ascending values"),
         ({"dropout": []}, {}, "space.hyperparameters.dropout"),
         (

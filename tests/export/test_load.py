@@ -1,6 +1,7 @@
 """A winner carried home: an ordinary module that gives the metrics that its row says."""
 
 import copy
+import dataclasses
 import pickle
 
 import numpy as np
@@ -84,6 +85,15 @@ def test_training_goes_on(home):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+def test_training_goes_on_with_the_dropout_of_the_genome(home):
+    network = evoact.load(home)
+    x = torch.randn(5, *network.shape)
+    assert torch.equal(network.train()(x), network.eval()(x))
+    settings = (("dropout", 0.5), *network.genome.hyperparameters)
+    network.genome = dataclasses.replace(network.genome, hyperparameters=settings)
+    assert not torch.equal(network.train()(x), network.eval()(x))
 
 
 def test_own_data_goes_in_raw_and_labels_come_out(tiny, tmp_path):

@@ -148,6 +148,8 @@ def test_mlps_of_splines_alone_are_reversed_by_hand():
     assert isinstance(problem(grid=FINE)[0].loop(0).derivatives, MLPDerivatives)
     assert isinstance(problem(MIXED, grid=FINE)[0].loop(0).derivatives, ByAutograd)
     assert isinstance(problem()[0].loop(0).derivatives, ByAutograd)
+    with_dropout = replace(network(hidden=(8, 6)), dropout=0.5)
+    assert isinstance(problem(net=with_dropout, grid=FINE)[0].loop(0).derivatives, ByAutograd)
 
 
 def test_members_of_a_pack_have_their_own_gradients():
