@@ -8,7 +8,7 @@ from evoact.errors import UserError
 
 
 def cache_directory() -> Path:
-    """`$EVOACT_CACHE`, or `~/.cache/evoact`, or for a user without a home directory one of their own among
+    """Return `$EVOACT_CACHE`, or `~/.cache/evoact`, or for a user without a home directory one of their own among
     temporary files.
 
     Raises:

@@ -76,7 +76,7 @@ class _Short(reprlib.Repr):
         self.maxlevel, self.maxstring = 4, 200
 
     def repr_int(self, x: int, level: int) -> str:
-        """Python refuses to write out integers of thousands of digits."""
+        """Shorten integers of thousands of digits, which Python refuses to write out."""
         if x.bit_length() <= 256:
             return repr(x)
         return f"an integer of {math.ceil(x.bit_length() * math.log10(2))} digits"

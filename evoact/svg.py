@@ -169,8 +169,9 @@ def room_for(*scales: Scale) -> float:
 
 
 def x_axis(x: Scale, bottom: float, top: float, label: str) -> list[str]:
-    """Grid lines, tick labels and the axis' name below. Labels end within the figure, and those without room between
-    their neighbours are left out."""
+    """Draw grid lines, tick labels and the axis' name below. Labels end within the figure, and those without room
+    between their neighbours are left out.
+    """
     parts = [line(x(t), top, x(t), bottom, "grid") for t in x.ticks]
     free = x.start - MARGIN
     for tick, content in zip(x.ticks, labels(x.ticks), strict=True):
@@ -185,7 +186,7 @@ def x_axis(x: Scale, bottom: float, top: float, label: str) -> list[str]:
 
 
 def y_axis(y: Scale, left: float, right: float, label: str) -> list[str]:
-    """Grid lines, tick labels, which need `room_for` them left of `left`, and the axis' name above."""
+    """Draw grid lines, tick labels, which need `room_for` them left of `left`, and the axis' name above."""
     parts = [line(left, y(t), right, y(t), "grid") for t in y.ticks]
     parts += [
         text(left - 5, y(t) + 4, content, "tick", "end")
@@ -226,7 +227,9 @@ def short(number: float, digits: int = 2) -> str:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float, float, float]:
-    """Whisker, quartile, median, quartile, whisker: whiskers at the last value within 1.5 box lengths (Tukey 1977)."""
+    """Return whisker, quartile, median, quartile, whisker: whiskers at the last value within 1.5 box lengths (Tukey
+    1977).
+    """
     array = np.asarray(values, dtype=float)
     low, middle, high = np.quantile(array, [0.25, 0.5, 0.75])
     inside = array[(array >= low - 1.5 * (high - low)) & (array <= high + 1.5 * (high - low))]

@@ -152,7 +152,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def curve_folders() -> list[Path]:
-    """Where names are looked up, in order."""
+    """Return the folders in which names are looked up, in order."""
     named = os.environ.get("EVOACT_CURVES")
     return [Path("curves"), *([Path(named)] if named else [])]
 

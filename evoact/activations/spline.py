@@ -68,7 +68,7 @@ def evaluate(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
 
 
 def reference(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
-    """`evaluate` in PyTorch."""
+    """Return `evaluate` in PyTorch."""
     s = (x - grid.low) * grid.per_step
     inside = s.detach().nan_to_num().clamp(0, grid.nodes - 1)
     node = inside.long().clamp(max=grid.nodes - 2)
@@ -83,7 +83,7 @@ def reference(x: Tensor, c: Tensor, grid: Grid) -> Tensor:
 
 
 def value_and_slope(x: Tensor, c: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-    """`evaluate` and its derivative, [sets, n] each, and a tensor of counts whose sum says how many of x
+    """Return `evaluate` and its derivative, [sets, n] each, and a tensor of counts whose sum says how many of x
     lie outside the grid; nothing is differentiable."""
     if accepts(x):
         return native.value_slope(x.contiguous(), c.contiguous(), grid.low, grid.per_step)

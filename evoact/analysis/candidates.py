@@ -92,7 +92,7 @@ class Candidates:
 
 
 def sign_of(direction: str) -> int:
-    """1 for metrics of which more is better, -1 for the others."""
+    """Return 1 for metrics of which more is better, -1 for the others."""
     return 1 if direction == "maximize" else -1
 
 

@@ -305,7 +305,7 @@ def _scores(winners: Sequence[Winner]) -> Scores:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm 1979's correction: the chance of any false finding among all stays below the level.
+    """Return p-values after Holm's (1979) correction: the chance of any false finding among all stays below the level.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

@@ -159,7 +159,7 @@ class Experiment:
         return other
 
     def sharing(self, task: Task) -> "Experiment":
-        """This experiment, with a task that was made of an equal config: data is held once, not for each arm."""
+        """Return this experiment, with a task that was made of an equal config: data is held once, not for each arm."""
         self.__dict__["task"] = task
         return self
 

@@ -41,7 +41,7 @@ _EXPECTED = {
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """pydantic's findings in our words, unknown keys with the nearest known one."""
+    """Return pydantic's findings in our words, unknown keys with the nearest known one."""
     result = []
     for found in error.errors():
         location = [str(part) for part in found["loc"]]

@@ -43,7 +43,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def space_directories() -> list[Path]:
-    """Where named search spaces are looked for: beside the package (installed), or in the repository."""
+    """Return the folders in which named search spaces are looked for: beside the package (installed), or in the
+    repository.
+    """
     package = Path(__file__).parents[1]
     return [d for d in (package / "search_spaces", package.parent / "search_spaces") if d.is_dir()]
 

@@ -20,7 +20,7 @@ def store(home: Location, name: str, checkpoint: Checkpoint) -> None:
 
 
 def stored(home: Location, name: str) -> Checkpoint | None:
-    """None if it is not there, or cannot be read."""
+    """Return the stored checkpoint; None if it is missing or cannot be read."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -74,7 +74,7 @@ class Tally:
             self._warm = (time.time(), self.total)
 
     def progress(self, phase: str, expected: Callable[[str], int]) -> Progress:
-        """Where the run stands.
+        """Return how far the run has come.
 
         Args:
             phase: the one that is shown

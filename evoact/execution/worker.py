@@ -187,7 +187,7 @@ def gpu_here() -> bool:
 
 
 def device_for(gpu: bool) -> torch.device:
-    """Where packs are trained here; `gpu` says whether a GPU may be used if there is one."""
+    """Return the device on which packs are trained here; `gpu` says whether a GPU may be used if there is one."""
     return torch.device("cuda" if gpu and gpu_here() else "cpu")
 
 

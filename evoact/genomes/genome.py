@@ -233,7 +233,7 @@ def _names(genome: Genome) -> tuple[str, str]:
 
 
 def digest(value: Any) -> str:
-    """16 hexadecimal digits that stand for plain data."""
+    """Return 16 hexadecimal digits that stand for plain data."""
     return _hash(_in_order.encode(value))
 
 

@@ -426,7 +426,7 @@ def _problems(space: SearchSpace) -> Iterable[str]:
 
 
 def log_grid(low: float, high: float, per_decade: int) -> tuple[float, ...]:
-    """Learning rates from low to at most high, evenly spaced in the logarithm, to four significant digits.
+    """Return learning rates from low to at most high, evenly spaced in the logarithm, to four significant digits.
 
     Rounded, so that equal settings are equal numbers and duplicates exist.
 

@@ -94,7 +94,7 @@ def adopted(space: SearchSpace, genome: Genome, random: random.Random) -> Genome
 
 
 def carried(space: SearchSpace, genome: Genome, random: random.Random) -> Genome:
-    """Any genome on sites of these names carried over into a space: shares of the neurons stay about the same.
+    """Carry any genome on sites of these names over into a space: shares of the neurons stay about the same.
 
     Counts are rounded to blocks by largest remainders (if neurons are not exchangeable, a block takes the
     type of the neuron at its place); what the space does not offer is then replaced as in `adopted`.

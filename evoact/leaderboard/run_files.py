@@ -44,7 +44,7 @@ def config_of(home: Location) -> dict[str, Any]:
 
 
 def record_of(home: Location) -> dict[str, Any]:
-    """When a run began and ended (None if it has not), with which versions, on which machine.
+    """Return the record of a run: when it began and ended (None if it has not), with which versions, on which machine.
 
     Raises:
         UserError: if the file is damaged or not there.

@@ -93,7 +93,8 @@ class Tabular:
         return tuple(self.about["truth_seeds"])
 
     def truth(self) -> np.ndarray:
-        """[genomes], each one's mean test metric over the truth seeds, larger is better, NaN if it failed on any.
+        """Return [genomes], each one's mean test metric over the truth seeds, larger is better, NaN if it failed on
+        any.
 
         The large test split if the task has one.
         """
@@ -101,7 +102,7 @@ class Tabular:
         return self.worth(name, self.truth_seeds)
 
     def worth(self, metric: str, seeds: Sequence[int]) -> np.ndarray:
-        """[genomes], each one's mean of a metric over these seeds, larger is better, NaN if it failed on any."""
+        """Return [genomes], each one's mean of a metric over these seeds, larger is better, NaN if it failed on any."""
         columns = [self.seeds.index(seed) for seed in seeds]
         mean: np.ndarray = self.metrics[metric][:, columns].mean(axis=1)
         return mean if self.about["direction"] == "maximize" else -mean

@@ -43,7 +43,7 @@ class Program:
 
     @staticmethod
     def of(rows: int, row_of_term: np.ndarray, terms: np.ndarray) -> "Program":
-        """From terms in any order and the row of each; a row's terms keep their order."""
+        """Make a program from terms in any order and the row of each; a row's terms keep their order."""
         place = np.argsort(row_of_term, kind="stable")
         counts = np.bincount(row_of_term, minlength=rows)
         begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
@@ -51,7 +51,7 @@ class Program:
 
 
 def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
-    """y[rows, m] from x[rows, pieces, m] and the coefficients c; splined rows are left as they are."""
+    """Return y[rows, m] from x[rows, pieces, m] and the coefficients c; splined rows are left as they are."""
     rows, pieces, m = x.shape
     y = x.new_empty(rows, m)
     call("evoact_mixture_forward", x, y, c, program.begin, program.terms, rows, pieces, m, threads(y, SERIAL))

@@ -87,7 +87,8 @@ class Rows:
 
     @staticmethod
     def of(rows: np.ndarray, sets: np.ndarray) -> "Rows":
-        """
+        """Return the splined rows.
+
         Args:
             rows: [count]
             sets: the spline of each, ascending from 0 without a gap

@@ -27,7 +27,7 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def threads(tensor: Tensor, serial: int) -> int:
-    """PyTorch's number of threads, or one for up to `serial` elements, for which more threads cost more than they
-    bring.
+    """Return PyTorch's number of threads, or one for up to `serial` elements, for which more threads cost more than
+    they bring.
     """
     return torch.get_num_threads() if tensor.numel() > serial else 1

@@ -125,7 +125,7 @@ def _after(length: int) -> int:
 def alexnet(
     input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0, dropout: float = 0.5
 ) -> AlexNet:
-    """AlexNet with the published widths times `width`, and the initial weights of Caffe's; `dropout` is the rate
+    """Return AlexNet with the published widths times `width`, and the initial weights of Caffe's; `dropout` is the rate
     behind both linear hidden layers.
 
     Manessi & Rozza 2018, section IV, use it on crops of 227 x 227 pixels.

@@ -34,7 +34,7 @@ class Hamiltonian:
         return replace(self, energy=self.energy.with_pieces(pieces))
 
     def energies(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        """H of each state, up to a constant: [1 or K, B, 2n] -> [K, B]."""
+        """Return H of each state, up to a constant: [1 or K, B, 2n] -> [K, B]."""
         return self.energy.forward(parameters, layers, inputs).squeeze(2)
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def kerasnet(
     initial: str = "uniform",
     dropout: float | None = None,
 ) -> KerasNet:
-    """KerasNet with convolutions of 32, 32, 64 and 64 channels and 512 hidden neurons, times `width`.
+    """Return KerasNet with convolutions of 32, 32, 64 and 64 channels and 512 hidden neurons, times `width`.
 
     Manessi & Rozza 2018, table I; their parameter counts fix the paddings. They do not state the initial
     weights: `initial` is `uniform` (PyTorch's default), `glorot` (that of Keras) or `he`. A

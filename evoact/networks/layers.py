@@ -75,7 +75,7 @@ def convolution(
     site: str = "",
     source: str = "",
 ) -> list[Parameter]:
-    """`NAME.weight` [channels, inputs, size, size] and `NAME.bias` [channels]; `inputs` are those that one
+    """Return `NAME.weight` [channels, inputs, size, size] and `NAME.bias` [channels]; `inputs` are those that one
     output channel sees."""
     fan_in = inputs * size * size
     return [
@@ -94,7 +94,7 @@ def linear(
     site: str = "",
     source: str = "",
 ) -> list[Parameter]:
-    """`NAME.weight` [width, inputs] and `NAME.bias` [width, 1]."""
+    """Return `NAME.weight` [width, inputs] and `NAME.bias` [width, 1]."""
     return [
         Parameter(f"{name}.weight", (width, inputs), inputs, initial, site, source),
         Parameter(f"{name}.bias", (width, 1), inputs, bias, site),
@@ -102,7 +102,7 @@ def linear(
 
 
 def normalisation(name: str, channels: int, *, site: str = "") -> list[Parameter]:
-    """`NAME.scale` and `NAME.shift` [channels] of a batch norm."""
+    """Return `NAME.scale` and `NAME.shift` [channels] of a batch norm."""
     return [
         Parameter(f"{name}.scale", (channels,), channels, "ones", site),
         Parameter(f"{name}.shift", (channels,), channels, "zeros", site),
@@ -141,7 +141,7 @@ def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
 
 
 def flatten(images: Tensor) -> Tensor:
-    """Images [K, C, B, H, W] as vectors [K, C * H * W, B]."""
+    """Return images [K, C, B, H, W] as vectors [K, C * H * W, B]."""
     return images.flatten(3).transpose(2, 3).flatten(1, 2)
 
 
@@ -157,17 +157,17 @@ def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k:
 
 
 def activate(layers: ForwardPass, site: str, images: Tensor) -> Tensor:
-    """`ForwardPass.activate` for images; each channel is one neuron."""
+    """Apply `ForwardPass.activate` to images; each channel is one neuron."""
     return layers.activate(site, images.flatten(2)).unflatten(2, images.shape[2:])
 
 
 def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:
-    """`ForwardPass.dropout` for images."""
+    """Apply `ForwardPass.dropout` to images."""
     return layers.dropout(images.flatten(2), rate).view(images.shape)
 
 
 def normalise(layers: ForwardPass, name: str, images: Tensor, epsilon: float) -> Tensor:
-    """`ForwardPass.batch_norm` for images."""
+    """Apply `ForwardPass.batch_norm` to images."""
     return layers.batch_norm(name, images.flatten(2), epsilon).view(images.shape)
 
 
@@ -175,8 +175,9 @@ def normalise(layers: ForwardPass, name: str, images: Tensor, epsilon: float) ->
 
 
 def dropout(h: Tensor, rates: Sequence[float], generators: Sequence[Generator]) -> Tensor:
-    """Inverted dropout of h [K, N, M] at the members' rates [K]; member k draws from generator k alone, and not at
-    all at a rate of 0."""
+    """Apply inverted dropout to h [K, N, M] at the members' rates [K]; member k draws from generator k alone, and not
+    at all at a rate of 0.
+    """
     kept = torch.ones_like(h, memory_format=torch.contiguous_format)
     for member, rate, generator in zip(kept, rates, generators, strict=True):
         if rate:
@@ -202,7 +203,7 @@ def batch_norm(
     statistics: tuple[Tensor, Tensor] | None = None,
     share: float | None = None,
 ) -> Tensor:
-    """Batch norm of h [K, N, M] over M, by the batch's own mean and variance or by `statistics`.
+    """Apply batch norm to h [K, N, M] over M, by the batch's own mean and variance or by `statistics`.
 
     Args:
         scale, shift: [K, N]

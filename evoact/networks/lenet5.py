@@ -72,7 +72,7 @@ def _after(length: int) -> int:
 def lenet5(
     input_shape: tuple[int, ...], n_outputs: int, width: float = 1.0, initial: str = "uniform"
 ) -> LeNet5:
-    """LeNet-5 with valid convolutions of 20 and 50 channels and 500 hidden neurons, times `width`.
+    """Return LeNet-5 with valid convolutions of 20 and 50 channels and 500 hidden neurons, times `width`.
 
     Manessi & Rozza 2018, section IV, state the widths; their parameter counts fix the padding. They do not
     state the initial weights: `initial` is `uniform` (PyTorch's default), `glorot` (that of Keras, in which

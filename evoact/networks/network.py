@@ -71,8 +71,9 @@ class ForwardPass(Protocol):
         ...
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
-        """In training, every element is zero with probability `rate`, else divided by 1 - rate; each member
-        draws its own (Srivastava et al. 2014)."""
+        """Apply dropout: in training, every element is zero with probability `rate`, else divided by 1 - rate; each
+        member draws its own (Srivastava et al. 2014).
+        """
         ...
 
     def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
@@ -127,7 +128,7 @@ def parameter_count(network: Network) -> int:
 
 
 def checked_pieces(sites: tuple[Site, ...], pieces: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    """`pieces` as a network keeps them.
+    """Return `pieces` as a network keeps them.
 
     Raises:
         UserError: for what `Network.with_pieces` refuses.

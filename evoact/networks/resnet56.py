@@ -139,7 +139,7 @@ def resnet56(
     norm_momentum: float = 0.1,
     norm_epsilon: float = 1e-5,
 ) -> ResNet:
-    """ResNet-56 v1 with stages of 16, 32 and 64 channels, times `width`, and `blocks` blocks a stage.
+    """Return ResNet-56 v1 with stages of 16, 32 and 64 channels, times `width`, and `blocks` blocks a stage.
 
     6 * blocks + 2 layers have weights. Convolutions have biases and stages begin with a 1x1 convolution on
     the shortcut, which the parameter count of Manessi & Rozza 2018 asks for; paddings are symmetric, as in

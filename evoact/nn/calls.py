@@ -46,7 +46,7 @@ class Passing:
         self.passed: Counter[Where] = Counter()
 
     def here(self) -> tuple[Where, int]:
-        """Where the caller is, and how often this pass has been there before."""
+        """Return where the caller is, and how often this pass has been there before."""
         where = _where()
         self.passed[where] += 1
         return where, self.passed[where] - 1
@@ -59,7 +59,7 @@ def passing() -> Passing | None:
 
 @contextmanager
 def within(what: Passing | None) -> Iterator[None]:
-    """What `passing` says in this block."""
+    """Set what `passing` says in this block."""
     _active.stack.append(what)
     try:
         yield

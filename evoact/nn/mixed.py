@@ -132,7 +132,7 @@ class MixedActivation(nn.Module):
         return self.__dict__ | {"_plans": {}}  # made again where they are wanted
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with `width` times `pieces` elements along `dim` to as many outputs as neurons there."""
+        """Map x with `width` times `pieces` elements along `dim` to as many outputs as neurons there."""
         dim = self.dim if self.dim >= 0 else self.dim + x.dim()
         if not 0 <= dim < x.dim() or x.shape[dim] != self.width * self.pieces:
             raise UserError(

@@ -164,7 +164,7 @@ def scatter(
     front: bool = False,
     maximize: bool = True,
 ) -> Figure:
-    """Winners by series; `front` draws the ones that none beats in both, smaller x being better."""
+    """Draw winners by series; `front` marks the ones that none beats in both, smaller x being better."""
     series = list(dict.fromkeys(p.series for p in points))
     y = scale([unit.scale * p.y for p in points], 250, 26)
     left = max(46.0, room_for(y))
@@ -205,7 +205,7 @@ def pareto_front(points: Sequence[tuple[float, float]], maximize: bool) -> list[
 
 
 def types_figure(arms: Sequence[ProposedTypes]) -> Figure:
-    """Stacked shares of the neurons' activations from the beginning of each search to its end."""
+    """Draw stacked shares of the neurons' activations from the beginning of each search to its end."""
     columns, width, height, gap = 2, 218.0, 112.0, 24.0
     if len(arms) == 1:
         columns, width, height = 1, WIDTH, 180.0
@@ -307,7 +307,7 @@ def shortened(label: str, most: int) -> str:
 
 
 def lineage_figure(ancestors: Sequence[Ancestor], unit: Unit) -> Figure:
-    """Ancestors by generation from the left, better ones higher; the first is the one they lead to."""
+    """Draw ancestors by generation from the left, better ones higher; the first is the one they lead to."""
     known: Mapping[int, Ancestor] = {a.candidate: a for a in ancestors if a.validation is not None}
     y = scale([unit.scale * a.validation for a in known.values() if a.validation is not None], 210, 26)
     left = max(46.0, room_for(y))

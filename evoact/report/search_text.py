@@ -105,7 +105,7 @@ def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tupl
 
 
 def welch_interval(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float]:
-    """Where mean(a) - mean(b) lies at 95 % confidence, both variances being unknown (Welch 1947).
+    """Return the 95 % interval of mean(a) - mean(b), both variances being unknown (Welch 1947).
 
     >>> low, high = welch_interval((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
     >>> round(low, 2), round(high, 2)

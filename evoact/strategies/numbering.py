@@ -65,7 +65,7 @@ class Numbering:
         return asked + self.left * (asked or 1) // (spent or self._steps)
 
     def numbered(self, draft: Draft | MetaDraft, generation: int, told: int) -> Proposal | None:
-        """None if the budget does not hold it, or it was proposed already."""
+        """Return the numbered proposal; None if the budget does not hold it, or it was proposed already."""
         found: Proposal | None = (
             self._train(draft, generation, told)
             if isinstance(draft, Draft)

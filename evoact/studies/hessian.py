@@ -65,7 +65,7 @@ class Hessian:
         return sum(self.learned[name].size for name in self.names)
 
     def products(self, vectors: Tensor) -> Tensor:
-        """H v for every row v of vectors [k, n]; [k, n] in double precision."""
+        """Return H v for every row v of vectors [k, n]; [k, n] in double precision."""
         parts = vectors.double().split(COPIES)
         return torch.cat([self._products(part) for part in parts])
 

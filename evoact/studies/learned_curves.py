@@ -66,7 +66,7 @@ def save_curves(run_dir: str, folder: str | Path, name: str = "") -> list[Path]:
 def growth(
     site: SiteGenome, trajectory: np.ndarray, moments: Sequence[int]
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
-    """For each learned type its label, a grid, and its values there at these outer steps.
+    """Yield for each learned type its label, a grid, and its values there at these outer steps.
 
     Args:
         site: the types before meta-training, not merged

@@ -60,17 +60,17 @@ class Landscape:
         return scaled, self.depth * np.exp(-(scaled * offset).sum(axis=2) / 2)
 
     def loss(self, x: np.ndarray) -> np.ndarray:
-        """[n, 2] -> [n]"""
+        """Return the loss: [n, 2] -> [n]."""
         _, well = self._wells(x)
         return self.floor + self.bowl * np.square(x).sum(axis=1) / 2 + (self.depth - well).sum(axis=1)
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
-        """[n, 2] -> [n, 2]"""
+        """Return the gradient: [n, 2] -> [n, 2]."""
         scaled, well = self._wells(x)
         return self.bowl * x + (scaled * well[:, :, None]).sum(axis=1)
 
     def hessian(self, x: np.ndarray) -> np.ndarray:
-        """[n, 2] -> [n, 2, 2]"""
+        """Return the Hessian: [n, 2] -> [n, 2, 2]."""
         scaled, well = self._wells(x)
         outer = scaled[:, :, :, None] * scaled[:, :, None, :]
         curved = self.sharpness - outer
@@ -82,8 +82,10 @@ class Landscape:
 
 
 def landscape() -> Landscape:
-    """Three narrow and three wide wells, in turns on a circle of radius 1.6, each twice as wide in one direction as in
-    the other; where they point is the same for both kinds: outwards, and turned by a sixth and a third of a circle."""
+    """Return three narrow and three wide wells, in turns on a circle of radius 1.6, each twice as wide in one direction
+    as in the other; where they point is the same for both kinds: outwards, and turned by a sixth and a third of a
+    circle.
+    """
     angles = np.pi / 3 * np.arange(6)
     centres = 1.6 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     widths = np.array([[0.16, 0.32], [0.36, 0.72]] * 3)
@@ -91,7 +93,7 @@ def landscape() -> Landscape:
 
 
 def aligned(where: Landscape, strength: float) -> Noise:
-    """D = strength L(x) H(x*), the minima x* being about at the centres of wells."""
+    """Return D = strength L(x) H(x*), the minima x* being about at the centres of wells."""
     values, vectors = np.linalg.eigh(where.hessian(where.centres))
     roots = np.einsum("nij,nj,nkj->nik", vectors, np.sqrt(values), vectors)
 
@@ -102,7 +104,7 @@ def aligned(where: Landscape, strength: float) -> Noise:
 
 
 def as_strong(noise: Noise) -> Noise:
-    """Isotropic noise of the same trace at every place."""
+    """Return isotropic noise of the same trace at every place."""
 
     def root(x: np.ndarray) -> np.ndarray:
         trace = np.square(noise(x)).sum(axis=(1, 2))
@@ -112,7 +114,7 @@ def as_strong(noise: Noise) -> Noise:
 
 
 def isotropic(strength: float) -> Noise:
-    """D = strength I."""
+    """Return D = strength I."""
     return lambda x: np.broadcast_to(np.sqrt(strength) * np.eye(2), (len(x), 2, 2))
 
 

@@ -23,7 +23,8 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
 
 
 def arrays(path: str, seed: int = 0, problem: str = "auto", standardise: bool = False) -> ArrayTask:
-    """Classification if `y` holds classes (integers, booleans, names, one-hot rows), regression if it holds floats.
+    """Return the task of an npz file: classification if `y` holds classes (integers, booleans, names, one-hot rows),
+    regression if it holds floats.
 
     Args:
         path: an npz file with arrays `x` [n, ...] and `y` [n] or [n, outputs], or with those of the

@@ -52,7 +52,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, which becomes `path` when all went well and goes otherwise."""
+    """Yield a temporary name to write to, which becomes `path` when all went well and goes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -48,7 +48,8 @@ def cifar10(
     shift: int = 3,
     fill: str = "edge",
 ) -> ImageTask:
-    """Images [3, 32, 32]; 45,000 to train on, 5,000 for validation, the published 10,000 for the test.
+    """Return the task of images [3, 32, 32]; 45,000 to train on, 5,000 for validation, the published 10,000 for the
+    test.
 
     Args:
         data: the folder of `cifar-10-python.tar.gz`, or of the batches in it; by default

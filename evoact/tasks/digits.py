@@ -21,7 +21,7 @@ def _splits() -> Mapping[str, Split]:
 
 
 def digits() -> ArrayTask:
-    """1,797 images, split 60 / 20 / 20 per cent once and for all; metric accuracy.
+    """Return 1,797 images, split 60 / 20 / 20 per cent once and for all; metric accuracy.
 
     >>> digits().input_shape
     (8, 8)

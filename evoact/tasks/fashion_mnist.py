@@ -42,7 +42,8 @@ def fashion_mnist(
     shift: int = 3,
     fill: str = "edge",
 ) -> ImageTask:
-    """Images [1, 28, 28]; 54,000 to train on, 6,000 for validation, the published 10,000 for the test.
+    """Return the task of images [1, 28, 28]; 54,000 to train on, 6,000 for validation, the published 10,000 for the
+    test.
 
     Args:
         data: the folder of the four IDX files, gzipped or not; by default `$EVOACT_DATA/fashion_mnist`,

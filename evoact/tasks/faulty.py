@@ -50,7 +50,7 @@ class FaultyTask:
         return inputs
 
     def fate(self, member: str) -> str:
-        """`raises`, `hangs`, `nan`, `kills` or `well`, the same whenever the member is trained."""
+        """Return `raises`, `hangs`, `nan`, `kills` or `well`, the same whenever the member is trained."""
         u = derive("faulty", member) / 2**64
         for name in ("raises", "hangs", "nan", "kills"):
             rate = getattr(self, name)
@@ -79,7 +79,8 @@ def faulty(
     kills: float = 0.0,
     hang_seconds: float = 3600.0,
 ) -> FaultyTask:
-    """Rates between 0 and 1 with a sum of at most 1; a hang lasts `hang_seconds` in each step.
+    """Return a task that fails at rates between 0 and 1 with a sum of at most 1; a hang lasts `hang_seconds` in each
+    step.
 
     A candidate that `kills` ends the process that trains it, as a crash in a library would: with the
     backend `local` that is the search itself.

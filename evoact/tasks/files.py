@@ -35,8 +35,8 @@ class DataFile:
 
 
 def folders(task: str, data: str | None) -> list[Path]:
-    """Where a task's files are looked for: in `data` alone if it is given; else in the task's folder in
-    `$EVOACT_DATA`, then in the cache, where downloads go.
+    """Return the folders in which a task's files are looked for: `data` alone if it is given; else in the task's folder
+    in `$EVOACT_DATA`, then in the cache, where downloads go.
 
     >>> folders("cifar10", "here")
     [PosixPath('here')]

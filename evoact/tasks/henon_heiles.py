@@ -22,7 +22,7 @@ Q_REACH, P1_REACH = 0.3, 0.2  # of the initial states
 
 
 def energy(states: np.ndarray) -> np.ndarray:
-    """H of states (q1, q2, p1, p2) [..., 4] -> [...]; conserved along every orbit.
+    """Return H of states (q1, q2, p1, p2) [..., 4] -> [...]; conserved along every orbit.
 
     >>> float(energy(np.array([0.0, 1.0, 0.0, 0.0])))  # the saddle
     0.16666666666666669
@@ -32,7 +32,7 @@ def energy(states: np.ndarray) -> np.ndarray:
 
 
 def field(states: np.ndarray) -> np.ndarray:
-    """(dH/dp, -dH/dq), the time derivatives of states (q1, q2, p1, p2): [..., 4] -> [..., 4]."""
+    """Return (dH/dp, -dH/dq), the time derivatives of states (q1, q2, p1, p2): [..., 4] -> [..., 4]."""
     q1, q2, p1, p2 = np.moveaxis(states, -1, 0)
     return np.stack([p1, p2, -q1 - 2 * q1 * q2, -q2 - q1 * q1 + q2 * q2], axis=-1)
 

@@ -94,7 +94,7 @@ def imagenet_folder(
     standardise: bool = True,
     augment: bool = True,
 ) -> ImageTask:
-    """Images [3, 227, 227] from `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG`; metric accuracy.
+    """Return the task of images [3, 227, 227] from `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG`; metric accuracy.
 
     Classes are numbered in the order of their folders' names. A tenth of `train`, drawn once, is for
     validation; `val`, whose labels are published while those of the challenge's test images are not, is

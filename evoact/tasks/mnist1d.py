@@ -53,7 +53,7 @@ def _splits() -> Mapping[str, Split]:
 
 
 def mnist1d() -> ArrayTask:
-    """MNIST-1D with 3,200 / 800 / 1,000 examples and `test_large` of 20,000; metric accuracy.
+    """Return MNIST-1D with 3,200 / 800 / 1,000 examples and `test_large` of 20,000; metric accuracy.
 
     >>> mnist1d().input_shape
     (40,)

@@ -18,7 +18,7 @@ FROM_FILES = ("arrays", "cifar10", "fashion_mnist", "imagenet_folder")
 
 
 def data_digest(task: Task) -> str:
-    """SHA-256 of all splits: of inputs that are read on demand, of what they are called.
+    """Return the SHA-256 of all splits: of inputs that are read on demand, of what they are called.
 
     >>> from evoact.tasks import TASKS
     >>> data_digest(TASKS["faulty"]()) == data_digest(TASKS["faulty"]())

@@ -37,7 +37,7 @@ START = (0.087, 0.0)
 
 
 def energy(states: np.ndarray) -> np.ndarray:
-    """theta'^2/2 + omega^2 (1 - cos theta), of a pendulum of moment of inertia 1: [..., 2] -> [...]. The clock
+    """Return theta'^2/2 + omega^2 (1 - cos theta), of a pendulum of moment of inertia 1: [..., 2] -> [...]. The clock
     conserves it nearly: in each swing the escapement gives what friction takes.
 
     >>> float(energy(np.zeros(2)))

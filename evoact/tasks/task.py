@@ -73,7 +73,7 @@ class Task(Protocol):
     def n_outputs(self) -> int: ...
 
     def splits(self) -> Mapping[str, Split]:
-        """`train`, `validation` and `test`, and `test_large` if there is one; the same in every
+        """Return `train`, `validation` and `test`, and `test_large` if there is one; the same in every
         process."""
         ...
 
@@ -118,7 +118,7 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Which examples each member classifies correctly: outputs [K, B, C], targets [B] -> bool [K, B]."""
+    """Return which examples each member classifies correctly: outputs [K, B, C], targets [B] -> bool [K, B]."""
     return outputs.argmax(dim=2) == targets
 
 

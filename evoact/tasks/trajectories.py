@@ -98,7 +98,7 @@ def integrate(field: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, tim
 
 
 def sample_times(span: float, per_unit: int) -> np.ndarray:
-    """0, 1 / per_unit, 2 / per_unit, ... below `span`."""
+    """Return 0, 1 / per_unit, 2 / per_unit, ... below `span`."""
     return np.arange(round(span * per_unit)) / per_unit
 
 

@@ -21,7 +21,7 @@ REACH = 2.0  # of the initial states; the limit cycle reaches |x| = 2
 
 
 def field(states: np.ndarray, mu: float = MU) -> np.ndarray:
-    """(x', mu (1 - x^2) x' - x), the time derivatives of states (x, x'): [..., 2] -> [..., 2]. No energy is
+    """Return (x', mu (1 - x^2) x' - x), the time derivatives of states (x, x'): [..., 2] -> [..., 2]. No energy is
     conserved: orbits approach a limit cycle.
 
     >>> field(np.array([0.0, 1.0])).tolist()

@@ -18,7 +18,7 @@ LOSSES = "losses"
 
 
 def checkpoint(pack: Pack, i: int) -> Checkpoint:
-    """Member i of a pack as it now stands, without padding: arrays by name, in the pack's precision."""
+    """Return member i of a pack as it now is, without padding: arrays by name, in the pack's precision."""
     found = {name: _part(pack, name, t, i).cpu().numpy().copy() for name, t in _tensors(pack)}
     return found | {LOSSES: torch.stack([loss[i] for loss in pack.recent_losses]).cpu().numpy()}
 

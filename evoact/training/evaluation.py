@@ -95,7 +95,7 @@ def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
 
 
 def are_finite(pack: Pack) -> Tensor:
-    """Which members' parameters all are finite: bool [K]. What is not, will never be again."""
+    """Return which members' parameters all are finite: bool [K]. Others will never be finite again."""
     finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in pack.parameters.values()]
     return torch.stack(finite).all(dim=0)
 

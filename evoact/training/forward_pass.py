@@ -82,7 +82,9 @@ class PackPass:
 
 
 def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:
-    """Means of 0 and variances of 1 for every batch norm, [K, channels], on `like`'s device and in its precision."""
+    """Return means of 0 and variances of 1 for every batch norm, [K, channels], on `like`'s device and in its
+    precision.
+    """
     result = {}
     for name, norm in network.batch_norms.items():
         result[f"{name}.mean"] = like.new_zeros(members, norm.channels)

@@ -85,7 +85,7 @@ def train_isolated(
     train: Callable[[Sequence[Member]], list[Outcome]],
     seconds: float | None = None,
 ) -> list[Outcome]:
-    """`train(members)`, halved again and again if it fails, until each failure is one member's.
+    """Run `train(members)`, halved again and again if it fails, until each failure is one member's.
 
     Args:
         members: the pack

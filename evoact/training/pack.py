@@ -99,7 +99,7 @@ def start_pack(
     run_seed: int,
     device: torch.device,
 ) -> Pack:
-    """Initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet.
+    """Start a pack: initial parameters from (run seed, name), batches from (run seed, seed), nothing trained yet.
 
     The members must fit together as `members.by_layout` says.
     """

@@ -37,14 +37,14 @@ class Program:
 
     @staticmethod
     def of(begin: np.ndarray, terms: np.ndarray, device: torch.device | str) -> "Program":
-        """From terms of `terms.TERM`, row by row."""
+        """Make a program from terms of `terms.TERM`, row by row."""
         scales = np.stack([terms[name] for name in SCALES], axis=1)
         arrays = (begin, terms["function"], terms["coefficient"], scales)
         return Program(*(torch.as_tensor(np.ascontiguousarray(a), device=device) for a in arrays))
 
 
 def forward(x: Tensor, c: Tensor, program: Program) -> Tensor:
-    """y[rows, m] from x[rows, pieces, m], of which the first piece counts, and the coefficients c."""
+    """Return y[rows, m] from x[rows, pieces, m], of which the first piece counts, and the coefficients c."""
     rows, pieces, m = x.shape
     y = x.new_empty(rows, m)
     if y.numel():

@@ -278,7 +278,7 @@ class _Apply(torch.autograd.Function):
 
 
 def apply(f: BaseFunction, x: Tensor) -> Tensor:
-    """f(x), differentiable to any order.
+    """Return f(x), differentiable to any order.
 
     >>> x = torch.tensor([-200.0], requires_grad=True)
     >>> torch.autograd.grad(apply(base_function("sigmoid"), x).sum(), x)

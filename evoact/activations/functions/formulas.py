@@ -22,7 +22,7 @@ def positive(x: Tensor) -> Tensor:
 
 
 def side(x: Tensor) -> Tensor:
-    """-1 below 0, else 1: side(x) x is |x| with a slope at 0."""
+    """Return -1 below 0, else 1: side(x) x is |x| with a slope at 0."""
     return torch.where(x < 0, -1.0, 1.0).to(x.dtype)
 
 
@@ -52,8 +52,9 @@ def selu_derivative(x: Tensor, y: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """Autograd gives its derivatives of any order: as x or 0 and side(x) x, not as a clamp and |x|, whose slopes at 0
-    are those of neither side."""
+    """Return log(1 + e^x). Autograd gives its derivatives of any order: as x or 0 and side(x) x, not as a clamp and
+    |x|, whose slopes at 0 are those of neither side.
+    """
     return torch.add(torch.where(x < 0, 0.0, x), torch.log1p(torch.exp(-side(x) * x)), out=out)
 
 
@@ -118,7 +119,7 @@ def thresholded_relu(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def inside(x: Tensor, low: float, high: float) -> Tensor:
-    """1 strictly between the bounds, else 0."""
+    """Return 1 strictly between the bounds, else 0."""
     return ((x > low) & (x < high)).to(x.dtype)
 
 

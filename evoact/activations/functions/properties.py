@@ -11,7 +11,7 @@ from evoact.activations.functions.quadrature import gaussian_moments_of
 
 @lru_cache(maxsize=1024)
 def gaussian_moments(f: BaseFunction) -> tuple[float, float]:
-    """E[f(x)] and E[f(x)^2] for x ~ N(0, 1).
+    """Return E[f(x)] and E[f(x)^2] for x ~ N(0, 1).
 
     >>> from evoact.activations.functions.base_functions import base_function
     >>> [round(m, 5) for m in gaussian_moments(base_function("relu"))]
@@ -42,7 +42,7 @@ def _properties(f: BaseFunction) -> tuple[tuple[str, Any], ...]:
 
 
 def properties(f: BaseFunction) -> dict[str, Any]:
-    """`monotone`, `f(0)`, `f'(0)` (mean of both sides), `near_identity`, `E[f]` and `E[f^2]` under N(0, 1).
+    """Return `monotone`, `f(0)`, `f'(0)` (mean of both sides), `near_identity`, `E[f]` and `E[f^2]` under N(0, 1).
 
     `near_identity` says that f approximates the identity near the origin: f(0) = 0 and f'(0) = 1 (Manessi &
     Rozza 2018, proposition 1).

@@ -15,7 +15,7 @@ MOST_PANELS = 40_000
 def gaussian_moments_of(
     f: Callable[[Tensor], Tensor], scale: float = 1.0, kinks: Sequence[float] = ()
 ) -> tuple[float, float]:
-    """E[f(b x)] and E[f(b x)^2] for x ~ N(0, 1) and the scale b, in float64.
+    """Return E[f(b x)] and E[f(b x)^2] for x ~ N(0, 1) and the scale b, in float64.
 
     Panels are as narrow as f(b x) is quick, and no corner of f lies inside one, which would spoil the rule: f may have
     some at 0 and at these distances from it.

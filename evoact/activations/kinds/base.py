@@ -8,7 +8,7 @@ from evoact.genomes.activation import Base
 
 
 def evaluate(activation: Base, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """f(x); shapes as `kind.Kind` has them."""
+    """Return f(x); shapes as `kind.Kind` has them."""
     return apply(base_function(activation.name), x[:, 0])
 
 

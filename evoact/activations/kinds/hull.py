@@ -53,7 +53,7 @@ def initial(activation: Hull, sets: int, generator: torch.Generator) -> Tensor:
 
 
 def evaluate(activation: Hull, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """sum_i c_i f_i(x); shapes as `kind.Kind` has them."""
+    """Return sum_i c_i f_i(x); shapes as `kind.Kind` has them."""
     c = COEFFICIENTS[activation.hull](parameters)
     names = activation.functions
     y = c[:, :1] * apply(base_function(names[0]), x[:, 0])

@@ -19,14 +19,14 @@ SMALLEST = 1e-30  # a distance below counts as this one: the logarithm of 0 has 
 
 
 def initial(activation: LpPool, sets: int, generator: torch.Generator) -> Tensor:
-    """c_1..c_P, then r of each set; nothing is drawn."""
+    """Return c_1..c_P, then r of each set; nothing is drawn."""
     one = torch.zeros(activation.pieces + 1, dtype=torch.float64)
     one[-1] = math.log(math.expm1(INITIAL_ORDER - 1))
     return one.repeat(sets, 1)
 
 
 def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
+    """Return u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
     n = activation.pieces
     order = 1 + softplus(parameters[:, n:])
     distances = [(x[:, i] - parameters[:, i, None]).abs().clamp(min=SMALLEST) for i in range(n)]

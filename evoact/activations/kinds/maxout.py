@@ -15,7 +15,7 @@ from evoact.genomes.activation import Maxout, ProbabilisticMaxout
 
 
 def evaluate(activation: Maxout, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """max_i z_i; shapes as `kind.Kind` has them."""
+    """Return max_i z_i; shapes as `kind.Kind` has them."""
     return x.amax(dim=1)
 
 

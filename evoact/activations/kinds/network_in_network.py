@@ -15,7 +15,7 @@ from evoact.genomes.activation import NetworkInNetwork
 
 
 def initial(activation: NetworkInNetwork, sets: int, generator: torch.Generator) -> Tensor:
-    """v_1..v_P, then d of each set."""
+    """Return v_1..v_P, then d of each set."""
     n = activation.pieces
     return (torch.rand(sets, n + 1, generator=generator, dtype=torch.float64) * 2 - 1) / n**0.5
 
@@ -23,7 +23,7 @@ def initial(activation: NetworkInNetwork, sets: int, generator: torch.Generator)
 def evaluate(
     activation: NetworkInNetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
-    """f(sum_i v_i f(z_i) + d); shapes as `kind.Kind` has them."""
+    """Return f(sum_i v_i f(z_i) + d); shapes as `kind.Kind` has them."""
     f, n = base_function(activation.base), activation.pieces
     total = parameters[:, n:].expand_as(x[:, 0])
     for i in range(n):

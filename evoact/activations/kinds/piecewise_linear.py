@@ -17,7 +17,7 @@ OFFSET_DEVIATION = 0.5
 
 
 def initial(activation: PiecewiseLinear, sets: int, generator: torch.Generator) -> Tensor:
-    """a_1..a_S, then b_1..b_S of each set; those of all sets are drawn together."""
+    """Return a_1..a_S, then b_1..b_S of each set; those of all sets are drawn together."""
     shape = (sets, activation.hinges)
     a = (torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1) / activation.hinges
     b = torch.randn(shape, generator=generator, dtype=torch.float64) * OFFSET_DEVIATION

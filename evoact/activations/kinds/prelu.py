@@ -11,7 +11,7 @@ TERMS = ("relu", "-relu(-x)")  # max(0, x) and min(0, x)
 
 
 def evaluate(activation: PReLU, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """max(0, x) + a min(0, x); shapes as `kind.Kind` has them."""
+    """Return max(0, x) + a min(0, x); shapes as `kind.Kind` has them."""
     z = x[:, 0]
     return torch.addcmul(z.clamp(min=0), parameters, z.clamp(max=0))
 

@@ -19,7 +19,7 @@ GRID = np.linspace(-3, 3, 601)
 
 
 def numbers(activation: Rational) -> int:
-    """a_0..a_m and b_1..b_n."""
+    """Return a_0..a_m and b_1..b_n."""
     return activation.numerator + 1 + activation.denominator
 
 
@@ -31,7 +31,7 @@ def initial(activation: Rational, sets: int, generator: torch.Generator) -> Tens
 
 @lru_cache(maxsize=256)
 def fitted(name: str, m: int, n: int) -> tuple[float, ...]:
-    """a_0..a_m, b_1..b_n of the least-squares fit to a base function.
+    """Return a_0..a_m, b_1..b_n of the least-squares fit to a base function.
 
     The linear problem P = f (1 + Q) gives the start of a Levenberg-Marquardt descent on the unit itself,
     and so does Q = 0, since the former minimises something else: the better end counts.
@@ -56,7 +56,7 @@ def fitted(name: str, m: int, n: int) -> tuple[float, ...]:
 
 
 def evaluate(activation: Rational, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """P(x) / (1 + |Q(x)|), both by Horner's rule; shapes as `kind.Kind` has them."""
+    """Return P(x) / (1 + |Q(x)|), both by Horner's rule; shapes as `kind.Kind` has them."""
     z, m, n = x[:, 0], activation.numerator, activation.denominator
     p = parameters[:, m, None].expand_as(z)
     for j in reversed(range(m)):

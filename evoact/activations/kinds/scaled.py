@@ -13,17 +13,17 @@ from evoact.genomes.activation import Scaled
 
 
 def evaluate(activation: Scaled, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """a f(b x); shapes as `kind.Kind` has them."""
+    """Return a f(b x); shapes as `kind.Kind` has them."""
     return output_scale(parameters) * apply(base_function(activation.base), input_scale(parameters) * x[:, 0])
 
 
 def output_scale(parameters: Tensor) -> Tensor:
-    """a [sets, 1]."""
+    """Return a [sets, 1]."""
     return parameters[:, :1]
 
 
 def input_scale(parameters: Tensor) -> Tensor:
-    """b [sets, 1]."""
+    """Return b [sets, 1]."""
     return parameters[:, 1:]
 
 

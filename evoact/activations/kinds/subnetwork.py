@@ -28,12 +28,12 @@ UNITS_AT_ONCE = 2**15  # hidden units of a set that are evaluated together
 
 
 def numbers(activation: Subnetwork) -> int:
-    """u, b and v of length h, and d."""
+    """Return u, b and v of length h, and d."""
     return 3 * activation.hidden + 1
 
 
 def initial(activation: Subnetwork, sets: int, generator: torch.Generator) -> Tensor:
-    """u and b uniform in +-1 (one input), v and d uniform in +-1/sqrt(h) (h inputs)."""
+    """Return u and b uniform in +-1 (one input), v and d uniform in +-1/sqrt(h) (h inputs)."""
     h = activation.hidden
     draw = torch.rand(sets, 3 * h + 1, generator=generator, dtype=torch.float64) * 2 - 1
     draw[:, 2 * h :] /= h**0.5
@@ -41,7 +41,7 @@ def initial(activation: Subnetwork, sets: int, generator: torch.Generator) -> Te
 
 
 def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
-    """f(x) + s N(x); shapes as `kind.Kind` has them."""
+    """Return f(x) + s N(x); shapes as `kind.Kind` has them."""
     z = x[:, 0]
     base = apply(base_function(activation.base), z)
     if activation.evaluation == "exact":
@@ -50,12 +50,12 @@ def evaluate(activation: Subnetwork, x: Tensor, parameters: Tensor, noise: Noise
 
 
 def values(x: Tensor, parameters: Tensor) -> Tensor:
-    """s N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
+    """Return s N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
     return SCALE * network(x, parameters)
 
 
 def spline_coefficients(parameters: Tensor) -> Tensor:
-    """s N as splines on GRID: coefficients [sets, nodes + 2] from parameters [sets, 3h + 1]."""
+    """Return s N as splines on GRID: coefficients [sets, nodes + 2] from parameters [sets, 3h + 1]."""
     nodes = spline.GRID.points(parameters).expand(len(parameters), -1)
     return spline.coefficients(values(nodes, parameters))
 
@@ -72,13 +72,13 @@ def learned(activation: Subnetwork) -> Learned:
 
 
 def moved(parameters: Tensor, noise: Tensor) -> Tensor:
-    """s (v . noise), [sets, T] for noise [T, h] on the hidden units."""
+    """Return s (v . noise), [sets, T] for noise [T, h] on the hidden units."""
     h = noise.shape[1]
     return SCALE * parameters[:, 2 * h : 3 * h] @ noise.T
 
 
 def network(x: Tensor, parameters: Tensor) -> Tensor:
-    """N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
+    """Return N(x) [sets, n] at every x [sets, n], from parameters [sets, 3h + 1]."""
     if accepts(x):
         result: Tensor = NativeNetwork.apply(x.contiguous(), parameters.contiguous())
         return result
@@ -86,7 +86,7 @@ def network(x: Tensor, parameters: Tensor) -> Tensor:
 
 
 def reference(x: Tensor, parameters: Tensor) -> Tensor:
-    """`network` in PyTorch."""
+    """Return `network` in PyTorch."""
     h = (parameters.shape[-1] - 1) // 3
     u, b, v, d = parameters.split([h, h, h, 1], dim=-1)
     parts = x.split(max(1, UNITS_AT_ONCE // h), dim=1)

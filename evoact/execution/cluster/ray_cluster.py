@@ -38,7 +38,7 @@ LONGEST_TEMPORARY = 107 - len("/ray/session_2026-01-01_00-00-00_000000_4194304/s
 
 @contextmanager
 def cluster(address: str | None, cpus: float) -> Iterator[None]:
-    """A connection to the cluster at `address`, or a local one with at least `cpus`; one that stands
+    """Hold a connection to the cluster at `address`, or a local one with at least `cpus`; one that stands
     already is used as it is.
 
     Raises:

@@ -39,7 +39,7 @@ def encoded(rows: pa.Table, name: str) -> bytes:
 
 
 def to_csv(rows: pa.Table) -> bytes:
-    """Comma-separated values with a header; lists as JSON, null as nothing.
+    """Return comma-separated values with a header; lists as JSON, null as nothing.
 
     >>> to_csv(pa.table({"a": [1, None], "b": [[1, 2], []]})).decode().splitlines()
     ['"a","b"', '1,"[1, 2]"', ',"[]"']

@@ -26,7 +26,7 @@ class Damaged(Exception):
 
 
 def main() -> int:
-    """Answers one request; see `evoact.leaderboard.ask.sql.run`, the other end."""
+    """Answer one request; see `evoact.leaderboard.ask.sql.run`, the other end."""
     request = json.load(sys.stdin)
     try:
         _limit(request["memory_bytes"], request["answer_bytes"], request["seconds"])

@@ -33,7 +33,7 @@ ROW_GROUP = 8_192
 
 
 def parts_directory(run_dir: str | Path | Location) -> Location | None:
-    """Where a run's parts are, also in the middle of a swap; None if this is not a run directory."""
+    """Return the place of a run's parts, also in the middle of a swap; None if this is not a run directory."""
     home = Location.of(run_dir)
     for name in (PARTS, READY, OLD):
         if home.child(name).is_directory():
@@ -62,7 +62,7 @@ def finish_swap(run_dir: str | Path | Location) -> None:
 
 
 def compact(run_dir: str | Path | Location) -> bool:
-    """Rewrites a finished or stopped run's parts as few files, sorted by arm, repeat and proposal.
+    """Rewrite a finished or stopped run's parts as few files, sorted by arm, repeat and proposal.
 
     Files that cannot be read are kept as they are. A key that two parts hold is kept once. No other
     process may write to the run meanwhile (see `write.lock`).

@@ -103,7 +103,7 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
 
 
 def inspect_all(paths: Iterable[Path]) -> tuple[list[Part], list[Unreadable]]:
-    """Sorts files into the readable and the others, in the order given."""
+    """Sort files into the readable and the others, in the order given."""
     judged: list[Part | Unreadable] = []
     like = None
     for path in paths:

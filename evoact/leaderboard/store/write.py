@@ -110,7 +110,7 @@ def _store_learned(home: Location, result: Result) -> Result:
 
 @contextmanager
 def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warnings.warn) -> Iterator[None]:
-    """Holds a run directory against a second process; the system lets go when the process dies.
+    """Hold a run directory against a second process; the system releases it when the process dies.
 
     Object stores have no locks: there this does nothing. Some network file systems have none either: `report` is
     called with a sentence then.

@@ -45,7 +45,7 @@ WEAKEST, STRONGEST = 0.125, 8.0
 
 @contextmanager
 def contained(seed: int) -> Iterator[None]:
-    """Seeds Python's global generator for DEAP, and restores its state afterwards."""
+    """Seed Python's global generator for DEAP, and restore its state afterwards."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -14,7 +14,7 @@ class Standardisation:
     scale: np.ndarray
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """[n, ...] -> float32 [n, ...], computed in double precision."""
+        """Return [n, ...] -> float32 [n, ...], computed in double precision."""
         return ((values - self.mean) / self.scale).astype(np.float32)
 
 

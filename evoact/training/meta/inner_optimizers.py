@@ -147,7 +147,7 @@ def pull_back_by_autograd(
     step: int,
     adjoints: Sequence[Tensor],
 ) -> Adjoints:
-    """`InnerOptimizer.pull_back` from `update`, for rules that are not worth writing out.
+    """Return `InnerOptimizer.pull_back` from `update`, for rules that are not worth writing out.
 
     >>> one = torch.ones(1, 1)
     >>> p, _, g, rate = pull_back_by_autograd(SGD(), one, (), 3 * one, 0.1 * one, 0, [one])

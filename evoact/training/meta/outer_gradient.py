@@ -152,14 +152,16 @@ def by_unrolling(
     window: int | None = None,
     segment: int | None = None,
 ) -> OuterGradient:
-    """Exact, or cut into windows; see `meta_gradient.unrolled`. A step's cost counts three times."""
+    """Compute the outer gradient exactly, or cut into windows; see `training.meta.unrolled`. A step's cost counts three
+    times.
+    """
     return by_reversal(
         problem, outer, outer_step, lambda loop, p, rate: unrolled(loop, p, rate, window, segment), REVERSED
     )
 
 
 def by_first_order(problem: OuterProblem, outer: Tensor, outer_step: int) -> OuterGradient:
-    """See `meta_gradient.first_order`."""
+    """Compute the outer gradient in first order; see `training.meta.unrolled`."""
     return by_reversal(problem, outer, outer_step, first_order, 1)
 
 
