@@ -47,6 +47,7 @@ from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.yaml_text import dumps as to_yaml
 from evoact.yaml_text import inside, oversize
+from evoact.yaml_text import loads as read_text
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
@@ -267,13 +268,33 @@ def _data(draw: random.Random, which: str) -> dict[str, Any]:
 
 
 def searches(draw: random.Random, folder: Path) -> None:
-    made = experiment(damaged(_data(draw, "search"), draw))
+    _accepted(experiment(damaged(_data(draw, "search"), draw)))
+
+
+def variations(draw: random.Random, folder: Path) -> None:
+    """One number of a config by a small factor: most are accepted, and go further."""
+    data = copy.deepcopy(_data(draw, "search"))
+    section, key = draw.choice([(s, k) for s, k in _places(data) if type(s[k]) in (int, float)])
+    section[key] = type(section[key])(section[key] * draw.choice((0, 0.1, 0.5, 2, 3, 10)))
+    made = experiment(data)
+    _accepted(made)
+    for _ in range(3):
+        genome = made.space.sample(draw)
+        assert loads(dumps(genome)) == genome
+        assert not made.space.objection(genome)
+
+
+def _accepted(made: Any) -> None:
+    """What is accepted can be summed up, and reads back as it was written."""
     made.summary()
+    again = experiment(read_text(made.to_yaml(), "resolved"))
+    assert again.config == made.config
 
 
 def comparisons(draw: random.Random, folder: Path) -> None:
     made = comparison(damaged(_data(draw, "compare"), draw))
     made.check_budgets()
+    assert comparison(read_text(made.to_yaml(), "resolved")).to_yaml() == made.to_yaml()
 
 
 def texts(draw: random.Random, folder: Path) -> None:
@@ -377,7 +398,19 @@ def _json(data: Any) -> str:
         return "[" * 10**5
 
 
-TRIED = (searches, comparisons, texts, spaces, overrides, genomes, activations, warm_starts, curves, records)
+TRIED = (
+    searches,
+    variations,
+    comparisons,
+    texts,
+    spaces,
+    overrides,
+    genomes,
+    activations,
+    warm_starts,
+    curves,
+    records,
+)
 
 
 @dataclass(frozen=True)
