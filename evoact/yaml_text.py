@@ -174,7 +174,7 @@ def check_size(data: Any, source: str) -> None:
 
 
 def oversize(root: Any, inside: Callable[[Any], Sequence[Any]], most_values: int = MOST_VALUES) -> str:
-    """Return what is wrong with the size of nested data, each part counted as often as it stands there; empty if
+    """Return what is wrong with the size of nested data, each part counted as often as it occurs; empty if
     nothing.
 
     Parts that are there many times are looked at once, so that this takes no longer than the text is long.
@@ -227,7 +227,7 @@ def inside(value: Any) -> Sequence[Any]:
 
 
 def _too_large(text: str | bytes, most_values: int) -> str:
-    """What is wrong with the size of a text as it stands there, before a node is made of any part of it.
+    """What is wrong with the size of a text as written, before a node is made of any part of it.
 
     libyaml's composer calls itself without looking at the stack.
     """

@@ -3,9 +3,9 @@
 The seeds of the confirmation choose: candidates are ordered by their mean validation metric over them, and those
 that failed on any are excluded, because means over different seeds do not compare. A seed that is lucky in validation
 is lucky in test (correlation 0.80 over the 58,140 networks of `benchmarks/tables/mnist1d_smooth.parquet`), so that the
-test metrics of the very networks that won are too good. What was chosen is therefore judged on further seeds, which
-chose nothing. A run without them (`confirm.judge: 0`, and all that were begun before that key) has the figures of
-the choice alone.
+test metrics of the winning networks themselves are too good. The chosen candidates are therefore judged on further
+seeds, which took no part in the choice. A run without them (`confirm.judge: 0`, or older than that key) has the figures
+of the choice alone.
 """
 
 import math

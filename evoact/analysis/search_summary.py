@@ -97,7 +97,7 @@ class Summary:
     distinct ones that the search tried, and `heterogeneous` those of them that mix several activations in a layer.
     `confirmed` holds the best by mean validation first; `set_aside` counts the candidates that are not among them
     because they failed on a seed. Their test metrics are those of `split`, a column of the leaderboard. `judge` is on
-    how many seeds that chose nothing the best found and the best baseline are judged (0: on those of the choice), and
+    how many further seeds the best found and the best baseline are judged (0: on those of the choice), and
     `doubt` says how sure the choice of the winner is, `baseline_doubt` that of the best baseline. `trivial` is the
     metric by split of always saying the same (`tasks.data_summary.trivial_metrics`), empty if it is not known.
     """

@@ -44,7 +44,7 @@ def list_names(
         say(json.dumps(rows, indent=2))
         return
     if not rows:
-        say(f"No {kind.value} are registered.")
+        say(f"No {kind.value} were found.")
         return
     from rich.console import Console
 

@@ -147,7 +147,7 @@ def search(
             disk without locks
 
     Raises:
-        UserError: if the directory holds a run, or another process works on it.
+        UserError: if the directory holds a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     return _start(Plan.of(warmed(made, report)), run_dir, address, observe, report)
@@ -163,13 +163,13 @@ def compare(
     """Carry out all arms and repeats of a comparison in a new run directory; the arguments are those of `search`.
 
     Raises:
-        UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process works on it.
+        UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     plan.check_budgets()
     if plan.config.warm_start is not None:
         raise UserError(
-            f"expected a comparison without warm_start, because its arms must begin alike, got one from "
+            f"expected a comparison without warm_start, because all arms must start alike, got one from "
             f"{plan.config.warm_start.run}; leave it out"
         )
     return _start(plan, run_dir, address, observe, report)
@@ -235,7 +235,7 @@ def resume(
         report: called with a sentence about each damaged part
 
     Raises:
-        UserError: if the directory is not a run, or another process works on it.
+        UserError: if the directory is not a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)

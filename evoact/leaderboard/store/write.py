@@ -116,7 +116,7 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
     called with a sentence then.
 
     Raises:
-        UserError: if another process, or this one, already works on the run.
+        UserError: if another process, or this one, already uses the run.
     """
     place = Location.of(run_dir)
     home = place.local

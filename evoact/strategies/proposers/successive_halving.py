@@ -26,7 +26,7 @@ class SuccessiveHalving:
 
     Args:
         proposes: the name of the search that fills the first rung, or `name` and its settings
-        eta: of so many networks one is promoted
+        eta: one of so many networks is promoted
         rungs: how many lengths of training there are; the last is the whole
     """
 
