@@ -227,7 +227,7 @@ def inside(value: Any) -> Sequence[Any]:
 
 
 def _too_large(text: str | bytes, most_values: int) -> str:
-    """What is wrong with the size of a text as written, before a node is made of any part of it.
+    """Problems of the size of a text as written, before a node is made of any part of it.
 
     libyaml's composer calls itself without looking at the stack.
     """

@@ -6,7 +6,7 @@ from evoact.errors import UserError
 
 
 def participation_ratio(activity: np.ndarray) -> float:
-    """Return R = (tr C)^2 / tr C^2 of the covariance C of neurons' activity: from 1, where all vary together, to N.
+    """Return R = (tr C)^2 / tr C^2 of the covariance C of neurons' activity: from 1, if all vary together, to N.
 
     Args:
         activity: [N neurons, M inputs]

@@ -111,7 +111,7 @@ EXAMPLES, NUMBERS, FEWEST = 1000, 2**21, 100  # validation examples whose activi
 def participation(trained: Trained, task: Task) -> list[float | None]:
     """Return the participation ratio of each network's last hidden site, over the first examples of the validation
     split: 1,000, of large ones fewer but at least 100. A neuron's activity at all positions of an image counts. None
-    where no neuron varies or there is no hidden site.
+    if no neuron varies or there is no hidden site.
     """
     hidden = [site.name for site in trained.network.sites if site.symmetry != "none"]
     if not hidden:

@@ -30,7 +30,7 @@ ReadScores = Callable[[str], np.ndarray | None]
 @dataclass(frozen=True)
 class Winner:
     """`test` holds one metric for each of `seeds`, which took no part in the choice if the run judged on others, on the
-    larger test split if there is one; `scores` [seeds, blocks] the mean score in blocks of test examples, None where
+    larger test split if there is one; `scores` [seeds, blocks] the mean score in blocks of test examples, None if
     the run did not keep them."""
 
     arm: str

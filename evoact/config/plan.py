@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def pack_size(self) -> int:
-        """The chosen number; `execution.pack_size` chooses where the config leaves it open."""
+        """The chosen number; `execution.pack_size` chooses if the config leaves it open."""
         size = self.config.packs.size
         if size == "auto":
             raise ValueError("expected packs.size to be chosen before the run, got 'auto'")

@@ -26,7 +26,7 @@ def as_begun(
         seeds: the seeds of each genome
 
     Returns:
-        `chosen` where nothing is stored, or if the rows are those of no confirmation on these seeds.
+        `chosen` if nothing is stored, or if the rows are those of no confirmation on these seeds.
     """
     if not stored:
         return tuple(chosen)

@@ -17,7 +17,7 @@ class PackSource(Protocol):
         ...
 
     def next_pack(self) -> tuple[str, list[Proposal]]:
-        """Return a pack's name and proposals; no proposals where results must be told first, or all is done."""
+        """Return a pack's name and proposals; no proposals if results must be told first, or all is done."""
         ...
 
     def finish_pack(self, results: Sequence[Result]) -> None:

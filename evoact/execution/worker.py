@@ -43,7 +43,7 @@ class PackTrainer:
     """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
     def __init__(self, plan: Plan, gpu: bool, home: Location | None = None):
-        """`gpu` says whether a GPU may be used where there is one; checkpoints lie in `home`, a run directory."""
+        """`gpu` says whether a GPU may be used if there is one; checkpoints lie in `home`, a run directory."""
         torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
         self.plan, self.home = plan, home
@@ -121,7 +121,7 @@ class PackTrainer:
         return member if found is None else replace(member, start=p.start, checkpoint=found)
 
     def _warm_up(self) -> None:
-        """What PyTorch imports and sets up on first use: a time limit must not strike in the middle of it.
+        """Let PyTorch import and set up what it needs on first use: a time limit must not strike in the middle of it.
 
         The task's loss is left out, because it may fail or hang; so will the candidates then.
         """

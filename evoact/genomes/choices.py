@@ -2,7 +2,7 @@
 product of the options for each of its fields, and lists of given activations of any kind.
 
 Each family is a finite set: `size` counts it, `every` lists it, `contains` tests it, `sample` draws from it,
-`first` is one of it, `neighbour` makes a small change within it, and `restrict` narrows it (None where
+`first` is one of it, `neighbour` makes a small change within it, and `restrict` narrows it (None if
 nothing is left).
 """
 

@@ -311,7 +311,7 @@ def _site_from_json(entry: Any) -> SiteGenome:
 
 
 def _member(data: Any, key: str, expected: type) -> Any:
-    """What stands under a key of a genome's JSON.
+    """Return the value under a key of a genome's JSON.
 
     Raises:
         UserError: if that is not there or of another type.

@@ -2,7 +2,7 @@
 
     site        COUNT ACTIVATION, joined by ` + `
     activation  a base function by name or expression, or KIND(ARGUMENT,...), with `/neuron` after it where each
-                neuron has trained numbers of its own, and nothing where they share them
+                neuron has trained numbers of its own, and nothing if they share them
 
 A kind's arguments are its fields in order, and what has its default may be left out; a hull's name is which hull it
 is. An activation's label says all of it but for captured curves, whose text holds their values, too:
@@ -32,8 +32,9 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def _heads() -> Iterator[tuple[str, dict[str, Any]]]:
-    """What an activation's text may begin with, and the fields that this says: the kind's name, or, where its first
-    field is one of a few words, that word."""
+    """The words that an activation's text may begin with, and the fields that this says: the kind's name, or, if its
+    first field is one of a few words, that word.
+    """
     for kind in KINDS:
         first = FIELDS[kind][0]
         words = OPTIONS[kind][first].words if first in OPTIONS[kind] and first != "per" else ()
@@ -49,7 +50,7 @@ def parse_site(text: str, name: str = "activation") -> SiteGenome:
     """Return the site that a text describes, its neurons in blocks in the text's order.
 
     Raises:
-        UserError: if it is no such text, with the nearest kind where one is misspelled.
+        UserError: if it is no such text, with the nearest kind if one is misspelled.
 
     >>> parse_site("2 sin + 1 convex(relu,tanh)/neuron").types[1]
     Hull(hull='convex', functions=('relu', 'tanh'), per='neuron')
@@ -112,7 +113,7 @@ def parse_activation(text: str) -> Activation:
 
 
 def activation_text(activation: Activation) -> str:
-    """Return the inverse of `parse_activation`: the label where it says all, else every field.
+    """Return the inverse of `parse_activation`: the label if it says all, else every field.
 
     >>> from evoact.genomes.activation import Captured, Maxout
     >>> activation_text(Maxout(3)), activation_text(Captured("a bend", -1, 1, (0.0, 0.5)))
@@ -143,7 +144,7 @@ def _spelled_out(activation: Activation) -> str:
 
 
 def _base(text: str, call: re.Match[str] | None) -> Activation:
-    """A base function; where it is no name or expression, the sentence names the nearest kind."""
+    """A base function; if it is no name or expression, the sentence names the nearest kind."""
     try:
         parse(text)
     except UserError:
@@ -182,7 +183,7 @@ def _value(text: str, expected: Any) -> Any:
 
 
 def _arguments(text: str) -> list[str]:
-    """What stands between commas, or between two integers' slash, outside of parentheses, brackets and quotes."""
+    """Return the texts between commas, or between two integers' slash, outside of parentheses, brackets and quotes."""
     if not text:
         return []
     return [

@@ -69,7 +69,7 @@ def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class Tabular:
-    """A table in memory: metrics as arrays [genomes, seeds], NaN if a network failed or is not there.
+    """A table in memory: metrics as arrays [genomes, seeds], NaN if a network failed or is missing.
 
     `place` is where it came from, `position` the first index of each fingerprint, `seeds` the replicates that
     the second one stands for, `state` an index into `STATES`, -1 if the network is missing.

@@ -28,12 +28,12 @@ class MixedActivation(nn.Module):
 
     Computes in the precision of its input, half precisions in float32, and returns what it was given: shape, precision
     and order in memory. What the types train is one flat parameter `coefficients`, type after type and neuron after
-    neuron, as artifacts have it; None where they train nothing.
+    neuron, as artifacts have it; None if they train nothing.
 
     Args:
         mixture: counts and activations as leaderboards print them, such as `40 sin + 24 convex(relu,tanh)`, or a site
             of a genome
-        dim: which dimension the neurons are; where a type takes several pre-activations (maxout), those of a neuron
+        dim: which dimension the neurons are; if a type takes several pre-activations (maxout), those of a neuron
             stand side by side there, as many as the type that takes the most
         assignment: the index of each neuron's type in the text's order, as often as its count says; neurons in blocks
             by default
@@ -91,7 +91,7 @@ class MixedActivation(nn.Module):
 
         Args:
             row: of the leaderboard, or its genome, as JSON text or as it is
-            site: its name, such as `hidden0`; may be left out where there is one alone
+            site: its name, such as `hidden0`; may be left out if there is only one
             parameters: the row's artifact: a file, or the tensors in it by name; None leaves the coefficients as a
                 training starts them
             dim: as `MixedActivation` has it
@@ -154,7 +154,7 @@ class MixedActivation(nn.Module):
         return y.to(x.dtype)
 
     def _planned(self, z: Tensor, flat: Tensor, dim: int) -> Tensor:
-        """By the kernels where they can; rows in the order in which they lie in memory, if they are long."""
+        """By the kernels if they can; rows in the order in which they lie in memory, if they are long."""
         before, after = z.shape[:dim], z.shape[dim + 1 :]
         if z.is_contiguous() and after.numel() >= LONG_ROW:
             rows = z.reshape(before.numel(), -1, after.numel())

@@ -49,7 +49,7 @@ class Site(nn.Module):
         return f"{self.width} x {self.found}" if self.mixture is None else ""
 
     def forward(self, x: Tensor, call: Callable[[Tensor], Any] | None = None) -> Any:
-        """Return the activations of x; `call` is what was called where no module was."""
+        """Return the activations of x; `call` is what was called if no module was."""
         if self.mixture is None:
             chosen = self.original if call is None else call
             assert chosen is not None

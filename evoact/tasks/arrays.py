@@ -60,7 +60,7 @@ def _by_lower_case(path: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def _pairs(path: str, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The names of inputs and targets of each split; of the split "" where all is in one table."""
+    """The names of inputs and targets of each split; of the split "" if all is in one table."""
     for x_form, y_form in _PAIRS:
         found = {
             split: (x_form.format(alias), y_form.format(alias))

@@ -34,7 +34,7 @@ def _shape(contents: bytes) -> tuple[int, ...]:
 
 
 def _problem(contents: bytes, shape: tuple[int | None, ...]) -> str:
-    """What is wrong with an IDX file's contents: two zero bytes, a type, the number of dimensions, the
+    """Problems of an IDX file's contents: two zero bytes, a type, the number of dimensions, the
     lengths as big-endian integers of four bytes, the values."""
     header = 4 + 4 * len(shape)
     if len(contents) < 4 or contents[:2] != b"\0\0":

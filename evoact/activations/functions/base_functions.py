@@ -258,7 +258,7 @@ def _scaled_derivative(core: BaseFunction, b: float, a: float) -> Callable[[Tens
 
 
 class _Apply(torch.autograd.Function):
-    """f(x) whose derivatives, of any order, are the table's, where autograd's would be inf times 0."""
+    """f(x) whose derivatives, of any order, are the table's, because autograd's would be inf times 0."""
 
     generate_vmap_rule = True  # so that `torch.func` goes through it
 

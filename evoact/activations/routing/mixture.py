@@ -65,7 +65,7 @@ class SplineRows:
 class MixturePlan:
     """The order of the rows: row `order[i]` stands at place i of the sorted rows, where None means that
     they are sorted; rows beyond the last segment are 0. `program` is the same for the native kernels, and
-    `cuda_program` for those on CUDA, None where they cannot be used. `splined` rows have a spline on `grid`
+    `cuda_program` for those on CUDA, None if they cannot be used. `splined` rows have a spline on `grid`
     besides."""
 
     segments: tuple[Segment, ...]

@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _failure(error: Exception) -> tuple[str, str]:
-    """What went wrong while the query ran; memory that ran out comes in many classes."""
+    """Describe the failure of a query; memory that ran out comes in many classes."""
     text = str(error)
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException) or "alloc" in text:
         return "memory", text

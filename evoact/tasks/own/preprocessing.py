@@ -20,7 +20,7 @@ class Standardisation:
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """`features` and `targets` are None where they are left as they are; `classes` are the labels, in the order of a
+    """`features` and `targets` are None if they are left as they are; `classes` are the labels, in the order of a
     network's outputs, none in regression."""
 
     features: Standardisation | None

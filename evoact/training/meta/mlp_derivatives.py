@@ -107,7 +107,7 @@ class MLPDerivatives:
     def _forward(
         self, layers: list[Layer], prepared: Mapping[str, Tensor], step: int, beyond: list[Tensor]
     ) -> tuple[list[Passed], Tensor]:
-        """What each layer passed, and the outputs [K, D, B]."""
+        """Return the values that each layer passed, and the outputs [K, D, B]."""
         inputs, _ = self.loss.batch(step)
         h = inputs.flatten(start_dim=2).transpose(1, 2).expand(len(layers[0][0]), -1, -1)  # [K, features, B]
         passed: list[Passed] = []

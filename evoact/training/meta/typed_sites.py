@@ -40,7 +40,7 @@ class TypeBlock:
 
     @cached_property
     def learned(self) -> Learned | None:
-        """What the types' hidden units and splines are; None for a type without them."""
+        """The hidden units and splines of the types; None for a type without them."""
         return kind_of(self.activation).learned(self.activation)
 
     @property
