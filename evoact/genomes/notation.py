@@ -32,7 +32,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def _heads() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The words that an activation's text may begin with, and the fields that this says: the kind's name, or, if its
+    """Yield what an activation's text may begin with, and the fields that this says: the kind's name, or, if its
     first field is one of a few words, that word.
     """
     for kind in KINDS:
@@ -144,7 +144,7 @@ def _spelled_out(activation: Activation) -> str:
 
 
 def _base(text: str, call: re.Match[str] | None) -> Activation:
-    """A base function; if it is no name or expression, the sentence names the nearest kind."""
+    """Return a base function; if it is no name or expression, the sentence names the nearest kind."""
     try:
         parse(text)
     except UserError:
@@ -155,7 +155,7 @@ def _base(text: str, call: re.Match[str] | None) -> Activation:
 
 
 def _fill(fields: dict[str, Any], arguments: list[str], text: str) -> None:
-    """Gives the arguments to the fields in order; one that takes certain words alone is passed over at others."""
+    """Give the arguments to the fields in order; one that takes certain words alone is passed over at others."""
     kind = fields["kind"]
     left = list(arguments)
     for name in FIELDS[kind]:
@@ -173,7 +173,7 @@ def _fill(fields: dict[str, Any], arguments: list[str], text: str) -> None:
 
 
 def _value(text: str, expected: Any) -> Any:
-    """An argument as plain data; what is no such data stays text, which `from_json` refuses with the field's name."""
+    """Return an argument as plain data; what is none stays text, which `from_json` refuses with the field's name."""
     if expected is str and not text.startswith('"'):
         return text
     try:
@@ -183,7 +183,7 @@ def _value(text: str, expected: Any) -> Any:
 
 
 def _arguments(text: str) -> list[str]:
-    """Return the texts between commas, or between two integers' slash, outside of parentheses, brackets and quotes."""
+    """Return what stands between commas, or at two integers' slash, outside of parentheses, brackets and quotes."""
     if not text:
         return []
     return [
@@ -194,7 +194,7 @@ def _arguments(text: str) -> list[str]:
 
 
 def _split(text: str, separator: re.Pattern[str]) -> list[str]:
-    """The parts between separators outside of parentheses, brackets and quotes."""
+    """Return the parts between separators outside of parentheses, brackets and quotes."""
     parts, depth, start, i = [], 0, 0, 0
     while i < len(text):
         if (quoted := _QUOTED.match(text, i)) is not None:
@@ -210,7 +210,7 @@ def _split(text: str, separator: re.Pattern[str]) -> list[str]:
 
 
 def _quotes(text: str) -> Iterator[tuple[str, bool]]:
-    """The text in parts, and whether each is quoted."""
+    """Yield the text in parts, and whether each is quoted."""
     start = 0
     for quoted in _QUOTED.finditer(text):
         yield text[start : quoted.start()], False

@@ -105,7 +105,7 @@ _BOUNDARY = Wrapped.computed.__code__
 
 @torch.compiler.disable
 def _eagerly(wrapped: Wrapped, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Compilers cannot see where a call stands, so they leave a forward with such calls as it is."""
+    """Compute in Python: compilers cannot see where a call stands."""
     return wrapped.computed(args, kwargs)
 
 
@@ -172,7 +172,7 @@ def line() -> str:
 
 @lru_cache(maxsize=4096)
 def _counts(file: str) -> bool:
-    """Whether lines of a file say where a call stands: not those through which every call goes."""
+    """Return whether lines of a file say where a call stands: not those through which every call goes."""
     if file.startswith(_HERE):
         return False
     return not file.startswith(_TORCH) or (file.startswith(_LAYERS) and not file.endswith("module.py"))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 
-GRID = torch.linspace(-6, 6, 61, dtype=torch.float64)
-NOT_ELEMENTWISE = "normalises over a dimension, so it is not a function of single neurons"
+GRID = torch.linspace(-8, 8, 81, dtype=torch.float64)  # past every kink of a base function
+NOT_ELEMENTWISE = "normalises over a dimension, so it is no function of single neurons"
 SIGMOID = "is a gate or a probability more often than an activation; sites=('sigmoid',) makes it a site"
 GATE = "is a gate beside the sigmoid of {owner}; sites=('tanh',) makes it a site"
 FUSED = "is computed within one fused operation; a network written out cell by cell has sites"
@@ -80,8 +80,7 @@ def base_name(call: Callable[[Tensor], Tensor]) -> str:
 
 
 def is_unit(module: nn.Module) -> bool:
-    """Return whether a module without numbers of its own computes one function of each element, other than the
-    identity.
+    """Return whether a module without numbers of its own computes one function of each element, not the identity.
 
     >>> is_unit(nn.ReLU()), is_unit(nn.Softmax(-1)), is_unit(nn.Dropout()), is_unit(nn.Flatten())
     (True, False, False, False)

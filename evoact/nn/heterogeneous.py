@@ -55,7 +55,7 @@ class Calls(tuple[Call, ...]):
 
 
 def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> tuple[nn.Module, Calls]:
-    """Return a copy of a network in which every activation call is a site, and the table of its calls.
+    """Make a copy of a network in which every activation call is a site, and the table of its calls.
 
     Each site computes what was called there, bit by bit, until it is given a mixture, as by
     `activation_sites(copy)[name].mix("40 sin + 24 relu")`. Weights keep their names in the state. The network is run
@@ -100,7 +100,7 @@ def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> t
 
 
 def homogenize(model: nn.Module) -> nn.Module:
-    """Return a copy of a network from `heterogenize` with the activations that were found in it, and no sites.
+    """Make a copy of a network from `heterogenize` with the activations that were found in it, and no sites.
 
     Raises:
         UserError: if it has no sites.
@@ -131,7 +131,7 @@ def activation_sites(model: nn.Module) -> dict[str, Site]:
 
 
 def _build(model: nn.Module, seen: Sequence[Seen], sites: Sequence[str]) -> Iterator[Call]:
-    """Makes sites of the calls, in place."""
+    """Make sites of the calls, in place."""
     modules = dict(model.named_modules())
     often = Counter(id(call.unit) for call in seen if call.unit is not None)
     with_sigmoid = {call.owner for call in seen if call.function in ("sigmoid", "Sigmoid")}
@@ -173,7 +173,7 @@ def _build(model: nn.Module, seen: Sequence[Seen], sites: Sequence[str]) -> Iter
 
 
 def _reason(call: Seen, owner: nn.Module, sites: Sequence[str], with_sigmoid: set[str]) -> str:
-    """Why a call is no site; empty if it is one."""
+    """Return why a call is no site; empty if it is one."""
     if call.never:
         return call.never
     if not call.shape:
@@ -189,7 +189,7 @@ def _reason(call: Seen, owner: nn.Module, sites: Sequence[str], with_sigmoid: se
 
 
 def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Puts a module in another's place, wherever that is."""
+    """Put a module in another's place, wherever that is."""
     for parent in list(model.modules()):
         if not isinstance(parent, Site | Shared):
             for name, child in parent._modules.items():
@@ -198,7 +198,7 @@ def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
 
 
 def _free(owner: nn.Module, name: str) -> str:
-    """An attribute's name that the module does not have yet."""
+    """Return an attribute's name that the module does not have yet."""
     number = 0
     while hasattr(owner, f"{name}_site{number}"):
         number += 1
@@ -206,7 +206,7 @@ def _free(owner: nn.Module, name: str) -> str:
 
 
 def _fused(activation: Any) -> int:
-    """Which activation PyTorch's encoder layers can fuse in inference, by its number there."""
+    """Return which activation PyTorch's encoder layers can fuse in inference, by its number there."""
     if activation is F.relu or isinstance(activation, nn.ReLU):
         return 1
     return 2 if activation is F.gelu or isinstance(activation, nn.GELU) else 0
@@ -222,7 +222,7 @@ def _qualified(owner: str, name: str) -> str:
 def _run(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], recording: bool
 ) -> tuple[Any, list[Seen]]:
-    """The outputs, the same for the same random numbers."""
+    """Return the outputs, the same for the same random numbers."""
     devices = [p.device for p in model.parameters() if p.device.type == "cuda"][:1]
     with torch.no_grad(), torch.random.fork_rng(devices):
         torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from evoact.genomes.activation import Activation, is_base, names_in, pieces
 from evoact.genomes.genome import Genome, SiteGenome, loads
 from evoact.genomes.notation import parse_site, site_text
 from evoact.native.tensors import is_plain
+from evoact.nn.operators import mixture as mixture_operator
+from evoact.nn.operators import operable, site_key
 from evoact.registry import lookup
 
 LONG_ROW = 32  # elements: shorter rows cost the kernels more than two transpositions
@@ -74,6 +77,8 @@ class MixedActivation(nn.Module):
         start = initial(self.site, torch.Generator().manual_seed(seed)).to(torch.get_default_dtype())
         self.coefficients = nn.Parameter(start) if len(start) else None
         self._layout = tuple(_layout(self.site))
+        self._mixtures = tuple(kind_of(entry[0]).mixture(entry[0]) for entry in self._layout)
+        self._operator_key = site_key(self.site) if operable(self.site) else ""
         self._plans: dict[Any, SitePlan] = {}
 
     order: Tensor
@@ -87,7 +92,7 @@ class MixedActivation(nn.Module):
         parameters: str | Path | Mapping[str, Any] | None = None,
         dim: int = 1,
     ) -> Self:
-        """Return one site of a network of a leaderboard, with the coefficients that were trained.
+        """Make one site of a network of a leaderboard, with the coefficients that were trained.
 
         Args:
             row: of the leaderboard, or its genome, as JSON text or as it is
@@ -132,7 +137,7 @@ class MixedActivation(nn.Module):
         return self.__dict__ | {"_plans": {}}  # made again where they are wanted
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x with `width` times `pieces` elements along `dim` to as many outputs as neurons there."""
+        """Turn x with `width` times `pieces` elements along `dim` into as many outputs as neurons there."""
         dim = self.dim if self.dim >= 0 else self.dim + x.dim()
         if not 0 <= dim < x.dim() or x.shape[dim] != self.width * self.pieces:
             raise UserError(
@@ -144,22 +149,29 @@ class MixedActivation(nn.Module):
         precision = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
         z = x.to(precision)
         flat = z.new_empty(0) if self.coefficients is None else self.coefficients.to(precision)
-        with torch.autocast(x.device.type, enabled=False):
+        mixing = torch.is_autocast_enabled(x.device.type)
+        with torch.autocast(x.device.type, enabled=False) if mixing else nullcontext():
             if len(self.site.types) == 1 and is_base(self.site.types[0]):
                 y = apply(base_function(self.site.types[0].name), z)
             elif is_plain(z) and is_plain(flat):
                 y = self._planned(z, flat, dim)
+            elif self._operator_key and torch.compiler.is_compiling():
+                y = self._by_operator(z, flat, dim)
             else:
                 y = self._by_types(z, flat, dim)
         return y.to(x.dtype)
 
     def _planned(self, z: Tensor, flat: Tensor, dim: int) -> Tensor:
-        """By the kernels if they can; rows in the order in which they lie in memory, if they are long."""
+        """Compute by the kernels where they can; rows in the order in which they lie in memory, if they are long."""
         before, after = z.shape[:dim], z.shape[dim + 1 :]
         if z.is_contiguous() and after.numel() >= LONG_ROW:
             rows = z.reshape(before.numel(), -1, after.numel())
             y = self._plan(len(rows), z.device)(rows, flat.expand(len(rows), -1), self._noise())
             return y.reshape(*before, self.width, *after)
+        if after.numel() == 1 and z.is_contiguous():  # in two dimensions: PyTorch transposes these in blocks
+            rows = z.reshape(-1, self.width * self.pieces).t().contiguous()[None]
+            y = self._plan(1, z.device)(rows, flat[None], self._noise())
+            return y[0].t().contiguous().reshape(*before, self.width, *after)
         rows = z.movedim(dim, 0).reshape(1, self.width * self.pieces, -1)
         y = self._plan(1, z.device)(rows, flat[None], self._noise())
         return _as_it_lay(y.reshape(self.width, *before, *after).movedim(0, dim), z)
@@ -175,8 +187,31 @@ class MixedActivation(nn.Module):
     def _noise(self) -> Any:
         return (lambda template, members: torch.rand_like(template)) if self.training else None
 
+    def _by_operator(self, z: Tensor, flat: Tensor, dim: int) -> Tensor:
+        """Compute as one operation of a graph; rows as in `_planned`."""
+        coefficients, scales = [flat[:0]], []
+        for (_, _, n, (sets, numbers), place), mixture in zip(self._layout, self._mixtures, strict=True):
+            assert mixture is not None
+            own = flat[place : place + sets * numbers].reshape(sets, numbers)
+            if mixture.coefficients is not None:
+                coefficients.append(mixture.coefficients(own).expand(n, -1).flatten())
+            scales.append(
+                flat.new_ones(n)
+                if mixture.input_scale is None
+                else mixture.input_scale(own).expand(n, 1)[:, 0]
+            )
+        before, after = z.shape[:dim], z.shape[dim + 1 :]
+        long = after.numel() >= LONG_ROW
+        x = z.reshape(-1, self.width, after.numel()) if long else z.movedim(dim, 0).reshape(1, self.width, -1)
+        if any(mixture is not None and mixture.input_scale is not None for mixture in self._mixtures):
+            x = x * torch.cat(scales).index_select(0, self.inverse)[:, None]
+        y = mixture_operator(x, torch.cat(coefficients).expand(len(x), -1), self._operator_key)
+        if long:
+            return y.reshape(z.shape)
+        return y.reshape(self.width, *before, *after).movedim(0, dim).contiguous()
+
     def _by_types(self, z: Tensor, flat: Tensor, dim: int) -> Tensor:
-        """Type after type, by operations that compilers and function transforms can follow."""
+        """Compute type after type, by operations that compilers and function transforms can follow."""
         rows = z.movedim(dim, 0).reshape(self.width, self.pieces, -1)
         rows = rows.index_select(0, self.order)
         noise = torch.rand_like if self.training else None
@@ -193,8 +228,9 @@ class MixedActivation(nn.Module):
 
 
 def _layout(site: SiteGenome) -> Iterator[tuple[Activation, int, int, tuple[int, ...], int]]:
-    """Each type that neurons have: where these begin among the sorted ones and how many they are, the shape of its
-    coefficients, and where they begin."""
+    """Yield each type that neurons have: where they begin among the sorted ones, how many they are, and of its
+    coefficients the shape and where they begin.
+    """
     first = 0
     for activation, neurons, own in unpack(site, np.arange(site_count(site))):
         if len(neurons):
@@ -203,7 +239,7 @@ def _layout(site: SiteGenome) -> Iterator[tuple[Activation, int, int, tuple[int,
 
 
 def _as_it_lay(y: Tensor, like: Tensor) -> Tensor:
-    """y in the order in memory of a tensor of as many dimensions."""
+    """Return y in the order in memory of a tensor of as many dimensions."""
     for layout, dimensions in ((torch.channels_last, 4), (torch.channels_last_3d, 5)):
         if like.dim() == dimensions and not like.is_contiguous() and like.is_contiguous(memory_format=layout):
             return y.contiguous(memory_format=layout)
@@ -211,7 +247,7 @@ def _as_it_lay(y: Tensor, like: Tensor) -> Tensor:
 
 
 def _assigned(site: SiteGenome, assignment: Sequence[int]) -> SiteGenome:
-    """The site with its neurons in this order."""
+    """Return the site with its neurons in this order."""
     given = SiteGenome(site.site, site.types, tuple(int(index) for index in assignment))
     if sorted(given.assignment) != sorted(site.assignment):
         counts = [given.assignment.count(i) for i in range(len(site.types))]
@@ -223,7 +259,7 @@ def _assigned(site: SiteGenome, assignment: Sequence[int]) -> SiteGenome:
 
 
 def _coefficients(parameters: str | Path | Mapping[str, Any], name: str) -> Tensor:
-    """The tensor of that name in an artifact."""
+    """Return the tensor of that name in an artifact."""
     if not isinstance(parameters, Mapping):
         from safetensors import SafetensorError
         from safetensors.numpy import load_file

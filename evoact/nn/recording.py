@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from evoact.nn.calls import Passing, Where, Wrapped, arguments, line, passing, within
 from evoact.nn.found import FUNCTIONS, base_name, is_unit
@@ -31,6 +32,7 @@ class Seen:
 
     `name` is the function's or the module's in the network, `owner` that of the module in whose forward it stands;
     `unit` the module that was called, None for a call by name; `gates` whether the result multiplied another tensor.
+    `in_place` is whether the call wrote into its input and this was then used under another name than the result.
     """
 
     owner: str
@@ -49,9 +51,7 @@ class Seen:
 
 
 def record(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, list[Seen]]:
-    """Return what the network gives, and its activation calls in the order in which they came; the network is as
-    before.
-    """
+    """Return what the network gives, and its activation calls in their order; the network is as before."""
     seen: list[Seen] = []
     own: dict[nn.Module, Any] = {}
     try:
@@ -60,7 +60,9 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             wrapped = _Unit(module, name, seen) if is_unit(module) else Wrapped(module, name, {})
             module.__dict__["forward"] = wrapped
         with _Recording(seen):
-            return model(*args, **kwargs), seen
+            outputs = model(*args, **kwargs)
+        _use(tree_leaves(outputs))
+        return outputs, seen
     finally:
         for module, forward in own.items():
             module.__dict__.pop("forward", None)
@@ -90,8 +92,7 @@ class _Unit(Wrapped):
             f"{_public(type(self.owner))}({_details(self.owner)})",
         )
         self.seen.append(call)
-        y._evoact_seen = call
-        return y
+        return _result(call, x, y)
 
 
 class _Recording(TorchFunctionMode):
@@ -105,6 +106,7 @@ class _Recording(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        _use(tree_leaves((args, kwargs)))
         function, caller = FUNCTIONS.get(func), passing()
         if function is None or caller is None:
             y = func(*args, **kwargs)
@@ -123,8 +125,7 @@ class _Recording(TorchFunctionMode):
             call.found = f"{function.name}({', '.join(shown)})"
             call.base = "" if function.never else base_name(lambda grid: func(grid, *rest, **named))
             self.seen.append(call)
-            if isinstance(y, Tensor):
-                y._evoact_seen = call  # type: ignore[attr-defined]
+            y = _result(call, x, y)
         return y
 
 
@@ -147,18 +148,37 @@ def _seen(
     )
 
 
+def _result(call: Seen, x: Tensor, y: Any) -> Any:
+    """Give what the caller gets; written in place, under a new name, so that whoever uses the old one is seen."""
+    if isinstance(y, Tensor):
+        if call.in_place:
+            call.in_place, y = x._is_view(), y.view_as(y)
+            if (dim := getattr(x, "_evoact_dim", None)) is not None:
+                y._evoact_dim = dim
+            x._evoact_written = call  # type: ignore[attr-defined]
+        y._evoact_seen = call
+    return y
+
+
+def _use(values: list[Any]) -> None:
+    """Mark the calls that wrote into one of these tensors in place."""
+    for value in values:
+        if isinstance(value, Tensor) and (call := getattr(value, "_evoact_written", None)) is not None:
+            call.in_place = True
+
+
 def _before(x: Any) -> int:
     return x.data_ptr() if isinstance(x, Tensor) and x.numel() else -1
 
 
 def _dimension(x: Tensor) -> int:
-    """Which dimension, from the last, holds neurons: as the layer said from which x came, else the channels of
+    """Return which dimension, from the last, holds neurons: as the layer said from which x came, else the channels of
     images, else the last."""
     return int(getattr(x, "_evoact_dim", 1 - x.dim() if x.dim() > 3 else -1))
 
 
 def _follow(name: str, args: tuple[Any, ...], y: Any) -> None:
-    """Marks the dimension of y that holds neurons, if it is known, and activations that multiply another tensor."""
+    """Mark the dimension of y that holds neurons, if it is known, and activations that multiply another tensor."""
     if not isinstance(y, Tensor):
         return
     inputs = [a for a in args if isinstance(a, Tensor)]
@@ -179,7 +199,7 @@ def _follow(name: str, args: tuple[Any, ...], y: Any) -> None:
 
 
 def _public(cls: type) -> str:
-    """A class as people import it."""
+    """Return a class as people import it."""
     return f"nn.{cls.__name__}" if cls.__module__.startswith("torch.nn") else cls.__name__
 
 

@@ -18,7 +18,7 @@ class Site(nn.Module):
         found: what was found, for people
         dim: the dimension of the neurons, counted from the last
         width: how many they are
-        in_place: whether the call writes its result into its input
+        in_place: whether the call writes its result into its input, and this is seen elsewhere
         original: the module that was called, if one was
     """
 

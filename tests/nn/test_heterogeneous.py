@@ -161,6 +161,28 @@ def test_parts_and_several_arguments():
     assert type(evoact.homogenize(mixed).inner.blocks[0].mlp[1]) is nn.GELU
 
 
+def test_in_place_is_kept_where_it_is_seen():
+    class Net(nn.Module):
+        def forward(self, x):
+            a = x * 2
+            a.relu_()  # only seen in a
+            b = x + 1
+            c = F.relu(b, inplace=True)
+            d = F.elu(x * 3, inplace=True)
+            e = x - 1
+            F.silu(e[:, :1], inplace=True)  # seen in e
+            return a + b + c + d + e
+
+    mixed, calls = heterogenize(Net(), rows(3, 4))
+    sites = activation_sites(mixed)
+    assert [sites[c.name].in_place for c in calls] == [True, True, False, True]
+    for name, text in zip(sites, ("1 relu + 3 relu", "2 relu + 2 relu", "4 elu", "1 swish"), strict=True):
+        sites[name].mix(text)
+    x = rows(3, 4).double().requires_grad_()
+    torch.testing.assert_close(mixed(x), Net()(x), rtol=1e-12, atol=1e-12)
+    mixed(x).sum().backward()
+
+
 def test_the_network_given_is_not_touched():
     build, example = NETWORKS["resnet"]
     model = build().train()
@@ -233,3 +255,41 @@ def test_the_documented_blocks_run():
         exec(block, names)
     assert names["act"].coefficients.tolist() == [2.0, 0.5]
     assert repr(names["plain"]) == repr(names["model"])
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+WORDS = {"input_ids": torch.arange(14).view(2, 7)}
+IMAGES = {"pixel_values": torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
+# Of each class: arguments, an example, what is found at its first site, dim and width, and how many sites there are.
+MODELS = {
+    "Bert": ({"vocab_size": 50, **SMALL}, WORDS, ("GELUActivation()", "gelu", -1, 24), 3),
+    "GPT2": ({"vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 2}, WORDS,
+             ("NewGELUActivation()", "", -1, 64), 2),
+    "Llama": ({"vocab_size": 50, "num_key_value_heads": 2, **SMALL}, WORDS, ("SiLUActivation()", "swish", -1, 24), 2),
+    "ViT": ({"image_size": 32, "patch_size": 8, **SMALL}, IMAGES, ("GELUActivation()", "gelu", -1, 24), 3),
+    "ConvNext": ({"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}, IMAGES,
+                 ("GELUActivation()", "gelu", -1, 32), 2),
+    "MobileNetV2": ({"depth_multiplier": 0.25, "image_size": 32}, IMAGES, ("nn.ReLU6()", "relu6", -3, 8), 35),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MODELS)
+def test_public_networks(name):
+    """With random weights, if `transformers` is installed (`pip install evoact[models]`)."""
+    transformers = pytest.importorskip("transformers")
+    arguments, example, first, number = MODELS[name]
+    model = getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")(**arguments)).eval()
+    mixed, calls = heterogenize(model, example)
+    found = calls.sites[0]
+    assert (found.found, found.function, found.dim, found.width) == first
+    assert len(calls.sites) == number
+    assert all(call.reason.startswith("contains a softmax") for call in calls if call.reason)
+    assert list(mixed.state_dict()) == list(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(mixed(**example)[0], model(**example)[0])
+    for site in activation_sites(mixed).values():
+        site.mix(f"1 sin + {site.width - 1} convex(relu,tanh)")
+    mixed(**example)[0].sum().backward()
+    assert activation_sites(mixed)[found.name].mixture.coefficients.grad.isfinite().all()
+    assert repr(homogenize(mixed)) == repr(model)

@@ -19,6 +19,7 @@ from evoact.genomes.activation import pieces
 from evoact.genomes.genome import Genome, dumps
 from evoact.genomes.notation import parse_site
 from evoact.nn import MixedActivation
+from evoact.nn.operators import operable
 
 TEXT = "3 sin + 2 convex(relu,tanh) + 2 scaled(gelu)/neuron + 1 relu"
 # Every kind.
@@ -155,7 +156,9 @@ def test_compiled_without_a_break_and_exported(text):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         y = torch.compile(act, fullgraph=True, backend="aot_eager")(x)
-        exported = torch.export.export(act, (x.detach(),)).module()(x.detach())
+        program = torch.export.export(act, (x.detach(),))
+    exported = program.module()(x.detach())
+    assert ("evoact.mixture" in program.graph_module.print_readable(print_output=False)) == operable(act.site)
     torch.testing.assert_close(y, act(x), rtol=2e-5, atol=2e-5)
     torch.testing.assert_close(exported, act(x), rtol=2e-5, atol=2e-5)
     (g,) = torch.autograd.grad(y.square().sum(), x)
