@@ -215,7 +215,9 @@ def _failed_seeds(run: RunData) -> list[str]:
 
 
 def _unequal(run: RunData) -> list[str]:
-    """Arms that spent less than the others although they were to spend the same, as where a space was exhausted."""
+    """Arms that spent less than the others although they were to spend the same, for instance because a space was
+    exhausted.
+    """
     amortised = run.plan.amortised
     spent = {
         arm.name: arm.gradient_examples - (arm.meta_examples if arm.name in amortised else 0)
