@@ -153,7 +153,11 @@ def test_contained_restores_the_global_generator_after_an_error():
         ("evolution", {"objectives": ["n_parameters"]}, "objectives that begin with val_metric, each once"),
         ("evolution", {"objectives": []}, "objectives that begin with val_metric, each once, got"),
         ("evolution", {"objectives": ["val_metric"] * 2}, "objectives that begin with val_metric, each once"),
-        ("evolution", {"steady_state": True, "population": 9}, "the population of 9, got 16"),
+        (
+            "evolution",
+            {"steady_state": True, "population": 9},
+            "expected at most 9 parents with steady_state, the size of the population, got 16",
+        ),
         ("evolution", {"steady_state": True, "surrogate": True}, "surrogate to be true only without"),
         ("optuna", {"sampler": "nsga3"}, "unknown sampler 'nsga3'; did you mean 'nsga2'"),
         ("optuna", {"batch": 2, "elites": 2}, "fewer elites than the batch of 2"),

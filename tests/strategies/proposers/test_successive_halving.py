@@ -112,7 +112,7 @@ def test_a_bracket_in_which_all_fail_is_followed_by_another(space, landscape):
         ),
         (
             {"proposes": {"name": "successive_halving"}},
-            "expected a search that trains every network to its end",
+            "expected a search that trains every network to the end in strategy.proposes, got .successive_halving",
         ),
     ],
 )
