@@ -147,21 +147,24 @@ def _caveats(run: RunData) -> list[str]:
 
 
 def _lost(run: RunData) -> list[str]:
-    sentences = []
+    """Arms and repeats without a winner, one sentence for all that have the same reason."""
+    lost: dict[str, list[str]] = {}
     for arm in run.arms:
         if not arm.winners:
             why = f": {arm.error}" if arm.error else ""
-            cause = (
-                "in the rows that are left"
-                if run.problems
-                else "every candidate failed or none was confirmed"
-            )
-            sentences.append(f"{arm.name} has no winner, {cause}{why}; the other arms are compared.")
+            if run.problems:
+                cause = "in the rows that are left"
+            elif run.record.get("finished_at"):
+                cause = "every candidate failed or none was confirmed"
+            else:
+                cause = "none is confirmed yet"
+            lost.setdefault(f"no winner, {cause}{why}; the other arms are compared.", []).append(arm.name)
         elif arm.lost:
-            sentences.append(
-                f"{arm.name} has no winner in {len(arm.lost)} of its repeats; they are left out."
-            )
-    return sentences
+            repeats = f"{len(arm.lost)} of {run.plan.repeats} repeats"
+            lost.setdefault(f"no winner in {repeats}, which are left out.", []).append(arm.name)
+    return [
+        f"{'; '.join(names)} {'has' if len(names) == 1 else 'have'} {what}" for what, names in lost.items()
+    ]
 
 
 def _no_better_than_trivial(run: RunData) -> list[str]:

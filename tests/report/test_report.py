@@ -305,6 +305,11 @@ def test_of_an_unfinished_run_and_one_without_a_row(tiny_comparison, tmp_path):
         Checked(text)
         said = "Nothing has been trained yet" if after == 0 else "This run has not finished"
         assert said in text
+    pending = [s for s in verdict_sentences(read_run(home)) if "no winner" in s]
+    assert pending == [
+        "homogeneous; random have no winner in 1 of 2 repeats, which are left out.",
+        "evolution has no winner, none is confirmed yet; the other arms are compared.",
+    ]
 
 
 def test_what_cannot_be_read(compared, tmp_path):
