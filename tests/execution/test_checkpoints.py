@@ -29,6 +29,7 @@ def searched(rows):
     return [r for r in rows if r["phase"] == "search"]
 
 
+@pytest.mark.slow
 def test_promoted_networks_go_on_to_the_same_bits(halving, tmp_path, rows_of):
     made = experiment(halving())
     assert search(made, tmp_path / "run").complete

@@ -69,6 +69,7 @@ def test_every_arm_and_repeat_is_a_search(undisturbed, tiny_comparison):
     assert any(first[name] != second[name] for name in first.keys() & second.keys())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [("evolution", 1), ("random", 0)])
 def test_the_rows_are_those_of_the_search_alone(part, undisturbed, tiny_comparison, tmp_path, rows_of):
     alone = comparison(tiny_comparison()).part(*part)

@@ -66,6 +66,7 @@ def test_dropout_is_searched(run, tmp_path):
     assert all(", dropout 0" in label and ", weight_decay" in label for label in labels)
 
 
+@pytest.mark.slow
 def test_a_site_that_is_activated_at_every_time_goes_through_all_phases(tiny, tmp_path, rows_of, monkeypatch):
     """A recurrent network is trained, confirmed, and has its participation ratios."""
     monkeypatch.setitem(NETWORKS, "recurrent", recurrent)
@@ -305,6 +306,7 @@ def test_candidates_that_fail_in_the_confirmation_stand_aside(run):
 # --- budgets and switches -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_budget_of_time(run):
     """The clock is that of the search: baselines and confirmation come on top."""
     started = time.monotonic()

@@ -72,6 +72,7 @@ def test_types_of_one_start_differ(run):
     assert np.abs(np.subtract(first, second)).max() > 0.01
 
 
+@pytest.mark.slow
 def test_networks_of_learned_curves_are_trained_and_confirmed(run):
     _, rows = run(budget__networks=20)
     networks = [r for r in rows if r["strategy"] == "bilevel" and r["kind"] == "train"]

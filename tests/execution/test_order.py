@@ -111,6 +111,7 @@ def told_until(stages, results, phase="confirm"):
     return stages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", BEGUN)
 def test_a_confirmation_goes_on_with_the_candidates_it_began_with(begun, made, results, monkeypatch):
     before = [r for r in results if r.proposal.phase not in FRESH]
@@ -200,6 +201,7 @@ def said(run_dir, compared):
     return {directory: everything(directory) for directory in (run_dir, compared)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SHUFFLES))
 @pytest.mark.parametrize("kind", ["run_dir", "compared"])
 def test_all_that_is_said_of_a_stored_run(kind, seed, said, request, tmp_path):

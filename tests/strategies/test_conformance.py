@@ -125,6 +125,7 @@ def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):
     assert proposals(one) == proposals(other)
 
 
+@pytest.mark.slow
 def test_a_space_of_every_kind_of_choice(name, rich, landscape):
     if name == "bilevel":
         with pytest.raises(UserError, match="got some of output; leave"):
