@@ -1,6 +1,7 @@
 """The architecture as a test: imports go down only, and each foreign framework has one place."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,7 @@ MOST_MODULES = 16
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -146,6 +146,7 @@ def test_a_search_over_equals_says_a_gain_no_more_often_than_nominal(nulls, equa
         assert before["gain said"] > 0.04
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arms", "draws"), [(1, 120), (4, 40), (10, 20)])
 def test_a_comparison_of_equals_with_a_reference_that_stands_out(nulls, arms, draws):
     """Of so few draws the rates are coarse; `benchmarks/nulls.py` makes more."""

@@ -238,6 +238,7 @@ def test_base_functions_among_the_enumerated_are_baselines(run):
 # --- failures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "state", "error"),
     [

@@ -126,6 +126,7 @@ def test_samples_reach_everything():
     assert len({s.sample(draw) for _ in range(3000)}) == s.size()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["widths", "widths in blocks", "own choices"])
 def test_samples_reach_every_width(name):
     s = SPACES[name]

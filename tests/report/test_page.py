@@ -51,6 +51,7 @@ def header(page, name):
     return names.index(name)
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_and_nothing_goes_wrong(browser, report):
     browser.events.clear()
     browser.screen(1000, 800)
@@ -68,6 +69,7 @@ def test_nothing_is_fetched_and_nothing_goes_wrong(browser, report):
     assert "<script>document.title" in browser.run("document.querySelector('header p').textContent")
 
 
+@pytest.mark.slow
 def test_sorting(page):
     validation = header(page, "validation")
     before = column(page, validation)

@@ -276,6 +276,7 @@ def test_only_pending_proposals_can_be_told(name, space, landscape):
         strategy.tell([landscape().result(asked)])
 
 
+@pytest.mark.slow
 def test_phases_share_indices_candidates_and_evaluations(name, space, landscape):
     before = finish(create("enumerate", space, seed=0, networks=12, steps=10), landscape())
     strategy = new(name, space, first_index=12, earlier=before)

@@ -16,6 +16,7 @@ from evoact.tasks.van_der_pol import field as van_der_pol_field
 from evoact.tasks.van_der_pol import van_der_pol
 
 
+@pytest.mark.slow
 def test_henon_heiles_conserves_energy_to_the_end():
     """All 50 orbits of the default, to t = 1,000."""
     starts = initial_states(50, 0)

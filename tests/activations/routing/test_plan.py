@@ -26,6 +26,7 @@ def test_against_one_network_at_a_time(chosen):
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.slow
 def test_derivatives_of_second_order():
     z, p = pack(SITES, m=3)
     plan = plan_site(SITES)

@@ -42,6 +42,7 @@ def test_classes_and_values_are_told():
     assert line.endswith(", regression of 1 target, standard deviation 1.73e+06, standardised to train on")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMED)
 def test_every_task_can_be_told(name, small):
     record = data_record(made(name))
