@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 
 GRID = torch.linspace(-8, 8, 81, dtype=torch.float64)  # past every kink of a base function
-NOT_ELEMENTWISE = "normalises over a dimension, so it is no function of single neurons"
+NOT_ELEMENTWISE = "normalises over a dimension, so it is not a function of single neurons"
 SIGMOID = "is a gate or a probability more often than an activation; sites=('sigmoid',) makes it a site"
 GATE = "is a gate beside the sigmoid of {owner}; sites=('tanh',) makes it a site"
 FUSED = "is computed within one fused operation; a network written out cell by cell has sites"

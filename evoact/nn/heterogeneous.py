@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
@@ -17,6 +16,12 @@ from evoact.nn.checks import check
 from evoact.nn.found import GATE, SIGMOID
 from evoact.nn.recording import Seen, record
 from evoact.nn.sites import Shared, Site
+
+# What PyTorch computes in one operation in inference, which would pass the sites by: the setting, and its value for no.
+_FUSED: Mapping[type[nn.Module], tuple[str, Any]] = {
+    nn.TransformerEncoderLayer: ("activation_relu_or_gelu", 0),
+    nn.TransformerEncoder: ("use_nested_tensor", False),
+}
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,14 @@ def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> t
     args, kwargs = _arguments(example)
     made = copy.deepcopy(model)
     for layer in made.modules():
-        if isinstance(layer, nn.TransformerEncoderLayer):
-            layer.activation_relu_or_gelu = 0  # no fused inference, which passes the site by
+        for cls, (name, off) in _FUSED.items():
+            if isinstance(layer, cls):
+                layer.__dict__["_evoact_before"] = getattr(layer, name)
+                setattr(layer, name, off)
     buffers = {name: b.clone() for name, b in made.named_buffers()}
     before, seen = _run(made, args, kwargs, recording=True)
     _restore(made, buffers)
-    calls = Calls(_build(made, seen, sites))
+    calls = Calls(_build(made, _places(seen), sites))
     if not calls.sites:
         raise UserError(
             f"expected a network that calls an activation on this example, got none in {type(model).__name__}"
@@ -117,8 +124,9 @@ def homogenize(model: nn.Module) -> nn.Module:
                 else:
                     module._modules[name] = child.original
     for layer in made.modules():
-        if isinstance(layer, nn.TransformerEncoderLayer):
-            layer.activation_relu_or_gelu = _fused(layer.activation)
+        for cls, (name, _) in _FUSED.items():
+            if isinstance(layer, cls):
+                setattr(layer, name, layer.__dict__.pop("_evoact_before"))
     return made
 
 
@@ -128,6 +136,18 @@ def activation_sites(model: nn.Module) -> dict[str, Site]:
 
 
 # --- building ---------------------------------------------------------------------------------------
+
+
+def _places(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the first call at each place: a module that is computed several times passes by the same ones."""
+    first: dict[tuple[str, Where, int, int], Seen] = {}
+    for call in seen:
+        known = first.setdefault((call.owner, call.where, call.number, id(call.unit)), call)
+        known.in_place |= call.in_place
+        known.gates |= call.gates
+        if call.shape[call.dim :][:1] != known.shape[known.dim :][:1]:
+            known.never = "is of several widths, one each time that its module is computed"
+    return [*first.values()]
 
 
 def _build(model: nn.Module, seen: Sequence[Seen], sites: Sequence[str]) -> Iterator[Call]:
@@ -203,13 +223,6 @@ def _free(owner: nn.Module, name: str) -> str:
     while hasattr(owner, f"{name}_site{number}"):
         number += 1
     return f"{name}_site{number}"
-
-
-def _fused(activation: Any) -> int:
-    """Return which activation PyTorch's encoder layers can fuse in inference, by its number there."""
-    if activation is F.relu or isinstance(activation, nn.ReLU):
-        return 1
-    return 2 if activation is F.gelu or isinstance(activation, nn.GELU) else 0
 
 
 def _qualified(owner: str, name: str) -> str:

@@ -205,7 +205,7 @@ class MixedActivation(nn.Module):
         x = z.reshape(-1, self.width, after.numel()) if long else z.movedim(dim, 0).reshape(1, self.width, -1)
         if any(mixture is not None and mixture.input_scale is not None for mixture in self._mixtures):
             x = x * torch.cat(scales).index_select(0, self.inverse)[:, None]
-        y = mixture_operator(x, torch.cat(coefficients).expand(len(x), -1), self._operator_key)
+        y = mixture_operator(x, torch.cat(coefficients).expand(x.shape[0], -1), self._operator_key)
         if long:
             return y.reshape(z.shape)
         return y.reshape(self.width, *before, *after).movedim(0, dim).contiguous()

@@ -122,7 +122,7 @@ class _Recording(TorchFunctionMode):
             call.function, call.never = function.name, function.never
             shown = [repr(value) for value in rest if not isinstance(value, Tensor)]
             shown += [f"{k}={v!r}" for k, v in named.items() if v is not False and not isinstance(v, Tensor)]
-            call.found = f"{function.name}({', '.join(shown)})"
+            call.found = function.name if function.never else f"{function.name}({', '.join(shown)})"
             call.base = "" if function.never else base_name(lambda grid: func(grid, *rest, **named))
             self.seen.append(call)
             y = _result(call, x, y)

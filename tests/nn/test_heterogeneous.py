@@ -161,6 +161,45 @@ def test_parts_and_several_arguments():
     assert type(evoact.homogenize(mixed).inner.blocks[0].mlp[1]) is nn.GELU
 
 
+def test_a_module_computed_twice_has_its_sites_once():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.act = nn.Linear(4, 4), nn.ReLU()
+
+        def forward(self, x):
+            return F.silu(self.act(self.fc(x)))
+
+    class Net(nn.Module):
+        def __init__(self, other=4):
+            super().__init__()
+            self.part, self.gelu, self.other = Half(), nn.GELU(), nn.Linear(4, other)
+
+        def forward(self, x):
+            x = self.part(self.part(x))
+            for layer in (nn.Identity(), self.other):
+                x = self.gelu(layer(x))
+            return self.apart(x)
+
+        def apart(self, x):
+            return F.elu(x)
+
+    mixed, calls = heterogenize(Net().double(), x := rows(2, 4).double())
+    assert [c.name for c in calls] == [
+        "part.act",
+        "part.silu_site0",
+        "gelu.sites.0",
+        "gelu.sites.1",
+        "elu_site0",
+    ]
+    before = mixed(x)
+    for name, site in activation_sites(mixed).items():
+        after = site.mix("4 cos") and mixed(x)
+        assert not torch.equal(before, after), name
+        before = after
+    assert [c.width for c in heterogenize(Net(3), rows(2, 4))[1]] == [4, 4, 4, 3, 3]
+
+
 def test_in_place_is_kept_where_it_is_seen():
     class Net(nn.Module):
         def forward(self, x):

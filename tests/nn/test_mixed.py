@@ -166,6 +166,15 @@ def test_compiled_without_a_break_and_exported(text):
     torch.testing.assert_close(g, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_exported_for_any_batch():
+    act = made(TEXT, dtype=torch.float32)
+    x = inputs(act, 3, 8, 6, 6, dtype=torch.float32)
+    program = torch.export.export(act, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=2, max=9)},))
+    for n in (2, 5):
+        other = inputs(act, n, 8, 6, 6, dtype=torch.float32)
+        torch.testing.assert_close(program.module()(other), act(other), rtol=1e-5, atol=1e-5)
+
+
 def test_every_base_function():
     text = " + ".join(f"1 {name}" for name in BASE_FUNCTIONS)
     act = made(text)
