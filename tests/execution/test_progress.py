@@ -11,7 +11,7 @@ from evoact.genomes.genome import Genome, SiteGenome
 from evoact.records import PHASES, TrainProposal, TrainResult
 
 GENOME = Genome((SiteGenome("h", (Base("sin"),), (0,)),), (("learning_rate", 0.1),))
-EXPECTED = {"baseline": 10, "search": 60, "confirm": 30}
+EXPECTED = {"baseline": 10, "search": 60, "confirm": 30, "judge": 0}
 
 
 def result(index, phase, state, value, direction):
