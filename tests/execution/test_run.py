@@ -144,7 +144,7 @@ def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, t
 
 @pytest.mark.slow
 def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
-    config = config_file(budget__networks=5000)
+    config = config_file(budget__networks=5000, training__steps=2000)
     first = subprocess.Popen(
         [*command, "search", config, "-o", "run"],
         cwd=tmp_path,
