@@ -111,6 +111,7 @@ def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
     check_same(tmp_path, moments, rows_of)
 
 
+@pytest.mark.slow
 def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, tmp_path, rows_of):
     config = config_file(budget__networks=60)
     search(experiment(_read(config)), tmp_path / "undisturbed")

@@ -42,6 +42,7 @@ def test_the_kernels_compute_the_formula(dtype, members):
         torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # within the checks
 @DTYPES
 def test_opcheck(dtype):
@@ -50,6 +51,7 @@ def test_opcheck(dtype):
     torch.library.opcheck(mixture_backward, (g, x, c, mixture(x, c, KEY).detach(), KEY))
 
 
+@pytest.mark.slow
 def test_gradients():
     x, c, g = tensors(torch.float64, m=2)
     assert torch.autograd.gradcheck(lambda x, c: mixture(x, c, KEY), (x, c))

@@ -12,6 +12,7 @@ from tests.tasks import published
 IMAGES = "train-images-idx3-ubyte.gz"
 
 
+@pytest.mark.slow
 def test_the_published_files(real_data):
     splits = fashion_mnist().splits()
     assert {n: s.inputs.shape for n, s in splits.items()} == {
