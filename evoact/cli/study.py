@@ -107,14 +107,15 @@ def learned_curves(
 
     Example: evoact study learned_curves runs/learned --name bend --figure bend.svg
     """
-    from evoact.studies.confirmed_networks import tensors_of
+    from evoact.leaderboard.location import Location
+    from evoact.leaderboard.run_files import tensors_of
     from evoact.studies.learned_curves import draw, meta_rows, save_curves
 
     for path in save_curves(run_dir, folder, name):
         say(str(path))
     if figure:
         row = meta_rows(run_dir)[0]
-        draw(row, tensors_of(run_dir, row), figure)
+        draw(row, tensors_of(Location.of(run_dir), row), figure)
         say(figure)
 
 

@@ -15,8 +15,6 @@ from evoact.yaml_text import dumps
 
 # What stands in an arm's section of a resolved config, and nowhere else in it.
 OWN = ("description", "space", "strategy", "training", "network")
-
-
 SEARCH = ""  # the one arm of a search
 
 

@@ -17,13 +17,13 @@ from evoact.export.module import TrainedNetwork
 from evoact.genomes.genome import loads
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import record_of
+from evoact.leaderboard.run_files import record_of, tensors_of
 from evoact.records import COMPLETED, FRESH
 from evoact.registry import lookup
 from evoact.tasks import TASKS
 from evoact.tasks.own.preprocessing import Standardisation
 
-COLUMNS = tuple(dict.fromkeys(("arm", "repeat", "genome", "label", "artifact", "error", *READ)))
+COLUMNS = tuple(dict.fromkeys(("arm", "repeat", "genome", "label", "artifact", *READ)))
 
 
 def load(
@@ -64,7 +64,7 @@ def load(
             f"{', '.join(map(str, known)) or 'none: finish the run, with confirm.candidates of at least 1'}"
         )
     picked = _of_seed(own, seed, home)
-    learned = [_tensors(home, row) for row in picked]
+    learned = [tensors_of(home, row) for row in picked]
     prepare, interpret = _both_ends(experiment, record)
     made = TrainedNetwork(
         loads(own[0]["genome"]),
@@ -90,21 +90,6 @@ def _of_seed(rows: list[dict[str, Any]], seed: int | str | None, home: Location)
             f"expected a fresh seed of candidate {rows[0]['candidate']} in {home.text}, one of {known} or "
             f"'all', got {seed!r}"
         )
-    return found
-
-
-def _tensors(home: Location, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as read
-
-    file = home.child(row["artifact"])
-    try:
-        found: dict[str, np.ndarray] = read(file.read())
-    except (SafetensorError, FileNotFoundError) as error:
-        raise UserError(
-            f"expected what candidate {row['candidate']} learned on seed {row['seed']} in {file.text!r}, which cannot "
-            f"be read ({error}); restore the file"
-        ) from None
     return found
 
 

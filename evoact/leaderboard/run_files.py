@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.yaml_text import MOST_BYTES, loads
@@ -120,3 +122,23 @@ def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[s
     raise UserError(
         f"{file.text}: expected {what}, got {wrong}; restore the file or search again in a new run directory"
     )
+
+
+def tensors_of(home: Location, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return what the network, or the meta-training, of a row learned, by name.
+
+    Raises:
+        UserError: if its artifact is damaged or not there.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    file = home.child(row["artifact"])
+    try:
+        found: dict[str, np.ndarray] = load(file.read())
+    except (SafetensorError, FileNotFoundError) as error:
+        raise UserError(
+            f"expected what candidate {row['candidate']} learned on seed {row['seed']} in {file.text!r}, which cannot "
+            f"be read ({error}); restore the file"
+        ) from None
+    return found

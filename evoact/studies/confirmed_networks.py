@@ -1,9 +1,6 @@
 """The part of a run directory that analyses read: its rows, its confirmed networks, what they learned."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from evoact.analysis.trained import Trained
 from evoact.config import Experiment
@@ -13,6 +10,7 @@ from evoact.genomes.genome import loads
 from evoact.leaderboard.ask.plain_types import distinct
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import tensors_of
 from evoact.records import COMPLETED
 
 
@@ -22,21 +20,13 @@ def rows_of(run_dir: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["proposal"])
 
 
-def tensors_of(run_dir: str, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the tensors of a row's artifact."""
-    from safetensors.numpy import load
-
-    found: dict[str, np.ndarray] = load(Location.of(run_dir).child(row["artifact"]).read())
-    return found
-
-
 def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
     """Return a run's experiment, and its confirmed networks by label, in the order of their candidates.
 
     Raises:
         UserError: if nothing was confirmed.
     """
-    made = experiment_of(run_dir)
+    made, home = experiment_of(run_dir), Location.of(run_dir)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows_of(run_dir):
         if row["phase"] == "confirm" and row["state"] == COMPLETED:
@@ -45,7 +35,7 @@ def confirmed_networks(run_dir: str) -> tuple[Experiment, dict[str, Trained]]:
         raise UserError("expected a run with a confirmation, got none; set confirm.candidates and finish it")
     labels = distinct([label(text) for text in groups])  # genomes may differ in what no label says
     return made, {
-        name: Trained(loads(text), [tensors_of(run_dir, row) for row in rows], made.network)
+        name: Trained(loads(text), [tensors_of(home, row) for row in rows], made.network)
         for name, (text, rows) in zip(labels, groups.items(), strict=True)
     }
 

@@ -10,6 +10,7 @@ import torch
 
 import evoact
 from evoact.config import comparison, experiment
+from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.run import compare, search
 from evoact.export.shown import shown
@@ -17,7 +18,7 @@ from evoact.genomes.genome import loads
 from evoact.records import FRESH
 
 
-def metric(network, split, rows="test"):
+def metric(network, split):
     found = network.predict(split.inputs)
     return float((found == split.targets).mean())
 
@@ -31,18 +32,11 @@ def home(tiny, tmp_path_factory):
 
 def test_the_winner_gives_the_metrics_of_its_row(home):
     network = evoact.load(home)
-    splits = experiment({**_config(home)}).task.splits()
+    splits = plan_of(home).task.splits()
     assert isinstance(network, torch.nn.Module)
     assert not network.training
     assert metric(network, splits["test"]) == network.rows[0]["test_metric"]
     assert metric(network, splits["validation"]) == network.rows[0]["val_metric"]
-
-
-def _config(home):
-    from evoact.leaderboard.location import Location
-    from evoact.leaderboard.run_files import config_of
-
-    return config_of(Location.of(home))
 
 
 def test_every_candidate_and_seed_and_their_ensemble(home):
@@ -74,7 +68,7 @@ def test_a_module_like_any_other(home):
 
 def test_training_goes_on(home):
     network = evoact.load(home).train()
-    split = experiment({**_config(home)}).task.splits()["train"]
+    split = plan_of(home).task.splits()["train"]
     x, y = torch.as_tensor(np.asarray(split.inputs)), torch.as_tensor(split.targets).long()
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
     losses = []
