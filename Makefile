@@ -48,6 +48,7 @@ format: $(VENV)/.installed
 bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute each
 	$(BIN)/python benchmarks/packed_step.py $(ARGS)
 	$(BIN)/python benchmarks/activation_step.py $(ARGS)
+	$(BIN)/python benchmarks/take_home.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
 	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
 	$(BIN)/python benchmarks/leaderboard.py $(ARGS)

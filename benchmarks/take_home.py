@@ -1,0 +1,204 @@
+"""What sites cost in anybody's network, over the same network without them.
+
+    python benchmarks/take_home.py [--quick] [--json FILE]
+
+A ResNet-18 for images of 32 x 32, batch 64, and a ViT of four blocks of width 128 on the same images are converted by
+`evoact.heterogenize`, and each site is given three types in random order. The denominator is the original, in the same
+mode; both take turns step by step, so that the machine's drift hits both alike, and a ratio is one of medians.
+`heterogenize_bert_*` converts BERT-base with random weights (needs the extra `models`) in a process of its own.
+"""
+
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from reporting import Row, arguments, report
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import evoact
+from evoact.nn import activation_sites
+
+BATCH, CLASSES = 64, 10
+TYPES = {"relu": ("relu", "tanh", "sin"), "gelu": ("gelu", "tanh", "sin")}
+Step = Callable[[], object]
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut (He et al. 2016, figure 2)."""
+
+    def __init__(self, inputs: int, channels: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = nn.Identity()
+        if stride > 1 or inputs != channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.relu(self.norm1(self.conv1(x)))
+        return self.relu(self.norm2(self.conv2(h)) + self.shortcut(x))
+
+
+def resnet18(width: int = 64) -> nn.Module:
+    """ResNet-18 with the first layer that small images have: 3 x 3, no pooling."""
+    stages, inputs = [], width
+    for stage in range(4):
+        channels = width * 2**stage
+        stages += [Block(inputs, channels, 2 if stage else 1), Block(channels, channels, 1)]
+        inputs = channels
+    first = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*first, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, CLASSES))
+
+
+class Encoder(nn.Module):
+    """One pre-norm block (Dosovitskiy et al. 2021)."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attend = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm1(x)
+        x = x + self.attend(h, h, h, need_weights=False)[0]
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(nn.Module):
+    """Patches of 4 x 4 pixels, four blocks, the mean over tokens."""
+
+    def __init__(self, width: int = 128, blocks: int = 4, heads: int = 4):
+        super().__init__()
+        self.patch = nn.Conv2d(3, width, 4, 4)
+        self.place = nn.Parameter(torch.zeros(1, 64, width))
+        self.blocks = nn.Sequential(*(Encoder(width, heads) for _ in range(blocks)))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        h = self.blocks(self.patch(images).flatten(2).transpose(1, 2) + self.place)
+        return self.head(self.norm(h).mean(1))
+
+
+def mixed(model: nn.Module, functions: tuple[str, ...]) -> nn.Module:
+    """The converted network, whose sites have these functions in equal shares and random order."""
+    made, _ = evoact.heterogenize(model, torch.randn(2, 3, 32, 32))
+    for number, site in enumerate(activation_sites(made).values()):
+        counts = [len(range(i, site.width, len(functions))) for i in range(len(functions))]
+        assignment = [i for i, n in enumerate(counts) for _ in range(n)]
+        random.Random(number).shuffle(assignment)
+        site.mix(" + ".join(f"{n} {f}" for n, f in zip(counts, functions, strict=True)), assignment)
+    return made
+
+
+def training(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
+    model = model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(model: nn.Module, images: Tensor) -> Step:
+    model = model.eval()
+
+    @torch.no_grad()
+    def step() -> None:
+        model(images)
+
+    return step
+
+
+def ratio(new: Step, old: Step, seconds: float) -> float:
+    """The ratio of medians of steps that take turns for so long, the first of each apart."""
+    taken: tuple[list[float], list[float]] = [], []
+    until = time.perf_counter() + seconds
+    while len(taken[0]) < 4 or time.perf_counter() < until:
+        for step, times in zip((new, old), taken, strict=True):
+            started = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - started)
+    return statistics.median(taken[0][1:]) / statistics.median(taken[1][1:])
+
+
+def sites(name: str, build: Callable[[], nn.Module], function: str, quick: bool) -> Iterator[Row]:
+    """A training step and inference with sites over those without."""
+    torch.manual_seed(0)
+    images, labels = torch.randn(BATCH, 3, 32, 32), torch.randint(0, CLASSES, (BATCH,))
+    plain = build()
+    ours = mixed(plain, TYPES[function])
+    for what, make, bar in (
+        ("step", lambda m: training(m, images, labels), 1.15),
+        ("inference", lambda m: inference(m, images), 1.10),
+    ):
+        value = ratio(make(ours), make(plain), 8 if quick else 60)
+        yield Row(f"{name}_mixed_{what}", value, "x original", bar, "lower")
+
+
+def bert(quick: bool) -> Iterator[Row]:
+    """BERT-base in a process of its own, whose memory is measured."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        print("heterogenize_bert_s: not measured, the extra `models` is not installed")
+        return
+    found = subprocess.run([sys.executable, __file__, CHILD], capture_output=True, text=True, check=True)
+    seconds, copies = map(float, found.stdout.split())
+    yield Row("heterogenize_bert_s", seconds, "s", 20, "lower")
+    yield Row("heterogenize_bert_copies", copies, "x model", 1.2, "lower")
+
+
+CHILD = "--convert-bert"
+
+
+def convert_bert() -> None:
+    """Print seconds, and by how many times the model's size memory grew at most."""
+    from transformers import BertConfig, BertModel
+
+    model = BertModel(BertConfig()).eval()
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    tokens = {"input_ids": torch.zeros(1, 16, dtype=torch.int64)}
+    with open("/proc/self/statm", encoding="ascii") as file:
+        before = int(file.read().split()[1]) * resource.getpagesize()
+    started = time.perf_counter()
+    made, _ = evoact.heterogenize(model, tokens)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(seconds, (peak - before) / size)
+    assert len(activation_sites(made)) >= 12
+
+
+MEASURES: tuple[Callable[[bool], Iterator[Row]], ...] = (
+    lambda quick: sites("resnet18", resnet18, "relu", quick),
+    lambda quick: sites("vit", ViT, "gelu", quick),
+    bert,
+)
+
+
+def main() -> None:
+    if sys.argv[1:] == [CHILD]:
+        convert_bert()
+        return
+    options = arguments(__doc__)
+    torch.set_num_threads(os.cpu_count() or 1)
+    report(options, [row for measure in MEASURES for row in measure(options.quick)])
+
+
+if __name__ == "__main__":
+    main()
