@@ -66,7 +66,7 @@ HOMES = {
 }
 
 # Folders whose modules are siblings in a table, as many as there are.
-TABLES = {"tasks", "activations/kinds"}
+TABLES = {"tasks", "activations/kinds", "cli/commands"}
 MOST_MODULES = 16
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

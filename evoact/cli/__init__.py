@@ -1,1 +1,1 @@
-"""The command line: one module a subcommand; each imports what is heavy when it runs."""
+"""The command line: `main` knows every command of `commands`; other modules are what several of them print."""

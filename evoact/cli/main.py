@@ -6,17 +6,18 @@ from typing import Any, NoReturn
 
 import typer
 
-from evoact.cli.compare import compare
-from evoact.cli.leaderboard import leaderboard
-from evoact.cli.listing import list_names
+from evoact.cli.commands.compare import compare
+from evoact.cli.commands.config import app as config
+from evoact.cli.commands.leaderboard import leaderboard
+from evoact.cli.commands.listing import list_names
+from evoact.cli.commands.report import report
+from evoact.cli.commands.search import resume, search
+from evoact.cli.commands.show import show
+from evoact.cli.commands.study import app as study
+from evoact.cli.commands.tabulate import tabulate
+from evoact.cli.commands.validate import validate
 from evoact.cli.options import STOPPED, say, warn
-from evoact.cli.report import report
-from evoact.cli.search import resume, search
-from evoact.cli.show import show
-from evoact.cli.study import app as study
-from evoact.cli.tabulate import tabulate
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
-from evoact.cli.validate import validate
 from evoact.errors import SearchFailed, UserError
 from evoact.installation import VERSION
 
@@ -37,6 +38,7 @@ app.command("show")(show)
 app.command("list")(list_names)
 app.command("validate")(validate)
 app.add_typer(study, name="study")
+app.add_typer(config, name="config")
 
 
 def _version(value: bool) -> None:

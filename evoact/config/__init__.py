@@ -7,7 +7,7 @@ from evoact.config.experiment import UNLIMITED, Experiment
 from evoact.config.load import experiment, load, load_space
 from evoact.config.load_comparison import comparison, load_comparison, read_plan
 from evoact.config.plan import Plan
-from evoact.config.yaml_files import find_space, read_yaml, space_directories
+from evoact.config.yaml_files import find_config, read_yaml, shipped
 
 __all__ = [
     "UNLIMITED",
@@ -15,11 +15,11 @@ __all__ = [
     "Plan",
     "comparison",
     "experiment",
-    "find_space",
+    "find_config",
     "load",
     "load_comparison",
     "load_space",
     "read_plan",
     "read_yaml",
-    "space_directories",
+    "shipped",
 ]

@@ -14,7 +14,7 @@ from evoact.config.messages import STAND_INS, mended, sentences
 from evoact.config.places import found_from_anywhere
 from evoact.config.schema import Config, Space
 from evoact.config.spaces import pinned, space_problems
-from evoact.config.yaml_files import find_space, override, read_yaml
+from evoact.config.yaml_files import find_config, find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
@@ -24,12 +24,13 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Return the experiment in a YAML file.
 
     Args:
-        path: of the config
+        path: of the config, or the name of one that comes with evoact, such as `quickstart`
         overrides: `key.path=value` texts, values in YAML, applied before anything is checked
 
     Raises:
         ConfigError: naming every mistake in it.
     """
+    path = find_config(path)
     data = read_yaml(path)
     if "types" in data and not {"task", "network", "space"} & data.keys():
         raise ConfigError(

@@ -14,7 +14,7 @@ from evoact.config.messages import sentences
 from evoact.config.plan import Plan
 from evoact.config.schema import Arm, Arms, Budget, Config
 from evoact.config.width_controls import MARGIN, larger_arms, matched
-from evoact.config.yaml_files import override, read_yaml
+from evoact.config.yaml_files import find_config, override, read_yaml
 from evoact.errors import ConfigError
 from evoact.registry import unknown
 from evoact.tasks.task import Task
@@ -34,6 +34,7 @@ def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         ConfigError: naming every mistake in it.
     """
+    path = find_config(path)
     data = read_yaml(path)
     if "arms" not in data:
         raise ConfigError(

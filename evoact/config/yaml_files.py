@@ -42,12 +42,28 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def space_directories() -> list[Path]:
-    """Return the folders in which named search spaces are looked for: beside the package (installed), or in the
-    repository.
+def shipped(folder: str) -> dict[str, Path]:
+    """Return the files that come with evoact in `configs` or `search_spaces`, by name: those inside the package if it
+    is installed, those of the repository if it is not.
     """
     package = Path(__file__).parents[1]
-    return [d for d in (package / "search_spaces", package.parent / "search_spaces") if d.is_dir()]
+    return {
+        file.stem: file
+        for above in (package.parent, package)
+        for file in sorted((above / folder).glob("*.yaml"))
+    }
+
+
+def find_config(text: str | Path) -> str | Path:
+    """Return a config's file: what was given if it looks like a path or a URI, else the shipped one of that name.
+
+    Raises:
+        UserError: naming the nearest, if none is called so.
+    """
+    path = Path(text)
+    if "://" in str(text) or path.suffix or len(path.parts) != 1 or path.is_file():
+        return text
+    return lookup(shipped("configs"), "config", str(text))
 
 
 def find_space(name: str, beside: Path) -> Path:
@@ -56,8 +72,7 @@ def find_space(name: str, beside: Path) -> Path:
         with contextlib.suppress(OSError, ValueError):  # what no file can be called
             if candidate.is_file():
                 return candidate
-    known = {file.stem: file for d in space_directories() for file in d.glob("*.yaml")}
-    return lookup(known, "search space", name)
+    return lookup(shipped("search_spaces"), "search space", name)
 
 
 def override(data: dict[str, Any], text: str) -> list[str]:

@@ -134,3 +134,13 @@ def test_all_wrong_overrides_at_once(config_file):
     with pytest.raises(ConfigError) as caught:
         load(config_file(), ["seed", "sede=1", "task.name=x"])
     assert len(caught.value.problems) == 3
+
+
+def test_a_config_that_comes_with_evoact_is_known_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits_hulls").mkdir()  # a run directory of that name is no config
+    assert load("digits_hulls").name == "digits_hulls"
+    with pytest.raises(UserError, match=r"unknown config 'quickstrat'; did you mean 'quickstart'\?"):
+        load("quickstrat")
+    with pytest.raises(UserError, match=r"expected a YAML file, got 'quickstart.yaml', which does not exist"):
+        load("quickstart.yaml")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evoact.cli.leaderboard import _lines
+from evoact.cli.commands.leaderboard import _lines
 from evoact.cli.main import main
 from evoact.leaderboard.ask import formats
 from evoact.leaderboard.ask.plain_types import distinct, projection

@@ -8,7 +8,13 @@ from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory
 
 
 def compare(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The comparison, a YAML file with `arms`.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="The comparison, a YAML file with `arms`, or a name of `evoact list configs`.",
+        ),
+    ],
     output: Output = None,
     set_: Overrides = None,
     address: Address = None,

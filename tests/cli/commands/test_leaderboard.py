@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from evoact.cli.leaderboard import leaderboard
+from evoact.cli.commands.leaderboard import leaderboard
 from evoact.cli.main import main
 from evoact.config import experiment
 from evoact.errors import UserError
@@ -49,7 +49,9 @@ def test_a_directory_named_twice_counts_once(run_dir):
 
 
 def test_a_table_on_a_terminal_fits(run_dir):
-    code = "import sys, typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
+    code = (
+        "import sys, typer; from evoact.cli.commands.leaderboard import leaderboard; typer.run(leaderboard)"
+    )
     master, slave = pty.openpty()
     subprocess.run(
         [sys.executable, "-c", code, str(run_dir)],
@@ -119,7 +121,7 @@ def test_an_empty_run(tmp_path):
 
 def on_a_terminal(columns, *arguments):
     """The lines that the command prints on a terminal of so many columns."""
-    code = "import typer; from evoact.cli.leaderboard import leaderboard; typer.run(leaderboard)"
+    code = "import typer; from evoact.cli.commands.leaderboard import leaderboard; typer.run(leaderboard)"
     master, slave = pty.openpty()
     subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],

@@ -22,7 +22,7 @@ def validate(
 
     Example: evoact validate configs/*.yaml search_spaces/*.yaml
     """
-    from evoact.config import Plan, load, load_comparison, load_space, read_yaml
+    from evoact.config import Plan, find_config, load, load_comparison, load_space, read_yaml
     from evoact.errors import UserError
 
     problems = []
@@ -30,7 +30,7 @@ def validate(
     for file in files:
         try:
             # A comparison has arms, an experiment names a task, a search space does neither.
-            keys = read_yaml(file).keys()
+            keys = read_yaml(find_config(file)).keys()
             said: tuple[str, ...] = ()
             if "arms" in keys:
                 compared = load_comparison(file)

@@ -9,7 +9,12 @@ from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory
 
 
 def search(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="The experiment, a YAML file, or a name of `evoact list configs`."
+        ),
+    ],
     output: Output = None,
     set_: Overrides = None,
     address: Address = None,

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     optimizers = "optimizers"
     schedules = "schedules"
     spaces = "spaces"
+    configs = "configs"
 
 
 class Format(StrEnum):
@@ -192,10 +193,10 @@ def _described(table: Mapping[str, Any], skip: tuple[str, ...] = ()) -> list[dic
 
 
 def _spaces() -> list[dict[str, Any]]:
-    from evoact.config import load_space, space_directories
+    from evoact.config import load_space, shipped
 
     rows = []
-    for file in sorted(file for d in space_directories() for file in d.glob("*.yaml")):
+    for file in shipped("search_spaces").values():
         space = load_space(file)
         rows.append(
             {
@@ -205,6 +206,19 @@ def _spaces() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _configs() -> list[dict[str, Any]]:
+    from evoact.config import read_yaml, shipped
+
+    return [
+        {
+            "name": name,
+            "command": "compare" if "arms" in (config := read_yaml(file)) else "search",
+            "meaning": _first_sentence(config.get("description")),
+        }
+        for name, file in shipped("configs").items()
+    ]
 
 
 def _first_sentence(doc: str | None) -> str:
@@ -236,6 +250,7 @@ ROWS: dict[Kind, Callable[[], list[dict[str, Any]]]] = {
     Kind.optimizers: _optimizers,
     Kind.schedules: _schedules,
     Kind.spaces: _spaces,
+    Kind.configs: _configs,
 }
 
 
