@@ -12,7 +12,7 @@ AT_ONCE ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RUN ?=
 CONFIG_OPTIONS ?=
 
-.PHONY: search test test-quick coverage lint format bench clean
+.PHONY: search test test-quick coverage lint format docs bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,13 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+$(VENV)/.installed-for-docs: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.installed-for-docs  ## the documentation site, in site/; its notebooks run
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute each
 	$(BIN)/python benchmarks/packed_step.py $(ARGS)
 	$(BIN)/python benchmarks/activation_step.py $(ARGS)
@@ -60,4 +67,4 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/nulls.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
