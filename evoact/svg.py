@@ -185,13 +185,16 @@ def x_axis(x: Scale, bottom: float, top: float, label: str) -> list[str]:
     return parts
 
 
-def y_axis(y: Scale, left: float, right: float, label: str) -> list[str]:
-    """Draw grid lines, tick labels, which need `room_for` them left of `left`, and the axis' name above."""
+def y_axis(y: Scale, left: float, right: float, label: str, numbers: bool = True) -> list[str]:
+    """Draw grid lines, tick labels, which need `room_for` them left of `left`, and the axis' name above; without
+    `numbers` the lines alone, for a panel beside one on the same axis.
+    """
     parts = [line(left, y(t), right, y(t), "grid") for t in y.ticks]
-    parts += [
-        text(left - 5, y(t) + 4, content, "tick", "end")
-        for t, content in zip(y.ticks, labels(y.ticks), strict=True)
-    ]
+    if numbers:
+        parts += [
+            text(left - 5, y(t) + 4, content, "tick", "end")
+            for t, content in zip(y.ticks, labels(y.ticks), strict=True)
+        ]
     if label:
         parts.append(text(2, min(y.start, y.end) - 9, label, "axis"))
     return parts

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from evoact.activations.kinds import curve, site_count, unpack
-from evoact.genomes.activation import is_absent, pieces
+from evoact.genomes.activation import group_label, is_absent, pieces
 from evoact.genomes.genome import Genome
 
 LOW, HIGH, POINTS = -4.0, 4.0, 81
@@ -18,11 +18,13 @@ MOST_SETS = 12  # curves of a type whose neurons have parameters of their own
 class TypeCurves:
     """The curves of a type at a site: y [sets, points] over x [points], one set if its neurons share one.
 
-    `sets` counts all there are; `why_not` says why there is none to draw, such as several pre-activations.
+    `function` is the name under which summaries count the type, `sets` counts all curves there are; `why_not` says why
+    there is none to draw, such as several pre-activations.
     """
 
     site: str
     label: str
+    function: str
     count: int
     x: np.ndarray
     y: np.ndarray
@@ -62,5 +64,16 @@ def activation_curves(genome: Genome, tensors: Mapping[str, np.ndarray]) -> list
                     else curve(activation, torch.as_tensor(own[shown]), x).numpy()
                 )
             sets = 0 if why_not else len(own)
-            found.append(TypeCurves(site.site, activation.label, len(neurons), x.numpy(), y, sets, why_not))
+            found.append(
+                TypeCurves(
+                    site.site,
+                    activation.label,
+                    group_label(activation),
+                    len(neurons),
+                    x.numpy(),
+                    y,
+                    sets,
+                    why_not,
+                )
+            )
     return found

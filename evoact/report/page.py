@@ -1,5 +1,6 @@
 """A report as one HTML page that needs nothing but itself: no network, no font, no library."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -7,6 +8,7 @@ from markupsafe import Markup, escape
 
 from evoact.report.run import RunData
 from evoact.report.sections import sections
+from evoact.report.sections.section import Section
 from evoact.svg import mark
 
 HERE = Path(__file__).parent
@@ -22,13 +24,24 @@ def page(run: RunData) -> str:
     return environment.get_template("page.html").render(
         name=run.plan.name or "evoact",
         description=run.plan.description or run.plan.config.description,
-        sections=sections(run),
+        rows=rows_of(sections(run)),
         style=(HERE / "style.css").read_text("utf-8"),
         script=(HERE / "table.js").read_text("utf-8"),
         few=FEW,
         mark=mark,
         zip=zip,
     )
+
+
+def rows_of(sections: Sequence[Section]) -> list[list[Section]]:
+    """Return the sections by row of a wide screen: two narrow neighbours share one."""
+    rows: list[list[Section]] = []
+    for section in sections:
+        if rows and len(rows[-1]) == 1 and rows[-1][0].narrow and section.narrow:
+            rows[-1].append(section)
+        else:
+            rows.append([section])
+    return rows
 
 
 def kept_together(text: str) -> Markup:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoact.analysis.comparison import Findings, findings
+from evoact.analysis.proposed_types import ProposedTypes, proposed_types
 from evoact.analysis.search_summary import Summary, summarise
 from evoact.analysis.winners import COLUMNS, ArmResult, arm_results
 from evoact.config import Plan
@@ -21,6 +22,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.records import FRESH, META_TRAIN, Result
+from evoact.strategies.proposers.enumerate import Enumerate
 
 MOST_EXAMPLES = 2**53  # in a batch: what floats count exactly
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
@@ -102,6 +104,14 @@ class RunData:
             controls=plan.controls,
             equivalence=plan.equivalence,
         )
+
+    @cached_property
+    def moves(self) -> list[ProposedTypes]:
+        """What searches proposed, in the order of the arms; an enumeration proposes what it was given."""
+        moving = self.rows[self.rows["strategy"] != Enumerate.name]
+        order = list(self.plan.arms)
+        found = proposed_types(moving) if len(moving) else []
+        return sorted(found, key=lambda types: order.index(types.arm))
 
     def tensors(self, artifact: str) -> dict[str, np.ndarray]:
         """Return what a network learned, by name; nothing if the artifact is not there.

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from evoact.report.number_format import Unit, unit_of
 from evoact.report.run import RunData
 from evoact.report.sections import (
-    best_so_far,
     boxes,
     choices_that_mattered,
     cost,
     leaderboard,
     participation,
+    progress,
     provenance,
     search_movement,
     step_time,
@@ -26,12 +26,12 @@ from evoact.report.sections.section import Section
 SECTIONS: Sequence[Callable[[RunData, Unit], Section | None]] = (
     verdict.section,
     boxes.section,
-    best_so_far.section,
-    winners_curves.section,
+    step_time.section,
+    progress.section,
     search_movement.section,
+    winners_curves.section,
     choices_that_mattered.section,
     participation.section,
-    step_time.section,
     winners_lineage.section,
     cost.section,
     leaderboard.section,

@@ -1,6 +1,6 @@
 """The test metrics of winners, repeat by repeat or seed by seed, as box plots."""
 
-from evoact.report.figures import Box, box_plots
+from evoact.report.figures.boxes import Box, box_plots
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section

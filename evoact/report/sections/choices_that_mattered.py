@@ -2,7 +2,8 @@
 
 from evoact.analysis.importance import RATE, Choice, Importance, importance, is_setting
 from evoact.report.comparison_text import TextTable
-from evoact.report.figures import Figure, bars_figure
+from evoact.report.figures.bars import bars as bars_figure
+from evoact.report.figures.figure import Figure
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.search_text import counted
@@ -51,7 +52,8 @@ def section(run: RunData, unit: Unit) -> Section | None:
 
 def _figure(arm: str, own: Importance, number: int) -> Figure:
     bars = [(choice.name, choice.importance) for choice in own.mattered[:MOST_BARS]]
-    made = bars_figure(bars, f"Importance of choices{f' in {arm}' if arm else ''}", f"mattered{number}")
+    title = f"Importance of choices{f' in {arm}' if arm else ''}"
+    made = bars_figure(bars, title, "importance", f"mattered{number}")
     left = len(own.mattered) - len(bars)
     more = f"; {left} more in the table" if left else ""
     note = f"{len(own.mattered)} of {counted(own.choices, 'choice')} stand out among {own.candidates} candidates{more}."

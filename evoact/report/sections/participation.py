@@ -1,10 +1,10 @@
 """The test metric against how many directions the hidden activity spreads over."""
 
-from evoact.report.figures import scatter
+from evoact.report.figures.scatter import scatter
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
-from evoact.report.sections.series import all_winners, points_of
+from evoact.report.sections.series import all_winners, points_of, references
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
@@ -20,5 +20,5 @@ def section(run: RunData, unit: Unit) -> Section | None:
         "participation",
         title,
         (text,),
-        figures=(("", scatter(points, unit, "participation ratio", "pr", reference=run.plan.reference)),),
+        figures=(("", scatter(points, unit, "participation ratio", "pr", grey=references(run))),),
     )

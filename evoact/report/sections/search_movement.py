@@ -1,19 +1,14 @@
-"""The section on what searches proposed, generation by generation."""
+"""The section on what searches proposed, from their beginning to their end."""
 
-from evoact.analysis.proposed_types import proposed_types
-from evoact.report.figures import types_figure
+from evoact.report.figures.movement import movement
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
-from evoact.strategies.proposers.enumerate import Enumerate
+from evoact.report.sections.series import colours
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
-    """Return the section for searches that choose what to propose; an enumeration proposes what it was given."""
-    moving = run.rows[run.rows["strategy"] != Enumerate.name]
-    found = proposed_types(moving) if len(moving) else []
-    if not found:
+    """Return the section for searches that choose what to propose."""
+    if not run.moves:
         return None
-    order = list(run.plan.arms)
-    found = sorted(found, key=lambda types: order.index(types.arm))
-    return Section("types", "How the searches moved", figures=(("", types_figure(found)),))
+    return Section("types", "How the searches moved", figures=(("", movement(run.moves, colours(run))),))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from evoact.report.comparison_text import TextTable
-from evoact.report.figures import Figure
+from evoact.report.figures.figure import Figure
 
 
 @dataclass(frozen=True)
 class Section:
-    """Paragraphs, then tables, then figures, each with a heading of its own if it has one.
+    """Paragraphs, tables, and figures, each with a heading of its own if it has one.
 
     `sortable` names the one table that readers sort and filter; `code` is shown as it is.
     """
@@ -20,3 +20,8 @@ class Section:
     figures: tuple[tuple[str, Figure], ...] = ()
     sortable: TextTable | None = None
     code: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it has room beside another on a wide screen: one figure and a few words."""
+        return len(self.figures) == 1 and not (self.tables or self.code or self.sortable)

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from evoact.analysis.candidates import candidates, sign_of
+from evoact.analysis.proposed_types import OTHER
 from evoact.analysis.search_summary import Confirmed
 from evoact.analysis.winners import Winner, winner_of
+from evoact.genomes.activation import group_label, is_absent
+from evoact.genomes.genome import loads
 from evoact.records import FRESH
-from evoact.report.figures import Point, shortened
+from evoact.report.figures.figure import function_colours, shortened
+from evoact.report.figures.scatter import Point
 from evoact.report.number_format import unit_of
 from evoact.report.run import RunData
 
@@ -41,6 +45,29 @@ def points_of(run: RunData, x: Callable[[Winner], float | None]) -> list[Point]:
                 title = f"{what}: {unit_of(run.metric).value(winner.mean)}"
                 found.append(Point(name, value, winner.mean, title))
     return found
+
+
+def references(run: RunData) -> frozenset[str]:
+    """Return the series that others are compared with: the reference arm, of a search the baselines."""
+    if run.arms:
+        return frozenset((run.plan.reference,))
+    return frozenset(named(c) for c in run.summary.confirmed if c.baseline)
+
+
+def colours(run: RunData) -> Mapping[str, str]:
+    """Return the one colour in this report of each function that searches proposed or winners have."""
+    seen: dict[str, float] = {}
+    for moved in run.moves:
+        for kind, share in zip(moved.kinds, moved.shares.mean(axis=1).tolist(), strict=True):
+            seen[kind] = seen.get(kind, 0.0) + share
+    for _, winner in best_of_each(run):
+        for site in loads(winner.genome).sites:
+            for activation, count in zip(site.types, site.counts(), strict=True):
+                if not is_absent(activation):
+                    kind = group_label(activation)
+                    seen[kind] = seen.get(kind, 0.0) + count / len(site.assignment)
+    seen.pop(OTHER, None)
+    return function_colours(sorted(seen, key=lambda kind: -seen[kind]))
 
 
 def named(c: Confirmed) -> str:

@@ -1,10 +1,10 @@
 """The test metric against what an optimizer step takes."""
 
-from evoact.report.figures import scatter
+from evoact.report.figures.scatter import scatter
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
-from evoact.report.sections.series import points_of
+from evoact.report.sections.series import points_of, references
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
@@ -18,7 +18,7 @@ def section(run: RunData, unit: Unit) -> Section | None:
         unit,
         "step time alone (ms)",
         "time",
-        reference=run.plan.reference,
+        grey=references(run),
         log=True,
         front=True,
         maximize=run.maximize,

@@ -1,31 +1,52 @@
 """The section with the verdict in words, and the table behind it."""
 
+import re
+
 from evoact.analysis.candidates import SPLITS
+from evoact.analysis.search_summary import Summary
 from evoact.report.comparison_text import TextTable, arm_table, between_tables, verdict_sentences
 from evoact.report.number_format import NOTHING, Unit, unit_of
 from evoact.report.run import RunData
 from evoact.report.search_text import counted, shown, verdict
+from evoact.report.sections.gains import gains_figure
 from evoact.report.sections.section import Section
 
 
 def section(run: RunData, unit: Unit) -> Section:
-    unfinished = [] if run.record["finished_at"] else ["This run has not finished: all below is preliminary."]
+    """Return the verdict, in its title in the fewest words, beside a figure of all gains."""
+    unfinished = (
+        () if run.record["finished_at"] else ("This run has not finished: all below is preliminary.",)
+    )
     if run.plan.compares:
-        notes = [_estimand(run)]
-        return Section(
-            "verdict",
-            "Verdict",
-            (*run.problems, *unfinished, *verdict_sentences(run), *notes),
-            (arm_table(run), *between_tables(run)),
-        )
-    summary = run.summary
-    tried = (
+        said = (*verdict_sentences(run), _estimand(run))
+        tables = (arm_table(run), *between_tables(run))
+    else:
+        said = (*verdict(run.summary).split("\n"), _tried(run.summary))
+        tables = (_confirmed_table(run),) if run.summary.confirmed else ()
+    headline, *rest = said
+    short, lead = _headline(headline)
+    paragraphs = (*run.problems, *unfinished, *filter(None, (lead, *rest)))
+    figure = gains_figure(run, unit)
+    figures = (("", figure),) if figure is not None else ()
+    return Section("verdict", f"Verdict: {short}", paragraphs, tables, figures)
+
+
+def _headline(sentence: str) -> tuple[str, str]:
+    """The verdict in the fewest words, and what else the sentence says.
+
+    >>> _headline("No verdict: the winner, 3, reaches 90 %."), _headline("2 arms are better, a (+1.2). One equal: b.")
+    (('no verdict', 'The winner, 3, reaches 90 %.'), ('2 arms are better, a (+1.2)', 'One equal: b.'))
+    """
+    found = re.match(r"(.*?)(?:: |\. |\.$)(.*)", sentence)
+    short, rest = found.groups() if found else (sentence, "")
+    return short[0].lower() + short[1:], rest[:1].upper() + rest[1:]
+
+
+def _tried(summary: Summary) -> str:
+    return (
         f"{counted(summary.networks, 'network')} trained; the search tried "
         f"{counted(summary.structures, 'distinct structure')}, {summary.heterogeneous} of them heterogeneous."
     )
-    tables = (_confirmed_table(run),) if summary.confirmed else ()
-    said = verdict(summary).split("\n")
-    return Section("verdict", "Verdict", (*run.problems, *unfinished, *said, tried), tables)
 
 
 def _estimand(run: RunData) -> str:

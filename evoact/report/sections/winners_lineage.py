@@ -4,7 +4,7 @@ from evoact.analysis.candidates import sign_of
 from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.winners import Winner
 from evoact.report.comparison_text import TextTable
-from evoact.report.figures import lineage_figure
+from evoact.report.figures.lineage import lineage_figure
 from evoact.report.number_format import NOTHING, Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
