@@ -44,7 +44,7 @@ HOMES = {
         "strategies/surrogate/surrogate.py",
         "tasks/digits.py",
     ],
-    "pyarrow": ["leaderboard/"],
+    "pyarrow": ["leaderboard/", "tasks/own/", "tasks/table.py"],
     "duckdb": ["leaderboard/"],
     "torch": [
         "native/",

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
@@ -192,8 +193,11 @@ def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip:
 
 def _expected(annotation: Any, value: Any) -> str:
     """The type that an argument should have; empty if it is right, or its type is none of these."""
-    if type(None) in get_args(annotation):  # X | None
-        return "" if value is None else _expected(get_args(annotation)[0], value)
+    if get_origin(annotation) is UnionType:  # X | Y | None
+        if value is None and type(None) in get_args(annotation):
+            return ""
+        found = [_expected(one, value) for one in get_args(annotation) if one is not type(None)]
+        return "" if "" in found else " or ".join(found)
     if annotation is float:
         return "" if is_finite(value) else "a finite number"
     if annotation is int:

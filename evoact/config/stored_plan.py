@@ -11,6 +11,7 @@ from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, config_of, record_of
 from evoact.tasks.outline import Outline, outline
+from evoact.tasks.own.in_memory import FOLDER
 
 
 def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
@@ -24,7 +25,8 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
         UserError: if the directory is not a run, its config is damaged, or the data is needed and not there.
     """
     home = Location.of(run_dir)
-    config, known = _with_old_rule(config_of(home)), None if data else record_of(home).get("task")
+    config = _with_data_inside(home, _with_old_rule(config_of(home)))
+    known = None if data else record_of(home).get("task")
     return read_plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
 
 
@@ -42,6 +44,17 @@ def _with_old_rule(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(confirm, Mapping) or "judge" in confirm:
         return data
     return {**data, "confirm": {"baselines": 0 if "arms" in data else 1, "judge": 0, **confirm}}
+
+
+def _with_data_inside(home: Location, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Data that was stored in the run directory is there still, wherever that is now."""
+    task = data.get("task")
+    path = task.get("path") if isinstance(task, Mapping) else None
+    folder, _, name = path.rpartition("/") if isinstance(path, str) else ("", "", "")
+    inside = home.child(FOLDER, name)
+    if not isinstance(task, Mapping) or not folder.endswith(f"/{FOLDER}") or not inside.exists():
+        return data
+    return {**data, "task": {**task, "path": inside.absolute}}
 
 
 def experiment_of(run_dir: str | Path | Location) -> Experiment:

@@ -50,7 +50,8 @@ from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
 from evoact.records import COMPLETED, Proposal, Result
 from evoact.tasks.own.data_summary import data_record, notes_of
-from evoact.tasks.own.own_data import FEWEST
+from evoact.tasks.own.in_memory import FOLDER
+from evoact.tasks.own.splitting import FEWEST
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,7 @@ def _check_empty(home: Location) -> None:
     """Refuse a directory with foreign files; a search that ended before it wrote its config may be repeated."""
     if home.child(CONFIG).exists():  # a run: refused under the lock
         return
-    foreign = [name for name in home.entries() if name != RECORD]
+    foreign = [name for name in home.entries() if name not in (RECORD, FOLDER)]
     if foreign:
         raise UserError(
             f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is not "

@@ -21,7 +21,8 @@ from evoact.leaderboard.run_files import record_of, tensors_of
 from evoact.records import COMPLETED, FRESH
 from evoact.registry import lookup
 from evoact.tasks import TASKS
-from evoact.tasks.own.preprocessing import Standardisation
+from evoact.tasks.metrics import metric_named
+from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
 
 COLUMNS = tuple(dict.fromkeys(("arm", "repeat", "genome", "label", "artifact", *READ)))
 
@@ -95,12 +96,12 @@ def _of_seed(rows: list[dict[str, Any]], seed: int | str | None, home: Location)
 
 @dataclass(frozen=True)
 class OwnData:
-    """Preparation of people's own data: scaled as its training split was."""
+    """Preparation of people's own data, as that of its training split."""
 
-    features: Standardisation | None
+    preprocessing: Preprocessing
 
-    def __call__(self, x: np.ndarray) -> Tensor:
-        return torch.as_tensor(x.astype(np.float32) if self.features is None else self.features.apply(x))
+    def __call__(self, x: Any) -> Tensor:
+        return torch.as_tensor(self.preprocessing.apply(x))
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,9 @@ class Interpretation:
 def _both_ends(experiment: Experiment, record: Mapping[str, Any]) -> tuple[OwnData | BuiltIn, Interpretation]:
     """From inputs as the data has them to what the network takes, and from its outputs to predictions."""
     own = record.get("data", {}).get("preprocessing")
-    classification = experiment.task.metric == "accuracy"
+    classification = metric_named(experiment.task.metric).classification
     if own is None:
         named = experiment.config.task
         return BuiltIn(named.name, named.arguments), Interpretation(classification)
-    classes = tuple(own.get("classes", ()))
-    return OwnData(_scaling(own.get("features"))), Interpretation(
-        classification, classes, _scaling(own.get("targets"))
-    )
-
-
-def _scaling(plain: Mapping[str, Any] | None) -> Standardisation | None:
-    return None if plain is None else Standardisation(np.array(plain["mean"]), np.array(plain["scale"]))
+    known = Preprocessing.from_json(own)
+    return OwnData(known), Interpretation(classification, known.classes, known.targets)

@@ -43,7 +43,7 @@ class TrainedNetwork(nn.Module):
         learned: Sequence[Mapping[str, np.ndarray]],
         network: Network,
         shape: tuple[int, ...],
-        prepare: Callable[[np.ndarray], Tensor],
+        prepare: Callable[[Any], Tensor],
         interpret: Callable[[np.ndarray], np.ndarray],
         rows: Sequence[Mapping[str, Any]],
     ):
@@ -106,22 +106,26 @@ class TrainedNetwork(nn.Module):
         return self.network.forward(tensors, layers, inputs[None]).mean(dim=0)
 
     @torch.no_grad()
-    def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Return outputs [n, n_outputs], float64, for inputs [n, ...] as the data has them."""
+    def outputs(self, x: Any) -> np.ndarray:
+        """Return outputs [n, n_outputs], float64, for inputs as the data has them: an array [n, ...], or a table."""
+        named = isinstance(x, Mapping) or hasattr(
+            x, "__arrow_c_stream__"
+        )  # columns, which are prepared at once
+        given: Any = self._prepare(x) if named else np.asarray(x)
         was = self.training
         self.eval()
         try:
             device = next(self.parameters()).device
             found = [
-                self(self._prepare(x[i : i + BATCH]).to(device)).double().cpu().numpy()
-                for i in range(0, len(x), BATCH)
+                self((part if named else self._prepare(part)).to(device)).double().cpu().numpy()
+                for part in (given[i : i + BATCH] for i in range(0, len(given), BATCH))
             ]
         finally:
             self.train(was)
         return np.concatenate(found)
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return predictions for inputs [n, ...] as the data has them: classes, by their labels if the data has labels,
-        or values [n, n_outputs] in the targets' units.
+    def predict(self, x: Any) -> np.ndarray:
+        """Return predictions for inputs as the data has them, an array [n, ...] or a table: classes, by their labels if
+        the data has labels, or values [n, n_outputs] in the targets' units.
         """
-        return self._interpret(self.outputs(np.asarray(x)))
+        return self._interpret(self.outputs(x))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from evoact.analysis.comparison import Interval
+from evoact.tasks.metrics import METRICS, in_percent
 
 NOTHING = "–"
 
@@ -50,8 +51,8 @@ def unit_of(metric: str) -> Unit:
     >>> unit_of("accuracy").value(0.61724), unit_of("mse").value(0.00331), unit_of("accuracy").difference(-0.012)
     ('61.72 %', '0.00331', '−1.20')
     """
-    if metric == "accuracy":
-        return Unit("accuracy (%)", 100, " %", "points", 2)
+    if in_percent(metric):
+        return Unit(f"{metric} (%)", 100, " %", "points", 2)
     return Unit(metric, 1, "", metric, None)
 
 
@@ -66,7 +67,7 @@ def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial:
     """
     said = (
         "always saying the "
-        + ("most frequent class" if metric == "accuracy" else "mean")
+        + (METRICS[metric].constant if metric in METRICS else "mean")
         + " of the training split"
     )
     number = unit_of(metric).value(trivial)

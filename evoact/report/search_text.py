@@ -6,6 +6,7 @@ from evoact.analysis.candidates import SPLITS, Doubt, sign_of
 from evoact.analysis.search_summary import Confirmed, Summary
 from evoact.analysis.verdicts import FEWEST, LEVEL
 from evoact.report.number_format import beside_trivial
+from evoact.tasks.metrics import in_percent
 
 
 def counted(number: int, noun: str) -> str:
@@ -19,7 +20,7 @@ def counted(number: int, noun: str) -> str:
 
 def shown(summary: Summary, value: float, error: float | None = None) -> str:
     """Return a metric, and its standard error if there is one."""
-    if summary.metric == "accuracy":
+    if in_percent(summary.metric):
         return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
     return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
@@ -87,7 +88,7 @@ def _tried(summary: Summary) -> str:
 def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tuple[str, str]:
     """The verdict in a few words, and best found minus best baseline with its interval, the seeds being independent."""
     a, b = found.test_by_seed, baseline.test_by_seed
-    unit, scale = ("points", 100) if summary.metric == "accuracy" else (summary.metric, 1)
+    unit, scale = ("points", 100) if in_percent(summary.metric) else (summary.metric, 1)
     gain = f"{scale * (found.test - baseline.test):+.3g} {unit}"
     seeds = min(len(a), len(b))
     if seeds < FEWEST:
@@ -130,9 +131,9 @@ def _doubt(summary: Summary) -> list[str]:
 
 
 def _of(summary: Summary, doubt: Doubt) -> str:
-    unit = "points" if summary.metric == "accuracy" else summary.metric
-    regret = 100 * doubt.regret if summary.metric == "accuracy" else doubt.regret
-    shown = "under 0.01" if summary.metric == "accuracy" and regret < 0.01 else f"{regret:.2g}"
+    percent = in_percent(summary.metric)
+    unit, regret = ("points", 100 * doubt.regret) if percent else (summary.metric, doubt.regret)
+    shown = "under 0.01" if percent and regret < 0.01 else f"{regret:.2g}"
     return (
         f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {shown} {unit} "
         "worse than the best)"

@@ -26,6 +26,7 @@ from evoact.analysis.verdicts import FEWEST
 from evoact.errors import UserError
 from evoact.genomes.activation import Activation, Base, Scaled, functions_of, is_absent, is_captured
 from evoact.genomes.genome import loads
+from evoact.tasks.metrics import in_percent
 
 RESAMPLES = 9999
 
@@ -180,8 +181,8 @@ def differences(
 
 def markdown(compared: Sequence[Arm], found: Sequence[Difference], metric: str) -> str:
     """Return two tables: the arms, and their differences; accuracies in per cent."""
-    scale, unit, sign = (100, "%", "+.2f") if metric == "accuracy" else (1, metric, "+.3g")
-    digits = ".2f" if metric == "accuracy" else ".4g"
+    scale, unit, sign = (100, "%", "+.2f") if in_percent(metric) else (1, metric, "+.3g")
+    digits = ".2f" if in_percent(metric) else ".4g"
     lines = [
         f"| activation | learning rate | validation ({unit}) | test ({unit}) | seed sd | seeds | failed |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",

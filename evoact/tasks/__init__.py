@@ -17,6 +17,7 @@ from evoact.tasks.imagenet_folder import is_present as has_imagenet_folder
 from evoact.tasks.mnist1d import mnist1d
 from evoact.tasks.pendulum_clock import is_present as has_pendulum_clock
 from evoact.tasks.pendulum_clock import pendulum_clock
+from evoact.tasks.table import table
 from evoact.tasks.task import Task
 from evoact.tasks.van_der_pol import van_der_pol
 
@@ -30,10 +31,14 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "imagenet_folder": imagenet_folder,
     "mnist1d": mnist1d,
     "pendulum_clock": pendulum_clock,
+    "table": table,
     "van_der_pol": van_der_pol,
 }
 
 DOWNLOADABLE = "downloadable with download: true"
+
+# Tasks of data that has to be named.
+OWN = ("arrays", "table")
 
 # Where a task's data is now, told without reading any: what is there is not yet checked.
 ORIGINS: Mapping[str, Callable[[], str]] = {
@@ -46,6 +51,7 @@ ORIGINS: Mapping[str, Callable[[], str]] = {
     "imagenet_folder": lambda: "present" if has_imagenet_folder() else "your own folder",
     "mnist1d": lambda: "present" if is_cached("mnist1d_large") else "generated on first use",
     "pendulum_clock": lambda: "present" if has_pendulum_clock() else f"simulated; measured {DOWNLOADABLE}",
+    "table": lambda: "your own table: CSV, Parquet, Feather, npz",
     "van_der_pol": lambda: "generated on first use",
 }
 
@@ -53,7 +59,7 @@ ORIGINS: Mapping[str, Callable[[], str]] = {
 def summary(name: str) -> dict[str, Any]:
     """Return a task's shapes, metric and where its data is; the data itself is not touched."""
     row = {"name": name, "input_shape": None, "outputs": None, "metric": None, "data": ORIGINS[name]()}
-    if name == "arrays":
+    if name in OWN:
         return row
     task = TASKS[name]()
     return row | {"input_shape": list(task.input_shape), "outputs": task.n_outputs, "metric": task.metric}

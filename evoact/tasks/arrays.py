@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from evoact.errors import UserError
 from evoact.tasks.own.npz import npz_names, read_npz
-from evoact.tasks.own.own_data import Given, own_task
+from evoact.tasks.own.own_data import Given, Reading, own_task
 from evoact.tasks.task import ArrayTask
 
 _LAYOUT = (
@@ -22,7 +22,14 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def arrays(path: str, seed: int = 0, problem: str = "auto", standardise: bool = False) -> ArrayTask:
+def arrays(
+    path: str,
+    seed: int = 0,
+    problem: str = "auto",
+    standardise: bool = False,
+    metric: str | None = None,
+    balanced: bool = False,
+) -> ArrayTask:
     """Return the task of an npz file: classification if `y` holds classes (integers, booleans, names, one-hot rows),
     regression if it holds floats.
 
@@ -35,18 +42,30 @@ def arrays(path: str, seed: int = 0, problem: str = "auto", standardise: bool = 
         standardise: whether features are shifted and scaled to mean 0 and standard deviation 1 over the training
             split (each column of a table, each channel of images), and targets in regression, whose metric is in
             their own units all the same
+        metric: its name in `evoact.tasks.metrics`, by default accuracy or mse
+        balanced: whether the loss weighs each class by the inverse of its share of the training split
 
     Raises:
         UserError: if the file is missing, no npz, lacks an array, or holds arrays that do not fit.
+    """
+    given = given_in(path)
+    try:
+        return own_task(given, Reading(problem, standardise, seed, metric=metric, balanced=balanced))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def given_in(path: str) -> Given | dict[str, Given]:
+    """Return the one table in an npz file, or the splits by name.
+
+    Raises:
+        UserError: if the file is missing, no npz, or lacks an array.
     """
     known = _by_lower_case(path, npz_names(path))
     pairs = _pairs(path, known)
     stored = read_npz(path, [name for pair in pairs.values() for name in pair])
     given = {split: Given(stored[x], stored[y], x, y) for split, (x, y) in pairs.items()}
-    try:
-        return own_task(given.get("", given), problem, standardise, seed)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    return given.get("", given)
 
 
 def _by_lower_case(path: str, names: Sequence[str]) -> dict[str, str]:

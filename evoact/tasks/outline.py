@@ -14,7 +14,7 @@ from evoact.tasks.task import Split, Task
 # Arguments of tasks that say where data is.
 PLACES = ("path", "data")
 # Others are computed, which another machine does to the last bit but one, or come with a library.
-FROM_FILES = ("arrays", "cifar10", "fashion_mnist", "imagenet_folder")
+FROM_FILES = ("arrays", "cifar10", "fashion_mnist", "imagenet_folder", "table")
 
 
 def data_digest(task: Task) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing
 
 
@@ -56,7 +57,7 @@ class Task(Protocol):
 
     @property
     def metric(self) -> str:
-        """`accuracy` (a fraction) or `mse`."""
+        """The name of its metric in `evoact.tasks.metrics`, such as `accuracy` (a fraction) or `mse`."""
         ...
 
     @property
@@ -104,12 +105,16 @@ class Task(Protocol):
         ...
 
 
-def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]."""
+def cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]; with `weights`
+    [C] of the classes their weighted mean, as `torch.nn.CrossEntropyLoss` has it."""
     # Networks compute feature-major, so [K, C, B] is how the outputs lie in memory.
     log_p = F.log_softmax(outputs.transpose(1, 2), dim=1)
     chosen = log_p.gather(1, targets.expand(len(outputs), -1).unsqueeze(1))
-    return -chosen.squeeze(1).mean(dim=1)
+    if weights is None:
+        return -chosen.squeeze(1).mean(dim=1)
+    w = weights.to(outputs)[targets]
+    return -(chosen.squeeze(1) * w).sum(dim=1) / w.sum(dim=1)
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -117,41 +122,13 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().mean(dim=(1, 2))
 
 
-def correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return which examples each member classifies correctly: outputs [K, B, C], targets [B] -> bool [K, B]."""
-    return outputs.argmax(dim=2) == targets
-
-
-def metric_values(
-    metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
-) -> Tensor:
-    """Return the task's metric per member over a whole split: [K, n, C], [n, ...] -> [K], float64."""
-    if metric == "accuracy":
-        return correct(outputs, targets).double().mean(dim=1)
-    return _errors(outputs, targets, target_scale).square().mean(dim=(1, 2))
-
-
-def example_scores(
-    metric: str, outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None = None
-) -> Tensor:
-    """Return what each example contributes to the metric: bool [K, n] (classified correctly) or its squared error,
-    float32 [K, n]. The metric is their mean."""
-    if metric == "accuracy":
-        return correct(outputs, targets)
-    return _errors(outputs, targets, target_scale).square().flatten(2).mean(dim=2).float()
-
-
-def _errors(outputs: Tensor, targets: Tensor, target_scale: np.ndarray | None) -> Tensor:
-    errors = outputs.double() - targets.double()
-    return errors if target_scale is None else errors * torch.as_tensor(target_scale).to(errors)
-
-
 @dataclass(frozen=True)
 class ArrayTask:
     """A task whose splits are arrays: classification into `n_outputs` classes, or regression.
 
     `load` is called when the arrays are first needed, so that a config can be checked without them. Of people's own
-    data `preprocessing` is what was done to it, and `notes` are sentences about what was understood or is amiss.
+    data `preprocessing` is what was done to it, and `notes` are sentences about what was understood or is amiss;
+    `measure` is the metric if it is not accuracy or mse, `class_weights` [n_outputs] weigh the loss.
     """
 
     input_shape: tuple[int, ...]
@@ -160,14 +137,16 @@ class ArrayTask:
     load: Callable[[], Mapping[str, Split]]
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
+    measure: str | None = None
+    class_weights: tuple[float, ...] | None = None
 
     @property
     def metric(self) -> str:
-        return "accuracy" if self.classification else "mse"
+        return self.measure or ("accuracy" if self.classification else "mse")
 
     @property
     def direction(self) -> str:
-        return "maximize" if self.classification else "minimize"
+        return metric_named(self.metric).direction
 
     def splits(self) -> Mapping[str, Split]:
         return self.load()
@@ -176,7 +155,11 @@ class ArrayTask:
         return inputs
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
-        return cross_entropy(outputs, targets) if self.classification else squared_error(outputs, targets)
+        if not self.classification:
+            return squared_error(outputs, targets)
+        return cross_entropy(
+            outputs, targets, None if self.class_weights is None else torch.tensor(self.class_weights)
+        )
 
 
 def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:

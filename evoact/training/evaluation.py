@@ -12,7 +12,8 @@ from torch import Tensor
 
 from evoact.activations.kinds import site_count
 from evoact.records import COMPLETED
-from evoact.tasks.task import Split, example_scores, metric_values
+from evoact.tasks.metrics import example_scores, metric_values
+from evoact.tasks.task import Split
 from evoact.training.batches import evaluation_parts
 from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import Checkpoint, parameter_count
@@ -61,7 +62,7 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
             metrics[name] = metric_values(pack.task.metric, outputs, targets, split.target_scale)
             if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
                 scored = example_scores(pack.task.metric, outputs, targets, split.target_scale)
-                scores = {f"{EXAMPLES}.{name}": scored}
+                scores = {} if scored is None else {f"{EXAMPLES}.{name}": scored}
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
 
 

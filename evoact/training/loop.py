@@ -10,7 +10,8 @@ import torch
 from evoact.networks.network import Network
 from evoact.networks.size import activation_count
 from evoact.records import COMPLETED
-from evoact.tasks.task import Task, metric_values
+from evoact.tasks.metrics import metric_values
+from evoact.tasks.task import Task
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.tasks import ORIGINS, TASKS, summary
+from evoact.tasks import ORIGINS, OWN, TASKS, summary
 from evoact.tasks.cache import cache_directory, cached
+from evoact.tasks.metrics import example_scores, metric_values
 from evoact.tasks.mnist1d import _generate
-from evoact.tasks.task import example_scores, metric_values
 from tests.tasks import published
 
-NAMED = [name for name in TASKS if name != "arrays"]
+NAMED = [name for name in TASKS if name not in OWN]
 STANDARDISED = ("digits", "mnist1d", "faulty")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoact.networks.mlp import mlp
-from evoact.tasks import TASKS
+from evoact.tasks import OWN, TASKS
 from evoact.training.loop import train_pack
 from evoact.training.pack import TrainingSettings
 from tests.tasks import published
@@ -21,7 +21,7 @@ def data(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in ("arrays", "mnist1d")])
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in (*OWN, "mnist1d")])
 def test_members_alone_and_together(name, data, tmp_path, monkeypatch):
     monkeypatch.setenv("EVOACT_DATA", str(data))
     monkeypatch.setenv("EVOACT_CACHE", str(tmp_path))

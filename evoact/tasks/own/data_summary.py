@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evoact.tasks.metrics import constant_values
 from evoact.tasks.task import ArrayTask, Split, Task
 
 SAMPLE = 10_000  # training examples of which the spread of features is told
@@ -28,7 +29,7 @@ def understood(task: Task) -> str:
     if isinstance(task, ArrayTask) and task.preprocessing and task.preprocessing.features:
         before = task.preprocessing.features.scale
         parts.append(f"standardised from standard deviations of {_range(before)}")
-    parts.append(_classes(task, train) if task.metric == "accuracy" else _values(task, train))
+    parts.append(_classes(task, train) if train.targets.dtype.kind == "i" else _values(task, train))
     return ", ".join(parts)
 
 
@@ -47,13 +48,13 @@ def data_record(task: Task) -> dict[str, Any]:
     return {
         "understood": understood(task),
         "trivial": trivial_metrics(task),
-        **({"preprocessing": own.plain()} if own else {}),
+        **({"preprocessing": own.to_json()} if own else {}),
     }
 
 
 def trivial_metrics(task: Task) -> dict[str, float]:
-    """Return the metric, on each split but the training split, of the best constant: the training split's most frequent
-    class, or its mean. Who does worse has learned nothing.
+    """Return the metric, on each split but the training split, of the best constant by the training split, such as its
+    most frequent class or its mean. Who does worse has learned nothing.
 
     >>> from evoact.tasks.digits import digits
     >>> {name: round(value, 3) for name, value in trivial_metrics(digits()).items()}
@@ -61,14 +62,8 @@ def trivial_metrics(task: Task) -> dict[str, float]:
     """
     splits = task.splits()
     train = splits["train"].targets
-    if task.metric == "accuracy":
-        frequent = np.bincount(train).argmax()
-        return {name: float((s.targets == frequent).mean()) for name, s in splits.items() if name != "train"}
-    mean = train.mean(axis=0, dtype=np.float64)
     return {
-        name: float(
-            np.square((s.targets - mean) * (1.0 if s.target_scale is None else s.target_scale)).mean()
-        )
+        name: constant_values(task.metric, train, s.targets, task.n_outputs, s.target_scale)
         for name, s in splits.items()
         if name != "train"
     }

@@ -1,4 +1,4 @@
-"""From people's own arrays to a task: what they mean, whether they fit, how they are split and scaled."""
+"""From people's own data to a task: what it means, whether it fits, how it is split and prepared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,97 +7,144 @@ import numpy as np
 
 from evoact.errors import UserError
 from evoact.registry import lookup
-from evoact.seeding import generator
-from evoact.tasks.own.preprocessing import Preprocessing, fitted, moments
-from evoact.tasks.own.targets import PROBLEMS, Targets, check_targets, first_of, read_targets
-from evoact.tasks.task import ArrayTask, Split, split_indices
-
-SPLITS = ("train", "validation", "test")
-FEWEST = 2  # examples of a split; measures of spread need two
-SCALES = (0.1, 10.0)  # standard deviations with which networks start well, and means up to the latter
-TARGET_SCALES = (1e-2, 1e2)
-RARE = 0.1  # of the examples, and half of an equal share: rarer classes are named
+from evoact.tasks.own.advice import absent_classes, rare_classes, scale_warnings
+from evoact.tasks.own.checks import check_classes, check_inputs, checked_metric
+from evoact.tasks.own.preprocessing import Column, Preprocessing, fitted, fitted_columns, fitted_to_columns
+from evoact.tasks.own.splitting import FEWEST, Indices, at_random, by_classes, by_groups, by_time
+from evoact.tasks.own.targets import PROBLEMS, Targets, check_targets, read_targets
+from evoact.tasks.task import ArrayTask, Split
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Inputs [n, ...] and targets [n, ...] as people stored them, with their names for messages."""
+    """Inputs, an array [n, ...] or the columns of a table [n] by name, and targets [n, ...] as people stored them, with
+    their names for messages; `groups` [n] and `time` [n] say how they are split, if that is not at random."""
 
-    inputs: np.ndarray
+    inputs: np.ndarray | Mapping[str, np.ndarray]
     targets: np.ndarray
     x: str = "x"
     y: str = "y"
+    groups: np.ndarray | None = None
+    time: np.ndarray | None = None
 
 
-def own_task(
-    given: Given | Mapping[str, Given],
-    problem: str = "auto",
-    standardise: bool = False,
-    seed: int = 0,
-    features: Sequence[str] = (),
-) -> ArrayTask:
-    """Return the task of one table, split 60 / 20 / 20 per cent at random, or of the splits by name.
+@dataclass(frozen=True)
+class Reading:
+    """How people's own data is read.
 
     Args:
-        given: the examples
         problem: `auto`, `classification` or `regression`; see `evoact.tasks.own.targets.read_targets`
         standardise: whether features, and targets in regression, are shifted and scaled to mean 0 and standard
             deviation 1 over the training split; the metric is in the targets' own units all the same
         seed: of the split
-        features: names of the columns, for messages
+        stratified: whether each class has its share of each split
+        metric: its name in `evoact.tasks.metrics`; accuracy or mse if it is None
+        balanced: whether the loss weighs each class by the inverse of its share of the training split
+        target_names: of the columns that are predicted
+        notes: what was understood before
+    """
+
+    problem: str = "auto"
+    standardise: bool = False
+    seed: int = 0
+    stratified: bool = False
+    metric: str | None = None
+    balanced: bool = False
+    target_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def own_task(given: Given | Mapping[str, Given], how: Reading = Reading()) -> ArrayTask:
+    """Return the task of one table, split 60 / 20 / 20 per cent, or of the splits by name.
 
     Raises:
         UserError: if the arrays do not fit each other, single precision or a meaning.
     """
-    lookup(dict.fromkeys(PROBLEMS), "task.problem", problem)
+    lookup(dict.fromkeys(PROBLEMS), "task.problem", how.problem)
     parts = {"": given} if isinstance(given, Given) else dict(given)
     for part in parts.values():
         _check(part)
-    read = _targets_of(parts, problem)
-    inputs = np.concatenate([part.inputs for part in parts.values()]) if len(parts) > 1 else parts[""].inputs
-    indices = _indices(parts, seed)
+    read = _targets_of(parts, how.problem)
+    indices = _indices(parts, read, how)
     if read.classes:
-        _check_classes(read, indices, parts)
-    x_scaling = fitted(inputs[indices["train"]]) if standardise else None
-    y_scaling = fitted(read.values[indices["train"]]) if standardise and not read.classes else None
-    x = inputs.astype(np.float32) if x_scaling is None else x_scaling.apply(inputs)
+        check_classes(read, indices, drawn="" in parts)
+    metric = checked_metric(how.metric, how.balanced, read, indices)
+    raw = _joined([part.inputs for part in parts.values()])
+    prepared = _fitted(raw, read, indices["train"], how)
+    x = prepared.apply(raw) if isinstance(raw, np.ndarray) else prepared.applied(raw)
     y = read.values if read.classes else read.values.astype(np.float32)
-    if y_scaling is not None:
-        y = y_scaling.apply(read.values)
-    scale = None if y_scaling is None else y_scaling.scale
+    if prepared.targets is not None:
+        y = prepared.targets.apply(read.values)
+    scale = None if prepared.targets is None else prepared.targets.scale
     splits = {name: Split(x[i], y[i], scale) for name, i in indices.items()}
-    train = indices["train"]
-    warnings = [] if standardise else _scale_warnings(inputs[train], read, train, features)
     return ArrayTask(
         input_shape=tuple(x.shape[1:]),
         n_outputs=len(read.classes) or y.shape[1],
         classification=bool(read.classes),
         load=lambda: splits,
-        preprocessing=Preprocessing(x_scaling, y_scaling, read.classes),
-        notes=(*read.notes, *warnings, *_rare_classes(read, train), *_absent_classes(read, indices)),
+        preprocessing=prepared,
+        notes=(*how.notes, *read.notes, *_advice(raw, read, indices, how, prepared)),
+        measure=metric,
+        class_weights=_balance(read, indices["train"]) if how.balanced else None,
     )
+
+
+def _joined(inputs: Sequence[np.ndarray | Mapping[str, np.ndarray]]) -> np.ndarray | Mapping[str, np.ndarray]:
+    """Arrays one below the other; a table is always one."""
+    first = inputs[0]
+    return first if len(inputs) == 1 else np.concatenate([x for x in inputs if isinstance(x, np.ndarray)])
+
+
+def _fitted(
+    raw: np.ndarray | Mapping[str, np.ndarray], read: Targets, train: np.ndarray, how: Reading
+) -> Preprocessing:
+    """The preprocessing of the training split, which all splits are given."""
+    columns: tuple[Column, ...] = ()
+    features = None
+    if not isinstance(raw, np.ndarray):
+        known = {name: values[train] for name, values in raw.items()}
+        columns = fitted_columns(known)
+        features = fitted_to_columns(columns, known) if how.standardise else None
+    elif how.standardise:
+        features = fitted(raw[train])
+    targets = fitted(read.values[train]) if how.standardise and not read.classes else None
+    return Preprocessing(features, targets, read.classes, columns, how.target_names)
+
+
+def _advice(
+    raw: np.ndarray | Mapping[str, np.ndarray],
+    read: Targets,
+    indices: Mapping[str, np.ndarray],
+    how: Reading,
+    prepared: Preprocessing,
+) -> list[str]:
+    train = indices["train"]
+    found = []
+    if isinstance(raw, np.ndarray):
+        found += [] if how.standardise else scale_warnings(raw[train], read, train, ())
+    else:
+        found += prepared.unseen(raw)
+        if not how.standardise:
+            x = prepared.applied({name: values[train] for name, values in raw.items()})
+            found += scale_warnings(x, read, train, prepared.feature_names)
+    accuracy = how.metric in (None, "accuracy") and not how.balanced
+    return [*found, *(rare_classes(read, train) if accuracy else ()), *absent_classes(read, indices)]
+
+
+def _balance(read: Targets, train: np.ndarray) -> tuple[float, ...]:
+    """n / (C n_c) of each class, scikit-learn's `class_weight="balanced"` (King & Zeng 2001)."""
+    counts = np.bincount(read.values[train], minlength=len(read.classes))
+    return tuple((len(train) / (len(counts) * counts)).tolist())
 
 
 def _check(given: Given) -> None:
     x, name = given.inputs, given.x
-    if x.ndim < 2:
+    if isinstance(x, np.ndarray):
+        check_inputs(x, name)
+    shape = x.shape if isinstance(x, np.ndarray) else (len(next(iter(x.values()))), len(x))
+    if given.targets.ndim < 1 or shape[0] != len(given.targets) or shape[0] == 0:
         raise UserError(
-            f"expected {name} [n, ...], an example in each row, got shape {x.shape}; save {name}[:, None] if it is "
-            "one feature"
-        )
-    if given.targets.ndim < 1 or len(x) != len(given.targets) or len(x) == 0:
-        raise UserError(
-            f"expected {name} [n, ...] and {given.y} with the same n > 0, got {x.shape} and {given.targets.shape}"
-        )
-    if x.dtype.kind not in "biuf":
-        raise UserError(f"expected real numbers in {name}, got {x.dtype}; save the features as floats")
-    if 0 in x.shape:
-        raise UserError(f"expected at least one feature in {name}, got shape {x.shape}")
-    wrong = ~(np.abs(x) <= np.finfo(np.float32).max) if x.dtype.kind == "f" else np.zeros(1, bool)
-    if wrong.any():
-        raise UserError(
-            f"expected finite numbers that fit single precision in {name}, got {first_of(x, wrong, name)}; "
-            "fill in or drop such values"
+            f"expected {name} [n, ...] and {given.y} with the same n > 0, got {shape} and {given.targets.shape}"
         )
     check_targets(given.targets, given.y)
 
@@ -123,19 +170,17 @@ def _form(given: Given) -> str:
     kind = {"u": "integers", "i": "integers", "f": "floats", "b": "booleans"}.get(
         given.targets.dtype.kind, "names"
     )
-    return f"shapes {given.inputs.shape[1:]}, {given.targets.shape[1:]} with {kind}"
+    inputs = given.inputs.shape[1:] if isinstance(given.inputs, np.ndarray) else tuple(given.inputs)
+    return f"shapes {inputs}, {given.targets.shape[1:]} with {kind}"
 
 
-def _indices(parts: Mapping[str, Given], seed: int) -> dict[str, np.ndarray]:
+def _indices(parts: Mapping[str, Given], read: Targets, how: Reading) -> Indices:
     """The rows of each split, of all parts together."""
-    if len(parts) == 1:
-        n = len(next(iter(parts.values())).inputs)
-        if n < 5 * FEWEST:
-            raise UserError(f"expected at least {5 * FEWEST} examples to split, got {n}")
-        return dict(zip(SPLITS, split_indices(n, (0.6, 0.2, 0.2), generator("arrays", seed)), strict=True))
-    ends = np.cumsum([len(part.inputs) for part in parts.values()])
+    if "" in parts:
+        return _drawn(parts[""], read, how)
+    ends = np.cumsum([len(part.targets) for part in parts.values()])
     indices = {
-        name: np.arange(e - len(p.inputs), e) for (name, p), e in zip(parts.items(), ends, strict=True)
+        name: np.arange(e - len(p.targets), e) for (name, p), e in zip(parts.items(), ends, strict=True)
     }
     for name, rows in indices.items():
         if len(rows) < FEWEST:
@@ -143,83 +188,22 @@ def _indices(parts: Mapping[str, Given], seed: int) -> dict[str, np.ndarray]:
     return indices
 
 
-def _check_classes(read: Targets, indices: Mapping[str, np.ndarray], parts: Mapping[str, Given]) -> None:
-    """Whether training sees every class."""
-    missing = set(range(len(read.classes))) - set(read.values[indices["train"]].tolist())
-    if not missing:
-        return
-    label = min(missing)
-    where = [name for name, rows in indices.items() if (read.values[rows] == label).any()]
-    remedy = (
-        "drop these examples, or set another task.seed"
-        if "" in parts
-        else "split again, or drop these examples"
-    )
-    raise UserError(
-        f"expected every class among the training examples, got class {read.classes[label]!r} only in "
-        f"{' and '.join(where)} ({int((read.values == label).sum())} examples), which no network could learn; {remedy}"
-    )
-
-
-def _scale_warnings(x: np.ndarray, read: Targets, train: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Warnings about the scales of features and targets as they are, in the training split."""
-    remedy = "set task.standardise: true"
-    found = []
-    low, high = SCALES
-    mean, deviation = (values.ravel() for values in moments(x))
-    indicator = (((x == 0) | (x == 1)).all(axis=0) if x.ndim == 2 else np.array(False)).ravel()
-    odd = (deviation > 0) & ~indicator & ((deviation < low) | (deviation > high) | (np.abs(mean) > high))
-    if odd.any():
-        i = int(np.argmax(np.abs(np.log(np.where(odd, np.maximum(deviation, np.abs(mean)), 1.0)))))
-        of = "values have" if len(odd) == 1 else f"{odd.sum()} of {len(odd)} features have"
-        which = "" if len(odd) == 1 else f"{names[i] if len(names) else f'feature {i}'}: "
-        found.append(
-            f"{of} a scale outside {low:g} to {high:g} ({which}mean {mean[i]:.3g}, standard deviation "
-            f"{deviation[i]:.3g}), on which networks train badly; {remedy}"
+def _drawn(given: Given, read: Targets, how: Reading) -> Indices:
+    """The rows of each split of one table."""
+    n = len(given.targets)
+    if n < 5 * FEWEST:
+        raise UserError(f"expected at least {5 * FEWEST} examples to split, got {n}")
+    if given.time is not None:
+        return by_time(given.time, given.groups)
+    if given.groups is not None:
+        return by_groups(given.groups, how.seed)
+    if not (how.stratified and read.classes):
+        return at_random(n, how.seed)
+    counts = np.bincount(read.values, minlength=len(read.classes))
+    if counts.min() < FEWEST:
+        label = read.classes[int(counts.argmin())]
+        raise UserError(
+            f"expected at least {FEWEST} rows of each class in {given.y}, got {counts.min()} of {label!r}; drop it, or "
+            "join it with another class"
         )
-    if not read.classes:
-        low, high = TARGET_SCALES
-        mean, deviation = moments(read.values[train])
-        if (((deviation > 0) & (deviation < low)) | (deviation > high) | (np.abs(mean) > high)).any():
-            found.append(
-                f"targets have means of {_range(mean)} and standard deviations of {_range(deviation)}, which "
-                f"networks learn slowly; {remedy} (the metric stays in their units)"
-            )
-    return found
-
-
-def _range(values: np.ndarray) -> str:
-    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _rare_classes(read: Targets, train: np.ndarray) -> list[str]:
-    if not read.classes:
-        return []
-    counts = np.bincount(read.values[train], minlength=len(read.classes))
-    rarest = int(counts.argmin())
-    if counts[rarest] >= min(RARE, 0.5 / len(counts)) * len(train):
-        return []
-    return [
-        f"class {read.classes[rarest]!r} has {counts[rarest]} of {len(train)} training examples "
-        f"({100 * counts[rarest] / len(train):.2g} %), so accuracy hardly reflects it: compare with the trivial "
-        "predictor, or balance the classes"
-    ]
-
-
-def _absent_classes(read: Targets, indices: Mapping[str, np.ndarray]) -> list[str]:
-    """Warnings about classes that a split lacks; training has every class."""
-    found = []
-    for name, rows in indices.items():
-        absent = (
-            sorted(set(range(len(read.classes))) - set(read.values[rows].tolist())) if read.classes else []
-        )
-        if absent:
-            labels = ", ".join(repr(read.classes[i]) for i in absent[:3]) + (
-                ", ..." if len(absent) > 3 else ""
-            )
-            found.append(
-                f"the {name} split has no example of {'class' if len(absent) == 1 else 'classes'} {labels}, so its "
-                "metric says nothing about them; give it some, or another task.seed if it was drawn"
-            )
-    return found
+    return by_classes(read.values, how.seed)

@@ -135,7 +135,8 @@ class MLPDerivatives:
 
     def _output(self, h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The losses of outputs h [K, D, B], their gradients, and the derivative of these along th."""
-        if isinstance(self.loss.task, ArrayTask) and self.loss.task.classification:
+        task = self.loss.task
+        if isinstance(task, ArrayTask) and task.classification and task.class_weights is None:
             return _cross_entropy(h, targets, th)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evoact.tasks.own.data_summary import data_record, notes_of, trivial_metrics, understood
-from evoact.tasks.own.own_data import Given, own_task
+from evoact.tasks.own.own_data import Given, Reading, own_task
 from tests.tasks.test_tasks import NAMED, made
 
 RNG = np.random.default_rng(0)
@@ -15,7 +15,8 @@ X = RNG.normal(size=(100, 2))
 
 def task(y, **arguments):
     thirds = {"train": slice(60), "validation": slice(60, 80), "test": slice(80, 100)}
-    return own_task({name: Given(X[rows], y[rows], name, name) for name, rows in thirds.items()}, **arguments)
+    given = {name: Given(X[rows], y[rows], name, name) for name, rows in thirds.items()}
+    return own_task(given, Reading(**arguments))
 
 
 def test_the_most_frequent_class_of_the_training_split():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoact.errors import UserError
-from evoact.tasks.own.own_data import Given, own_task
+from evoact.tasks.own.own_data import Given, Reading, own_task
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -50,7 +50,7 @@ def splits(**targets):
 )
 def test_refused(given, message):
     with pytest.raises(UserError, match=message):
-        own_task(given, seed=SEED)
+        own_task(given, Reading(seed=SEED))
 
 
 def test_classes_have_one_number_in_all_splits():
@@ -72,7 +72,7 @@ def test_what_was_read_before_is_read_so_still():
 def test_standardised_over_the_training_split_alone():
     scales = np.array([1e-4, 1.0, 1e6])
     x = X * scales + 3 * scales
-    task = own_task(Given(x, Y), standardise=True)
+    task = own_task(Given(x, Y), Reading(standardise=True))
     train, test = task.splits()["train"].inputs, task.splits()["test"].inputs
     assert train.dtype == np.float32
     assert np.allclose(train.mean(axis=0), 0, atol=1e-6)
@@ -84,13 +84,13 @@ def test_standardised_over_the_training_split_alone():
 
 def test_what_single_precision_would_lose_is_standardised_before_it():
     times = 1.7e9 + np.arange(N)[:, None]
-    task = own_task(Given(times, Y), standardise=True)
+    task = own_task(Given(times, Y), Reading(standardise=True))
     assert len(np.unique(task.splits()["train"].inputs)) == 120
 
 
 def test_constant_features_become_zero():
     x = np.hstack([X, np.full((N, 1), 0.1)])
-    assert set(own_task(Given(x, Y), standardise=True).splits()["test"].inputs[:, 3]) == {0}
+    assert set(own_task(Given(x, Y), Reading(standardise=True)).splits()["test"].inputs[:, 3]) == {0}
 
 
 @pytest.mark.parametrize(
@@ -100,24 +100,24 @@ def test_constant_features_become_zero():
 )
 def test_images_are_standardised_by_channel(shape, groups):
     x = RNG.integers(0, 256, (N, *shape)).astype(np.uint8)
-    task = own_task(Given(x, Y), standardise=True)
+    task = own_task(Given(x, Y), Reading(standardise=True))
     assert task.preprocessing.features.mean.size == groups
     assert task.splits()["train"].inputs.std() == pytest.approx(1, abs=1e-3)
 
 
 def test_targets_are_standardised_and_errors_are_in_their_units():
     y = 1e5 + 2e5 * np.stack([VALUES, VALUES[::-1]], axis=1)
-    task = own_task(Given(X, y), standardise=True)
+    task = own_task(Given(X, y), Reading(standardise=True))
     train = task.splits()["train"]
     assert np.allclose(train.targets.std(axis=0), 1, atol=1e-5)
     assert train.target_scale == pytest.approx([2e5, 2e5], rel=0.2)
-    assert task.preprocessing.plain()["targets"]["scale"] == train.target_scale.tolist()
+    assert task.preprocessing.to_json()["targets"]["scale"] == train.target_scale.tolist()
 
 
 def test_classes_are_never_standardised():
-    task = own_task(Given(X, Y), standardise=True)
+    task = own_task(Given(X, Y), Reading(standardise=True))
     assert task.splits()["train"].target_scale is None
-    assert task.preprocessing.plain()["classes"] == [0, 1]
+    assert task.preprocessing.to_json()["classes"] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,3 @@ def test_a_class_that_validation_lacks_is_said():
     assert note.startswith(
         "the validation split has no example of class 0, so its metric says nothing about them"
     )
-
-
-def test_names_of_columns_are_in_the_notes():
-    (note,) = own_task(Given(X * [1, 1, 300], Y), features=("a", "b", "income")).notes
-    assert "(income: mean" in note

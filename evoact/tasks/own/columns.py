@@ -1,0 +1,202 @@
+"""What the columns of a table are: numbers, categories, or nothing that a network could use, which is said."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evoact.errors import UserError, short
+from evoact.registry import unknown
+from evoact.tasks.own.raw_columns import named, plain
+
+if TYPE_CHECKING:
+    import pyarrow
+
+MANY_TEXTS, SHARE_OF_TEXTS = (
+    50,
+    0.5,
+)  # more different texts than either, of the rows, name rows rather than kinds
+SHARE_OF_NUMBERS = (
+    0.5  # of the different texts of a column: with more that read as numbers it is a mix of both
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`number`, `category`, or `left out`, and in this case why."""
+
+    kind: str
+    why: str = ""
+
+
+def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool = False) -> Kind:
+    """Return what a column is.
+
+    Raises:
+        UserError: if numbers and texts are mixed in it.
+    """
+    from pyarrow import compute, types
+
+    kind = column.type
+    if column.null_count == len(column):
+        return Kind("left out", "holds no value")
+    if types.is_temporal(kind):
+        return Kind(
+            "left out",
+            f"holds {'dates' if types.is_date(kind) or types.is_timestamp(kind) else 'times'}; store what matters of "
+            "them as numbers (the month, an age in days), or split by it with task.time",
+        )
+    if types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+        return Kind("left out", f"holds {kind}, which is no number and no text")
+    if categorical:
+        return Kind("category")
+    if not (
+        types.is_dictionary(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+    ):
+        return Kind("number")
+    different = compute.unique(column.combine_chunks()).drop_null()
+    texts = (different.dictionary if types.is_dictionary(different.type) else different).to_pylist()
+    _check_unmixed(texts, name)
+    if len(texts) > max(MANY_TEXTS, SHARE_OF_TEXTS * (len(column) - column.null_count)):
+        return Kind(
+            "left out",
+            f"holds {len(texts)} different texts in {len(column)} rows, which name rows",
+        )
+    return Kind("category")
+
+
+def _check_unmixed(texts: Sequence[str], name: str) -> None:
+    words = [value for value in texts if not _is_number(value)]
+    if words and len(texts) - len(words) > max(1, SHARE_OF_NUMBERS * len(texts)):
+        raise UserError(
+            f"expected numbers or categories in column {name}, got {len(texts) - len(words)} different numbers and "
+            f"{', '.join(map(short, words[:3]))}; leave what is missing empty, or add the column to task.categorical"
+        )
+
+
+def _is_number(value: str) -> bool:
+    """
+    >>> _is_number("1e-3"), _is_number("12 %")
+    (True, False)
+    """
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def features_of(
+    table: "pyarrow.Table", left_out: Collection[str], categorical: Collection[str]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the columns that a network can use, float64 with NaN or texts with None [n], and notes about others.
+
+    Args:
+        table: all columns
+        left_out: those that are no features
+        categorical: numbers that are codes of categories
+
+    Raises:
+        UserError: if numbers are infinite or mixed with texts, or no column is left.
+    """
+    found: dict[str, np.ndarray] = {}
+    notes = []
+    for name in table.column_names:
+        if name in left_out:
+            continue
+        column = table.column(name)
+        kind = kind_of_column(column, name, name in categorical)
+        values = (
+            None if kind.kind == "left out" else named(column) if kind.kind == "category" else plain(column)
+        )
+        why = kind.why or ("is the same in every row" if values is not None and _constant(values) else "")
+        if values is None or why:
+            notes.append(f"column {name} is left out: it {why}")
+            continue
+        if values.dtype.kind == "f":
+            check_finite(values, name)
+        found[name] = values
+    if not found:
+        raise UserError("expected at least one column that a network can use, got none: " + "; ".join(notes))
+    return found, notes
+
+
+def _constant(values: np.ndarray) -> bool:
+    """
+    >>> _constant(np.array([1.0, np.nan])), _constant(np.array(["a", "a"], object))
+    (False, True)
+    """
+    return bool((values == values[0]).all())
+
+
+def check_finite(values: np.ndarray, name: str) -> None:
+    """Check that numbers, where they are not missing, fit single precision."""
+    wrong = np.abs(values) > np.finfo(np.float32).max
+    if wrong.any():
+        row = int(wrong.argmax())
+        others = f" and {int(wrong.sum()) - 1} more" if wrong.sum() > 1 else ""
+        raise UserError(
+            f"expected finite numbers that fit single precision in column {name}, got {values[row]} in row {row}"
+            f"{others}; leave what is unknown empty, or drop such rows"
+        )
+
+
+def check_names(given: Sequence[str], key: str, table: "pyarrow.Table") -> None:
+    """Check that columns are there.
+
+    Raises:
+        UserError: naming the nearest.
+    """
+    for name in given:
+        if name not in table.column_names:
+            raise UserError(f"task.{key}: {unknown('column', name, table.column_names)}")
+
+
+def targets_of(table: "pyarrow.Table", names: Sequence[str]) -> np.ndarray:
+    """Return the columns to predict: labels or values [n], of several columns values [n, len(names)].
+
+    Raises:
+        UserError: if a row has none, or the columns hold what cannot be predicted.
+    """
+    from pyarrow import types
+
+    read = []
+    for name in names:
+        column = table.column(name)
+        if types.is_temporal(column.type) or types.is_nested(column.type):
+            raise UserError(f"expected classes or numbers in the target {name}, got {column.type}")
+        values = (
+            column.to_numpy() if types.is_boolean(column.type) and not column.null_count else _labels(column)
+        )
+        absent = np.isnan(values) if values.dtype.kind == "f" else values == None  # noqa: E711
+        if np.any(absent):
+            row = int(np.argmax(absent))
+            raise UserError(
+                f"expected a value of the target {name} in every row, got none in {int(np.sum(absent))} of "
+                f"{len(values)}, the first of them row {row}; fill them in, or drop these rows"
+            )
+        read.append(values.astype(str) if values.dtype.kind == "O" else values)
+    if len(read) == 1:
+        return read[0]
+    words = [name for name, values in zip(names, read, strict=True) if values.dtype.kind not in "biuf"]
+    if words:
+        raise UserError(
+            f"expected numbers in several targets, got texts in {words[0]}; predict one column of classes"
+        )
+    return np.stack([values.astype(np.float64) for values in read], axis=1)
+
+
+def _labels(column: "pyarrow.ChunkedArray") -> np.ndarray:
+    """Integers stay so, that they may be classes; what has missing values becomes floats or texts."""
+    from pyarrow import types
+
+    if types.is_integer(column.type) and not column.null_count:
+        values: np.ndarray = column.to_numpy()
+        return values
+    if types.is_boolean(column.type):
+        return named(column)
+    return plain(column)

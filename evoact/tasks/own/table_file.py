@@ -1,0 +1,190 @@
+"""Tables in files: CSV, Parquet, Feather, folders of Parquet files, here or at any URI that pyarrow opens."""
+
+import os
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from evoact.errors import UserError
+from evoact.tasks.own.npz import npz_names, read_npz
+from evoact.tasks.own.raw_columns import MISSING
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+    ".ipc": "feather",
+    ".npz": "npz",
+}
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+KINDS = "CSV (.csv, .tsv), Parquet, Feather, npz, or a folder of Parquet files"
+LONGEST_REASON = 160  # characters of a library's own words
+HEAD = 2**20  # bytes of a CSV file that tell its delimiter
+BLOCK, LARGEST_BLOCK = 2**24, 2**30  # bytes that are parsed at a time
+
+
+def kind_of(path: str) -> str:
+    """Return `csv`, `parquet`, `feather` or `npz`, by the ending of a name; `folder` of another.
+
+    >>> kind_of("s3://bucket/a.csv.gz"), kind_of("a.PARQUET"), kind_of("a")
+    ('csv', 'parquet', 'folder')
+    """
+    root, ending = os.path.splitext(path.lower().rstrip("/"))
+    if ending in COMPRESSED:
+        ending = os.path.splitext(root)[1]
+    return SUFFIXES.get(ending, "folder")
+
+
+def read_table(path: str) -> "pyarrow.Table":
+    """Return the table of a file, or of a folder of Parquet files.
+
+    Raises:
+        UserError: if there is none, it is empty, cannot be read, or two of its columns have one name.
+    """
+    import pyarrow
+    from pyarrow import fs
+
+    try:
+        filesystem, place = _opened(path)
+        info = filesystem.get_file_info(place)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"expected task.path to name a file that pyarrow opens, got {path!r} ({_reason(error)})"
+        ) from None
+    if info.type == fs.FileType.NotFound:
+        raise UserError(f"expected task.path to name a table, {KINDS}, got {path!r}, which does not exist")
+    kind = kind_of(path) if info.type == fs.FileType.File else "folder"
+    if info.type == fs.FileType.File and kind == "folder":
+        raise UserError(f"expected a table, {KINDS}, got {path!r} with another ending; rename or convert it")
+    if info.type == fs.FileType.File and not info.size:
+        raise UserError(f"{path}: expected a table with a line of names and rows, got an empty file")
+    try:
+        table = _READERS[kind](filesystem, place, path)
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: expected a table that can be read, got {_sentence(error, kind)}") from None
+    twice = [name for name, times in Counter(table.column_names).items() if times > 1]
+    if twice:
+        raise UserError(f"{path}: expected one column {twice[0]!r}, got several of that name; rename them")
+    if not table.num_rows or not table.num_columns:
+        raise UserError(f"{path}: expected rows, got {table.num_columns} columns and {table.num_rows} rows")
+    return table
+
+
+def _opened(path: str) -> tuple[Any, str]:
+    from pyarrow import fs
+
+    if "://" in path:
+        filesystem, place = fs.FileSystem.from_uri(path)
+        return filesystem, place
+    return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
+
+
+def _csv(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
+    import pyarrow
+
+    with filesystem.open_input_stream(place) as stream:
+        head = stream.read(HEAD)
+    try:
+        table = _parsed(filesystem, place, head, BLOCK)
+    except pyarrow.ArrowInvalid as error:
+        # Types are inferred from the first block: with one of all, what stands far below decides, too.
+        size = filesystem.get_file_info(place).size or 0
+        if "conversion error" not in str(error) or size > LARGEST_BLOCK:
+            raise
+        table = _parsed(filesystem, place, head, LARGEST_BLOCK)
+    binary = [field.name for field in table.schema if pyarrow.types.is_binary(field.type)]
+    if binary:
+        raise ValueError(f"text that is not UTF-8 in column {binary[0]}")
+    return table
+
+
+def _parsed(filesystem: Any, place: str, head: bytes, block: int) -> "pyarrow.Table":
+    from pyarrow import csv
+
+    delimiter = _delimiter(head.partition(b"\n")[0])
+    comma = (
+        delimiter == ";" and re.search(rb"[;\n]-?\d+,\d+[;\r\n]", head) and not re.search(rb"\d\.\d", head)
+    )
+    with filesystem.open_input_stream(place) as stream:
+        return csv.read_csv(
+            stream,
+            csv.ReadOptions(block_size=block),
+            csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in head),
+            csv.ConvertOptions(
+                null_values=sorted(MISSING),
+                strings_can_be_null=True,
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+                decimal_point="," if comma else ".",
+            ),
+        )
+
+
+def _delimiter(header: bytes) -> str:
+    """
+    >>> _delimiter(b"age;sex;income"), _delimiter(b"a,b;c,d"), _delimiter(b"alone")
+    (';', ',', ',')
+    """
+    return max(",;\t|", key=lambda sign: header.count(sign.encode()))
+
+
+def _parquet(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
+    from pyarrow import parquet
+
+    return parquet.read_table(place, filesystem=filesystem)
+
+
+def _feather(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
+    from pyarrow import feather
+
+    with filesystem.open_input_file(place) as file:
+        return feather.read_table(file)
+
+
+def _npz(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
+    """Arrays of one length are columns; those of two dimensions are several."""
+    import pyarrow
+
+    arrays = read_npz(place, npz_names(place))
+    columns = {}
+    for name, array in arrays.items():
+        if array.ndim == 1:
+            columns[name] = array
+        elif array.ndim == 2:
+            columns |= {f"{name}{i}": array[:, i] for i in range(array.shape[1])}
+    return pyarrow.table(columns)
+
+
+def _folder(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
+    from pyarrow import dataset
+
+    found = dataset.dataset(place, filesystem=filesystem, format="parquet", partitioning="hive")
+    if not found.files:
+        raise UserError(f"{path}: expected a folder of Parquet files, got one without any")
+    return found.to_table()
+
+
+_READERS = {"csv": _csv, "parquet": _parquet, "feather": _feather, "npz": _npz, "folder": _folder}
+
+
+def _sentence(error: Exception, kind: str) -> str:
+    said = _reason(error)
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in said or "UTF8" in said:
+        return f"text that is not UTF-8 ({said}); save it as UTF-8"
+    if kind == "csv" and "Expected" in said and "columns" in said:
+        return (
+            f"lines of different lengths ({said}); quote texts that hold the delimiter, or complete the line"
+        )
+    return f"{said}; save it again"
+
+
+def _reason(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "")[:LONGEST_REASON]
+    return f"{type(error).__name__}: {first}".removesuffix(": ")
