@@ -15,6 +15,7 @@ from evoact.installation import VERSION
 
 if TYPE_CHECKING:
     from evoact.analysis.comparison import Findings
+    from evoact.api.search_result import SearchResult
     from evoact.execution.progress import Progress
     from evoact.execution.run import Finished
     from evoact.export.module import TrainedNetwork
@@ -42,33 +43,47 @@ __all__ = [
 
 
 def search(
-    config: str | Path | Mapping[str, Any],
-    run_dir: str | Path,
+    config: str | Path | Mapping[str, Any] | None = None,
+    run_dir: str | Path | None = None,
     overrides: Sequence[str] = (),
     address: str | None = None,
     observe: "Callable[[Progress], None] | None" = None,
-) -> "Finished":
-    """Carry out an experiment; the same as `evoact search`.
+    *,
+    data: Any = None,
+    target: Any = None,
+    minutes: float | None = None,
+    if_exists: str = "error",
+    **sections: Any,
+) -> "SearchResult":
+    """Search somebody's data, or carry out the experiment of a config; the same as `evoact search`.
+
+    Ctrl-C ends it with what is finished; `resume` goes on.
 
     Args:
-        config: a YAML file, or the same as a mapping (then with the search space inside)
-        run_dir: a new directory, or a URI that pyarrow knows
-        overrides: `key.path=value` texts, applied to a YAML file
+        config: a YAML file, or the same as a mapping; None for defaults that fit the data
+        run_dir: a new directory, or a URI that pyarrow knows; by default runs/NAME-TIME
+        overrides: `key.path=value` texts, values in YAML
         address: of a running Ray cluster
         observe: called with a `Progress` after each pack
+        data: a file
+        target: the column to predict
+        minutes: for everything, confirmation and judgement included; 5 if there is neither a config nor a `budget`
+        if_exists: what to do if `run_dir` holds a run: `error`, `resume` it if it is the same search, or `replace` it
+        sections: keys of a config, as YAML takes them, in the place of its own: `space="quickstart"`,
+            `network={"name": "mlp", "hidden": [32]}`, `strategy="evolution"`, `training={"steps": 500}`, `seed=1`
 
     Returns:
-        Where the run is, whether it is complete, and its `summary` (winner, baselines, counts).
+        Where the run is, whether it is complete, and what it found: `best`, `verdict`, `leaderboard`, `predict`,
+        figures; shown in a notebook.
 
     Raises:
         evoact.errors.UserError: for a mistake in the config or a run directory in use.
         evoact.errors.SearchFailed: if not one network could be trained.
     """
-    from evoact import config as configs
-    from evoact.execution import run
+    from evoact.api import search as api
 
-    made = configs.experiment(config) if isinstance(config, Mapping) else configs.load(config, overrides)
-    return run.search(made, run_dir, address, observe)
+    asked = api.Asked(config, overrides, data, target, minutes, sections)
+    return api.search(asked, run_dir, address, observe, if_exists)
 
 
 def compare(
@@ -159,14 +174,14 @@ def load(
 def resume(
     run_dir: str | Path, address: str | None = None, observe: "Callable[[Progress], None] | None" = None
 ) -> "Finished":
-    """Continue an interrupted run; the same as `evoact resume`.
+    """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives.
 
     Raises:
         evoact.errors.UserError: if the directory is not a run, or in use.
     """
-    from evoact.execution import run
+    from evoact.api import search as api
 
-    return run.resume(run_dir, address, observe)
+    return api.resume(run_dir, address, observe)
 
 
 def __getattr__(name: str) -> Any:

@@ -89,7 +89,7 @@ def figure(width: float, height: float, parts: Iterable[str], title: str, descri
 def document(content: str, style: str) -> str:
     """Return a whole SVG as a file of its own, with a style sheet."""
     opened = content.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return opened.replace("<title", f"<style>{style}</style><title", 1) + "\n"
+    return opened.replace("<title", f"<style>{escape(style, quote=False)}</style><title", 1) + "\n"
 
 
 def clipped(x: float, y: float, width: float, height: float, parts: Iterable[str]) -> str:

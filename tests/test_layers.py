@@ -28,6 +28,7 @@ LAYERS = [
     {"analysis"},
     {"execution"},
     {"export", "report", "studies"},
+    {"api"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -61,7 +62,7 @@ HOMES = {
     ],
     "triton": ["triton/"],
     "typer": ["cli/"],
-    "rich": ["cli/"],
+    "rich": ["cli/", "api/progress.py"],
     "pydantic": ["config/"],
 }
 

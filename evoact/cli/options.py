@@ -1,7 +1,6 @@
 """Parts that several commands share: options, the run directory's name, and how a stopped command ends."""
 
 import sys
-from datetime import datetime
 from typing import Annotated, Optional
 
 import typer
@@ -30,11 +29,6 @@ Address = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost, then stop.")]
-
-
-def run_directory(name: str, output: str | None) -> str:
-    """Return the directory that was asked for, else a new one for a plan of this name."""
-    return output or f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def say(text: str, end: str = "\n") -> None:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,18 +21,21 @@ from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    path: str | Path, overrides: Sequence[str] = (), sections: Mapping[str, Any] = MappingProxyType({})
+) -> Experiment:
     """Return the experiment in a YAML file.
 
     Args:
         path: of the config, or the name of one that comes with evoact, such as `quickstart`
         overrides: `key.path=value` texts, values in YAML, applied before anything is checked
+        sections: keys of the config that take the place of the file's, before the overrides
 
     Raises:
         ConfigError: naming every mistake in it.
     """
     path = find_config(path)
-    data = read_yaml(path)
+    data = {**read_yaml(path), **copy.deepcopy(dict(sections))}
     if "types" in data and not {"task", "network", "space"} & data.keys():
         raise ConfigError(
             str(path),
@@ -43,19 +47,23 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         raise ConfigError(
             str(path), ["expected an experiment, got a comparison with `arms`; run it with `evoact compare`"]
         )
-    beside = Path(path).parent
-    problems = []
-    for text in overrides:
-        if text.startswith("space."):
-            problems += inline_space(data, beside)
-        problems += override(data, text)
-    problems += inline_space(data, beside)
+    problems = _overridden(data, overrides, Path(path).parent)
     if not data.get("name"):
         data["name"] = Path(path).stem
     try:
         return checked(data, str(path), problems)
     except ConfigError as error:
         raise ConfigError(str(path), [_with_hint(p, overrides) for p in error.problems]) from None
+
+
+def _overridden(data: dict[str, Any], overrides: Sequence[str], beside: Path) -> list[str]:
+    """Apply all overrides, and put a named search space inside; return what is wrong with them."""
+    problems = []
+    for text in overrides:
+        if text.startswith("space."):
+            problems += inline_space(data, beside)
+        problems += override(data, text)
+    return problems + inline_space(data, beside)
 
 
 def _with_hint(problem: str, overrides: Sequence[str]) -> str:
@@ -69,15 +77,20 @@ def _with_hint(problem: str, overrides: Sequence[str]) -> str:
     return problem
 
 
-def experiment(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Experiment:
+def experiment(
+    data: Mapping[str, Any],
+    source: str = "config",
+    task: Task | None = None,
+    overrides: Sequence[str] = (),
+) -> Experiment:
     """Return the experiment described by plain data, its space inside it or by name or path as in a file; `task` stands
-    for its task, if it is given.
+    for its task, if it is given, and `overrides` are those of `load`.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
-    own = dict(data)
-    return checked(own, source, inline_space(own, Path()), task)
+    own = copy.deepcopy(dict(data)) if overrides else dict(data)
+    return checked(own, source, _overridden(own, overrides, Path()), task)
 
 
 def checked(

@@ -28,10 +28,15 @@ class Section(BaseModel):
 
 
 class Named(BaseModel):
-    """A `name` from a table, and that entry's own arguments beside it."""
+    """A `name` from a table, and that entry's own arguments beside it; the name alone is short for both."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
 
     @property
     def arguments(self) -> dict[str, Any]:

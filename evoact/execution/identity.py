@@ -11,7 +11,7 @@ from typing import Any
 from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import CONFIG, config_of
+from evoact.leaderboard.run_files import CONFIG, config_of, parsed, record_of
 from evoact.tasks.outline import FROM_FILES, PLACES, data_digest, outlined
 
 # What may change before a run goes on: it decides how much is trained, where, and what is said of it, but of no
@@ -48,6 +48,22 @@ def check_unchanged(home: Location, made: Plan, record: Mapping[str, Any]) -> No
     """
     if "trains" in record:
         _check_config(home, record["trains"], trained_by(config_of(home)))
+    _check_data(home, made, record)
+
+
+def check_same(home: Location, made: Plan) -> None:
+    """Check that a stored run trains what a new one would, on the same data, so that the one may stand for the other.
+
+    Raises:
+        UserError: naming the key of the config, or the data, with both values.
+    """
+    record = record_of(home)
+    if "trains" in record:
+        _check_config(home, record["trains"], trained_by(parsed(made.to_yaml().encode())))
+    _check_data(home, made, record)
+
+
+def _check_data(home: Location, made: Plan, record: Mapping[str, Any]) -> None:
     now = _digest(made)
     if "digest" in record and record["digest"] != now:
         task = made.config.task

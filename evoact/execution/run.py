@@ -132,7 +132,7 @@ def pack_name(first: Proposal) -> str:
 
 def search(
     made: Experiment,
-    run_dir: str | Path,
+    run_dir: str | Path | Location,
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
@@ -156,7 +156,7 @@ def search(
 
 def compare(
     plan: Plan,
-    run_dir: str | Path,
+    run_dir: str | Path | Location,
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
@@ -178,7 +178,7 @@ def compare(
 
 def _start(
     plan: Plan,
-    run_dir: str | Path,
+    run_dir: str | Path | Location,
     address: str | None,
     observe: Observer | None,
     report: Callable[[str], None],
@@ -220,7 +220,7 @@ def _start(
 
 
 def resume(
-    run_dir: str | Path,
+    run_dir: str | Path | Location,
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,

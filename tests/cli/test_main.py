@@ -86,7 +86,7 @@ def test_version(run):
     ("arguments", "sentence"),
     [
         (["serch"], "No such command 'serch'. Did you mean 'search'? See `evoact --help`."),
-        (["search"], "Missing argument 'CONFIG'; see `evoact search --help`"),
+        (["search"], "expected a config, or data, to search on, got neither; name the file of one"),
         (["search", "a.yaml", "--outptu", "b"], "No such option: --outptu"),
         (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),
         (["list", "function"], "'function' is not one of 'functions', 'activations'"),

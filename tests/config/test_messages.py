@@ -25,7 +25,10 @@ ONE_MISTAKE = {
         {"training": "fast"},
         "training: expected a section of keys and values, got 'fast'",
     ),
-    "name for a section": ({"task": "faulty"}, "task: expected a section of keys and values, got 'faulty'"),
+    "names for a section": (
+        {"task": ["faulty"]},
+        "task: expected a section of keys and values, got ['faulty']",
+    ),
     "text for a list": ({"space__functions": "relu"}, "space.functions: expected a list, got 'relu'"),
     "nothing for a section": ({"space": None}, "space: expected a section of keys and values, got None"),
     "unknown backend": (

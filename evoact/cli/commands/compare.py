@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory, warn
+from evoact.cli.options import Address, DryRun, Output, Overrides, warn
 
 
 def compare(
@@ -34,11 +34,12 @@ def compare(
 
         print_estimates(made)
         return
-    from evoact.cli.progress import Display
+    from evoact.api.progress import Display
+    from evoact.api.search import run_directory
     from evoact.cli.results import end
     from evoact.execution.run import compare as carry_out
 
-    run_dir = run_directory(made.name, output)
+    run_dir = output or run_directory(made.name)
     with Display(made, run_dir) as display:
         compared = carry_out(made, run_dir, address, display.update, warn)
     end(compared)

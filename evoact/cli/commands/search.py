@@ -5,19 +5,32 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, run_directory, say, warn
+from evoact.cli.options import Address, DryRun, Output, Overrides, say, warn
 
 
 def search(
     config: Annotated[
-        str,
+        Optional[str],  # noqa: UP045
         typer.Argument(
-            metavar="CONFIG", help="The experiment, a YAML file, or a name of `evoact list configs`."
+            metavar="[CONFIG]",
+            help="The experiment, a YAML file, or a name of `evoact list configs`; not needed with --data.",
         ),
-    ],
+    ] = None,
     output: Output = None,
     set_: Overrides = None,
     address: Address = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FILE", help="Search on this data, with defaults for everything else."),
+    ] = None,
+    target: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="COLUMN", help="The column of --data to predict."),
+    ] = None,
+    minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="N", help="For everything, confirmation included; 5 for --data alone."),
+    ] = None,
     table: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -26,31 +39,29 @@ def search(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Run the search of an experiment and store it in a run directory.
+    """Run the search of an experiment, or on your data, and store it in a run directory.
+
+    Example: evoact search --data mine.csv --target price
 
     Example: evoact search configs/quickstart.yaml -o runs/first --set budget.networks=500
     """
     import json
 
-    from evoact.config import Plan, load
+    from evoact.api import search as api
 
     overrides = list(set_ or [])
     if table is not None:
         overrides += ["execution.backend=table", f"execution.table={json.dumps(table)}"]
-    made = load(config, overrides)
+    asked = api.Asked(config, overrides, data, target, minutes)
     if dry_run:
         from evoact.cli.estimate import print_estimate
 
-        print_estimate(made)
+        print_estimate(api.settled(asked))
         return
-    from evoact.cli.progress import Display
+    from evoact.api.progress import Display
     from evoact.cli.results import end
-    from evoact.execution.run import search as carry_out
 
-    run_dir = run_directory(made.name, output)
-    with Display(Plan.of(made), run_dir) as display:
-        finished = carry_out(made, run_dir, address, display.update, warn)
-    end(finished)
+    end(api.search(asked, output, address, show=Display, report=warn))
 
 
 def resume(
@@ -61,7 +72,6 @@ def resume(
 
     Example: evoact resume runs/first
     """
-    from evoact.config.stored_plan import plan_of
     from evoact.leaderboard.location import Location
     from evoact.leaderboard.run_files import is_finished
 
@@ -69,13 +79,11 @@ def resume(
         _name_damage(run_dir)
         say(f"{run_dir} has finished already; see `evoact leaderboard {shlex.quote(run_dir)}`.")
         return
-    from evoact.cli.progress import Display
+    from evoact.api.progress import Display
+    from evoact.api.search import resume as carry_out
     from evoact.cli.results import end
-    from evoact.execution.run import resume as carry_out
 
-    with Display(plan_of(run_dir), run_dir) as display:
-        finished = carry_out(run_dir, address, display.update, warn)
-    end(finished)
+    end(carry_out(run_dir, address, show=Display, report=warn))
 
 
 def _name_damage(run_dir: str) -> None:

@@ -36,7 +36,7 @@ def tabulate(
 
     Example: evoact tabulate benchmarks/tables/mnist1d_smooth.yaml --table smooth.parquet
     """
-    from evoact.cli.progress import Display
+    from evoact.api.progress import Display
     from evoact.config import Plan, load
     from evoact.execution.tabulate import tabulate as carry_out
     from evoact.execution.tabulate import tabulation

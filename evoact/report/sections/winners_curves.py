@@ -1,6 +1,9 @@
 """The activations that winners ended with, drawn."""
 
+from collections.abc import Mapping
+
 from evoact.analysis.activation_curves import HIGH, LOW, activation_curves
+from evoact.analysis.winners import Winner
 from evoact.genomes.genome import loads
 from evoact.report.figures.curves import curves_figure
 from evoact.report.figures.figure import Figure
@@ -21,13 +24,8 @@ def section(run: RunData, unit: Unit) -> Section | None:
         if genome.ordinary:
             plain.append(f"{series} ({genome.label})" if run.arms else series)
             continue
-        curves = activation_curves(genome, run.tensors(winner.artifact))
         title = f"{series if run.arms else winner.candidate}: {genome.label}"
-        figure = curves_figure(curves[:MOST_CURVES], f"curves{i}", f"Activations of {series}", css)
-        if len(curves) > MOST_CURVES:
-            more = f"{len(curves) - MOST_CURVES} more types are not drawn"
-            figure = Figure(figure.svg, "; ".join(filter(None, (figure.note, more))))
-        figures.append((title, figure))
+        figures.append((title, winner_figure(run, winner, f"curves{i}", f"Activations of {series}", css)))
     if not figures:
         return None
     text = (
@@ -38,3 +36,13 @@ def section(run: RunData, unit: Unit) -> Section | None:
         (f"Not drawn, since they are one plain function everywhere: {'; '.join(plain)}.",) if plain else ()
     )
     return Section("curves", "Activation curves of the winners", (text, *left_out), figures=tuple(figures))
+
+
+def winner_figure(run: RunData, winner: Winner, name: str, title: str, css: Mapping[str, str]) -> Figure:
+    """Return what the types of a winner's network compute, the first dozen of them; `css` gives functions' classes."""
+    curves = activation_curves(loads(winner.genome), run.tensors(winner.artifact))
+    figure = curves_figure(curves[:MOST_CURVES], name, title, css)
+    if len(curves) <= MOST_CURVES:
+        return figure
+    more = f"{len(curves) - MOST_CURVES} more types are not drawn"
+    return Figure(figure.svg, "; ".join(filter(None, (figure.note, more))))

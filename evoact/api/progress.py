@@ -1,8 +1,10 @@
-"""Live progress: one line that moves on a terminal, plain lines elsewhere."""
+"""Live progress: one line that moves on a terminal, bars in a notebook, plain lines elsewhere."""
 
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from html import escape
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -16,6 +18,54 @@ from evoact.execution.progress import Progress
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns
 WHERE = {"local": "in this process", "ray_tune": "on Ray", "table": "in a table"}
+
+
+def shown_where_seen(made: Plan, run_dir: str) -> "AbstractContextManager[Display | Notebook | None]":
+    """Return what shows progress in a notebook or on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if console.is_jupyter:
+        return Notebook(made, run_dir)
+    return Display(made, run_dir) if console.is_terminal else nullcontext()
+
+
+class Notebook:
+    """Shows a run's progress below a notebook's cell, a bar for each phase; give `update` to the run."""
+
+    def __init__(self, made: Plan, run_dir: str):
+        self.what = f"{_what(made, WHERE[made.config.execution.backend])}, run directory {run_dir}"
+        self.phases: dict[str, Progress] = {}
+        self.handle: Any = None
+
+    def __enter__(self) -> "Notebook":
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        """Leave the last state where it is."""
+
+    def update(self, p: Progress) -> None:
+        """Take in where the run stands."""
+        from IPython.display import HTML, display
+
+        self.phases[p.phase] = p
+        page = HTML(self.html())
+        if self.handle is None:
+            self.handle = display(page, display_id=True)
+        else:
+            self.handle.update(page)
+
+    def html(self) -> str:
+        """Return all phases so far, each a bar with its figures."""
+        lines = [f"<p>{escape(self.what)}</p>"]
+        for phase, p in self.phases.items():
+            timed = p.planned >= UNLIMITED
+            # A bar without a value moves: nobody knows how many networks fit the time.
+            bar = "" if timed else f' value="{p.done}" max="{max(1, p.planned)}"'
+            of = f"{p.done}" if timed else f"{p.done}/{p.planned}"
+            lines.append(
+                f'<div><label style="display:inline-block;min-width:5em">{phase}</label> <progress{bar}></progress> '
+                f"{of} {escape(figures(p))}</div>"
+            )
+        return "".join(lines)
 
 
 class Display:

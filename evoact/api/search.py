@@ -1,0 +1,146 @@
+"""A search from Python or the command line: what was asked for, with defaults for the rest, carried out."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from evoact.api.defaults import MINUTES, chosen, fitted, left_open, with_defaults
+from evoact.api.progress import Display, Notebook, shown_where_seen
+from evoact.api.search_result import SearchResult
+from evoact.config import Experiment, Plan, experiment, load
+from evoact.config.stored_plan import plan_of
+from evoact.errors import UserError
+from evoact.execution import run
+from evoact.execution.identity import check_same
+from evoact.execution.progress import Observer, Progress
+from evoact.execution.run import Finished
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
+from evoact.leaderboard.store.write import lock
+from evoact.registry import lookup
+
+IF_EXISTS = ("error", "resume", "replace")
+
+Show = Callable[[Plan, str], AbstractContextManager[Display | Notebook | None]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody asks for: a config, or none and then data; `sections` are keys that take the place of its own,
+    and `minutes` the time for everything."""
+
+    config: str | Path | Mapping[str, Any] | None = None
+    overrides: Sequence[str] = ()
+    data: Any = None
+    target: Any = None
+    minutes: float | None = None
+    sections: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def time(self) -> float | None:
+        """The minutes that were asked for; five if nothing at all limits a search of data."""
+        if self.minutes is None and self.config is None and "budget" not in self.sections:
+            return MINUTES
+        return self.minutes
+
+    @property
+    def open_keys(self) -> frozenset[str]:
+        """What of `training` follows from data and time: nothing that a config says."""
+        training = self.sections.get("training", {})
+        known = self.config is not None or not isinstance(training, Mapping)
+        return frozenset() if known else frozenset(left_open(training))
+
+    def experiment(self) -> Experiment:
+        """Return the experiment as far as it is known without measuring anything.
+
+        Raises:
+            UserError: naming every mistake in it.
+        """
+        keys = dict(self.sections)
+        if self.data is not None:
+            keys |= _task(self.data, self.target)
+        if self.time is not None:
+            keys["budget"] = {**keys.get("budget", {}), "minutes": self.time}
+        if isinstance(self.config, (str, Path)):
+            return load(self.config, self.overrides, keys)
+        if self.config is not None:
+            return experiment({**self.config, **keys}, overrides=self.overrides)
+        if "task" not in keys:
+            raise UserError("expected a config, or data, to search on, got neither; name the file of one")
+        return experiment(with_defaults(keys, self.time), "search", overrides=self.overrides)
+
+
+def settled(asked: Asked) -> Experiment:
+    """Return the whole experiment, what follows from data and time measured."""
+    return fitted(asked.experiment(), asked.time, asked.open_keys)
+
+
+def search(
+    asked: Asked,
+    run_dir: str | Path | None = None,
+    address: str | None = None,
+    observe: Observer | None = None,
+    if_exists: str = "error",
+    show: Show = shown_where_seen,
+    report: Callable[[str], None] = warnings.warn,
+) -> SearchResult:
+    """Carry out a search; see `evoact.search`. `show` makes what shows progress, and `report` is called with a sentence
+    about what ends nothing."""
+    lookup(dict.fromkeys(IF_EXISTS), "if_exists", if_exists)
+    made = asked.experiment()
+    home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
+    exists = if_exists != "error" and home.child(CONFIG).exists()
+    if exists and if_exists == "resume":
+        stored = config_of(home).get("training", {})
+        check_same(home, Plan.of(chosen(made, {key: stored.get(key) for key in asked.open_keys})))
+        return SearchResult(**vars(resume(home, address, observe, show, report)))
+    made = fitted(made, asked.time, asked.open_keys)
+    if exists:
+        with lock(home, report):  # nobody else may be at work there
+            home.filesystem.delete_dir_contents(home.path)
+    with show(Plan.of(made), home.text) as display:
+        finished = run.search(made, home, address, _both(observe, display), report)
+    return SearchResult(**vars(finished))
+
+
+def resume(
+    run_dir: str | Path | Location,
+    address: str | None = None,
+    observe: Observer | None = None,
+    show: Show = shown_where_seen,
+    report: Callable[[str], None] = warnings.warn,
+) -> Finished:
+    """Continue a run; of a search the result is a `SearchResult`."""
+    home = Location.of(run_dir)
+    plan = plan_of(home, data=not is_finished(home))
+    with show(plan, home.text) as display:
+        finished = run.resume(home, address, _both(observe, display), report)
+    return finished if plan.compares else SearchResult(**vars(finished))
+
+
+def run_directory(name: str) -> str:
+    """Return a new directory for a run of this name."""
+    return f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _task(data: Any, target: Any) -> dict[str, Any]:
+    """The keys of a config that name the data."""
+    if isinstance(data, (str, Path)):
+        task = {"name": "arrays", "path": str(data), "standardise": True}
+        return {"task": task, "name": Path(data).stem}
+    raise UserError(f"expected the path of a file in data, got {type(data).__name__}")
+
+
+def _both(observe: Observer | None, display: Display | Notebook | None) -> Observer | None:
+    if display is None or observe is None:
+        return observe if display is None else display.update
+
+    def each(progress: Progress) -> None:
+        display.update(progress)
+        observe(progress)
+
+    return each

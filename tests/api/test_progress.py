@@ -1,0 +1,18 @@
+"""Progress in a notebook; that on terminals is tested with the command line."""
+
+from evoact.api.progress import Notebook
+from evoact.config import UNLIMITED, Plan, experiment
+from evoact.execution.progress import Progress
+
+
+def test_a_notebook_has_a_bar_for_each_phase(tiny):
+    shown = Notebook(Plan.of(experiment(tiny())), "runs/a&b")
+    known = Progress("baseline", 3, 9, 3, 1, 0.5, 0.4, 2.0, 3.0)
+    shown.phases = {
+        "baseline": known,
+        "search": Progress("search", 4, UNLIMITED, 7, 0, None, None, None, None),
+    }
+    page = shown.html()
+    assert "runs/a&amp;b" in page
+    assert '<progress value="3" max="9"></progress> 3/9 best 0.5 median 0.4  1 failed' in page
+    assert "<progress></progress> 4 " in page

@@ -1,0 +1,109 @@
+"""Searches from data and keywords, and from configs: what `evoact.search` and `evoact.resume` do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evoact
+from evoact.api.search_result import SearchResult
+from evoact.errors import UserError
+
+QUICK = {
+    "network": {"name": "mlp", "hidden": [8]},
+    "training": {"steps": 10},
+    "budget": {"networks": 8},
+    "confirm": {"candidates": 2, "baselines": 1, "seeds": 2, "judge": 3},
+    "packs": {"size": 8},
+    "execution": {"backend": "local"},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of unscaled features."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3)) * [1, 100, 0.01]
+    path = tmp_path_factory.mktemp("data") / "two classes.npz"
+    np.savez(path, x=x, y=(np.sin(2 * x[:, 0]) > 0).astype(int))
+    return path
+
+
+@pytest.fixture(scope="module")
+def space(tiny):
+    return tiny()["space"]
+
+
+def test_data_alone_is_searched_with_defaults(data, space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = evoact.search(data=data, space=space, strategy="random", **QUICK)
+    assert isinstance(found, SearchResult)
+    assert found.complete
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert run_dir.name.startswith("two classes-")
+    config = (run_dir / "config.yaml").read_text()
+    assert "batch_size: 60" in config  # no larger than the training split
+    assert "standardise: true" in config
+    assert found.predict(np.load(data)["x"][:4]).shape == (4,)
+
+
+def test_minutes_are_those_of_everything(data, space, tmp_path):
+    keys = {key: value for key, value in QUICK.items() if key not in ("budget", "training")}
+    found = evoact.search(data=data, minutes=0.05, space=space, run_dir=tmp_path / "run", **keys)
+    config = evoact.api.search.config_of(evoact.api.search.Location.of(found.run_dir))
+    assert found.complete
+    assert config["training"]["steps"] >= 200
+    assert 0 < config["budget"]["minutes"] < 0.05
+
+
+def test_a_run_that_is_there_is_an_error_gone_on_with_or_replaced(data, space, tmp_path):
+    asked = dict(data=data, run_dir=tmp_path / "run", space=space, **QUICK)
+    first = evoact.search(**asked)
+    with pytest.raises(UserError, match="expected a new run directory"):
+        evoact.search(**asked)
+    assert evoact.search(**asked, if_exists="resume").networks == first.networks
+    other = asked | {"training": {"steps": 11}}
+    with pytest.raises(UserError, match=r"expected training.steps 10, as when this run began, got 11"):
+        evoact.search(**other, if_exists="resume")
+    assert evoact.search(**other, if_exists="replace").complete
+    with pytest.raises(UserError, match="unknown if_exists 'keep'"):
+        evoact.search(**asked, if_exists="keep")
+
+
+def test_replacing_is_for_runs_alone(data, space, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"which holds .thesis\.tex. and is not a run"):
+        evoact.search(data=data, run_dir=tmp_path, space=space, **QUICK, if_exists="replace")
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_the_keyboard_keeps_what_is_finished(data, space, tmp_path):
+    def stop(progress):
+        if progress.phase == "search" and progress.done:
+            raise KeyboardInterrupt
+
+    asked = dict(data=data, run_dir=tmp_path / "run", space=space, **QUICK)
+    stopped = evoact.search(**asked, observe=stop)
+    assert not stopped.complete
+    assert stopped.best is None
+    assert len(stopped.leaderboard) > 0
+    assert stopped.verdict.startswith(f"Stopped after {stopped.networks} networks; evoact.resume(")
+    assert "Stopped after" in stopped._repr_html_()
+    with pytest.raises(UserError, match="expected confirmed candidates, got none"):
+        stopped.plot_curves()
+    assert evoact.resume(tmp_path / "run").best is not None
+
+
+def test_keywords_take_the_place_of_a_configs_keys(config_file, tiny, tmp_path):
+    found = evoact.search(config_file(), tmp_path / "a", ["seed=3"], training={"steps": 5, "batch_size": 8})
+    config = (tmp_path / "a" / "config.yaml").read_text()
+    assert found.complete
+    assert "seed: 3" in config
+    assert "steps: 5" in config
+    found = evoact.search(tiny(), tmp_path / "b", ["space.types_per_layer=[1, 1]"], strategy="random")
+    assert "types_per_layer:\n  - 1\n  - 1\n" in (tmp_path / "b" / "config.yaml").read_text()
+
+
+def test_nothing_to_search_on_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"expected a config, or data, to search on, got neither"):
+        evoact.search(minutes=1)
