@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evoact.analysis.search_summary import Confirmed
 from evoact.analysis.progress import progress
+from evoact.analysis.search_summary import Confirmed
 from evoact.api.picture import Picture
 from evoact.errors import UserError
 from evoact.execution.run import Finished

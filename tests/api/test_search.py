@@ -47,6 +47,7 @@ def test_data_alone_is_searched_with_defaults(data, space, tmp_path, monkeypatch
     assert found.predict(np.load(data)["x"][:4]).shape == (4,)
 
 
+@pytest.mark.slow
 def test_minutes_are_those_of_everything(data, space, tmp_path):
     keys = {key: value for key, value in QUICK.items() if key not in ("budget", "training")}
     found = evoact.search(data=data, minutes=0.05, space=space, run_dir=tmp_path / "run", **keys)
@@ -94,6 +95,7 @@ def test_the_keyboard_keeps_what_is_finished(data, space, tmp_path):
     assert evoact.resume(tmp_path / "run").best is not None
 
 
+@pytest.mark.slow
 def test_keywords_take_the_place_of_a_configs_keys(config_file, tiny, tmp_path):
     found = evoact.search(config_file(), tmp_path / "a", ["seed=3"], training={"steps": 5, "batch_size": 8})
     config = (tmp_path / "a" / "config.yaml").read_text()
