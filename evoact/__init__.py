@@ -51,6 +51,7 @@ def search(
     *,
     data: Any = None,
     target: Any = None,
+    metric: str | None = None,
     minutes: float | None = None,
     if_exists: str = "error",
     **sections: Any,
@@ -65,12 +66,15 @@ def search(
         overrides: `key.path=value` texts, values in YAML
         address: of a running Ray cluster
         observe: called with a `Progress` after each pack
-        data: a file
-        target: the column to predict
+        data: a table: a path or URI of CSV, Parquet, Feather, npz, or in memory a DataFrame (pandas, Polars), an Arrow
+            table, an array, a pair (x, y), a PyTorch Dataset; kept in the run directory
+        target: the column to predict, or several; of data in memory also the values themselves
+        metric: what networks are judged by, such as `roc_auc` or `mae`; by default accuracy or mse
         minutes: for everything, confirmation and judgement included; 5 if there is neither a config nor a `budget`
         if_exists: what to do if `run_dir` holds a run: `error`, `resume` it if it is the same search, or `replace` it
         sections: keys of a config, as YAML takes them, in the place of its own: `space="quickstart"`,
-            `network={"name": "mlp", "hidden": [32]}`, `strategy="evolution"`, `training={"steps": 500}`, `seed=1`
+            `network={"name": "mlp", "hidden": [32]}`, `strategy="evolution"`, `training={"steps": 500}`, `seed=1`,
+            `task={"groups": "patient"}`
 
     Returns:
         Where the run is, whether it is complete, and what it found: `best`, `verdict`, `leaderboard`, `predict`,
@@ -82,7 +86,7 @@ def search(
     """
     from evoact.api import search as api
 
-    asked = api.Asked(config, overrides, data, target, minutes, sections)
+    asked = api.Asked(config, overrides, data, target, metric, minutes, sections)
     return api.search(asked, run_dir, address, observe, if_exists)
 
 

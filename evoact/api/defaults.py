@@ -22,7 +22,8 @@ SHORT = 1.0  # minutes, below which workers are not worth their start
 def with_defaults(given: Mapping[str, Any], minutes: float | None) -> dict[str, Any]:
     """Return the keys of a config, those that nobody gave filled in."""
     made = {**DEFAULTS, **given}
-    if minutes is not None and (minutes < SHORT or (os.cpu_count() or 1) < 2):
+    short = isinstance(minutes, (int, float)) and (minutes < SHORT or (os.cpu_count() or 1) < 2)
+    if short:
         made.setdefault("execution", {"backend": "local"})
     return made
 

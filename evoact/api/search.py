@@ -3,9 +3,10 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from evoact.api.defaults import MINUTES, chosen, fitted, left_open, with_defaults
@@ -13,7 +14,7 @@ from evoact.api.progress import Display, Notebook, shown_where_seen
 from evoact.api.search_result import SearchResult
 from evoact.config import Experiment, Plan, experiment, load
 from evoact.config.stored_plan import plan_of
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.execution import run
 from evoact.execution.identity import check_same
 from evoact.execution.progress import Observer, Progress
@@ -22,6 +23,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
 from evoact.leaderboard.store.write import lock
 from evoact.registry import lookup
+from evoact.tasks.own.in_memory import task_of
 
 IF_EXISTS = ("error", "resume", "replace")
 
@@ -37,6 +39,7 @@ class Asked:
     overrides: Sequence[str] = ()
     data: Any = None
     target: Any = None
+    metric: Any = None
     minutes: float | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,21 +53,24 @@ class Asked:
     @property
     def open_keys(self) -> frozenset[str]:
         """What of `training` follows from data and time: nothing that a config says."""
-        training = self.sections.get("training", {})
-        known = self.config is not None or not isinstance(training, Mapping)
-        return frozenset() if known else frozenset(left_open(training))
+        return frozenset(left_open(_section(self.sections, "training")) if self.config is None else ())
 
-    def experiment(self) -> Experiment:
+    def experiment(self, folder: str | Path) -> Experiment:
         """Return the experiment as far as it is known without measuring anything.
+
+        Args:
+            folder: where data in memory is stored
 
         Raises:
             UserError: naming every mistake in it.
         """
         keys = dict(self.sections)
         if self.data is not None:
-            keys |= _task(self.data, self.target)
+            own = {} if self.metric is None else {"metric": self.metric}
+            keys["task"] = {**task_of(self.data, self.target, folder), **own, **_section(keys, "task")}
+            keys.setdefault("name", Path(self.data).stem if isinstance(self.data, (str, Path)) else "search")
         if self.time is not None:
-            keys["budget"] = {**keys.get("budget", {}), "minutes": self.time}
+            keys["budget"] = {**_section(keys, "budget"), "minutes": self.time}
         if isinstance(self.config, (str, Path)):
             return load(self.config, self.overrides, keys)
         if self.config is not None:
@@ -76,7 +82,16 @@ class Asked:
 
 def settled(asked: Asked) -> Experiment:
     """Return the whole experiment, what follows from data and time measured."""
-    return fitted(asked.experiment(), asked.time, asked.open_keys)
+    return fitted(_stored(asked)[0], asked.time, asked.open_keys)
+
+
+def _stored(asked: Asked) -> tuple[Experiment, dict[str, bytes]]:
+    """The experiment, and the file that data in memory is to lie in, by its path in the run directory."""
+    with TemporaryDirectory(prefix="evoact-") as folder:
+        made = asked.experiment(folder)
+        made.task.splits()
+        stored = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return made, {path.relative_to(folder).as_posix(): path.read_bytes() for path in stored}
 
 
 def search(
@@ -91,8 +106,11 @@ def search(
     """Carry out a search; see `evoact.search`. `show` makes what shows progress, and `report` is called with a sentence
     about what ends nothing."""
     lookup(dict.fromkeys(IF_EXISTS), "if_exists", if_exists)
-    made = asked.experiment()
+    made, files = _stored(asked)
     home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
+    for name in files:
+        task = made.config.task.model_copy(update={"path": f"{home.absolute}/{name}"})
+        made = replace(made, config=made.config.model_copy(update={"task": task})).sharing(made.task)
     exists = if_exists != "error" and home.child(CONFIG).exists()
     if exists and if_exists == "resume":
         stored = config_of(home).get("training", {})
@@ -103,7 +121,7 @@ def search(
         with lock(home, report):  # nobody else may be at work there
             home.filesystem.delete_dir_contents(home.path)
     with show(Plan.of(made), home.text) as display:
-        finished = run.search(made, home, address, _both(observe, display), report)
+        finished = run.search(made, home, address, _both(observe, display), report, files)
     return SearchResult(**vars(finished))
 
 
@@ -127,12 +145,11 @@ def run_directory(name: str) -> str:
     return f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _task(data: Any, target: Any) -> dict[str, Any]:
-    """The keys of a config that name the data."""
-    if isinstance(data, (str, Path)):
-        task = {"name": "arrays", "path": str(data), "standardise": True}
-        return {"task": task, "name": Path(data).stem}
-    raise UserError(f"expected the path of a file in data, got {type(data).__name__}")
+def _section(keys: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = keys.get(name, {})
+    if not isinstance(section, Mapping):
+        raise UserError(f"{name}: expected a section of keys and values, got {short(section)}")
+    return section
 
 
 def _both(observe: Observer | None, display: Display | Notebook | None) -> Observer | None:

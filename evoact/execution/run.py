@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from evoact.analysis.search_summary import Summary, summarise
@@ -136,6 +137,7 @@ def search(
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Finished:
     """Carry out an experiment in a new run directory.
 
@@ -146,12 +148,13 @@ def search(
         observe: called at the start and after each pack
         report: called with a sentence about what of a warm start is ignored, about data that trains badly, and about a
             disk without locks
+        files: what the run directory is to hold from its beginning, by path in it: data that was given in memory
 
     Raises:
         UserError: if the directory holds a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
-    return _start(Plan.of(warmed(made, report)), run_dir, address, observe, report)
+    return _start(Plan.of(warmed(made, report)), run_dir, address, observe, report, files)
 
 
 def compare(
@@ -182,6 +185,7 @@ def _start(
     address: str | None,
     observe: Observer | None,
     report: Callable[[str], None],
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Finished:
     """Carry out a plan in a new run directory."""
     home = Location.of(run_dir)
@@ -208,6 +212,8 @@ def _start(
             begun["data"] = data_record(plan.task)
             for note in notes_of(plan.task):
                 report(note)
+        for name, content in files.items():
+            home.child(name).write(content)
         write_record(home, begun | identity(home, plan, parsed(config)))
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(config)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import evoact
@@ -43,7 +44,7 @@ def test_data_alone_is_searched_with_defaults(data, space, tmp_path, monkeypatch
     assert run_dir.name.startswith("two classes-")
     config = (run_dir / "config.yaml").read_text()
     assert "batch_size: 60" in config  # no larger than the training split
-    assert "standardise: true" in config
+    assert "name: table" in config
     assert found.predict(np.load(data)["x"][:4]).shape == (4,)
 
 
@@ -109,3 +110,32 @@ def test_keywords_take_the_place_of_a_configs_keys(config_file, tiny, tmp_path):
 def test_nothing_to_search_on_is_said(tmp_path):
     with pytest.raises(UserError, match=r"expected a config, or data, to search on, got neither"):
         evoact.search(minutes=1)
+
+
+def test_data_in_memory_lies_in_the_run_directory_from_then_on(space, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.normal(40, 9, 100), "sex": rng.choice(["f", "m"], 100)})
+    frame["risk"] = np.where(frame["age"] > 41, "high", "low")
+    asked = dict(target="risk", run_dir=tmp_path / "run", space=space, **QUICK)
+    found = evoact.search(data=frame, **asked)
+    assert [path.name for path in (tmp_path / "run" / "data").iterdir()] == ["table.parquet"]
+    assert set(found.predict(frame.drop(columns="risk"))) <= {"high", "low"}
+    assert evoact.search(data=frame, **asked, if_exists="resume").networks == found.networks
+    other = frame.assign(age=frame["age"] ** 2)
+    with pytest.raises(UserError, match="expected the data on which this run began"):
+        evoact.search(data=other, **asked, if_exists="resume")
+    kept = (tmp_path / "run" / "data" / "table.parquet").read_bytes()
+    with pytest.raises(UserError, match="expected a new run directory"):
+        evoact.search(data=other, **asked)
+    assert (tmp_path / "run" / "data" / "table.parquet").read_bytes() == kept
+    (tmp_path / "run").rename(tmp_path / "moved")  # the data goes with it
+    assert evoact.resume(tmp_path / "moved").complete
+
+
+@pytest.mark.parametrize("metric", ["mae", "r2"])
+def test_metrics_by_name(metric, space, tmp_path):
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    found = evoact.search(
+        data=x, target=x[:, 0] * 9, metric=metric, run_dir=tmp_path / "run", space=space, **QUICK
+    )
+    assert found.summary.metric == metric

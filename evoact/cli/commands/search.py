@@ -52,7 +52,7 @@ def search(
     overrides = list(set_ or [])
     if table is not None:
         overrides += ["execution.backend=table", f"execution.table={json.dumps(table)}"]
-    asked = api.Asked(config, overrides, data, target, minutes)
+    asked = api.Asked(config, overrides, data, target, minutes=minutes)
     if dry_run:
         from evoact.cli.estimate import print_estimate
 
