@@ -189,17 +189,19 @@ class Stages:
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
         failed = {r.proposal.fingerprint for r in earlier if r.state != COMPLETED}
+        usable = [r for r in earlier if r.proposal.fingerprint not in failed]
+        by_phase = {
+            phase: [r for r in usable if r.proposal.phase == phase] for phase in ("search", "baseline")
+        }
         by_structure = self.experiment.config.confirm.distinct == "structure"
-        chosen: dict[str, Genome] = {}
         confirm = self.experiment.config.confirm
-        for phase, number in (("search", confirm.candidates), ("baseline", confirm.baselines)):
-            archive = Archive.of(
-                r for r in earlier if r.proposal.phase == phase and r.proposal.fingerprint not in failed
-            )
-            if by_structure or phase == "baseline":
-                best = best_structures(archive, number)
-            else:
-                best = recommended(archive, number)
-            for c in best:
-                chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
+        if by_structure:
+            found = best_structures(Archive.of(by_phase["search"]), confirm.candidates)
+        else:  # what the surrogate knows from baselines counts, too
+            searched = {r.proposal.fingerprint for r in by_phase["search"]}
+            ranked = recommended(Archive.of(usable), len(usable))
+            found = [c for c in ranked if c.fingerprint in searched][: confirm.candidates]
+        chosen: dict[str, Genome] = {}
+        for c in found + best_structures(Archive.of(by_phase["baseline"]), confirm.baselines):
+            chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

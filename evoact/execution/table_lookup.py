@@ -58,6 +58,11 @@ def check_table(made: Experiment, table: Tabular) -> None:
             f"{table.place}: expected objectives that a table holds, got step_seconds_solo; "
             "leave it out of strategy.objectives"
         )
+    if made.config.strategy.name == "hybrid" and not made.proposer.from_space:
+        raise UserError(
+            f"{table.place}: expected a search of networks that a table holds, got one that probes with hulls by "
+            "neuron; add --set strategy.probes=0"
+        )
     confirm, replicates = made.config.confirm, made.config.replicates
     if replicates > len(table.search_seeds):
         raise UserError(

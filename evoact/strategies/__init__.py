@@ -40,18 +40,23 @@ def strategy_class(name: str) -> Any:
     return getattr(import_module(f"evoact.strategies.proposers.{module}"), attribute)
 
 
-def proposer(name: str, space: SearchSpace, seed: int, options: Mapping[str, Any]) -> Proposer:
-    """Return the named strategy's proposer, with its own settings from `options`.
+def proposer(
+    name: str, space: SearchSpace, seed: int, options: Mapping[str, Any], networks: int | None = None
+) -> Proposer:
+    """Return the named strategy's proposer, with its own settings from `options`; one that plans its budget is told
+    `networks`.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a setting out of range.
     """
     cls = strategy_class(name)
-    settings = [p for p in inspect.signature(cls).parameters if p not in ("space", "seed")]
+    parameters = inspect.signature(cls).parameters
+    settings = [p for p in parameters if p not in ("space", "seed", "networks")]
     for option in options:
         if option not in settings:
             raise UserError(unknown(f"setting of strategy {name!r}", option, settings))
-    made: Proposer = cls(space=space, seed=seed, **options)
+    budget = {"networks": networks} if networks and "networks" in parameters else {}
+    made: Proposer = cls(space=space, seed=seed, **budget, **options)
     return made
 
 
@@ -90,7 +95,8 @@ def create(
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
-    idea = proposer(name, space, seed, options or {})
+    earlier = list(earlier)
+    idea = proposer(name, space, seed, options or {}, networks + len(earlier))
     numbering = Numbering(
         space.sites,
         idea.shares,

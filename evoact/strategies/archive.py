@@ -9,7 +9,7 @@ import copy
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,6 +57,7 @@ class Archive:
         self._rungs = array("q")
         self._means = array("d")
         self._squares = array("d")
+        self._losses = array("d")
         self._costs = {name: array("d") for name in COSTS}
 
     @classmethod
@@ -99,7 +100,7 @@ class Archive:
             self.by_context.setdefault(proposal.context, {})[row] = None
         if proposal.rung > self._rungs[row]:
             self._rungs[row], self._counts[row] = proposal.rung, 0
-            self._means[row] = self._squares[row] = 0.0
+            self._means[row] = self._squares[row] = self._losses[row] = 0.0
         score = result.score
         if score is None or not math.isfinite(score):
             self._failures[row] += 1
@@ -113,6 +114,8 @@ class Archive:
         step = score - self._means[row]
         self._means[row] += step / self._counts[row]
         self._squares[row] += step * (score - self._means[row])
+        loss = math.nan if result.train_loss is None else result.train_loss
+        self._losses[row] += (loss - self._losses[row]) / self._counts[row]
 
     def add_generation(self, results: Sequence[Result]) -> None:
         """Enter all results of a generation, which then are `latest`; `beginnings` counts generations of which none
@@ -134,6 +137,7 @@ class Archive:
         self._rungs.append(0)
         self._means.append(0.0)
         self._squares.append(0.0)
+        self._losses.append(0.0)
         for known in self._costs.values():
             known.append(math.nan)
         return row
@@ -181,6 +185,10 @@ class Archive:
     def scores(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean scores of these usable rows, and how many each is the mean of."""
         return np.array(self._means)[rows], np.array(self._counts)[rows]
+
+    def losses(self, rows: np.ndarray) -> np.ndarray:
+        """Return mean training losses of these usable rows; NaN if one is not known."""
+        return np.array(self._losses)[rows]
 
     def costs(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Return what each of these candidates costs [rows, names], of `COSTS`; NaN if it is not known."""
@@ -230,13 +238,3 @@ def best_structures(archive: Archive, k: int) -> list[Candidate]:
         if len(first) >= k or len(best) < asked:
             return list(first.values())[:k]
         asked *= 2
-
-
-def scores_by_context(archive: Archive) -> Mapping[str, Sequence[float]]:
-    """Return the denoised scores of the usable candidates that were proposed under each context."""
-    rows = archive.usable()
-    scores = dict(zip(rows.tolist(), archive.posterior(rows).mean.tolist(), strict=True))
-    return {
-        context: [scores[row] for row in members if row in scores]
-        for context, members in archive.by_context.items()
-    }

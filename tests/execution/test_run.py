@@ -98,7 +98,7 @@ def test_killed_in_confirmation_and_compaction_on_ray(config_file, tiny, tmp_pat
 @pytest.mark.parametrize("strategy", ["hybrid", "random", "optuna"])
 def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
     settings = {
-        "hybrid": {"batch": 8, "evaluations": 4, "elites": 2, "startup": 8},
+        "hybrid": {"batch": 8, "elites": 2},
         "random": {"batch": 6},
         "optuna": {},
     }[strategy]

@@ -22,7 +22,7 @@ OPTIONS = {
     "discretise": {"hulls": 2},
     "enumerate": {"seeds": (0, 1, 2, 3)},
     "evolution": {"population": 12, "parents": 6, "elites": 3, "offspring": 30, "startup": 12},
-    "hybrid": {"batch": 8, "evaluations": 2, "elites": 2, "offspring": 30, "startup": 8},
+    "hybrid": {"batch": 8, "elites": 2, "offspring": 30},
     "optuna": {"batch": 8, "elites": 2, "startup": 8},
     "random": {"batch": 16},
     "successive_halving": {"eta": 2, "rungs": 3},

@@ -1,6 +1,5 @@
 """What is particular to single strategies: replicates, elites, confirmation, wrong settings."""
 
-import json
 import random
 from collections import Counter
 
@@ -8,13 +7,11 @@ import pytest
 
 from evoact.errors import UserError
 from evoact.genomes.activation import Base
-from evoact.genomes.encoding import Given
 from evoact.genomes.genome import homogeneous, structure
 from evoact.records import FIRST_CONFIRMATION_SEED
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.proposers.enumerate import Enumerate, baselines
-from evoact.strategies.proposers.hybrid import sub_space
 from evoact.strategies.selection.breeding import contained
 
 
@@ -123,16 +120,6 @@ def test_enumerate_takes_genomes_outside_the_space(space, landscape):
     assert [r.proposal.genome.label for r in run(strategy, landscape())] == ["8 relu"]
 
 
-def test_hybrid_fixes_a_sub_space_per_trial(space, landscape):
-    results = run(create("hybrid", space, seed=0, networks=200, steps=1), landscape())
-    trials = {r.proposal.context for r in results if r.proposal.context}
-    assert len(trials) > 6
-    for p in (r.proposal for r in results if r.proposal.context):
-        _, narrow = sub_space(space, Given(json.loads(p.context)["values"]))
-        assert narrow.contains(p.genome)
-        assert len(narrow.learning_rates) == 1
-
-
 def test_contained_restores_the_global_generator_after_an_error():
     state = random.getstate()
     with pytest.raises(IndexError), contained(3):
@@ -161,7 +148,7 @@ def test_contained_restores_the_global_generator_after_an_error():
         ("evolution", {"steady_state": True, "surrogate": True}, "surrogate to be true only without"),
         ("optuna", {"sampler": "nsga3"}, "unknown sampler 'nsga3'; did you mean 'nsga2'"),
         ("optuna", {"batch": 2, "elites": 2}, "fewer elites than the batch of 2"),
-        ("hybrid", {"evaluations": 0}, "evaluations of at least 1"),
+        ("hybrid", {"offspring": 0}, "offspring of at least 1"),
         ("hybrid", {"crossover": -1}, "probability from 0 to 1"),
         ("enumerate", {"seeds": ()}, "at least one replicate"),
     ],

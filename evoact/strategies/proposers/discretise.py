@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoact.errors import UserError
-from evoact.genomes.activation import HULLS, Hull
+from evoact.genomes.activation import HULLS
 from evoact.genomes.discretised import discrete, inherited
 from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
-from evoact.genomes.variation import carried
 from evoact.records import TrainResult
 from evoact.registry import unknown
-from evoact.seeding import derive, python_random
-from evoact.strategies.archive import ASIDE, Archive, Candidate
+from evoact.seeding import derive
+from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.proposers.evolution import Evolution
+from evoact.strategies.proposers.probes import became, probes, trained
 from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate.surrogate import recommended
 
@@ -54,15 +54,13 @@ class Discretise:
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
         if generation == 0:
-            hull = Hull(self.hull, self.space.functions, "neuron")
-            networks = [self.space.homogeneous(hull, settings) for settings in self.space.settings]
-            return [Draft(g, seed=k, context=ASIDE) for k in range(self.hulls) for g in networks]
+            return probes(self.space, self.hull, self.space.settings, self.hulls)
         if generation == 1:
             failed = {
                 r.proposal.candidate for r in archive.aside if not r.discretised
             }  # on one replicate, at least
-            trained = [r for r in archive.aside if r.proposal.candidate not in failed]
-            drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in trained]
+            whole = [r for r in trained(archive.aside) if r.proposal.candidate not in failed]
+            drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in whole]
             return drafts or self._evolved(generation, archive)
         return self._evolved(generation, archive)
 
@@ -73,7 +71,6 @@ class Discretise:
         return Evolution(self.space, derive(self.seed, "discretise"), startup=1).propose(generation, archive)
 
     def _discrete(self, result: TrainResult) -> Genome:
-        found, sizes = discrete(result.discretised)
         if self.inherit:
-            return inherited(found, sizes)
-        return carried(self.space, found, python_random(self.seed, "discretise", result.proposal.index))
+            return inherited(*discrete(result.discretised))
+        return became(self.space, result, derive(self.seed, "discretise"))

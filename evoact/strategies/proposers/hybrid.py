@@ -1,231 +1,247 @@
-"""The default search: Optuna chooses what to build from, evolution assigns it to the neurons.
+"""The default search: vertices and probes first, then whatever source of offspring pays, all under one surrogate.
 
-Each Optuna trial fixes a set of functions, a flavour (one kind of activation or of hull, or mixed) and a
-learning rate, that is, a sub-space, in which evolution assigns neurons to types. Optuna is then told the
-mean of the trial's denoised scores, never the maximum: that grows with the number of evaluations whatever
-the trial is worth. Beside it evolution searches the whole space, and the half that pays off grows.
+A network is a mixture of functions, and what is known first of mixtures are their vertices (Scheffé 1958): each base
+function alone. Beside them gradient says what it would mix (`probes`). From then on children of evolution, suggestions
+of Optuna's, what further probes become, random samples and homogeneous networks compete, in samples of one posterior
+(Thompson 1933), for being trained.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from evoact.errors import UserError
-from evoact.genomes.encoding import Chooser, Given, Value
-from evoact.genomes.space import SearchSpace
-from evoact.genomes.variation import adopted
+from evoact.genomes.activation import Base, Hull, functions_of
+from evoact.genomes.genome import Genome, fingerprint
+from evoact.genomes.hyperparameters import LEARNING_RATE
+from evoact.genomes.space import SearchSpace, Settings
 from evoact.seeding import derive, generator, python_random
-from evoact.strategies.archive import Archive, Candidate, scores_by_context
+from evoact.strategies.archive import ASIDE, Archive, Candidate
+from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.proposers.evolution import GROWTH
-from evoact.strategies.proposers.optuna_search import Told, suggest
+from evoact.strategies.proposers.optuna_search import suggested
+from evoact.strategies.proposers.probes import became, probes, trained
 from evoact.strategies.selection.breeding import breed, immigrants, parents_in
 from evoact.strategies.strategy import WHOLE, Draft, reevaluation
-from evoact.strategies.surrogate.surrogate import Surrogate, recommended, surrogate
+from evoact.strategies.surrogate.surrogate import FEWEST, Surrogate, recommended, surrogate
 from evoact.strategies.surrogate.thompson import survivors, winners
 
-# No half is ever starved: it would never be seen to pay off again.
-LEAST_SHARE = 0.1
-RECENT = 128
-BEST = 0.2
+SOURCES = ("evolution", "optuna", "probe", "sample")
+LEAST_SHARE = 0.1  # no source is ever starved: it would never be seen to pay off again
+RECENT = 128  # candidates that say what sources earn
+BEST = 0.2  # of all candidates; whoever is among them was a success
+SUGGESTED = 4  # of Optuna's, at most, in a generation: each takes as long as a hundred children
+PROBED = 3  # candidates whose functions a further probe has
+ROOM = 2.0  # a budget of so many times what the first two generations take has room for mixtures
+UNLIMITED = 2**30  # networks
 
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Generations of `batch` proposals, or of a sixteenth of all results so far if that is more, in two halves.
+    """Generations of `batch` proposals, or of a sixteenth of all results so far if that is more.
 
-    One half is Optuna's: it fixes sub-spaces, and evolution assigns neurons within each, `evaluations`
-    proposals a trial. The other half is evolution's over the whole space. How large each is, follows from how
-    many of its recent candidates are among the best (`optuna_share`). In both, children of candidates that a
-    posterior sample of the surrogate lets survive compete in further samples for being trained; in the second
-    half the best candidates known compete for another evaluation, too, at most `elites` of them.
+    The first has the vertices that are not known yet from the baselines, each base function alone at every other
+    learning rate, and `probes` of all functions at each rate. The second is what these became. Of all later ones each
+    place goes to whoever wins a posterior sample: of `offspring` from all sources, or one of the best candidates known,
+    which is then evaluated on another replicate, at most `elites` of them. How much of the offspring each source brings
+    follows from how many of its recent candidates are among the best; homogeneous networks are all there, to the end.
 
-    The first `startup` candidates are drawn at random. Where a sub-space has nothing new, random samples of
-    the whole space take its place. What a trial fixed stands in the context of its proposals, so that a
-    replay need not ask Optuna again.
+    `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
+    networks alone: each function at as many rates as half of it allows, then what wins.
     """
 
     space: SearchSpace
     seed: int = 0
+    networks: int = UNLIMITED
     batch: int = 16
-    evaluations: int = 4
     elites: int = 8
     parents: int = 16
     tournament: int = 3
     crossover: float = 0.5
     offspring: int = 96
-    startup: int = 24
+    probes: int = 1
 
     name = "hybrid"
     independent = False
-    from_space = True
     meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 
     def __post_init__(self) -> None:
-        for name in ("batch", "evaluations", "parents", "tournament", "offspring"):
+        for name in ("batch", "parents", "tournament", "offspring"):
             if getattr(self, name) < 1:
                 raise UserError(f"expected {name} of at least 1, got {getattr(self, name)}")
-        if self.elites < 0 or not 0 <= self.crossover <= 1:
+        if self.probes < 0 or self.elites < 0 or not 0 <= self.crossover <= 1:
             raise UserError(
-                "expected elites of at least 0 and a crossover probability from 0 to 1, "
-                f"got {self.elites} and {self.crossover}"
+                "expected probes and elites of at least 0 and a crossover probability from 0 to 1, "
+                f"got {self.probes}, {self.elites} and {self.crossover}"
             )
 
+    @property
+    def from_space(self) -> bool:
+        return not self._probes
+
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
-        size = max(self.batch, archive.results // GROWTH)
         seed = derive(self.seed, "hybrid", generation)
-        if len(archive) < self.startup:
-            return immigrants(self.space, size, seed)
-        model = surrogate(archive)
-        if model is None:
-            parents = archive.best(self.parents)
-        else:
-            parents = survivors(model, self.parents, generator(seed, "parents"))
-        trials = round(optuna_share(archive) * size / self.evaluations)
-        drafts: list[Draft] = []
-        for context in self._asked(trials, archive, seed):
-            drafts += self._in_sub_space(context, parents, model, archive, seed)
-        rest = size - len(drafts)
-        drafts += self._anywhere(rest, parents, model, archive, {d.fingerprint for d in drafts}, seed)
-        return drafts + immigrants(self.space, size - len(drafts), seed)
+        first: list[Draft] = []
+        if generation == 0:
+            first = [_from("vertex", genome) for genome in _new(self._vertices, archive)] + self._probes
+        elif generation == 1:
+            first = self._from_probes(archive)
+        return first or self._later(archive, seed)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return recommended(archive, k)
 
-    def _anywhere(
+    # --- what the search begins with ------------------------------------------------------------------------------
+
+    @cached_property
+    def mixes(self) -> bool:
+        """Whether the budget has room for mixtures, or there is nothing else."""
+        first = len(self._vertices_at(self._half)) + 2 * self.probes * len(self.space.learning_rates)
+        return self.networks >= ROOM * first or not self._homogeneous
+
+    @property
+    def _half(self) -> int:
+        return max(1, len(self.space.learning_rates) // 2)
+
+    @cached_property
+    def _homogeneous(self) -> list[Genome]:
+        """Each base function alone, with all settings, as far as that is in the space."""
+        return [genome for genome in baselines(self.space) if self.space.contains(genome)]
+
+    @cached_property
+    def _vertices(self) -> list[Genome]:
+        if self.mixes:
+            return self._vertices_at(self._half)
+        allowed = self.networks // 2 // len(self.space.functions)
+        return self._vertices_at(max(1, min(self._half, allowed)))
+
+    def _vertices_at(self, number: int) -> list[Genome]:
+        """Each base function at so many learning rates, evenly from the grid."""
+        grid = self.space.learning_rates
+        rates = [grid[(2 * i + 1) * len(grid) // (2 * number)] for i in range(number)]
+        every = [self.space.homogeneous(Base(f), s) for s in self._drawn(rates) for f in self.space.functions]
+        return [genome for genome in every if self.space.contains(genome)]
+
+    @cached_property
+    def _probes(self) -> list[Draft]:
+        rates = self.space.learning_rates
+        return probes(self.space, "convex", self._drawn(rates), self.probes) if self.mixes else []
+
+    def _drawn(self, rates: Sequence[float]) -> list[Settings]:
+        """Settings with each of these learning rates, all others drawn."""
+        draw = python_random(self.seed, "hybrid", "settings")
+        return [draw.choice([s for s in self.space.settings if (LEARNING_RATE, r) in s]) for r in rates]
+
+    def _from_probes(self, archive: Archive) -> list[Draft]:
+        """What the probes of the last generation became."""
+        return [
+            replace(_from("probe", became(self.space, r, self.seed)), parents=(r.proposal.candidate,))
+            for r in trained(archive.latest)
+        ]
+
+    # --- what it goes on with -------------------------------------------------------------------------------------
+
+    def _later(self, archive: Archive, seed: int) -> list[Draft]:
+        size = max(self.batch, archive.results // GROWTH)
+        model = surrogate(archive)
+        if model is None:
+            return self._unseen(min(size, FEWEST), archive, seed)
+        random = generator(seed, "thompson")
+        parents = survivors(model, self.parents, random)
+        shares = earned(archive)
+        further = self._further(int(shares["probe"] * size / 2), parents, seed)
+        size -= len(further)
+        offspring = self._offspring(max(self.offspring, size), shares, parents, model, seed)
+        won = winners(model, offspring, size, self.elites * size // self.batch, random)
+        return further + won + immigrants(self.space, size - len(won), seed)
+
+    def _unseen(self, size: int, archive: Archive, seed: int) -> list[Draft]:
+        """What to do as long as there is nothing to learn from."""
+        if self.mixes:
+            return [_from("sample", draft.genome) for draft in immigrants(self.space, size, seed)]
+        new = _new(self._homogeneous, archive)[:size]
+        return [_from("vertex", genome) for genome in new] or [reevaluation(c) for c in archive.best(size)]
+
+    def _offspring(
         self,
         count: int,
+        shares: Mapping[str, float],
         parents: Sequence[Candidate],
-        model: Surrogate | None,
-        archive: Archive,
-        taken: Collection[str],
+        model: Surrogate,
         seed: int,
     ) -> list[Draft]:
-        """Evolution's half: children of the whole space, and candidates to be evaluated again."""
-        wanted = max(self.offspring, count)
-        children = self._children(self.space, parents, wanted, archive, derive(seed, "anywhere"))
-        children = [child for child in children if child.fingerprint not in taken]
-        elites = self.elites * count // self.batch
-        if model is None:
-            kept = [reevaluation(c) for c in archive.best(elites)]
-            return (kept + children)[:count]
-        return winners(model, children, count, elites, generator(seed, "anywhere"))
+        """About `count` new drafts, each once and of the source that has it first, and all homogeneous networks."""
+        archive = model.archive
+        known = python_random(seed, "vertices").sample(self._homogeneous, min(count, len(self._homogeneous)))
+        drafts = [_from("vertex", genome) for genome in known]
+        if self.mixes:
+            asked = min(SUGGESTED, round(shares["optuna"] * count))
+            samples = immigrants(self.space, round(shares["sample"] * count), seed)
+            drafts += self._from_probes(archive)
+            drafts += self._children(round(shares["evolution"] * count), parents, archive, seed)
+            drafts += [_from("optuna", g) for g in suggested(self.space, archive, model.rows, asked, seed)]
+            drafts += [_from("sample", draft.genome) for draft in samples]
+        once = {draft.fingerprint: draft for draft in reversed(drafts)}
+        return [draft for name, draft in reversed(once.items()) if name not in archive.rows]
 
-    def _in_sub_space(
-        self,
-        context: str,
-        parents: Sequence[Candidate],
-        model: Surrogate | None,
-        archive: Archive,
-        seed: int,
-    ) -> list[Draft]:
-        """A trial's proposals: children of the parents, carried over into its sub-space."""
-        trial = json.loads(context)
-        _, space = sub_space(self.space, Given(trial["values"]))
-        seed = derive(seed, trial["trial"])
-        draw = python_random(seed, "adopted")
-        carried = [replace(c, genome=adopted(space, c.genome, draw)) for c in parents]
-        wanted = self.evaluations if model is None else 4 * self.evaluations
-        children = self._children(space, carried, wanted, archive, seed)
-        if model is not None:
-            children = winners(model, children, self.evaluations, 0, generator(seed, "sub-space"))
-        return [replace(child, context=context) for child in children]
-
-    def _children(
-        self, space: SearchSpace, parents: Sequence[Candidate], count: int, archive: Archive, seed: int
-    ) -> list[Draft]:
-        return breed(
-            space,
-            parents_in(space, parents),
+    def _children(self, count: int, parents: Sequence[Candidate], archive: Archive, seed: int) -> list[Draft]:
+        children = breed(
+            self.space,
+            parents_in(self.space, parents),
             count,
             seed=seed,
             tournament=self.tournament,
             crossover=self.crossover,
             seen=archive.rows,
         )
+        return [replace(child, context=_context("evolution")) for child in children]
 
-    def _asked(self, count: int, archive: Archive, seed: int) -> list[str]:
-        """The contexts of so many new trials of Optuna's."""
-        chosen: list[dict[str, Value]] = []
-        if count:
-            history = self._history(archive)
-            first = 1 + max((number for number, _ in history), default=-1)
-            suggest(
-                [told for _, told in history],
-                count,
-                derive(seed, "trials"),
-                lambda chooser: chosen.append(sub_space(self.space, chooser)[0]),
-            )
-        return [
-            json.dumps({"trial": first + i, "values": values}, separators=(",", ":"))
-            for i, values in enumerate(chosen)
-        ]
-
-    def _history(self, archive: Archive) -> list[tuple[int, Told]]:
-        """The number of each trial and what it came to, its mean denoised score, in order."""
-        found = []
-        for context, scores in scores_by_context(archive).items():
-            trial = json.loads(context)
-            given = Given(trial["values"])
-            sub_space(self.space, given)
-            score = sum(scores) / len(scores) if scores else None
-            found.append((trial["trial"], Told(trial["values"], given.domains, score)))
-        return sorted(found, key=lambda pair: pair[0])
+    def _further(self, count: int, parents: Sequence[Candidate], seed: int) -> list[Draft]:
+        """Probes of the functions of a few parents each, at the settings of one of them."""
+        drafts: list[Draft] = []
+        for i in range(count if self._probes else 0):
+            chosen = python_random(seed, "probe", i).sample(parents, min(PROBED, len(parents)))
+            types = {t for c in chosen for site in c.genome.sites for t in site.types}
+            found = {name for activation in types for name in functions_of(activation)}
+            functions = tuple(name for name in self.space.functions if name in found)
+            if len(functions) > 1:
+                hull = Hull("convex", functions, "neuron")
+                genome = self.space.homogeneous(hull, chosen[0].genome.hyperparameters)
+                drafts.append(Draft(genome, tuple(c.index for c in chosen), context=ASIDE))
+        return drafts
 
 
-def optuna_share(archive: Archive) -> float:
-    """Return the share of a generation that is Optuna's, between `LEAST_SHARE` and 1 - `LEAST_SHARE`.
+def _new(genomes: Iterable[Genome], archive: Archive) -> list[Genome]:
+    return [genome for genome in genomes if fingerprint(genome) not in archive.rows]
 
-    Each half is paid by its rate of success: how many of its candidates among the `RECENT` last are in the
-    best fifth of all, by shrunken mean. Both start with one success in two.
+
+def _context(source: str) -> str:
+    return json.dumps({"source": source}, separators=(",", ":"))
+
+
+def _from(source: str, genome: Genome) -> Draft:
+    return Draft(genome, context=_context(source))
+
+
+def earned(archive: Archive) -> dict[str, float]:
+    """Return the share of each source, at least `LEAST_SHARE`: its rate of success among the rest of all rates.
+
+    How many of its candidates among the `RECENT` last are in the best fifth of all, by shrunken mean; each starts with
+    one success in two. What probes take counts as tried in vain.
     """
     rows = archive.usable()
-    if not len(rows):
-        return 0.5
     worth = archive.posterior(rows).mean
     good = set(rows[worth >= np.quantile(worth, 1 - BEST)].tolist())
-    optunas = {row for members in archive.by_context.values() for row in members}
-    rates = []
-    recent = rows[-RECENT:].tolist()
-    for half in ([r for r in recent if r in optunas], [r for r in recent if r not in optunas]):
-        rates.append((1 + len(good.intersection(half))) / (2 + len(half)))
-    share = rates[0] / sum(rates)
-    return min(max(share, LEAST_SHARE), 1 - LEAST_SHARE)
-
-
-def sub_space(space: SearchSpace, chooser: Chooser) -> tuple[dict[str, Value], SearchSpace]:
-    """Return the values and the sub-space of a trial.
-
-    Where the chosen functions are too few for the flavour, the next ones of the space join them; the
-    values returned say so.
-
-    >>> from evoact.genomes.genome import Site
-    >>> from evoact.genomes.space import choices
-    >>> base = choices("base", name=("relu", "sin", "abs"))
-    >>> space = SearchSpace("s", (Site("h", 4),), (base,), (2, 3), (0.1, 1.0))
-    >>> answers = {"use.relu": "no", "use.sin": "no", "use.abs": "yes", "learning_rate": 0}
-    >>> values, narrowed = sub_space(space, Given(answers))
-    >>> narrowed.functions, narrowed.learning_rates
-    (('relu', 'abs'), (0.1,))
-    """
-    flavours = space.flavours
-    flavour = chooser.category("flavour", flavours) if len(flavours) > 1 else flavours[0]
-    used = [f for f in space.functions if chooser.category(f"use.{f}", ("yes", "no")) == "yes"]
-    rate = chooser.integer("learning_rate", 0, len(space.learning_rates) - 1)
-    spare = [f for f in space.functions if f not in used]
-    while True:
-        try:
-            narrowed = space.restrict(used or spare[:1], flavour, (space.learning_rates[rate],))
-            break
-        except UserError:
-            if not spare:
-                raise
-            used.append(spare.pop(0))
-    kept = used or spare[:1]
-    values: dict[str, Value] = {f"use.{f}": "yes" if f in kept else "no" for f in space.functions}
-    if len(flavours) > 1:
-        values["flavour"] = flavour
-    return values | {"learning_rate": rate}, narrowed
+    recent = set(rows[-RECENT:].tolist())
+    rates = {}
+    for source in SOURCES:
+        own = recent.intersection(archive.by_context.get(_context(source), ()))
+        tried = len(own) + (len(archive.aside) if source == "probe" else 0)
+        rates[source] = (1 + len(good & own)) / (2 + tried)
+    total = sum(rates.values())
+    return {source: max(LEAST_SHARE, rate / total) for source, rate in rates.items()}

@@ -6,7 +6,7 @@ so a replayed search continues exactly.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from evoact.errors import UserError
 from evoact.genomes.encoding import Chooser, Domain, Value, decode, domains, encode
-from evoact.genomes.genome import loads
+from evoact.genomes.genome import Genome, loads
 from evoact.genomes.space import SearchSpace
 from evoact.registry import lookup
 from evoact.seeding import derive, python_random
@@ -192,7 +192,7 @@ class OptunaSearch:
         elites = [reevaluation(c) for c in archive.best(self.elites)]
         drafts: list[Draft] = []
         suggest(
-            self._history(archive),
+            history(self.space, archive, range(len(archive))),
             self.batch - len(elites),
             seed,
             lambda chooser: drafts.append(Draft(decode(self.space, chooser))),
@@ -203,11 +203,24 @@ class OptunaSearch:
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return archive.best(k)
 
-    def _history(self, archive: Archive) -> list[Told]:
-        usable = archive.usable()
-        scores = dict(zip(usable.tolist(), archive.posterior(usable).mean.tolist(), strict=True))
-        encoded = [_encoded(self.space, archive.text(row)) for row in range(len(archive))]
-        return [Told(*pair, scores.get(row)) for row, pair in enumerate(encoded) if pair is not None]
+
+def history(space: SearchSpace, archive: Archive, rows: Iterable[int]) -> list[Told]:
+    """Return a trial for each of these candidates that is in the space, with its shrunken mean."""
+    usable = archive.usable()
+    scores = dict(zip(usable.tolist(), archive.posterior(usable).mean.tolist(), strict=True))
+    encoded = [(row, _encoded(space, archive.text(row))) for row in rows]
+    return [Told(*pair, scores.get(row)) for row, pair in encoded if pair is not None]
+
+
+def suggested(
+    space: SearchSpace, archive: Archive, rows: Iterable[int], count: int, seed: int
+) -> list[Genome]:
+    """Return so many genomes that the estimator suggests after these candidates."""
+    genomes: list[Genome] = []
+    suggest(
+        history(space, archive, rows), count, seed, lambda chooser: genomes.append(decode(space, chooser))
+    )
+    return genomes
 
 
 @lru_cache(maxsize=16384)

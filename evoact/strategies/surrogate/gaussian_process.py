@@ -15,76 +15,110 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
 from evoact.strategies.one_blas_thread import one_thread
 
-FITTED_ON = 112  # candidates that the hyperparameters are fitted on
-ITERATIONS = 12  # of their optimizer, L-BFGS
+FITTED_ON = 224  # observations that the hyperparameters are fitted on
+ITERATIONS = 25  # of their optimizer, L-BFGS
 JITTER = 1e-8
-# Where the hyperparameters start, and within which bounds they are fitted; scores have variance 1.
-HYPERPARAMETERS = {
-    "smooth": (0.3, (1e-3, 10.0)),
-    "own": (0.05, (1e-4, 1.0)),
-    "noise": (0.6, (1e-3, 10.0)),
-    "length": (0.5, (0.1, 5.0)),
-    "rate": (0.5, (0.1, 5.0)),
-}
-
-
-def _hyperparameter(name: str) -> property:
-    return property(lambda self: Hyperparameter(name, "numeric", HYPERPARAMETERS[name][1]))
+# Where the hyperparameters start, and within which bounds they are fitted; every signal has variance 1.
+LENGTHS = [(0.5, 0.1, 5.0), (0.5, 0.1, 5.0)]  # over places, and over learning rates
+VARIANCES = [(0.3, 1e-3, 10.0), (0.05, 1e-4, 1.0), (0.6, 1e-3, 10.0)]  # of a signal's three parts
+# The correlation r of two signals in each part, as (1 + r) / (1 - r), whose logarithm is twice Fisher's z.
+CORRELATIONS = [(1.0, 0.02, 50.0)] * 3
+PRIOR = 2.0  # the standard deviation of that logarithm before anything is known
 
 
 class Covariance(Kernel):
-    """The covariance of scores at points [candidates, axes + 3]: place, learning rate in decades, number, and 1 /
-    evaluations.
+    """The covariance of one or two signals at points [observations, axes + 4]: place, learning rate in decades, number
+    of the candidate, which signal (0 or 1), and 1 / evaluations.
 
-    smooth exp(-|x - x'|^2 / 2 length^2 - (r - r')^2 / 2 rate^2) + own [same number] + noise / evaluations.
+    Three parts are added up, each with a matrix of its own between signals i and j:
+
+        smooth[i, j] exp(-|x - x'|^2 / 2 length^2 - (r - r')^2 / 2 rate^2) + own[i, j] [same candidate]
+        + noise[i, j] [same candidate] / evaluations,
+
+    the linear model of coregionalisation (Goovaerts 1997; Alvarez, Rosasco & Lawrence 2012, section 4.2). `values`
+    holds the two lengths, the three variances of each signal, and for two signals the three correlations, as above.
     """
 
-    def __init__(self, smooth: float, own: float, noise: float, length: float, rate: float):
-        self.smooth, self.own, self.noise, self.length, self.rate = smooth, own, noise, length, rate
+    def __init__(self, values: np.ndarray):
+        self.values = values
 
-    # scikit-learn finds these by name, and orders theta by them.
-    hyperparameter_length = _hyperparameter("length")
-    hyperparameter_noise = _hyperparameter("noise")
-    hyperparameter_own = _hyperparameter("own")
-    hyperparameter_rate = _hyperparameter("rate")
-    hyperparameter_smooth = _hyperparameter("smooth")
+    @property
+    def hyperparameter_values(self) -> Hyperparameter:  # found by its name
+        bounds = np.array([limits for _, *limits in _start(self._signals)])
+        return Hyperparameter("values", "numeric", bounds, len(bounds))
+
+    @property
+    def _signals(self) -> int:
+        return 1 if len(self.values) == len(_start(1)) else 2
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The matrices of the three parts [parts, signals, signals], and the correlations [parts]."""
+        k = self._signals
+        deviations = np.sqrt(np.reshape(self.values[2 : 2 + 3 * k], (k, 3)).T)
+        factors = np.array(self.values[2 + 3 * k :] if k > 1 else np.ones(3))
+        correlations = (factors - 1) / (factors + 1)
+        apart = np.where(np.eye(k, dtype=bool), 1.0, correlations[:, None, None])
+        return deviations[:, :, None] * deviations[:, None, :] * apart, correlations
 
     def __call__(self, x: np.ndarray, y: np.ndarray | None = None, eval_gradient: bool = False) -> Any:
         other = x if y is None else y
-        # In place, since thousands of points are compared with each other; the learning rate is one axis more.
-        here, there = self._scaled(x), self._scaled(other)
+        (smooth, own, noise), correlations = self._parts()
+        signals = x[:, -2].astype(int), other[:, -2].astype(int)
+        pair = np.ix_(*signals)
+        near = self._near(x, other)
+        same = x[:, None, -3] == other[:, -3]
+        covariance = near * smooth[pair] if self._signals > 1 else near * smooth[0, 0]
+        covariance += np.where(same, own[pair], 0.0)
+        once = np.where(same, x[:, None, -1], 0.0)  # 1 / evaluations of the same candidate
+        if y is None:
+            covariance += once * noise[pair]
+        if not eval_gradient:
+            return covariance
+        parts = [near * smooth[pair], same * own[pair], once * noise[pair]]
+        rates = (x[:, None, -4] - x[:, -4]) ** 2 / self.values[1] ** 2
+        far = -2 * np.log(np.maximum(near, 1e-300))
+        gradient = [parts[0] * (far - rates), parts[0] * rates]
+        for signal in range(self._signals):
+            times = ((signals[0] == signal)[:, None] * 0.5) + (signals[1] == signal) * 0.5
+            gradient += [part * times for part in parts]
+        if self._signals > 1:
+            apart = signals[0][:, None] != signals[1]
+            deviations = [np.sqrt(m[0, 0] * m[1, 1]) for m in (smooth, own, noise)]
+            for r, size, where in zip(correlations, deviations, (near, same, once), strict=True):
+                gradient.append(size * (1 - r**2) / 2 * where * apart)
+        return covariance, np.stack(gradient, axis=-1)
+
+    def _near(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The exponential, in place, since thousands of points are compared; the learning rate is one axis more."""
+        length, rate = self.values[:2]
+        here, there = (np.column_stack([p[:, :-4] / length, p[:, -4] / rate]) for p in (x, other))
         far = here @ (-2 * there.T)
         far += (here**2).sum(axis=1)[:, None]
         far += (there**2).sum(axis=1)
-        smooth = np.maximum(far, 0, out=far) * -0.5
-        np.exp(smooth, out=smooth)
-        smooth *= self.smooth
-        own = self.own * (x[:, None, -2] == other[:, -2])
-        covariance = smooth + own
-        if y is None:
-            covariance[np.diag_indices(len(x))] += self.noise * x[:, -1]
-        if not eval_gradient:
-            return covariance
-        rates = (x[:, None, -3] - x[:, -3]) ** 2 / self.rate**2
-        noise = np.diag(self.noise * x[:, -1])
-        return covariance, np.stack([smooth * (far - rates), noise, own, smooth * rates, smooth], axis=-1)
-
-    def _scaled(self, x: np.ndarray) -> np.ndarray:
-        """Points whose squared distances are those of the exponent."""
-        return np.column_stack([x[:, :-3] / self.length, x[:, -3] / self.rate])
+        near = np.maximum(far, 0, out=far) * -0.5
+        return np.asarray(np.exp(near, out=near))
 
     def diag(self, x: np.ndarray) -> np.ndarray:
-        return self.smooth + self.own + self.noise * x[:, -1]
+        (smooth, own, noise), _ = self._parts()
+        signal = x[:, -2].astype(int)
+        return np.asarray((smooth + own).diagonal()[signal] + noise.diagonal()[signal] * x[:, -1])
 
     def is_stationary(self) -> bool:
         return False
 
 
+def _start(signals: int) -> list[tuple[float, float, float]]:
+    return LENGTHS + VARIANCES * signals + (CORRELATIONS if signals > 1 else [])
+
+
 @one_thread
 def fitted(x: np.ndarray, y: np.ndarray) -> GaussianProcessRegressor:
-    """Return the process conditioned on scores y [candidates] of variance 1 at points x; see `Covariance`."""
-    start = Covariance(**{name: value for name, (value, _) in HYPERPARAMETERS.items()})
-    some = np.unique(np.linspace(0, len(x) - 1, FITTED_ON).astype(int))
+    """Return the process conditioned on signals y [observations] of variance 1 at points x; see `Covariance`."""
+    signals = 1 + int(x[:, -2].max())
+    start = Covariance(np.array([value for value, *_ in _start(signals)]))
+    numbers = np.unique(x[:, -3])
+    chosen = numbers[np.unique(np.linspace(0, len(numbers) - 1, FITTED_ON // signals).astype(int))]
+    some = np.isin(x[:, -3], chosen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no noise, or nothing but noise
         first = GaussianProcessRegressor(start, alpha=JITTER, optimizer=_optimized).fit(x[some], y[some])
@@ -94,6 +128,13 @@ def fitted(x: np.ndarray, y: np.ndarray) -> GaussianProcessRegressor:
 def _optimized(
     objective: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, bounds: np.ndarray
 ) -> tuple[np.ndarray, float]:
+    correlations = np.arange(len(start)) >= 2 + 3 * 2
+
+    def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = objective(theta)
+        far = np.where(correlations, theta / PRIOR, 0.0)
+        return value + 0.5 * float(far @ far), slope + far / PRIOR
+
     options = {"maxiter": ITERATIONS}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return found.x, float(found.fun)

@@ -91,19 +91,39 @@ def surrogate(archive: Archive) -> Surrogate | None:
     if len(rows) < FEWEST:
         return None
     means, counts = archive.scores(rows)
-    middle, upper = np.quantile(means, [0.5, 0.84])
-    means = np.maximum(
-        means, middle - FENCE * (upper - middle)
-    )  # broken networks are bad, how bad does not matter
-    centre, scale = float(means.mean()), float(means.std())
-    if scale <= 1e-12 * max(1.0, abs(centre)):
+    first = _standardised(means)
+    if first is None:
         return None
     from evoact.strategies.surrogate.gaussian_process import fitted  # scikit-learn takes a second to import
 
     x = _at([composition_of(archive.text(row)) for row in rows.tolist()], 0)
     learnt = x.copy()
     learnt[:, -1] = 1 / counts  # what is asked for later is the worth, without noise
-    return Surrogate(archive, rows, x, fitted(learnt, (means - centre) / scale), centre, scale)
+    values, centre, scale = first
+    losses = archive.losses(rows)
+    known = np.isfinite(losses)
+    second = _standardised(-losses[known]) if SIGNALS and known.sum() >= FEWEST else None
+    if second is not None:
+        further = learnt[known].copy()
+        further[:, -2] = 1
+        learnt, values = np.concatenate([learnt, further]), np.concatenate([values, second[0]])
+    return Surrogate(archive, rows, x, fitted(learnt, values), centre, scale)
+
+
+SIGNALS = True
+
+
+def _standardised(values: np.ndarray) -> tuple[np.ndarray, float, float] | None:
+    """Values with mean 0 and variance 1, and these two before; None if they hardly differ.
+
+    Broken networks are bad, how bad does not matter.
+    """
+    middle, upper = np.quantile(values, [0.5, 0.84])
+    values = np.maximum(values, middle - FENCE * (upper - middle))
+    centre, scale = float(values.mean()), float(values.std())
+    if not scale > 1e-12 * max(1.0, abs(centre)):
+        return None
+    return (values - centre) / scale, centre, scale
 
 
 def recommended(archive: Archive, k: int) -> list[Candidate]:
@@ -137,4 +157,5 @@ def _at(compositions: Sequence[tuple[np.ndarray, float]], first: int) -> np.ndar
     places = np.array([place for place, _ in compositions])
     rates = [rate for _, rate in compositions]
     numbers = np.arange(first, first + len(compositions))
-    return np.column_stack([places, rates, numbers, np.zeros(len(compositions))])
+    nothing = np.zeros(len(compositions))
+    return np.column_stack([places, rates, numbers, nothing, nothing])

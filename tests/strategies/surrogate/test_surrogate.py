@@ -1,6 +1,8 @@
 """The surrogate against known truth, and what its posterior samples choose."""
 
+import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
@@ -158,3 +160,71 @@ def test_its_linear_algebra_has_one_thread(wide, landscape, monkeypatch):
         assert threads() == before
     assert seen
     assert set().union(*seen) == {1}
+
+
+def with_losses(wide, landscape, loss):
+    """An archive whose rows have training losses, and the results; `loss` says them from truth, noise and index."""
+    noisy, archive = landscape(noise=0.6), Archive()
+    for p in create("random", wide, seed=0, networks=150, steps=1).ask(150):
+        result = noisy.result(p)
+        truth = noisy.truth(p.genome)
+        archive.add(dataclasses.replace(result, train_loss=loss(truth, result.val_metric - truth, p.index)))
+    truth = np.array([noisy.truth(archive.genome(row)) for row in range(len(archive))])
+    return archive, truth
+
+
+def certainty(archive, truth):
+    """The correlation of worth with the truth."""
+    return np.corrcoef(surrogate(archive).worth(), truth)[0, 1]
+
+
+NONE = lambda truth, noise, i: None  # noqa: E731
+
+
+def test_a_training_loss_that_tells_something_is_believed(wide, landscape):
+    draw = random.Random(0)
+    alone = certainty(*with_losses(wide, landscape, NONE))
+    loss = lambda truth, noise, i: 2 - truth + 0.3 * draw.gauss(0, 1)  # noqa: E731
+    assert 1 - certainty(*with_losses(wide, landscape, loss)) < 0.7 * (1 - alone)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda truth, noise, i: math.sin(1e4 * i),  # of nothing
+        lambda truth, noise, i: 0.3,
+        lambda truth, noise, i: math.nan if i % 20 else math.inf,
+        lambda truth, noise, i: None if i % 30 else 1.0,
+    ],
+)
+def test_a_training_loss_that_tells_nothing_has_no_weight(loss, wide, landscape):
+    alone, truth = with_losses(wide, landscape, NONE)
+    beside, _ = with_losses(wide, landscape, loss)
+    assert certainty(beside, truth) > certainty(alone, truth) - 0.02
+    best, other = (surrogate(a).worth() for a in (alone, beside))
+    assert np.corrcoef(best, other)[0, 1] > 0.97
+
+
+def test_a_training_loss_that_misleads_is_turned_round(wide, landscape):
+    """Where the networks that fit best are the worst, as where they overfit, a small loss speaks against them."""
+    draw = random.Random(0)
+    alone = certainty(*with_losses(wide, landscape, NONE))
+    loss = lambda truth, noise, i: 2 + truth + 0.3 * draw.gauss(0, 1)  # noqa: E731
+    assert 1 - certainty(*with_losses(wide, landscape, loss)) < 0.7 * (1 - alone)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_covariance_is_one_and_its_gradient_right(signals):
+    draw, n = np.random.default_rng(0), 12
+    places, rates = draw.normal(size=(n, 3)), draw.normal(size=n)
+    which = np.tile([0, signals - 1], n // 2)
+    x = np.column_stack([places, rates, np.arange(n) // 2, which, np.repeat(draw.random(n // 2), 2)])
+    x[1::2, :4] = x[::2, :4]  # each candidate has both signals
+    count = 2 + 3 * signals + (3 if signals > 1 else 0)
+    kernel = Covariance(np.exp(0.3 * draw.normal(size=count)))
+    covariance, gradient = kernel(x, eval_gradient=True)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+    assert kernel.diag(x) == pytest.approx(np.diag(covariance))
+    for i, step in enumerate(1e-6 * np.eye(count)):
+        up, down = (kernel.clone_with_theta(kernel.theta + sign * step)(x) for sign in (1, -1))
+        assert gradient[..., i] == pytest.approx((up - down) / 2e-6, abs=1e-6)

@@ -1,0 +1,137 @@
+"""The default search: what it begins with, what it does with a small budget, and which sources it believes."""
+
+import dataclasses
+import json
+import random
+
+import pytest
+
+from evoact.genomes.activation import Base, is_base
+from evoact.genomes.genome import Site
+from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.records import result_of
+from evoact.strategies import create
+from evoact.strategies.archive import ASIDE, Archive
+from evoact.strategies.proposers.enumerate import baselines
+from evoact.strategies.proposers.hybrid import LEAST_SHARE, SOURCES, earned
+
+
+def run(strategy, landscape):
+    results = []
+    while not strategy.finished:
+        results += (told := [landscape.result(p) for p in strategy.ask(50)])
+        strategy.tell(told)
+    return results
+
+
+def generations(results):
+    found = {}
+    for r in results:
+        found.setdefault(r.proposal.generation, []).append(r.proposal)
+    return found
+
+
+def source(proposal):
+    return json.loads(proposal.context)["source"] if proposal.context.startswith("{") else proposal.context
+
+
+def test_begins_with_vertices_on_half_of_the_grid_and_a_probe_a_rate(space, landscape):
+    found = generations(run(create("hybrid", space, seed=0, networks=60, steps=1), landscape()))
+    vertices = [p for p in found[0] if source(p) == "vertex"]
+    assert {p.genome.label for p in vertices} == {"8 relu", "8 sin", "8 tanh", "8 abs"}
+    assert {p.genome.hyperparameter("learning_rate") for p in vertices} == {0.03}
+    probes = [p for p in found[0] if p.context == ASIDE]
+    assert len(vertices) + len(probes) == len(found[0])
+    assert [p.genome.hyperparameter("learning_rate") for p in probes] == [0.01, 0.03, 0.1]
+    assert {p.genome.label for p in probes} == {"8 convex(abs,relu,sin,tanh)/neuron"}
+    assert [source(p) for p in found[1]] == ["probe"] * 3
+    assert [p.parents for p in found[1]] == [(p.index,) for p in probes]
+    later = {source(p) for g, asked in found.items() if g > 2 for p in asked}
+    assert {"evolution", "sample"} <= later
+
+
+def test_baselines_that_are_known_are_not_paid_again(space, landscape):
+    options = {"genomes": baselines(space)}
+    before = run(create("enumerate", space, seed=0, networks=12, steps=1, options=options), landscape())
+    strategy = create("hybrid", space, seed=0, networks=60, steps=1, first_index=12, earlier=before)
+    found = generations(run(strategy, landscape()))
+    assert [p.context for p in found[0]] == [ASIDE] * 3
+
+
+@pytest.mark.parametrize("networks", [1, 3, 7, 19])
+def test_a_small_budget_tunes_the_best_functions(networks, space, landscape):
+    results = run(create("hybrid", space, seed=0, networks=networks, steps=1), landscape(noise=0.1))
+    assert len(results) == networks
+    assert not any(r.proposal.genome.heterogeneous for r in results)
+    assert all(is_base(t) for r in results for t in r.proposal.genome.sites[0].types)
+    assert len({r.proposal.structure for r in results}) == min(networks, 4)
+    if networks == 19:  # relu is the best function here, and 0.03 the best rate
+        best = create("hybrid", space, seed=0, networks=networks, steps=1)
+        best.replay(results)
+        (c,) = best.recommend(1)
+        assert (c.genome.label, c.genome.hyperparameter("learning_rate")) == ("8 relu", 0.03)
+
+
+def hulls_alone():
+    return SearchSpace(
+        "s", (Site("h", 8),), (HullChoices(("convex",), ("relu", "sin"), (2,)),), (1, 1), (0.1,)
+    )
+
+
+def one_function():
+    return SearchSpace("s", (Site("h", 8),), (choices("base", name=("sin",)),), (1, 1), (0.01, 0.1))
+
+
+def no_functions():
+    pieces = (choices("lp_pool", pieces=(2, 3)), choices("prelu"))
+    return SearchSpace("s", (Site("h", 8),), pieces, (1, 2), (0.1,))
+
+
+def mixed_only():
+    return SearchSpace("s", (Site("h", 8),), (choices("base", name=("sin", "relu")),), (2, 2), (0.1,))
+
+
+@pytest.mark.parametrize("made", [hulls_alone, one_function, no_functions, mixed_only])
+def test_spaces_in_which_there_is_little_to_begin_with(made, landscape):
+    space = made()
+    results = run(create("hybrid", space, seed=0, networks=24, steps=1, replicates=3), landscape())
+    asked = [r.proposal for r in results]
+    assert 3 <= len(asked) <= 24
+    assert all(p.context == ASIDE or space.contains(p.genome) for p in asked)
+    assert any(p.context == ASIDE for p in asked) == (len(space.functions) > 1)
+
+
+def test_probes_that_all_diverge_are_replaced(space, landscape):
+    strategy, asked = create("hybrid", space, seed=0, networks=40, steps=1), []
+    while not strategy.finished:
+        for p in strategy.ask(50):
+            asked.append(p)
+            lost = result_of(p, "diverged", "accuracy", "maximize") if p.context == ASIDE else None
+            strategy.tell([lost or landscape().result(p)])
+    assert len(asked) == 40
+    assert strategy.recommend(1)
+
+
+def test_sources_are_paid_by_what_they_earn(space, landscape):
+    """Whoever's candidates are the best gets the most, and nobody is starved."""
+    archive, draw = Archive(), random.Random(0)
+    for i, p in enumerate(create("random", space, seed=0, networks=80, steps=1).ask(80)):
+        name = SOURCES[i % len(SOURCES)]
+        p = dataclasses.replace(p, context=json.dumps({"source": name}, separators=(",", ":")))
+        score = draw.gauss(1.0 if name == "optuna" else 0.0, 0.2)
+        archive.add(dataclasses.replace(landscape().result(p), val_metric=score))
+    shares = earned(archive)
+    assert max(shares, key=shares.get) == "optuna"
+    assert min(shares.values()) == LEAST_SHARE
+    assert shares["optuna"] > 0.5
+
+
+def test_homogeneous_networks_compete_to_the_end(space, landscape):
+    """If one function alone is best, at a rate that was not among the first, the search finds that."""
+    alone = landscape(noise=0.02, optimum=(0.0, 1.0, 0.0, 0.0))
+    wide = SearchSpace("w", (Site("h", 16),), space.families, (1, 3), (0.003, 0.01, 0.03, 0.1))
+    strategy = create("hybrid", wide, seed=1, networks=90, steps=1)
+    run(strategy, alone)
+    (best,) = strategy.recommend(1)
+    assert best.genome.sites[0].types == (Base("sin"),)
+    assert best.genome.hyperparameter("learning_rate") == 0.03
