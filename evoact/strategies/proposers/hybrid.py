@@ -29,7 +29,7 @@ from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 from evoact.strategies.surrogate.surrogate import FEWEST, Surrogate, recommended, surrogate
 from evoact.strategies.surrogate.thompson import survivors, winners
 
-SOURCES = ("evolution", "optuna", "probe", "sample")
+SOURCES = ("child", "suggestion", "probe", "sample")
 LEAST_SHARE = 0.1  # no source is ever starved: it would never be seen to pay off again
 RECENT = 128  # candidates that say what sources earn
 BEST = 0.2  # of all candidates; whoever is among them was a success
@@ -180,11 +180,13 @@ class Hybrid:
         known = python_random(seed, "vertices").sample(self._homogeneous, min(count, len(self._homogeneous)))
         drafts = [_from("vertex", genome) for genome in known]
         if self.mixes:
-            asked = min(SUGGESTED, round(shares["optuna"] * count))
+            asked = min(SUGGESTED, round(shares["suggestion"] * count))
             samples = immigrants(self.space, round(shares["sample"] * count), seed)
             drafts += self._from_probes(archive)
-            drafts += self._children(round(shares["evolution"] * count), parents, archive, seed)
-            drafts += [_from("optuna", g) for g in suggested(self.space, archive, model.rows, asked, seed)]
+            drafts += self._children(round(shares["child"] * count), parents, archive, seed)
+            drafts += [
+                _from("suggestion", g) for g in suggested(self.space, archive, model.rows, asked, seed)
+            ]
             drafts += [_from("sample", draft.genome) for draft in samples]
         once = {draft.fingerprint: draft for draft in reversed(drafts)}
         return [draft for name, draft in reversed(once.items()) if name not in archive.rows]
@@ -199,7 +201,7 @@ class Hybrid:
             crossover=self.crossover,
             seen=archive.rows,
         )
-        return [replace(child, context=_context("evolution")) for child in children]
+        return [replace(child, context=_context("child")) for child in children]
 
     def _further(self, count: int, parents: Sequence[Candidate], seed: int) -> list[Draft]:
         """Probes of the functions of a few parents each, at the settings of one of them."""

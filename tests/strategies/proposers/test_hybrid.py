@@ -47,7 +47,7 @@ def test_begins_with_vertices_on_half_of_the_grid_and_a_probe_a_rate(space, land
     assert [source(p) for p in found[1]] == ["probe"] * 3
     assert [p.parents for p in found[1]] == [(p.index,) for p in probes]
     later = {source(p) for g, asked in found.items() if g > 2 for p in asked}
-    assert {"evolution", "sample"} <= later
+    assert {"child", "sample"} <= later
 
 
 def test_baselines_that_are_known_are_not_paid_again(space, landscape):
@@ -118,12 +118,12 @@ def test_sources_are_paid_by_what_they_earn(space, landscape):
     for i, p in enumerate(create("random", space, seed=0, networks=80, steps=1).ask(80)):
         name = SOURCES[i % len(SOURCES)]
         p = dataclasses.replace(p, context=json.dumps({"source": name}, separators=(",", ":")))
-        score = draw.gauss(1.0 if name == "optuna" else 0.0, 0.2)
+        score = draw.gauss(1.0 if name == "suggestion" else 0.0, 0.2)
         archive.add(dataclasses.replace(landscape().result(p), val_metric=score))
     shares = earned(archive)
-    assert max(shares, key=shares.get) == "optuna"
+    assert max(shares, key=shares.get) == "suggestion"
     assert min(shares.values()) == LEAST_SHARE
-    assert shares["optuna"] > 0.5
+    assert shares["suggestion"] > 0.5
 
 
 def test_homogeneous_networks_compete_to_the_end(space, landscape):
