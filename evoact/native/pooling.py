@@ -11,18 +11,18 @@ LARGEST_WINDOW = 16  # per side: a place in the window is one byte
 
 
 def max_pool(x: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
-    """Return the largest value of each window of x[..., H, W], and its place in the window, [..., H', W'] each."""
-    height, width = ((n - size) // stride + 1 for n in x.shape[-2:])
-    y = x.new_empty(*x.shape[:-2], height, width)
+    """Return the largest value of each window of x[..., H, W, B], and its place there, [..., H', W', B] each."""
+    height, width = ((n - size) // stride + 1 for n in x.shape[-3:-1])
+    y = x.new_empty(*x.shape[:-3], height, width, x.shape[-1])
     where = torch.empty(y.shape, dtype=torch.uint8)
-    sizes = y[..., 0, 0].numel(), *x.shape[-2:], height, width
+    sizes = y[..., 0, 0, 0].numel(), *x.shape[-3:], height, width
     call("evoact_max_pool", x, y, where, *sizes, size, stride, threads(x, SERIAL))
     return y, where
 
 
 def spread(g: Tensor, where: Tensor, height: int, width: int, size: int, stride: int) -> Tensor:
-    """Return the gradient for x[..., height, width]: that of each window, g[..., H', W'], at its maximum."""
-    x = g.new_zeros(*g.shape[:-2], height, width)
-    sizes = g[..., 0, 0].numel(), height, width, *g.shape[-2:]
+    """Return the gradient for x[..., height, width, B]: that of each window, g[..., H', W', B], at its maximum."""
+    x = g.new_zeros(*g.shape[:-3], height, width, g.shape[-1])
+    sizes = g[..., 0, 0, 0].numel(), height, width, g.shape[-1], *g.shape[-3:-1]
     call("evoact_max_pool_backward", g, where, x, *sizes, size, stride, threads(x, SERIAL))
     return x

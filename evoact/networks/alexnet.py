@@ -14,8 +14,9 @@ from evoact.networks.layers import (
     activate,
     check_dropout,
     connect,
-    convolution,
+    convolution_parameters,
     convolve,
+    feature_major,
     flatten,
     image_shape,
     linear,
@@ -72,7 +73,7 @@ class AlexNet:
         result: list[Parameter] = []
         inputs, source = self.input_shape[0], ""
         for c, channels in zip(CONVOLUTIONS, self.widths, strict=False):
-            result += convolution(
+            result += convolution_parameters(
                 c.name,
                 rows[c.name],
                 inputs // c.groups,
@@ -99,7 +100,7 @@ class AlexNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(1, 2)
+        h = feature_major(inputs)
         for c in CONVOLUTIONS:
             h = convolve(parameters, c.name, h, stride=c.stride, padding=c.padding, groups=c.groups)
             h = activate(layers, c.name, h)

@@ -11,9 +11,10 @@ from evoact.networks.layers import (
     bias_scheme,
     check_dropout,
     connect,
-    convolution,
+    convolution_parameters,
     convolve,
     drop,
+    feature_major,
     flatten,
     image_shape,
     linear,
@@ -49,7 +50,7 @@ class KerasNet:
         result: list[Parameter] = []
         source, inputs = "", channels
         for name, neurons in zip(SITES[:4], self.widths, strict=False):
-            result += convolution(name, rows[name], inputs, 3, site=name, source=source, **how)
+            result += convolution_parameters(name, rows[name], inputs, 3, site=name, source=source, **how)
             source, inputs = name, neurons
         positions = _after(height) * _after(width)
         result += linear("fc5", rows["fc5"], self.widths[3] * positions, site="fc5", **how)
@@ -64,7 +65,7 @@ class KerasNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(1, 2)
+        h = feature_major(inputs)
         for same, valid in (("conv1", "conv2"), ("conv3", "conv4")):
             h = activate(layers, same, convolve(parameters, same, h, padding=1))
             h = activate(layers, valid, convolve(parameters, valid, h))

@@ -1,7 +1,7 @@
 """Layers for packs: the parameters of each, and its computation for K members at once.
 
-Everything is feature-major: images are [K, C, B, H, W], vectors [K, N, B], so that each neuron (or channel)
-of each member is one contiguous row for the activations.
+Everything is feature-major: images are [K, C, H, W, B], vectors [K, N, B], so that each neuron (or channel)
+of each member is one contiguous row for the activations, and each position of all examples one for convolutions.
 """
 
 import math
@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from evoact.errors import UserError
 from evoact.genomes.hyperparameters import OF_NETWORKS
+from evoact.native.convolution import Window
+from evoact.networks.convolution import convolution
 from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
 from evoact.registry import lookup
@@ -64,7 +66,7 @@ def bias_scheme(initial: str) -> str:
 # --- parameters ---------------------------------------------------------------------------------
 
 
-def convolution(
+def convolution_parameters(
     name: str,
     channels: int,
     inputs: int,
@@ -112,6 +114,11 @@ def normalisation(name: str, channels: int, *, site: str = "") -> list[Parameter
 # --- computation --------------------------------------------------------------------------------
 
 
+def feature_major(inputs: Tensor) -> Tensor:
+    """Return a batch of images as layers take them: [1 or K, B, C, H, W] -> [1 or K, C, H, W, B]."""
+    return inputs.movedim(1, -1).contiguous()
+
+
 def convolve(
     parameters: Mapping[str, Tensor],
     name: str,
@@ -121,18 +128,9 @@ def convolve(
     padding: int = 0,
     groups: int = 1,
 ) -> Tensor:
-    """Return the convolution `name`: images [1 or K, C, B, H, W] -> [K, C', B, H', W'].
-
-    Member by member: one convolution with a group per member rounds differently with their number, because
-    the library chooses its kernel by it, and is no faster on a processor.
-    """
-    weights, biases = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
-    examples = images.transpose(1, 2).expand(len(weights), *[-1] * 4).unbind()
-    results = [
-        F.conv2d(x, weight, bias, stride, padding, 1, groups).transpose(0, 1)
-        for x, weight, bias in zip(examples, weights.unbind(), biases.unbind(), strict=True)
-    ]
-    return torch.stack(results)
+    """Return the convolution `name`: images [1 or K, C, H, W, B] -> [K, C', H', W', B]."""
+    window = Window(stride, padding, groups)
+    return convolution(images, parameters[f"{name}.weight"], parameters[f"{name}.bias"], window)
 
 
 def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
@@ -141,13 +139,13 @@ def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
 
 
 def flatten(images: Tensor) -> Tensor:
-    """Return images [K, C, B, H, W] as vectors [K, C * H * W, B]."""
-    return images.flatten(3).transpose(2, 3).flatten(1, 2)
+    """Return images [K, C, H, W, B] as vectors [K, C * H * W, B]."""
+    return images.flatten(1, 3)
 
 
 def average_pool(images: Tensor) -> Tensor:
-    """Return the mean over all positions, as vectors: [K, C, B, H, W] -> [K, C, B]."""
-    return images.flatten(3).mean(dim=3)
+    """Return the mean over all positions, as vectors: [K, C, H, W, B] -> [K, C, B]."""
+    return images.flatten(2, 3).mean(dim=2)
 
 
 def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:

@@ -10,8 +10,9 @@ from evoact.networks.layers import (
     activate,
     bias_scheme,
     connect,
-    convolution,
+    convolution_parameters,
     convolve,
+    feature_major,
     flatten,
     image_shape,
     linear,
@@ -43,8 +44,8 @@ class LeNet5:
         positions = _after(height) * _after(width)
         how = {"initial": self.initial, "bias": bias_scheme(self.initial)}
         return (
-            *convolution("conv1", rows["conv1"], channels, 5, site="conv1", **how),
-            *convolution("conv2", rows["conv2"], first, 5, site="conv2", source="conv1", **how),
+            *convolution_parameters("conv1", rows["conv1"], channels, 5, site="conv1", **how),
+            *convolution_parameters("conv2", rows["conv2"], first, 5, site="conv2", source="conv1", **how),
             *linear("fc3", rows["fc3"], second * positions, site="fc3", **how),
             *linear("fc4", self.n_outputs, third, source="fc3", **how),
         )
@@ -57,7 +58,7 @@ class LeNet5:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = inputs.transpose(1, 2)
+        h = feature_major(inputs)
         h = max_pool(activate(layers, "conv1", convolve(parameters, "conv1", h)), 2, 2)
         h = max_pool(activate(layers, "conv2", convolve(parameters, "conv2", h)), 2, 2)
         h = layers.activate("fc3", connect(parameters, "fc3", flatten(h)))

@@ -11,19 +11,19 @@ from evoact.native.tensors import accepts
 
 
 def max_pool(images: Tensor, size: int, stride: int) -> Tensor:
-    """Return the largest value of each window, without padding: [..., H, W] -> [..., H', W'].
+    """Return the largest value of each window, without padding: [..., H, W, B] -> [..., H', W', B].
 
     The gradient goes to the first of equal values.
 
-    >>> max_pool(torch.arange(16.0).view(1, 4, 4), 2, 2)
-    tensor([[[ 5.,  7.],
-             [13., 15.]]])
+    >>> max_pool(torch.arange(16.0).view(4, 4, 1), 2, 2).squeeze(2)
+    tensor([[ 5.,  7.],
+            [13., 15.]])
     """
     if accepts(images) and size <= native.LARGEST_WINDOW:
         result: Tensor = NativeMaxPool.apply(images.contiguous(), size, stride)
         return result
-    pooled = F.max_pool2d(images.flatten(0, -3).unsqueeze(0), size, stride)
-    return pooled[0].unflatten(0, images.shape[:-2])
+    pooled = F.max_pool2d(images.unsqueeze(0).movedim(-1, 0).flatten(1, -3), size, stride).movedim(0, -1)
+    return pooled.reshape(*images.shape[:-3], *pooled.shape[1:])
 
 
 class NativeMaxPool(torch.autograd.Function):
@@ -32,7 +32,7 @@ class NativeMaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: int, stride: int) -> Tensor:
         y, where = native.max_pool(x, size, stride)
-        ctx.window = *x.shape[-2:], size, stride
+        ctx.window = *x.shape[-3:-1], size, stride
         ctx.save_for_backward(where)
         return y
 
@@ -46,9 +46,9 @@ class NativeMaxPool(torch.autograd.Function):
 
 def _scatter(g: Tensor, where: Tensor, height: int, width: int, size: int, stride: int) -> Tensor:
     """`native.spread` as operations that autograd can follow."""
-    rows = torch.arange(g.shape[-2]).unsqueeze(1) * stride + where // size
-    columns = torch.arange(g.shape[-1]) * stride + where % size
-    x = g.new_zeros(*g.shape[:-2], height * width)
-    return x.scatter_add(-1, (rows * width + columns).flatten(-2), g.flatten(-2)).unflatten(
-        -1, (height, width)
+    rows = torch.arange(g.shape[-3]).view(-1, 1, 1) * stride + where // size
+    columns = torch.arange(g.shape[-2]).view(-1, 1) * stride + where % size
+    x = g.new_zeros(*g.shape[:-3], height * width, g.shape[-1])
+    return x.scatter_add(-2, (rows * width + columns).flatten(-3, -2), g.flatten(-3, -2)).unflatten(
+        -2, (height, width)
     )

@@ -17,8 +17,9 @@ from evoact.networks.layers import (
     bias_scheme,
     check_batch_norm,
     connect,
-    convolution,
+    convolution_parameters,
     convolve,
+    feature_major,
     image_shape,
     linear,
     normalisation,
@@ -86,19 +87,21 @@ class ResNet:
     def parameters(self) -> tuple[Parameter, ...]:
         how = {"initial": self.initial, "bias": bias_scheme(self.initial)}
         first = self.channels[0]
-        result = convolution("conv0", first, self.input_shape[0], 3, site="conv0", **how)
+        result = convolution_parameters("conv0", first, self.input_shape[0], 3, site="conv0", **how)
         result += normalisation("norm0", first, site="conv0")
         last = "conv0"
         for b in self.plan():
             rows = b.channels * dict(self.pieces).get(b.inner, 1)
-            result += convolution(f"{b.name}.conv1", rows, b.inputs, 3, site=b.inner, source=b.before, **how)
+            result += convolution_parameters(
+                f"{b.name}.conv1", rows, b.inputs, 3, site=b.inner, source=b.before, **how
+            )
             result += normalisation(f"{b.name}.norm1", rows, site=b.inner)
-            result += convolution(
+            result += convolution_parameters(
                 f"{b.name}.conv2", b.channels, b.channels, 3, site=b.stream, source=b.inner, **how
             )
             result += normalisation(f"{b.name}.norm2", b.channels, site=b.stream)
             if b.widens:
-                result += convolution(
+                result += convolution_parameters(
                     f"{b.name}.shortcut", b.channels, b.inputs, 1, site=b.stream, source=b.before, **how
                 )
             last = b.stream
@@ -116,7 +119,7 @@ class ResNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = convolve(parameters, "conv0", inputs.transpose(1, 2), padding=1)
+        h = convolve(parameters, "conv0", feature_major(inputs), padding=1)
         h = activate(layers, "conv0", normalise(layers, "norm0", h, self.norm_epsilon))
         for b in self.plan():
             stride = 2 if b.widens else 1

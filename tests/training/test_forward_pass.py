@@ -211,7 +211,7 @@ def test_statistics_are_averages_over_as_many_batches_as_the_momentum_says():
         train_step(pack)
     seen = [pack.batches([0, 1], step)[0] for step in range(2, 6)]
     z = [
-        packed_layers.convolve(pack.parameters, "conv0", x.transpose(1, 2), padding=1).flatten(2)
+        packed_layers.convolve(pack.parameters, "conv0", packed_layers.feature_major(x), padding=1).flatten(2)
         for x in seen
     ]
     found = settled(pack).statistics

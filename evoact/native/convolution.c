@@ -1,0 +1,392 @@
+/* Convolutions of images that hold their examples innermost, [channels, height, width, examples]: whatever the window, the
+ * same position of all examples is one contiguous range, and so is a run of positions where the stride is 1.
+ *
+ * Outputs, and gradients for inputs, are matrix products of the weights with columns that nobody writes down: the numbers
+ * that a tap meets lie side by side, and a list says where (Dukhan 2019, "The Indirect Convolution Algorithm"). Only taps that
+ * meet the image take part. Gradients for weights are inner products along the rows. What a member's result is depends on
+ * that member alone. */
+/* Products are added by one fused operation where the processor can, alike in every variant of a loop. */
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+#define LANES 16
+#elif defined __AVX__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define VECTORS 4 /* of positions in a tile: with ROWS they fill the registers */
+#define ROWS 6
+#define SIDE 5 /* rows and taps in a tile of inner products */
+#define LARGEST 16 /* taps along a side of a window */
+#define NEAR (1 << 18) /* floats of rows that inner products go over at a time: what a second-level cache holds */
+
+typedef float V __attribute__((vector_size(4 * LANES)));
+typedef float U __attribute__((vector_size(4 * LANES), aligned(4)));
+
+INLINE V load(const float *p) { return *(const U *)p; }
+INLINE void store(float *p, V v) { *(U *)p = v; }
+
+/* The first n numbers, 0 behind them. */
+INLINE V load_part(const float *p, int64_t n) {
+    V v = {0};
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return v;
+}
+
+typedef struct {
+    int64_t members, groups, inputs, outputs; /* channels: of one group */
+    int64_t height, width, examples, out_height, out_width;
+    int64_t size, stride, padding;
+    int64_t shared; /* whether all members have the same images */
+} Shape;
+
+/* What is gathered from where: source and target are input and output, or for gradients the other way round. */
+typedef struct {
+    int64_t channels, rows, height, width, out_height, out_width;
+    int backward;
+} Direction;
+
+typedef struct {
+    int count, tap[LARGEST];
+    int64_t place[LARGEST];
+} Taps;
+
+/* The taps along one side that meet the source, of `length`, from position `at` of the target, and where. */
+static Taps taps_at(const Shape *s, int backward, int64_t at, int64_t length) {
+    Taps t = {0};
+    for (int i = 0; i < s->size; i++) {
+        int64_t place = backward ? at + s->padding - i : at * s->stride - s->padding + i;
+        if (backward && (place < 0 || place % s->stride)) continue;
+        if (backward) place /= s->stride;
+        if (place < 0 || place >= length) continue;
+        t.tap[t.count] = i;
+        t.place[t.count++] = place;
+    }
+    return t;
+}
+
+/* Positions start .. stop of a row have the same taps, and their sources lie side by side. */
+typedef struct {
+    int64_t start, stop;
+    Taps taps;
+} Run;
+
+static int64_t make_runs(const Shape *s, const Direction *d, Run *runs) {
+    int64_t n = 0;
+    for (int64_t q = 0; q < d->out_width; q++) {
+        Taps t = taps_at(s, d->backward, q, d->width);
+        Run *last = runs + n - 1;
+        if (n && s->stride == 1 && t.count == last->taps.count && (!t.count || t.tap[0] == last->taps.tap[0]))
+            last->stop = q + 1;
+        else
+            runs[n++] = (Run){q, q + 1, t};
+    }
+    return n;
+}
+
+/* Rows are worked through in blocks of at most `most`, as equal as can be: block b begins here. */
+INLINE int64_t block_start(int64_t b, int64_t rows, int64_t most) {
+    int64_t blocks = (rows + most - 1) / most;
+    return b * rows / blocks;
+}
+
+/* Weights as the tiles read them: block after block, tap after tap, the rows of a block side by side. */
+static void pack_weights(const Shape *s, const Direction *d, const float *w, float *packed) {
+    int64_t area = s->size * s->size, blocks = (d->rows + ROWS - 1) / ROWS;
+    int64_t row = d->backward ? area : d->channels * area, channel = d->backward ? d->rows * area : area;
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t start = block_start(b, d->rows, ROWS), stop = block_start(b + 1, d->rows, ROWS);
+        for (int64_t c = 0; c < d->channels; c++)
+            for (int64_t a = 0; a < area; a++)
+                for (int64_t r = start; r < stop; r++) *packed++ = w[r * row + c * channel + a];
+    }
+}
+
+/* Where the weights of each tap that takes part are, and the first of the numbers that it meets. */
+static int64_t list_taps(const Shape *s, const Direction *d, const Taps *down, const Taps *across, int32_t *place,
+                         int32_t *column) {
+    int64_t taps = 0;
+    for (int64_t c = 0; c < d->channels; c++)
+        for (int i = 0; i < down->count; i++)
+            for (int j = 0; j < across->count; j++, taps++) {
+                place[taps] = (int32_t)((c * s->size + down->tap[i]) * s->size + across->tap[j]);
+                column[taps] =
+                    (int32_t)(((c * d->height + down->place[i]) * d->width + across->place[j]) * s->examples);
+            }
+    return taps;
+}
+
+INLINE void tile(int rows, int vectors, int64_t taps, const float *w, const int32_t *place, const int32_t *column,
+                 const float *x, const float *bias, float *y, int64_t stride) {
+    V sum[ROWS][VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) sum[r][v] = (bias ? bias[r] : 0.0f) - (V){0};
+    for (int64_t t = 0; t < taps; t++) {
+        const float *weights = w + place[t] * rows, *from = x + column[t];
+        V xs[VECTORS];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) xs[v] = load(from + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++) sum[r][v] += weights[r] * xs[v];
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) store(y + r * stride + v * LANES, sum[r][v]);
+}
+
+/* The same for fewer positions than a vector has. */
+static void narrow(int64_t rows, int64_t n, int64_t taps, const float *w, const int32_t *place, const int32_t *column,
+                   const float *x, const float *bias, float *y, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++) {
+            float sum = bias ? bias[r] : 0.0f;
+            for (int64_t t = 0; t < taps; t++) sum += w[place[t] * rows + r] * x[column[t] + i];
+            y[r * stride + i] = sum;
+        }
+}
+
+typedef void (*Tile)(int64_t taps, const float *w, const int32_t *place, const int32_t *column, const float *x,
+                     const float *bias, float *y, int64_t stride);
+#define TILES(r, v)                                                                                                    \
+    static void tile_##r##_##v(int64_t taps, const float *w, const int32_t *place, const int32_t *column,             \
+                               const float *x, const float *bias, float *y, int64_t stride) {                          \
+        tile(r, v, taps, w, place, column, x, bias, y, stride);                                                        \
+    }
+#define TILE_ROW(r) TILES(r, 1) TILES(r, 2) TILES(r, 3) TILES(r, 4)
+TILE_ROW(1) TILE_ROW(2) TILE_ROW(3) TILE_ROW(4) TILE_ROW(5) TILE_ROW(6)
+#define NAMES(r) {tile_##r##_1, tile_##r##_2, tile_##r##_3, tile_##r##_4}
+static const Tile TILE_OF[ROWS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
+
+/* One run of positions in a row of the target, for all members that share the source. */
+static void gather_run(const Shape *s, const Direction *d, int64_t taps, const float *x, const float *packed,
+                       const float *bias, float *y, int64_t members, int64_t n, const int32_t *place,
+                       const int32_t *column) {
+    int64_t area = s->size * s->size, plane = d->out_height * d->out_width * s->examples;
+    int64_t blocks = (d->rows + ROWS - 1) / ROWS, per_member = s->groups * d->rows;
+    for (int64_t at = 0; at < n;) {
+        int64_t vectors = (n - at + LANES - 1) / LANES;
+        if (vectors > VECTORS) vectors = VECTORS;
+        if (vectors * LANES > n) vectors = n / LANES;
+        /* The last tile reaches back: what two tiles have in common comes out the same. */
+        int64_t start = at + vectors * LANES <= n ? at : n - vectors * LANES;
+        for (int64_t k = 0; k < members; k++)
+            for (int64_t b = 0; b < blocks; b++) {
+                int64_t first = block_start(b, d->rows, ROWS), rows = block_start(b + 1, d->rows, ROWS) - first;
+                int64_t row = k * per_member + first;
+                const float *w = packed + row * d->channels * area, *some = bias ? bias + row : NULL;
+                if (vectors)
+                    TILE_OF[rows - 1][vectors - 1](taps, w, place, column, x + start, some, y + row * plane + start, plane);
+                else
+                    narrow(rows, n, taps, w, place, column, x, some, y + row * plane, plane);
+            }
+        at = vectors ? start + vectors * LANES : n;
+    }
+}
+
+static void gather(const Shape *s, const Direction *d, const float *x, const float *w, const float *bias, float *y,
+                   int threads) {
+    int64_t area = s->size * s->size, weights = d->rows * d->channels * area, parts = s->members * s->groups;
+    int64_t source = d->channels * d->height * d->width * s->examples;
+    int64_t target = d->rows * d->out_height * d->out_width * s->examples;
+    int64_t sharing = s->shared ? s->members : 1, separate = s->shared ? s->groups : parts;
+    float *packed = malloc((size_t)(parts * weights) * sizeof(float));
+    Run *runs = malloc((size_t)d->out_width * sizeof(Run));
+    int64_t n_runs = make_runs(s, d, runs);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        int32_t *place = malloc((size_t)(2 * d->channels * area) * sizeof(int32_t));
+        int32_t *column = place + d->channels * area;
+#pragma omp for schedule(static)
+        for (int64_t p = 0; p < parts; p++) pack_weights(s, d, w + p * weights, packed + p * weights);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < separate * d->out_height; i++) {
+            int64_t p = i / d->out_height, row = i % d->out_height;
+            Taps down = taps_at(s, d->backward, row, d->height);
+            for (const Run *run = runs; run < runs + n_runs; run++) {
+                int64_t taps = list_taps(s, d, &down, &run->taps, place, column);
+                float *to = y + p * target + (row * d->out_width + run->start) * s->examples;
+                gather_run(s, d, taps, x + p * source, packed + p * weights, bias ? bias + p * d->rows : NULL, to,
+                           sharing, (run->stop - run->start) * s->examples, place, column);
+            }
+        }
+        free(place);
+    }
+    free(runs);
+    free(packed);
+}
+
+/* y: [members, groups * outputs, out_height, out_width, examples], of x: the same of inputs, w: [members, groups * outputs,
+ * inputs, size, size] and bias: [members, groups * outputs]. */
+void evoact_convolution(const float *x, const float *w, const float *bias, float *y, const int64_t *shape, int threads) {
+    Shape s;
+    memcpy(&s, shape, sizeof s);
+    Direction d = {s.inputs, s.outputs, s.height, s.width, s.out_height, s.out_width, 0};
+    gather(&s, &d, x, w, bias, y, threads);
+}
+
+/* The gradient for x of that for y. */
+void evoact_convolution_inputs(const float *g, const float *w, float *x, const int64_t *shape, int threads) {
+    Shape s;
+    memcpy(&s, shape, sizeof s);
+    Direction d = {s.outputs, s.inputs, s.out_height, s.out_width, s.height, s.width, 1};
+    gather(&s, &d, g, w, NULL, x, threads);
+}
+
+/* The inner products of `rows` rows of g with the images at `taps` places, added to `sum` lane by lane, over `lines` ranges of
+ * n numbers, which lie `g_line` and `x_line` apart. */
+INLINE void products(int rows, int taps, const float *g, int64_t g_row, int64_t g_line, const float *x,
+                     const int64_t *place, int64_t x_line, int64_t lines, int64_t n, V *sum) {
+    V s[SIDE][SIDE];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int t = 0; t < taps; t++) s[r][t] = sum[r * taps + t];
+    for (int64_t l = 0; l < lines; l++) {
+        const float *from = g + l * g_line, *at[SIDE];
+#pragma GCC unroll 8
+        for (int t = 0; t < taps; t++) at[t] = x + l * x_line + place[t];
+        int64_t i = 0;
+        for (; i + LANES <= n; i += LANES) {
+            V gs[SIDE];
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) gs[r] = load(from + r * g_row + i);
+#pragma GCC unroll 8
+            for (int t = 0; t < taps; t++) {
+                V xs = load(at[t] + i);
+#pragma GCC unroll 8
+                for (int r = 0; r < rows; r++) s[r][t] += gs[r] * xs;
+            }
+        }
+        if (i < n) {
+            V gs[SIDE];
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) gs[r] = load_part(from + r * g_row + i, n - i);
+#pragma GCC unroll 8
+            for (int t = 0; t < taps; t++) {
+                V xs = load_part(at[t] + i, n - i);
+#pragma GCC unroll 8
+                for (int r = 0; r < rows; r++) s[r][t] += gs[r] * xs;
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int t = 0; t < taps; t++) sum[r * taps + t] = s[r][t];
+}
+
+typedef void (*Products)(const float *g, int64_t g_row, int64_t g_line, const float *x, const int64_t *place,
+                         int64_t x_line, int64_t lines, int64_t n, V *sum);
+#define PRODUCTS(r, t)                                                                                                 \
+    static void products_##r##_##t(const float *g, int64_t g_row, int64_t g_line, const float *x,                      \
+                                   const int64_t *place, int64_t x_line, int64_t lines, int64_t n, V *sum) {           \
+        products(r, t, g, g_row, g_line, x, place, x_line, lines, n, sum);                                             \
+    }
+#define PRODUCTS_ROW(r) PRODUCTS(r, 1) PRODUCTS(r, 2) PRODUCTS(r, 3) PRODUCTS(r, 4) PRODUCTS(r, 5)
+PRODUCTS_ROW(1) PRODUCTS_ROW(2) PRODUCTS_ROW(3) PRODUCTS_ROW(4) PRODUCTS_ROW(5)
+#define PRODUCT_NAMES(r) {products_##r##_1, products_##r##_2, products_##r##_3, products_##r##_4, products_##r##_5}
+static const Products PRODUCTS_OF[SIDE][SIDE] = {PRODUCT_NAMES(1), PRODUCT_NAMES(2), PRODUCT_NAMES(3), PRODUCT_NAMES(4),
+                                                 PRODUCT_NAMES(5)};
+
+/* The images of one group with their padding: [channels, height + 2 padding, width + 2 padding, examples]. */
+static const float *padded(const Shape *s, const float *x, float *room) {
+    if (!s->padding) return x;
+    int64_t high = s->height + 2 * s->padding, wide = (s->width + 2 * s->padding) * s->examples;
+    int64_t edge = s->padding * s->examples, line = s->width * s->examples;
+    memset(room, 0, (size_t)(s->inputs * high * wide) * sizeof(float));
+    for (int64_t c = 0; c < s->inputs; c++)
+        for (int64_t i = 0; i < s->height; i++)
+            memcpy(room + (c * high + i + s->padding) * wide + edge, x + (c * s->height + i) * line,
+                   (size_t)line * sizeof(float));
+    return room;
+}
+
+static float total(V v) {
+    float sum = 0.0f;
+    for (int i = 0; i < LANES; i++) sum += v[i];
+    return sum;
+}
+
+/* The gradient for one member's weights and biases of one group. `sums` has a vector for each weight, `place` a number for each
+ * tap. */
+static void correlate(const Shape *s, const float *g, const float *x, float *gw, float *gb, V *sums, int64_t *place) {
+    int64_t high = s->height + 2 * s->padding, wide = s->width + 2 * s->padding, n = s->examples;
+    int64_t taps = s->inputs * s->size * s->size, plane = s->out_height * s->out_width * n;
+    int64_t row_blocks = (s->outputs + SIDE - 1) / SIDE, tap_blocks = (taps + SIDE - 1) / SIDE;
+    for (int64_t t = 0, c = 0; c < s->inputs; c++)
+        for (int64_t i = 0; i < s->size; i++)
+            for (int64_t j = 0; j < s->size; j++) place[t++] = ((c * high + i) * wide + j) * n;
+    /* With a stride of 1 a row of positions is one range, else each position is one. */
+    int64_t across = s->stride == 1 ? 1 : s->out_width, length = s->stride == 1 ? s->out_width * n : n;
+    int64_t row_numbers = s->inputs * wide * n * s->stride + s->outputs * s->out_width * n;
+    int64_t together = NEAR / row_numbers;
+    if (together < 1 || across > 1) together = 1;
+    memset(sums, 0, (size_t)(s->outputs * taps) * sizeof(V));
+    for (int64_t y = 0; y < s->out_height; y += together) {
+        int64_t rows = s->out_height - y < together ? s->out_height - y : together;
+        int64_t lines = across > 1 ? across : rows;
+        int64_t g_line = across > 1 ? n : s->out_width * n, x_line = across > 1 ? s->stride * n : wide * n;
+        V *sum = sums;
+        for (int64_t b = 0; b < row_blocks; b++) {
+            int64_t first = block_start(b, s->outputs, SIDE), count = block_start(b + 1, s->outputs, SIDE) - first;
+            for (int64_t t = 0; t < tap_blocks; t++) {
+                int64_t tap = block_start(t, taps, SIDE), some = block_start(t + 1, taps, SIDE) - tap;
+                PRODUCTS_OF[count - 1][some - 1](g + first * plane + y * s->out_width * n, plane, g_line,
+                                                 x + y * s->stride * wide * n, place + tap, x_line, lines, length, sum);
+                sum += count * some;
+            }
+        }
+    }
+    for (int64_t b = 0; b < row_blocks; b++) {
+        int64_t first = block_start(b, s->outputs, SIDE), stop = block_start(b + 1, s->outputs, SIDE);
+        for (int64_t t = 0; t < tap_blocks; t++)
+            for (int64_t r = first; r < stop; r++)
+                for (int64_t tap = block_start(t, taps, SIDE); tap < block_start(t + 1, taps, SIDE); tap++)
+                    gw[r * taps + tap] = total(*sums++);
+    }
+    for (int64_t r = 0; r < s->outputs; r++) {
+        V sum = {0};
+        int64_t i = 0;
+        for (; i + LANES <= plane; i += LANES) sum += load(g + r * plane + i);
+        gb[r] = total(sum + load_part(g + r * plane + i, plane - i));
+    }
+}
+
+/* The gradients for weights and biases of that for y. */
+void evoact_convolution_weights(const float *g, const float *x, float *gw, float *gb, const int64_t *shape, int threads) {
+    Shape s;
+    memcpy(&s, shape, sizeof s);
+    int64_t taps = s.inputs * s.size * s.size, parts = s.members * s.groups;
+    int64_t high = s.height + 2 * s.padding, wide = s.width + 2 * s.padding;
+    int64_t source = s.inputs * s.height * s.width * s.examples;
+    int64_t target = s.outputs * s.out_height * s.out_width * s.examples;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        float *room = malloc((size_t)(s.padding ? s.inputs * high * wide * s.examples : 1) * sizeof(float));
+        V *sums = aligned_alloc(64, (size_t)(s.outputs * taps) * 64);
+        int64_t *place = malloc((size_t)taps * sizeof(int64_t));
+#pragma omp for schedule(static)
+        for (int64_t p = 0; p < parts; p++) {
+            const float *images = padded(&s, x + (s.shared ? p % s.groups : p) * source, room);
+            correlate(&s, g + p * target, images, gw + p * s.outputs * taps, gb + p * s.outputs, sums, place);
+        }
+        free(place);
+        free(sums);
+        free(room);
+    }
+}
