@@ -24,7 +24,7 @@ search: $(VENV)/.installed  ## search MNIST-1D and print what was found
 	$(BIN)/evoact search configs/quickstart.yaml $(if $(RUN),-o $(RUN)) $(CONFIG_OPTIONS)
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed
-	$(PIP) -e '.[triton]'
+	$(PIP) -e '.[triton,export]'
 	touch $@
 
 test: $(VENV)/.installed-for-tests  ## the whole test suite

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evoact.api.search_result import SearchResult
     from evoact.execution.progress import Progress
     from evoact.execution.run import Finished
-    from evoact.export.module import TrainedNetwork
+    from evoact.exports.module import TrainedNetwork
     from evoact.leaderboard.ask.query import Leaderboard
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
@@ -31,6 +31,7 @@ __all__ = [
     "Leaderboard",
     "__version__",
     "compare",
+    "export",
     "findings",
     "heterogenize",
     "homogenize",
@@ -149,30 +150,57 @@ def write_report(run_dir: str | Path, format: str = "html", output: str | Path |
 
 
 def load(
-    run_dir: str | Path,
+    directory: str | Path,
     candidate: int | None = None,
     seed: int | str | None = None,
     arm: str = "",
     repeat: int = 0,
 ) -> "TrainedNetwork":
-    """Return a confirmed network of a run as an ordinary PyTorch module, in evaluation mode.
+    """Return a confirmed network of a run, or an exported one, as an ordinary PyTorch module, in evaluation mode.
 
     Its `predict` takes inputs as the data has them; it is a `torch.nn.Module` like any other, so that training can go
     on.
 
     Args:
-        run_dir: the directory of a run, or the URI of one
+        directory: of a run, or the URI of one; or one that `export` wrote, which holds one network
         candidate: its number in the leaderboard; by default the winner
         seed: one of its fresh seeds; by default the one that validates best, "all" for the ensemble of them
         arm: of a comparison
         repeat: of a comparison
 
     Raises:
-        evoact.errors.UserError: if the directory is not a run, or holds no such network with its weights.
+        evoact.errors.UserError: if the directory is neither, or holds no such network with its weights.
     """
-    from evoact.export.load import load
+    from evoact.exports.load import load
 
-    return load(run_dir, candidate, seed, arm, repeat)
+    return load(directory, candidate, seed, arm, repeat)
+
+
+def export(
+    run_dir: str | Path,
+    directory: str | Path,
+    candidate: int | None = None,
+    seed: int | None = None,
+    arm: str = "",
+    repeat: int = 0,
+) -> Path:
+    """Write a confirmed network of a run as files that need no evoact; the same as `evoact export`.
+
+    Args:
+        run_dir: the directory of a run, or the URI of one
+        directory: a new one, for `model.py`, its weights, programs and a README
+        candidate, seed, arm, repeat: as `load` has them; one seed
+
+    Returns:
+        The directory.
+
+    Raises:
+        evoact.errors.UserError: if there is no such network, its data is not there, or a part does not compute what
+            evoact does; nothing is left behind then.
+    """
+    from evoact.exports.write import export
+
+    return export(run_dir, directory, candidate, seed, arm, repeat)
 
 
 def resume(

@@ -27,7 +27,8 @@ LAYERS = [
     {"config"},
     {"analysis"},
     {"execution"},
-    {"export", "report", "studies"},
+    {"report", "studies"},
+    {"exports"},
     {"api"},
     {"cli"},
 ]
@@ -58,7 +59,7 @@ HOMES = {
         "training/",
         "execution/",
         "studies/",
-        "export/",
+        "exports/",
     ],
     "triton": ["triton/"],
     "typer": ["cli/"],

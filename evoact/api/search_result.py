@@ -13,8 +13,8 @@ from evoact.analysis.search_summary import Confirmed
 from evoact.api.picture import Picture
 from evoact.errors import UserError
 from evoact.execution.run import Finished
-from evoact.export.load import load
-from evoact.export.module import TrainedNetwork
+from evoact.exports.load import load
+from evoact.exports.module import TrainedNetwork
 from evoact.report.figures.progress import progress_figure
 from evoact.report.number_format import unit_of
 from evoact.report.run import RunData, read_run

@@ -12,4 +12,8 @@ def evaluate(activation: Base, x: Tensor, parameters: Tensor, noise: Noise | Non
     return apply(base_function(activation.name), x[:, 0])
 
 
-KIND = Kind(evaluate, mixture=lambda activation: Mixture((activation.name,)))
+KIND = Kind(
+    evaluate,
+    plain=lambda activation, sets, text: text(activation.name),
+    mixture=lambda activation: Mixture((activation.name,)),
+)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.functions.formulas import softplus
-from evoact.activations.kinds.kind import Kind, Mixture, Noise
+from evoact.activations.kinds.kind import Kind, Mixture, Noise, Text, module
 from evoact.genomes.activation import Hull
 
 
@@ -66,4 +66,8 @@ def mixture(activation: Hull) -> Mixture:
     return Mixture(activation.functions, COEFFICIENTS[activation.hull], selectable=True)
 
 
-KIND = Kind(evaluate, lambda activation: len(activation.functions), initial, mixture)
+def plain(activation: Hull, sets: int, text: Text) -> str:
+    return module("Hull", f"[{', '.join(map(text, activation.functions))}]", activation.hull, sets=sets)
+
+
+KIND = Kind(evaluate, plain, lambda activation: len(activation.functions), initial, mixture)

@@ -1,9 +1,10 @@
 """The questions that a kind of activation answers: one record, `Kind`, filled in by each module of this folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,6 +52,20 @@ class Learned:
     moved: Callable[[Tensor, Tensor], Tensor]
 
 
+# The text of a base function's module in plain PyTorch, by its name.
+Text = Callable[[str], str]
+
+
+def module(name: str, *arguments: object, sets: int = 1) -> str:
+    """Return the text that makes a module with numbers for one set, or for each of several neurons.
+
+    >>> module("Scaled", "nn.Tanh()"), module("PReLU", sets=20)
+    ('Scaled(nn.Tanh())', 'PReLU(neurons=20)')
+    """
+    own = (f"neurons={sets}",) if sets > 1 else ()
+    return f"{name}({', '.join(map(str, (*arguments, *own)))})"
+
+
 def no_numbers(activation: Any) -> int:
     return 0
 
@@ -61,6 +76,10 @@ def nothing_drawn(activation: Any, sets: int, generator: torch.Generator) -> Ten
 
 def as_it_is(activation: Any) -> Any:
     return activation
+
+
+def no_constants(activation: Any) -> tuple[np.ndarray, ...]:
+    return ()
 
 
 def none(activation: Any) -> None:
@@ -84,13 +103,20 @@ class Kind:
         the same as a `Mixture`, which is much faster; None if it is none
     learned(activation)
         the same as a `Learned`, which meta-training can evaluate on a grid; None if it is none
+    plain(activation, sets, text)
+        the text of the module of `evoact.exports.plain.activations` that computes the same; its parameters are the
+        trained numbers in their order, its buffers `constants`
     pinned(activation)
         with whatever it names outside the genome named by its content, too; raises UserError if that is not there
+    constants(activation)
+        the fixed numbers that are too many for a text
     """
 
     evaluate: Callable[[Any, Tensor, Tensor, Noise | None], Tensor]
+    plain: Callable[[Any, int, Text], str]
     numbers: Callable[[Any], int] = no_numbers
     initial: Callable[[Any, int, torch.Generator], Tensor] = nothing_drawn
     mixture: Callable[[Any], Mixture | None] = none
     learned: Callable[[Any], Learned | None] = none
     pinned: Callable[[Any], Any] = as_it_is
+    constants: Callable[[Any], Sequence[np.ndarray]] = no_constants

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.functions.formulas import softplus
-from evoact.activations.kinds.kind import Kind, Noise
+from evoact.activations.kinds.kind import Kind, Noise, module
 from evoact.genomes.activation import LpPool
 
 INITIAL_ORDER = 2.0
@@ -39,4 +39,9 @@ def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | N
     return largest * torch.exp(torch.log(total / n) / order)
 
 
-KIND = Kind(evaluate, lambda activation: activation.pieces + 1, initial)
+KIND = Kind(
+    evaluate,
+    lambda activation, sets, text: module("LpPool", activation.pieces, sets=sets),
+    lambda activation: activation.pieces + 1,
+    initial,
+)

@@ -43,5 +43,7 @@ def evaluate_probabilistic(
     return x.gather(1, drawn[:, None]).squeeze(1)
 
 
-MAXOUT = Kind(evaluate)
-PROBABILISTIC = Kind(evaluate_probabilistic)
+MAXOUT = Kind(evaluate, lambda activation, sets, text: "Maxout()")
+PROBABILISTIC = Kind(
+    evaluate_probabilistic, lambda activation, sets, text: f"ProbabilisticMaxout({activation.sharpness!r})"
+)

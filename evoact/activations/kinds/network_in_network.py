@@ -31,4 +31,9 @@ def evaluate(
     return apply(f, total)
 
 
-KIND = Kind(evaluate, lambda activation: activation.pieces + 1, initial)
+KIND = Kind(
+    evaluate,
+    lambda activation, sets, text: f"NetworkInNetwork({text(activation.base)}, {activation.pieces})",
+    lambda activation: activation.pieces + 1,
+    initial,
+)

@@ -10,7 +10,7 @@ deviation 0.5.
 import torch
 from torch import Tensor
 
-from evoact.activations.kinds.kind import Kind, Noise
+from evoact.activations.kinds.kind import Kind, Noise, module
 from evoact.genomes.activation import PiecewiseLinear
 
 OFFSET_DEVIATION = 0.5
@@ -36,4 +36,9 @@ def evaluate(
     return y
 
 
-KIND = Kind(evaluate, lambda activation: 2 * activation.hinges, initial)
+KIND = Kind(
+    evaluate,
+    lambda activation, sets, text: module("PiecewiseLinear", activation.hinges, sets=sets),
+    lambda activation: 2 * activation.hinges,
+    initial,
+)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evoact.activations.kinds.kind import Kind, Mixture, Noise
+from evoact.activations.kinds.kind import Kind, Mixture, Noise, module
 from evoact.genomes.activation import PReLU
 
 INITIAL_SLOPE = 0.25  # He et al. 2015
@@ -23,6 +23,7 @@ def coefficients(slopes: Tensor) -> Tensor:
 
 KIND = Kind(
     evaluate,
+    plain=lambda activation, sets, text: module("PReLU", sets=sets),
     numbers=lambda activation: 1,
     initial=lambda activation, sets, generator: torch.full((sets, 1), INITIAL_SLOPE, dtype=torch.float64),
     mixture=lambda activation: Mixture(TERMS, coefficients),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.functions.base_functions import base_function
-from evoact.activations.kinds.kind import Kind, Noise
+from evoact.activations.kinds.kind import Kind, Noise, Text, module
 from evoact.genomes.activation import Rational
 
 GRID = np.linspace(-3, 3, 601)
@@ -67,4 +67,8 @@ def evaluate(activation: Rational, x: Tensor, parameters: Tensor, noise: Noise |
     return p / (1 + q.abs())
 
 
-KIND = Kind(evaluate, numbers, initial)
+def plain(activation: Rational, sets: int, text: Text) -> str:
+    return module("Rational", activation.numerator, activation.denominator, sets=sets)
+
+
+KIND = Kind(evaluate, plain, numbers, initial)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.functions.base_functions import apply, base_function
-from evoact.activations.kinds.kind import Kind, Mixture, Noise
+from evoact.activations.kinds.kind import Kind, Mixture, Noise, module
 from evoact.genomes.activation import Scaled
 
 
@@ -29,6 +29,7 @@ def input_scale(parameters: Tensor) -> Tensor:
 
 KIND = Kind(
     evaluate,
+    plain=lambda activation, sets, text: module("Scaled", text(activation.base), sets=sets),
     numbers=lambda activation: 2,
     initial=lambda activation, sets, generator: torch.ones(sets, 2, dtype=torch.float64),
     mixture=lambda activation: Mixture((activation.base,), output_scale, input_scale),

@@ -18,7 +18,7 @@ from torch import Tensor
 from evoact.activations import spline
 from evoact.activations.differentiable import followed
 from evoact.activations.functions.base_functions import apply, base_function
-from evoact.activations.kinds.kind import Kind, Learned, Mixture, Noise
+from evoact.activations.kinds.kind import Kind, Learned, Mixture, Noise, Text
 from evoact.genomes.activation import Subnetwork
 from evoact.native import subnetwork as native
 from evoact.native.tensors import accepts
@@ -111,4 +111,9 @@ class NativeNetwork(torch.autograd.Function):
         return native.backward(grads[0].contiguous(), *inputs)
 
 
-KIND = Kind(evaluate, numbers, initial, mixture, learned)
+def plain(activation: Subnetwork, sets: int, text: Text) -> str:
+    name = "Subnetwork" if activation.evaluation == "exact" else "SplinedSubnetwork"
+    return f"{name}({text(activation.base)}, {activation.hidden})"
+
+
+KIND = Kind(evaluate, plain, numbers, initial, mixture, learned)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.curves import Curve, check_points, load_curve, resolve
-from evoact.activations.kinds.kind import Kind, Noise
+from evoact.activations.kinds.kind import Kind, Noise, Text
 from evoact.genomes.activation import Captured, Tabulated
 from evoact.native import piecewise as native
 from evoact.native.tensors import accepts, is_plain
@@ -119,5 +119,14 @@ class NativePieces(torch.autograd.Function):
         return grads[0] * slope, None, None
 
 
-TABULATED = Kind(evaluate, pinned=resolve)
-CAPTURED = Kind(evaluate)
+def plain(activation: Tabulated | Captured, sets: int, text: Text) -> str:
+    return f"Curve({len(curve_of(activation).grid)})"
+
+
+def constants(activation: Tabulated | Captured) -> tuple[np.ndarray, np.ndarray]:
+    borders, rows = polynomials(activation)
+    return borders, rows.T
+
+
+TABULATED = Kind(evaluate, plain, pinned=resolve, constants=constants)
+CAPTURED = Kind(evaluate, plain, constants=constants)

@@ -20,8 +20,8 @@ def show(
 
     Example: evoact show runs/first --candidate 12
     """
-    from evoact.export.load import load
-    from evoact.export.shown import shown
+    from evoact.exports.load import load
+    from evoact.exports.shown import shown
 
     for line in shown(load(run_dir, candidate, "all", arm, repeat)):
         say(line)

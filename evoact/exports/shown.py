@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from evoact.analysis.activation_curves import activation_curves
-from evoact.export.module import TrainedNetwork
+from evoact.exports.module import TrainedNetwork
 from evoact.genomes.genome import dumps
 
 AT = (-4, -2, -1, 0, 1, 2, 4)  # the inputs at which curves are shown

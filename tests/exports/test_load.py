@@ -13,7 +13,7 @@ from evoact.config import comparison, experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.run import compare, search
-from evoact.export.shown import shown
+from evoact.exports.shown import shown
 from evoact.genomes.genome import loads
 from evoact.records import FRESH
 

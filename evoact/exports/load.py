@@ -1,0 +1,216 @@
+"""Finding a trained network in a run directory, or in a directory that was exported."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.analysis.candidates import READ, candidates, chosen, sign_of
+from evoact.config import Experiment, Plan
+from evoact.config.stored_plan import plan_of
+from evoact.errors import UserError
+from evoact.exports.module import TrainedNetwork
+from evoact.exports.plain_network import tensors_in
+from evoact.genomes.genome import Genome, from_json, loads
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import record_of, tensors_of
+from evoact.networks import NETWORKS
+from evoact.records import COMPLETED, FRESH
+from evoact.registry import lookup
+from evoact.tasks import TASKS
+from evoact.tasks.metrics import metric_named
+from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
+
+FACTS, WEIGHTS = "model.json", "model.safetensors"
+COLUMNS = tuple(
+    dict.fromkeys(("run", "arm", "repeat", "genome", "label", "artifact", "steps", "metric", *READ))
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A confirmed candidate of a run: its networks on the seeds that were asked for, and where they are from."""
+
+    home: Location
+    plan: Plan
+    experiment: Experiment
+    record: Mapping[str, Any]
+    rows: list[dict[str, Any]]
+
+    @property
+    def genome(self) -> Genome:
+        return loads(self.rows[0]["genome"])
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What was done to people's own data; None of a task by name."""
+        return preprocessing_in(self.record.get("data", {}))
+
+    def network(self) -> TrainedNetwork:
+        """Return the networks of all seeds as one module."""
+        named, task = self.experiment.config.task, self.experiment.task
+        ends = _both_ends(self.preprocessing, task.metric, named.name, named.arguments)
+        learned = [tensors_of(self.home, row) for row in self.rows]
+        network, shape = self.experiment.network, task.input_shape
+        return TrainedNetwork(self.genome, learned, network, shape, *ends, self.rows).eval()
+
+
+def load(
+    directory: str | Path,
+    candidate: int | None = None,
+    seed: int | str | None = None,
+    arm: str = "",
+    repeat: int = 0,
+) -> TrainedNetwork:
+    """Return a confirmed network of a run, or an exported one, as an ordinary PyTorch module, in evaluation mode.
+
+    Args:
+        directory: of a run, or the URI of one; or one that `export` wrote, which holds one network
+        candidate: its number in the leaderboard; by default the winner
+        seed: of its fresh seeds; by default the one that validates best, "all" for the ensemble of them
+        arm: of a comparison
+        repeat: of a comparison
+
+    Raises:
+        UserError: if the directory is neither, or holds no such network with its weights.
+    """
+    home = Location.of(directory)
+    if home.child(FACTS).exists():
+        return _exported(home, candidate, seed)
+    return find(home, candidate, seed, arm, repeat, data=False).network()
+
+
+def find(
+    run_dir: str | Path | Location,
+    candidate: int | None,
+    seed: int | str | None,
+    arm: str,
+    repeat: int,
+    data: bool,
+) -> Found:
+    """Return what a run has of a candidate; the arguments are those of `load`.
+
+    Args:
+        data: whether the task is needed with what is in it
+
+    Raises:
+        UserError: if the directory is not a run, or holds no such network with its weights.
+    """
+    home = Location.of(run_dir)
+    plan, record = plan_of(home, data), record_of(home)
+    if plan.compares and not arm:
+        raise UserError(
+            f"expected an arm of the comparison {home.text}, got none; take one of {', '.join(plan.arms)}"
+        )
+    experiment = plan.part(arm, repeat)
+    table = Leaderboard(home).to_arrow().select(list(COLUMNS)).to_pylist()
+    rows = [r for r in table if (r["arm"], r["repeat"]) == (arm, repeat) and r["phase"] in FRESH]
+    best = chosen(candidates(rows).found)
+    number = candidate if candidate is not None else best.number if best else None
+    own = [r for r in rows if r["candidate"] == number and r["state"] == COMPLETED and r["artifact"]]
+    if not own:
+        known = sorted({r["candidate"] for r in rows if r["state"] == COMPLETED})
+        raise UserError(
+            f"expected a confirmed candidate of {home.text}, got {number}; confirmed are "
+            f"{', '.join(map(str, known)) or 'none: finish the run, with confirm.candidates of at least 1'}"
+        )
+    return Found(home, plan, experiment, record, _of_seed(own, seed, home))
+
+
+def _of_seed(rows: list[dict[str, Any]], seed: int | str | None, home: Location) -> list[dict[str, Any]]:
+    if seed == "all":
+        return sorted(rows, key=lambda row: row["seed"])
+    if seed is None:
+        return [max(rows, key=lambda row: (sign_of(row["direction"]) * row["val_metric"], -row["seed"]))]
+    found = [row for row in rows if row["seed"] == seed]
+    if not found:
+        known = ", ".join(str(row["seed"]) for row in rows)
+        raise UserError(
+            f"expected a fresh seed of candidate {rows[0]['candidate']} in {home.text}, one of {known} or "
+            f"'all', got {seed!r}"
+        )
+    return found
+
+
+def _exported(home: Location, candidate: int | None, seed: int | str | None) -> TrainedNetwork:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as read
+
+    try:
+        facts = json.loads(home.child(FACTS).read())
+        state = read(home.child(WEIGHTS).read())
+        row, named, task = facts["row"], facts["network"], facts["task"]
+        genome = from_json(facts["genome"])
+        build = lookup(NETWORKS, "network", named["name"])
+        network = build(tuple(task["input_shape"]), task["n_outputs"], **named["arguments"])
+        learned = tensors_in(state, network, genome)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"expected an exported network in {home.text!r}, which cannot be read ({error!r}); export it again"
+        ) from None
+    for what, wanted in (("candidate", candidate), ("seed", seed)):
+        if wanted is not None and wanted != row[what]:
+            raise UserError(f"expected {what} {row[what]}, the one in {home.text!r}, got {wanted!r}")
+    ends = _both_ends(preprocessing_in(facts), task["metric"], task["name"], task["arguments"])
+    return TrainedNetwork(genome, [learned], network, tuple(task["input_shape"]), *ends, [row]).eval()
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """Preparation of people's own data, as that of its training split."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self, x: Any) -> Tensor:
+        return torch.as_tensor(self.preprocessing.apply(x))
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """Preparation as a task by name does it: pixels are scaled and cropped, all else is left as it is."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def __call__(self, x: np.ndarray) -> Tensor:
+        task = lookup(TASKS, "task", self.name)(**self.arguments)
+        return task.prepare(torch.as_tensor(x.astype(np.float32))[None], None)[0]
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """From outputs to predictions: `classes` are the labels of the outputs, `targets` the scaling that the targets of
+    a regression were given."""
+
+    classification: bool
+    classes: tuple[Any, ...] = ()
+    targets: Standardisation | None = None
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        if self.classification:
+            found = outputs.argmax(axis=1)
+            return np.array(self.classes)[found] if self.classes else found
+        return outputs if self.targets is None else outputs * self.targets.scale + self.targets.mean
+
+
+def _both_ends(
+    own: Preprocessing | None, metric: str, task: str, arguments: Mapping[str, Any]
+) -> tuple[OwnData | BuiltIn, Interpretation]:
+    """Return the way from inputs as the data has them to what the network takes, and from its outputs to predictions;
+    `own` is None for a task by name."""
+    classification = metric_named(metric).classification
+    if own is None:
+        return BuiltIn(task, arguments), Interpretation(classification)
+    return OwnData(own), Interpretation(classification, own.classes, own.targets)
+
+
+def preprocessing_in(data: Mapping[str, Any]) -> Preprocessing | None:
+    """Return the preprocessing of people's own data that a run's record or an export names; None if it names none."""
+    own = data.get("preprocessing")
+    return None if own is None else Preprocessing.from_json(own)

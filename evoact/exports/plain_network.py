@@ -1,0 +1,92 @@
+"""A trained network as plain PyTorch: the source that makes it, and its weights."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evoact.activations.kinds import site_count
+from evoact.exports import plain
+from evoact.exports.activation_text import fixed_in, trained_in
+from evoact.exports.network_text import network_text, site_name, state_name
+from evoact.exports.text import Definitions
+from evoact.genomes.genome import Genome
+from evoact.networks.network import Network
+from evoact.training.members import with_pieces_of
+
+PLAIN = Definitions(sorted(Path(plain.__path__[0]).glob("[!_]*.py")))
+BUILD = '''def build() -> nn.Module:
+    """Return the network with the weights that layers start with."""
+    return {text}
+'''
+
+
+def source(network: Network, genome: Genome) -> str:
+    """Return the source of a function `build` that makes a network with this genome's activations, and of all that it
+    needs.
+    """
+    network = with_pieces_of(network, genome)
+    build = BUILD.format(text=network_text(network, genome).replace("\n", "\n    "))
+    return "\n\n\n".join([*PLAIN.needed_by(build), build])
+
+
+def module_of(text: str, name: str = "model") -> ModuleType:
+    """Return what a source defines, with the imports that it needs, as a module of its own."""
+    text = f"{PLAIN.imports_of(text)}\n\n{text}"
+    made = ModuleType(name)
+    made.__file__ = f"{name}.py"
+    exec(compile(text, made.__file__, "exec"), made.__dict__)
+    return made
+
+
+def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[str, np.ndarray]) -> None:
+    """Give a module that `source` makes its weights: the tensors of an artifact."""
+    network = with_pieces_of(network, genome)
+    with torch.no_grad():
+        for own, name, places in _trained(module, network, genome):
+            values = tensors[name] if places is None else tensors[name][places]
+            own.copy_(torch.as_tensor(values).reshape(own.shape))
+        for site in genome.sites:
+            for own, numbers in fixed_in(module.get_submodule(site_name(network, site.site)), site):
+                own.copy_(torch.tensor(numbers))
+
+
+def tensors_in(state: Mapping[str, np.ndarray], network: Network, genome: Genome) -> dict[str, np.ndarray]:
+    """Return the tensors of an artifact that are in the state of such a module.
+
+    Raises:
+        ValueError: if it is the state of another.
+    """
+    network = with_pieces_of(network, genome)
+    module = module_of(source(network, genome)).build()
+    try:
+        module.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
+    except RuntimeError as error:
+        raise ValueError(str(error).splitlines()[-1].strip()) from None
+    found = {f"{site.site}.activation": np.zeros(site_count(site), np.float32) for site in genome.sites}
+    shapes = {p.name: p.shape for p in network.parameters}
+    for own, name, places in _trained(module, network, genome):
+        values = own.detach().numpy()
+        if places is None:
+            found[name] = values.reshape(shapes.get(name, values.shape))
+        else:
+            found[name][places] = values
+    return {name: values for name, values in found.items() if values.size}
+
+
+def _trained(
+    module: nn.Module, network: Network, genome: Genome
+) -> Iterator[tuple[Tensor, str, np.ndarray | None]]:
+    """Yield the tensors of a module that training makes, each with its name in the artifact and, of a site, the places
+    of its numbers there.
+    """
+    state = dict(module.named_parameters()) | dict(module.named_buffers())
+    averages = [f"{norm}.{what}" for norm in network.batch_norms for what in ("mean", "variance")]
+    for name in (*(p.name for p in network.parameters), *averages):
+        yield state[state_name(network, name)], name, None
+    for site in genome.sites:
+        for own, places in trained_in(module.get_submodule(site_name(network, site.site)), site):
+            yield own, f"{site.site}.activation", places

@@ -1,0 +1,116 @@
+"""The `README.md` of an export: what it is, how good, and how to load it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from evoact.analysis.candidates import LARGE, SPLITS, TEST
+from evoact.analysis.verdicts import FEWEST, LEVEL
+from evoact.exports.load import Found, find
+from evoact.exports.module import TrainedNetwork
+from evoact.exports.programs import ONNX, missing_for_onnx
+from evoact.report.comparison_text import verdict_sentences
+from evoact.report.run import read_run
+from evoact.report.search_text import counted, verdict
+from evoact.tasks.metrics import in_percent, metric_named
+
+TEXT = """# {label}
+
+{kind} that `evoact` {version} found for the task `{task}`, trained by gradient descent: candidate {candidate} of the
+run `{run}`, on fresh seed {seed}. Inputs are [batch, {shape}], outputs [batch, {outputs}]; {parameters:,} numbers.
+
+## How good it is
+
+| {metric} | validation | {split} |
+| --- | --- | --- |
+{figures}
+
+{verdict}
+
+## Load it
+
+In this directory, with `torch` alone:
+
+```python
+from model import load, predict
+
+network = load()  # a torch.nn.Module in evaluation mode
+{call}
+```
+
+`evoact.load("{directory}")` gives the same network, with `predict`, where evoact is installed.
+
+## What is here
+
+| file | content |
+| --- | --- |
+| `model.py` | the network in plain PyTorch |
+| `model.safetensors` | its weights, by the names of its `state_dict` |
+| `model.pt2` | `torch.export.load("model.pt2").module()(x)`, for prepared inputs (`prepare` of `model.py`) |
+{onnx}
+| `model.json` | genome, sites, curves of the types, preprocessing, the row of the leaderboard, versions, digests |
+
+Compared with evoact on the whole test split: {checked}; `model.py` gives the {metric} of the row.
+"""
+
+
+def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str) -> str:
+    """Return the text; `worst` says by how much each part differs from evoact's outputs at most."""
+    row, task = network.rows[0], found.experiment.task
+    split = LARGE if row[LARGE] is not None else TEST
+    missing = missing_for_onnx()
+    onnx = f"| `{ONNX}` | inputs `inputs`, outputs `outputs`, any batch, prepared as for `model.pt2` |"
+    if missing:
+        onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
+    gives = "the class of each example" if metric_named(task.metric).classification else "values"
+    return TEXT.format(
+        label=network.genome.label,
+        kind=f"A network (`{found.experiment.config.network.name}`)",
+        version=found.record.get("evoact"),
+        task=found.experiment.config.task.name,
+        candidate=row["candidate"],
+        run=row["run"],
+        seed=row["seed"],
+        shape=", ".join(map(str, task.input_shape)),
+        outputs=task.n_outputs,
+        parameters=sum(p.numel() for p in network.parameters()),
+        metric=task.metric,
+        split=SPLITS[split],
+        figures="\n".join(_figures(found, row, split)),
+        verdict="\n\n".join(_verdict(found)),
+        call=f"predict(network, x)  # for x as the data has it, {gives}",
+        directory=directory,
+        onnx=onnx,
+        checked=", ".join(f"`{name}` to {off:.1g}" for name, off in worst.items()),
+    )
+
+
+def _figures(found: Found, row: Mapping[str, Any], split: str) -> Iterator[str]:
+    """Yield the lines of the table: this network, then the mean over all fresh seeds with its interval."""
+    yield _line(f"this network (seed {row['seed']})", [[row["val_metric"]], [row[split]]], row["metric"])
+    arm, repeat = row["arm"], row["repeat"]
+    every = find(found.home, row["candidate"], "all", arm, repeat, data=False).rows
+    rows = [r for r in every if r["phase"] == "judge"] or every
+    which = "on which it was judged" if rows is not every else "on which it was confirmed"
+    columns = [[r["val_metric"] for r in rows], [r[split] for r in rows]]
+    yield _line(f"mean over the {counted(len(rows), 'seed')} {which}", columns, row["metric"])
+
+
+def _line(name: str, columns: Sequence[Sequence[float]], metric: str) -> str:
+    scale, unit = (100, " %") if in_percent(metric) else (1, "")
+    cells = []
+    for values in columns:
+        text = f"{scale * np.mean(values):.4g}{unit}"
+        if len(values) >= FEWEST:
+            error = scipy.stats.sem(values)
+            width = scale * error * scipy.stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
+            text += f" ± {width:#.2g} (95 % interval)"
+        cells.append(text)
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def _verdict(found: Found) -> list[str]:
+    run = read_run(found.home.text)
+    return verdict_sentences(run) if found.plan.compares else verdict(run.summary).split("\n")

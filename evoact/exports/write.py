@@ -1,0 +1,139 @@
+"""Writing a trained network so that it can be used without evoact."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evoact.analysis.activation_curves import activation_curves
+from evoact.errors import UserError
+from evoact.exports.check import check
+from evoact.exports.load import FACTS, WEIGHTS, Found, find
+from evoact.exports.model_py import model_py
+from evoact.exports.module import TrainedNetwork
+from evoact.exports.plain_network import fill, module_of, source
+from evoact.exports.programs import write_programs
+from evoact.exports.readme import readme
+from evoact.genomes.genome import to_json
+from evoact.installation import VERSION
+from evoact.networks.network import Network
+
+FORMAT = 1
+
+
+def export(
+    run_dir: str | Path,
+    directory: str | Path,
+    candidate: int | None = None,
+    seed: int | None = None,
+    arm: str = "",
+    repeat: int = 0,
+) -> Path:
+    """Write a confirmed network of a run into a new directory; the other arguments are those of `load`.
+
+    Returns:
+        The directory, with `model.py`, `model.safetensors`, `model.json`, `model.pt2`, `README.md`, and `model.onnx` if
+        the extra `export` is installed. All of it was compared with evoact on the test split.
+
+    Raises:
+        UserError: if the directory is there already, there is no such network, its data is not there, or a part does
+            not compute what evoact does; nothing is left behind then.
+    """
+    target = Path(directory).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(
+            f"expected a new directory to export into, got {str(directory)!r}, which is there; name another"
+        )
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+        raise UserError(
+            f"expected one fresh seed to export, got {seed!r}; an ensemble is loaded from its run directory"
+        )
+    found = find(run_dir, candidate, seed, arm, repeat, data=True)
+    network = found.network()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.mkdir()
+    try:
+        _write(partial, target, found, network)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) -> None:
+    from safetensors.torch import save
+
+    task, own, row = found.experiment.task, found.experiment.network, network.rows[0]
+    tensors = {name: t[0].detach().numpy() for name, t in network.tensors().items()}
+    title = f"{network.genome.label}: candidate {row['candidate']}, seed {row['seed']}, of {row['run']}."
+    text = model_py(title, source(own, network.genome), task, found.preprocessing)
+    (folder / "model.py").write_text(text, encoding="utf-8")
+    plain = module_of(text).build()
+    fill(plain, own, network.genome, tensors)
+    plain.eval()
+    state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
+    (folder / WEIGHTS).write_bytes(save(state))
+    example = torch.zeros(2, *task.input_shape)
+    write_programs(plain, example, folder)
+    facts = _facts(found, network, own, tensors)
+    (folder / FACTS).write_text(_json(facts), encoding="utf-8")
+    worst = check(folder, network, task)
+    facts["checked"] = worst
+    facts["digests"] |= {
+        file.name: _digest(file) for file in sorted(folder.glob("model.*")) if file.name != FACTS
+    }
+    (folder / FACTS).write_text(_json(facts), encoding="utf-8")
+    (folder / "README.md").write_text(readme(found, network, worst, target.name), encoding="utf-8")
+
+
+def _facts(
+    found: Found, network: TrainedNetwork, own: Network, tensors: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return what `model.json` says."""
+    named, task = found.experiment.config.network, found.experiment.config.task
+    curves = [
+        {"site": c.site, "type": c.label, "neurons": c.count, "x": _short(c.x), "y": [_short(y) for y in c.y]}
+        for c in activation_curves(network.genome, tensors)
+    ]
+    return {
+        "format": FORMAT,
+        "label": network.genome.label,
+        "network": {"name": named.name, "arguments": dict(named.arguments)},
+        "sites": [{"site": s.name, "neurons": s.neurons, "symmetry": s.symmetry} for s in own.sites],
+        "genome": to_json(network.genome),
+        "task": {
+            "name": task.name,
+            "arguments": dict(task.arguments),
+            "metric": found.experiment.task.metric,
+            "input_shape": list(found.experiment.task.input_shape),
+            "n_outputs": found.experiment.task.n_outputs,
+        },
+        "preprocessing": found.preprocessing and found.preprocessing.to_json(),
+        "row": {name: value for name, value in network.rows[0].items() if name != "genome"},
+        "curves": curves,
+        "versions": {"evoact": VERSION, "torch": torch.__version__, "run": found.record.get("evoact")},
+        "digests": {"data": found.record.get("digest")},
+    }
+
+
+def _short(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def _json(facts: dict[str, Any]) -> str:
+    """Return readable JSON, with each list of numbers on one line."""
+    text = json.dumps(facts, indent=1)
+    return re.sub(r"\[[-+\d.eE,\s]+\]", lambda found: " ".join(found[0].split()), text)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

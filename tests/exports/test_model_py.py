@@ -1,0 +1,68 @@
+"""Both ends of `model.py`, from inputs as the data has them to predictions, are those of evoact."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from evoact.exports.model_py import model_py
+from evoact.exports.plain_network import module_of
+from evoact.tasks.images import ImageTask
+from evoact.tasks.own.preprocessing import Category, Number, Preprocessing, Standardisation
+from evoact.tasks.task import ArrayTask
+
+BUILD = """def build() -> nn.Module:
+    return nn.Identity()
+"""
+
+
+def made(task, preprocessing=None):
+    module = module_of(model_py("A title.", BUILD, task, preprocessing).replace("FACTS = json", "# FACTS"))
+    module.FACTS = {"preprocessing": preprocessing and preprocessing.to_json()}
+    return module
+
+
+def array_task(classification, *shape):
+    return ArrayTask(shape, 3, classification, lambda: {})
+
+
+def test_a_table():
+    columns = (Number("age", 30.0, True), Number("size", 1.0, False), Category("sex", ("f", "m", "3", None)))
+    scaling = Standardisation(np.arange(7.0), np.arange(1.0, 8.0))
+    known = Preprocessing(scaling, None, ("no", "yes", "maybe"), columns)
+    table = {
+        "age": [20.0, None, math.nan, 7],
+        "size": ["1.5", "", 2, 1],
+        "sex": ["m", "x", math.nan, 3.0],
+    }
+    module = made(array_task(True, 7), known)
+    with pytest.warns(UserWarning, match="column sex: 1 of 4 rows"):
+        expected = known.apply(table)
+    assert np.array_equal(module.prepare(table).numpy(), expected)
+    assert module.predict(lambda x: x[:, :3], table) == [known.classes[i] for i in expected[:, :3].argmax(1)]
+
+
+def test_standardised_inputs_and_targets():
+    known = Preprocessing(
+        Standardisation(np.array([1.0, 2.0]), np.array([3.0, 0.1])),
+        Standardisation(np.array([5.0, 0.0]), np.array([2.0, 1.0])),
+        (),
+    )
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    module = made(array_task(False, 2), known)
+    assert np.array_equal(module.prepare(x).numpy(), known.apply(x))
+    assert np.allclose(module.predict(lambda z: z, x).numpy(), known.apply(x) * [2.0, 1.0] + [5.0, 0.0])
+
+
+def test_pixels():
+    task = ImageTask((2, 4, 6), 3, lambda: {}, (0.3, 0.4), (0.2, 0.5), False, (0, 0), "edge")
+    x = np.random.default_rng(0).integers(0, 256, (5, 2, 7, 8)).astype(np.uint8)
+    expected = task.prepare(torch.as_tensor(x.astype(np.float32))[None], None)[0]
+    assert torch.equal(made(task).prepare(x), expected)
+
+
+def test_inputs_as_they_are():
+    module = made(array_task(False, 2))
+    assert module.predict(lambda z: z, [[1, 2]]).tolist() == [[1.0, 2.0]]
+    assert made(array_task(True, 2)).predict(lambda z: z, [[1, 2]]).tolist() == [1]
