@@ -1,21 +1,16 @@
 """The one writer of the leaderboard: artifacts first, then one immutable Parquet part per pack."""
 
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import io
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import KEY, SCHEMA, row, table
 from evoact.leaderboard.store.seal import sealed
@@ -23,7 +18,6 @@ from evoact.records import Result, of_part
 
 PARTS = "leaderboard"
 ARTIFACTS = "artifacts"
-LOCK = ".lock"
 
 # Dictionaries only where values repeat: they slow the other columns down.
 _DISTINCT = (
@@ -106,35 +100,3 @@ def _store_learned(home: Location, result: Result) -> Result:
         artifact = f"{ARTIFACTS}/{name}.safetensors"
         home.child(artifact).write(content)
     return dataclasses.replace(result, artifact=artifact, learned={})
-
-
-@contextmanager
-def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warnings.warn) -> Iterator[None]:
-    """Hold a run directory against a second process; the system releases it when the process dies.
-
-    Object stores have no locks: there this does nothing. Some network file systems have none either: `report` is
-    called with a sentence then.
-
-    Raises:
-        UserError: if another process, or this one, already uses the run.
-    """
-    place = Location.of(run_dir)
-    home = place.local
-    if home is None:
-        yield
-        return
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise UserError(
-                    f"{place.text}: expected a run directory that no other process uses, got one in use; "
-                    "wait for it to end or choose another directory with -o"
-                ) from None
-            report(
-                f"{place.text}: expected a file system with locks, got one without ({error.strerror}), so make sure "
-                "that no other process uses this run"
-            )
-        yield

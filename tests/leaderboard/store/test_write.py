@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from evoact.errors import UserError
 from evoact.leaderboard import schema
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.store.write import lock, write_part
+from evoact.leaderboard.store.write import write_part
 
 WHERE = {"run": "r", "task": "t", "network": "n"}
 
@@ -154,53 +153,6 @@ def test_kill_leaves_only_whole_parts(tmp_path):
         assert len(set(rows["proposal"].to_pylist())) == len(rows)
         assert all((tmp_path / name).stat().st_size == 1000 for name in rows["artifact"].to_pylist())
         assert not board.problems
-
-
-HOLDER = """
-import sys, time
-from evoact.leaderboard.store.write import lock
-with lock(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
-        holder.stdout.readline()
-        with pytest.raises(UserError) as error, lock(Location.of(tmp_path)):
-            pass
-        assert str(error.value) == (
-            f"{tmp_path}: expected a run directory that no other process uses, got one in use; "
-            "wait for it to end or choose another directory with -o"
-        )
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.wait()
-    with lock(tmp_path):
-        pass
-
-
-def test_a_lock_is_released_and_remote_runs_have_none(tmp_path):
-    for _ in range(2):
-        with lock(tmp_path):
-            pass
-    with lock("mock:///a"), lock("mock:///a"):
-        pass
-
-
-@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
-def test_a_file_system_without_locks_is_warned_of(answer, tmp_path, monkeypatch):
-    def flock(file, how):
-        raise OSError(answer, os.strerror(answer))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    said = []
-    with lock(Location.of(tmp_path), said.append):
-        pass
-    assert said == [
-        f"{tmp_path}: expected a file system with locks, got one without ({os.strerror(answer)}), so make sure that "
-        "no other process uses this run"
-    ]
 
 
 def test_a_file_system_that_cannot_sync_a_directory(tmp_path, monkeypatch):

@@ -1,0 +1,217 @@
+"""Who uses a run: one process at a time, on file systems with locks and on those without.
+
+The file `.lock` says who it is and since when. On a file system with locks the system holds it, and releases it when
+the process dies. On others, object stores among them, its holder writes it anew every few seconds: one that has not
+for long is taken for dead, and a holder that finds another's name in it has been taken over and ends.
+"""
+
+import errno
+import fcntl
+import getpass
+import json
+import os
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from evoact.errors import UserError
+from evoact.leaderboard.location import Location
+
+LOCK = ".lock"
+BEAT_SECONDS = 15.0  # between two signs of life, on a file system without locks
+STALE_SECONDS = 120.0  # without a sign, after which a holder there is taken for dead
+# A look at who holds a lock takes it for a moment.
+_TRIES, _PAUSE_SECONDS = 5, 0.1
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that uses a run; `since` and `seen`, its last sign of life, in seconds since 1970."""
+
+    host: str
+    pid: int
+    user: str
+    since: float
+    seen: float
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.since, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
+        return f"process {self.pid} of {self.user} on {self.host}, since {since} UTC"
+
+
+class Held:
+    """A lock that this process holds, unless another has taken it over since: then `check` raises."""
+
+    def __init__(self, place: Location, holder: Holder):
+        self.place, self.holder = place, holder
+        self.other: Holder | None = None  # who has taken it over
+
+    def check(self) -> None:
+        """Raise if another process has taken the run over.
+
+        Raises:
+            UserError: naming that process.
+        """
+        if self.other is not None:
+            raise UserError(
+                f"{self.place.text}: expected to be the only process that uses this run, got it taken over by "
+                f"{self.other}; leave it to that"
+            )
+
+    def beat(self, over: threading.Event) -> None:
+        """Show that this process lives until `over` is set, or another name is found."""
+        file = self.place.child(LOCK)
+        while not over.wait(BEAT_SECONDS):
+            with suppress(OSError):  # a store out of reach for a while
+                found = _read(file)
+                if found is not None and _key(found) != _key(self.holder):
+                    self.other = found
+                    return
+                self.holder = replace(self.holder, seen=time.time())
+                file.write(_text(self.holder).encode())
+
+
+@contextmanager
+def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warnings.warn) -> Iterator[Held]:
+    """Hold a run directory against other processes.
+
+    Args:
+        run_dir: the directory, or a URI of one
+        report: called with a sentence about a disk without locks
+
+    Raises:
+        UserError: if another process, or this one, already uses the run.
+    """
+    place = Location.of(run_dir)
+    now = time.time()
+    held = Held(place, Holder(socket.gethostname(), os.getpid(), _user(), now, now))
+    if place.local is None:
+        with _by_signs_of_life(held):
+            yield held
+        return
+    place.local.mkdir(parents=True, exist_ok=True)
+    with (place.local / LOCK).open("a+") as file:
+        problem = _flock(place, file)
+        if problem is not None:
+            report(
+                f"{place.text}: expected a file system with locks, got one without ({problem}), so {LOCK} alone says "
+                "that this process uses the run; do not start another one there at the same moment"
+            )
+            with _by_signs_of_life(held):
+                yield held
+            return
+        file.truncate(0)
+        file.write(_text(held.holder))
+        file.flush()
+        try:
+            yield held
+        finally:
+            file.truncate(0)
+
+
+def holder_of(run_dir: str | Path | Location) -> Holder | None:
+    """Return the process that uses a run now, as far as can be told; None if none does."""
+    place = Location.of(run_dir)
+    found = _read(place.child(LOCK))
+    if place.local is not None:
+        with suppress(OSError), (place.local / LOCK).open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _TAKEN:
+                    return found or Holder("an unknown host", 0, "an unknown user", 0.0, 0.0)
+            else:
+                return None
+    return found if found is not None and _alive(found) else None
+
+
+def _flock(place: Location, file: TextIO) -> str | None:
+    """Take the system's lock; return why there is none if the file system has none.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    for attempt in range(_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return None
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                return str(error.strerror)
+        if attempt < _TRIES - 1:
+            time.sleep(_PAUSE_SECONDS)
+    who = _read(place.child(LOCK))
+    raise UserError(
+        f"{place.text}: expected a run directory that no other process uses, got one in use by "
+        f"{who or 'a process of an older version'}; wait for it to end, end it to take the run over, or "
+        "choose another directory with -o"
+    )
+
+
+@contextmanager
+def _by_signs_of_life(held: Held) -> Iterator[None]:
+    file, over = held.place.child(LOCK), threading.Event()
+    found = _read(file)
+    if found is not None and _alive(found):
+        raise UserError(
+            f"{held.place.text}: expected a run directory that no other process uses, got one in use by {found}, last "
+            f"seen {max(0, time.time() - found.seen):.0f} s ago; wait for it to end, or end it and wait "
+            f"{STALE_SECONDS:.0f} s to take the run over"
+        )
+    file.write(_text(held.holder).encode())
+    beating = threading.Thread(target=held.beat, args=(over,), name="signs of life", daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beating.join()
+        if held.other is None:
+            with suppress(OSError):
+                file.filesystem.delete_file(file.path)
+
+
+def _alive(holder: Holder) -> bool:
+    """Whether a holder lives, as its last sign tells, and on this machine the system."""
+    if holder.host == socket.gethostname():
+        try:
+            os.kill(holder.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+    return time.time() - holder.seen < STALE_SECONDS
+
+
+def _key(holder: Holder) -> tuple[str, int, float]:
+    return holder.host, holder.pid, holder.since
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
+
+
+def _text(holder: Holder) -> str:
+    return json.dumps(asdict(holder))
+
+
+def _read(file: Location) -> Holder | None:
+    """What a lock says; None if there is none, or it is of an older version."""
+    try:
+        told = json.loads(file.read(4096))
+        return Holder(
+            str(told["host"]), int(told["pid"]), str(told["user"]), float(told["since"]), float(told["seen"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
