@@ -16,6 +16,7 @@ from reporting import Row, arguments, report
 
 from evoact.config import Plan, experiment
 from evoact.execution.cluster import ray_tune
+from evoact.execution.local import Work
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result
 
@@ -23,8 +24,8 @@ from evoact.records import Proposal, Result
 class Timed:
     """A source of packs that remembers when each was trained."""
 
-    def __init__(self, stages: Stages, size: int):
-        self.stages, self.size = stages, size
+    def __init__(self, stages: Stages, size: int, workers: int):
+        self.stages, self.size, self.workers = stages, size, workers
         self.spans: list[tuple[float, float]] = []
 
     @property
@@ -35,7 +36,7 @@ class Timed:
         proposals = self.stages.ask(self.size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
-    def finish_pack(self, results: Sequence[Result]) -> None:
+    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         self.stages.tell(results)
         self.spans.append((results[0].started_at, results[0].finished_at))
 
@@ -61,7 +62,7 @@ def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float
             "execution": {"workers": workers, "cpus_per_pack": 1},
         }
     )
-    source = Timed(Stages(made), size)
+    source = Timed(Stages(made), size, workers)
     ray.init(
         address="local",
         num_cpus=workers,

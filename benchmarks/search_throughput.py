@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from evoact.config import Experiment, Plan, experiment
 from evoact.execution.cluster import ray_tune
+from evoact.execution.local import Work
 from evoact.genomes.genome import Genome, dumps, loads
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.store.write import write_part
@@ -141,6 +142,7 @@ class Stored:
             options={"genomes": tuple(chosen), "seeds": (0,)},
         )
         self.spans: list[tuple[float, float]] = []
+        self.workers = made.config.execution.workers
         self.told = 0
 
     @property
@@ -151,7 +153,7 @@ class Stored:
         proposals = self.strategy.ask(self.made.pack_size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
-    def finish_pack(self, results: Sequence[Result]) -> None:
+    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         failures = [r.error for r in results if r.state != "completed"]
         assert not failures, failures[0]
         self.strategy.tell(write_part(self.home, results, run="benchmark", task="mnist1d", network="mlp"))

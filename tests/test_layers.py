@@ -36,7 +36,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Which part of the package may import which foreign framework.
 HOMES = {
-    "ray": ["execution/cluster/ray_cluster.py", "execution/cluster/ray_tune.py"],
+    "ray": ["execution/cluster/"],
     "deap": ["strategies/selection/breeding.py", "strategies/selection/pareto.py"],
     "optuna": ["strategies/proposers/optuna_search.py", "report/optuna_study.py"],
     "tensorboardX": ["report/tensorboard.py"],

@@ -14,6 +14,7 @@ from evoact.cli.commands.listing import list_names
 from evoact.cli.commands.report import report
 from evoact.cli.commands.search import resume, search
 from evoact.cli.commands.show import show
+from evoact.cli.commands.status import scale, status
 from evoact.cli.commands.study import app as study
 from evoact.cli.commands.tabulate import tabulate
 from evoact.cli.commands.validate import validate
@@ -32,6 +33,8 @@ app = typer.Typer(
 app.command("search")(search)
 app.command("compare")(compare)
 app.command("resume")(resume)
+app.command("status")(status)
+app.command("scale")(scale)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)

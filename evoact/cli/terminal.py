@@ -33,16 +33,14 @@ PLAIN = {
 
 
 def stop_as_from_the_keyboard() -> None:
-    """Take SIGTERM, which schedulers, containers and service managers send, as Ctrl-C."""
+    """Take SIGTERM, which schedulers, containers and service managers send, as a request to stop at once."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    from_keyboard = signal.getsignal(signal.SIGINT)  # of Python, or of Ray Tune, which ends its trials
-    if not callable(from_keyboard):  # started in the background of a script, which ignores Ctrl-C
-        raise KeyboardInterrupt
-    from_keyboard(signal.SIGINT, frame)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes again, and must not interrupt the clearing up
+    raise KeyboardInterrupt
 
 
 def show_what_can_be_shown() -> None:

@@ -1,11 +1,23 @@
 """The whole loop in one process: ask, train, store, tell, until there is no more."""
 
+import os
+import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from evoact.records import Proposal, Result
 
 TrainPack = Callable[[str, Sequence[Proposal]], list[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who trained a pack, how many seconds it had waited for that, and how many workers there were."""
+
+    worker: str
+    waited: float = 0.0
+    workers: int = 1
 
 
 class PackSource(Protocol):
@@ -16,11 +28,16 @@ class PackSource(Protocol):
         """Whether every pack was told and no more will come."""
         ...
 
+    @property
+    def workers(self) -> int | None:
+        """How many workers there are to be; None: as many as there is room for."""
+        ...
+
     def next_pack(self) -> tuple[str, list[Proposal]]:
         """Return a pack's name and proposals; no proposals if results must be told first, or all is done."""
         ...
 
-    def finish_pack(self, results: Sequence[Result]) -> None:
+    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         """Make a pack's results durable, then tell them."""
         ...
 
@@ -32,8 +49,9 @@ def execute(source: PackSource, train: TrainPack) -> None:
         source: where packs come from and results go
         train: trains one pack; failures of members are results, not exceptions
     """
+    here = Work(f"{socket.gethostname()}:{os.getpid()}")
     while not source.finished:
         name, proposals = source.next_pack()
         if not proposals:
             break
-        source.finish_pack(train(name, proposals))
+        source.finish_pack(train(name, proposals), here)

@@ -61,6 +61,7 @@ class Tally:
         self._phases = {phase: _Phase() for phase in PHASES}
         # When the first pack was back, and how many results there were then: before that, workers start.
         self._warm: tuple[float, int] | None = None
+        self.seconds = 0.0  # in which workers trained
         self._enter(stored)
 
     @property
@@ -99,6 +100,7 @@ class Tally:
     def _enter(self, results: Iterable[Result]) -> None:
         for r in results:
             phase = self._phases[r.proposal.phase]
+            self.seconds += r.train_seconds
             phase.done += 1
             phase.failures += r.state != COMPLETED
             phase.maximize = r.direction == "maximize"

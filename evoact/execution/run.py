@@ -10,8 +10,8 @@ import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -26,9 +26,11 @@ from evoact.config.stored_plan import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
-from evoact.execution.interleaved import Interleaved
 from evoact.execution.pack_size import with_pack_size
-from evoact.execution.progress import Observer, Tally
+from evoact.execution.progress import Observer
+from evoact.execution.running.log import BEGIN, END
+from evoact.execution.running.packs import Run
+from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
 from evoact.execution.worker import PackTrainer, gpu_here
@@ -46,10 +48,11 @@ from evoact.leaderboard.run_files import (
 )
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.store.compact import compact, finish_swap
-from evoact.leaderboard.store.write import PARTS, lock, write_part
+from evoact.leaderboard.store.lock import Held, lock
+from evoact.leaderboard.store.write import PARTS
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
-from evoact.records import COMPLETED, Proposal, Result
+from evoact.records import COMPLETED, Result
 from evoact.tasks.own.data_summary import data_record, notes_of
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
@@ -83,52 +86,6 @@ class Finished:
             )
         (found,) = self.summaries.values()
         return found
-
-
-class Run:
-    """Between stages and executor: names packs, makes their rows durable, reports progress."""
-
-    def __init__(
-        self,
-        home: Location,
-        plan: Plan,
-        stages: Interleaved,
-        observe: Observer | None,
-    ):
-        self.home, self.plan, self.stages, self.observe = home, plan, stages, observe
-        self.name = record_of(home)["run"]  # as when it began, whatever the directory is called now
-        self.tally = Tally(stages.results)
-        self.checkpoints_kept: Set[str] | None = None
-
-    @property
-    def finished(self) -> bool:
-        return self.stages.finished
-
-    def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.plan.pack_size)
-        if self.checkpoints_kept != (needed := self.stages.checkpoints()):
-            checkpoints.keep_only(self.home, needed)
-            self.checkpoints_kept = needed
-        return (pack_name(proposals[0]) if proposals else ""), proposals
-
-    def finish_pack(self, results: Sequence[Result]) -> None:
-        config = self.plan.config
-        stored = write_part(
-            self.home, results, run=self.name, task=config.task.name, network=config.network.name
-        )
-        self.stages.tell(stored)
-        self.tally.add(stored)
-        self.show(stored[0].proposal.phase)
-
-    def show(self, phase: str, waiting: str = "") -> None:
-        if self.observe:
-            self.observe(replace(self.tally.progress(phase, self.stages.expected), waiting=waiting))
-
-
-def pack_name(first: Proposal) -> str:
-    """Return a pack's name, from the first of its proposals."""
-    scope = f"{first.arm}-{first.repeat}-" if first.arm else ""
-    return f"{scope}{first.phase}-{first.index:07d}"
 
 
 def search(
@@ -200,7 +157,7 @@ def _start(
     _make(home)
     _check_empty(home)
     plan = with_pack_size(plan)
-    with lock(home, report):
+    with lock(home, report) as held:
         if home.child(CONFIG).exists():
             raise UserError(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
@@ -218,7 +175,7 @@ def _start(
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(config)
         try:
-            return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe))
+            return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe, held))
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
                 home.filesystem.delete_file(home.child(CONFIG).path)
@@ -246,21 +203,24 @@ def resume(
         SearchFailed: if not one network could be trained, or the disk is full.
     """
     home = Location.of(run_dir)
-    plan = plan_of(home, data=not is_finished(home))
+    complete = is_finished(home)
+    plan = plan_of(home, data=not complete)
+    if complete:
+        return _finished(home, plan, complete, _stored(home, report))
     _check_cluster(plan, address)
-    with lock(home, report):
+    with lock(home, report) as held:
         finish_swap(home)
-        board = Leaderboard(home, report=report)
-        rows = board.to_arrow()
-        results = [from_row(row) for row in rows.to_pylist()]
-        complete = is_finished(home)
-        if not complete:
-            record = record_of(home)
-            check_unchanged(home, plan, record)
-            if "run" not in record:
-                write_record(home, record | {"run": name_of(home, rows["run"].to_pylist())})
-            complete, results = _carry_out(home, plan, results, _table_of(plan), address, observe)
+        results, record = _stored(home, report), record_of(home)
+        check_unchanged(home, plan, record)
+        if "run" not in record:
+            names = Leaderboard(home, report=lambda problem: None).to_arrow()["run"].to_pylist()
+            write_record(home, record | {"run": name_of(home, names)})
+        complete, results = _carry_out(home, plan, results, _table_of(plan), address, observe, held)
         return _finished(home, plan, complete, results)
+
+
+def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:
+    return [from_row(row) for row in Leaderboard(home, report=report).to_arrow().to_pylist()]
 
 
 def _make(home: Location) -> None:
@@ -340,23 +300,18 @@ def _carry_out(
     table: Tabular | None,
     address: str | None,
     observe: Observer | None,
+    held: Held,
 ) -> tuple[bool, list[Result]]:
-    stages = Interleaved(plan, results)
-    run = Run(home, plan, stages, observe)
-    run.show(stages.phase)
+    run = Run(home, plan, results, observe, held)
     try:
-        if table is not None:
-            local.execute(run, looked_up(table))
-        elif plan.config.execution.backend == "local":
-            local.execute(run, PackTrainer(plan, gpu=plan.config.execution.gpus_per_pack != 0, home=home))
-        else:
-            from evoact.execution.cluster import ray_tune
-
-            ray_tune.execute(run, plan, address, home.absolute, partial(run.show, stages.phase))
-        if run.finished:
-            _close(home, len(stages.results))
+        run.log.note(BEGIN, stored=len(results), pid=os.getpid(), backend=plan.config.execution.backend)
+        run.show(run.stages.phase)
+        with stopped_by_the_keyboard(run):
+            _execute(run, plan, table, address)
+            if run.complete:
+                _close(home, len(run.stages.results))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
-        return is_finished(home), stages.results
+        return is_finished(home), run.stages.results
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -364,9 +319,26 @@ def _carry_out(
             f"expected room for {error.filename or home.child(PARTS).text}, got a full disk ({error.strerror}); make "
             f"room and continue with `evoact resume {shlex.quote(home.text)}`"
         ) from None
-    if run.finished:
-        _check_any_worked(stages.results)
-    return run.finished, stages.results
+    finally:
+        run.log.note(END, complete=run.complete, networks=len(run.stages.results))
+        run.log.close()
+    if run.complete:
+        _check_any_worked(run.stages.results)
+    return run.complete, run.stages.results
+
+
+def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -> None:
+    """Have the packs of a run trained, in this process or on Ray, or looked up."""
+    if table is not None:
+        local.execute(run, looked_up(table))
+    elif plan.config.execution.backend == "local":
+        local.execute(run, PackTrainer(plan, gpu=plan.config.execution.gpus_per_pack != 0, home=run.home))
+    else:
+        from evoact.execution.cluster import ray_tune
+
+        ray_tune.execute(
+            run, plan, address, run.home.absolute, partial(run.show, run.stages.phase), run.log.note
+        )
 
 
 def _close(home: Location, networks: int) -> None:

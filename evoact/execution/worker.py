@@ -163,11 +163,13 @@ def _checkpoint(p: TrainProposal, step: int) -> str:
     return of_part(checkpoint_name(p, step), p.arm, p.repeat)
 
 
-def failed(pack: str, proposals: Sequence[Proposal], plan: Plan, error: str) -> list[Result]:
+def failed(
+    pack: str, proposals: Sequence[Proposal], plan: Plan, error: str, state: str = "failed"
+) -> list[Result]:
     """Return results for proposals whose worker was lost."""
     task = plan.task
     return [
-        result_of(p, "failed", task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
+        result_of(p, state, task.metric, task.direction, pack=pack, pack_size=len(proposals), error=error)
         for p in proposals
     ]
 

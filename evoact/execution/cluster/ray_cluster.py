@@ -168,13 +168,22 @@ def gpus(configured: float | None) -> float:
     return GPU_SHARE if ray.cluster_resources().get("GPU", 0) else 0.0
 
 
-def room(resources: dict[str, float]) -> int:
-    """Return how many packs the nodes have room for at once; what several have together helps no pack."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def room(resources: dict[str, float], without: frozenset[str] = frozenset(), refuse: bool = True) -> int:
+    """Return how many packs the nodes have room for at once; what several have together helps no pack.
+
+    Args:
+        resources: what a pack asks for, `cpu` and `gpu`
+        without: nodes that do not count
+        refuse: whether no room is a mistake, as when a run begins
+
+    Raises:
+        UserError: if there is no room for any, and that is a mistake.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in without]
     wanted = {"CPU": resources["cpu"], "GPU": resources["gpu"]}
     needed = {key: amount for key, amount in wanted.items() if amount}
     found = sum(int(min(node.get(key, 0) / amount for key, amount in needed.items())) for node in nodes)
-    if found == 0:
+    if found == 0 and refuse:
         most = max(nodes, key=lambda node: (node.get("GPU", 0) >= wanted["GPU"], node.get("CPU", 0)))
         raise UserError(
             f"expected a node with at least {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU for a pack, "
@@ -182,6 +191,22 @@ def room(resources: dict[str, float]) -> int:
             "lower execution.cpus_per_pack or execution.gpus_per_pack, or start a larger node"
         )
     return found
+
+
+def living_nodes() -> frozenset[str]:
+    """Return the nodes of the cluster."""
+    return frozenset(node["NodeID"] for node in ray.nodes() if node["Alive"])
+
+
+def leaving_nodes() -> frozenset[str]:
+    """Return the nodes that are drained, because they are preempted or too many: nothing more is to begin there."""
+    return frozenset(ray._private.state.state.get_draining_nodes())
+
+
+def dashboard() -> str | None:
+    """Return the address of the cluster's dashboard, if it has one."""
+    address = ray._private.worker.get_dashboard_url()
+    return f"http://{address}" if address else None
 
 
 def this_node() -> str:

@@ -1,9 +1,10 @@
-"""Packs on a Ray cluster: each Ray Tune trial leases a worker, which trains one pack an iteration.
+"""Packs on a Ray cluster: each Ray Tune trial leases a worker, which trains packs until it is told to end.
 
 Tune schedules: it knows a worker's resources (fractional GPUs too), places it, and starts it again
 elsewhere when its process or node is lost. It knows no candidate and no pack: proposals and results
-travel through one small actor beside the driver. Its experiment state is written to a temporary
-directory and thrown away; the leaderboard is what lasts.
+travel through one small actor beside the driver. Leases follow the cluster: as
+many as there is room for, or as are asked for, those without room pending, which an autoscaler sees. Tune's experiment
+state is written to a temporary directory and thrown away; the leaderboard is what lasts.
 
 A trial for each pack would be simpler, but Tune lets the worker that is free first take over the
 trial of one that is still starting, and ends the latter: if packs are shorter than the start of a
@@ -12,18 +13,16 @@ process, one worker then does all the work.
 
 import logging
 import os
-import re
 import shutil
 import tempfile
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # a run has its own
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "64")  # what an autoscaler sees at once
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
 import ray
@@ -31,141 +30,18 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evoact.config import Plan, read_plan
-from evoact.errors import UserError
-from evoact.execution.cluster.pack_exchange import Answer, Exchange, portable
-from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, enter, gpus, room, this_node
+from evoact.config import Plan
+from evoact.execution.cluster.driver import Driver
+from evoact.execution.cluster.leased_worker import Worker
+from evoact.execution.cluster.pack_exchange import Exchange
+from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, dashboard, gpus, room
 from evoact.execution.local import PackSource
-from evoact.execution.worker import PackTrainer, failed
 from evoact.installation import VERSION
-from evoact.leaderboard.location import Location
-from evoact.records import Proposal
 
-IDLE_SECONDS = 2.0  # a worker without a pack tells Tune so often that it lives
-FALSE_STARTS = 3  # per worker, in a row, before the search is given up
-IMPORTS = re.compile("(ModuleNotFound|Import)Error")  # why a worker that cannot be made of its class died
-
-
-class Worker(tune.Trainable):
-    """A leased worker; the process keeps its task and network from pack to pack."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Load what any pack needs, and say so if that fails: the run then ends with that sentence."""
-        self.worker = config["worker"]
-        self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
-        self.trainer: PackTrainer | None = None
-        try:
-            self.trainer = self._trainer(**config["work"])
-        except UserError as error:
-            said: Exception = UserError(f"{this_node()} cannot train this: {error}")
-            ray.get(self.exchange.refuse.remote(said))
-        except Exception as error:
-            said = RuntimeError(f"{this_node()} cannot train this: {type(error).__name__}: {error}")
-            ray.get(self.exchange.refuse.remote(said))
-
-    def _trainer(self, version: str, gpu: bool, home: str, directory: str) -> PackTrainer:
-        if version != VERSION:
-            raise UserError(
-                f"expected evoact {version} as beside the run, got {VERSION}; install the same on all nodes"
-            )
-        enter(directory)
-        plan = read_plan(ray.get(self.exchange.experiment.remote()))
-        plan.task.splits()
-        return PackTrainer(plan, gpu, Location.of(home) if home else None)
-
-    def step(self) -> dict[str, Any]:
-        """Train one pack, if there is one before long."""
-        if self.trainer is None:
-            return {"packs": 0}
-        taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
-        if taken is None:
-            return {"packs": 0}
-        name, proposals = taken
-        answer: Answer
-        try:
-            answer = self.trainer(name, proposals)
-        except Exception as error:  # of no member: raised again beside the run, as `local` would
-            answer = portable(error)
-        ray.get(self.exchange.deliver.remote(self.worker, name, answer))
-        return {"packs": 1}
-
-
-class Driver:
-    """Between a source of packs and the exchange; it decides what becomes of a lost worker's pack."""
-
-    def __init__(self, source: PackSource, plan: Plan, exchange: Any, workers: int):
-        self.source, self.plan, self.exchange = source, plan, exchange
-        # One more than can be in training, so that no worker waits for the driver.
-        self.most = workers + 1
-        self.out: dict[str, Sequence[Proposal]] = {}
-        self.losses: Counter[str] = Counter()
-        self.false_starts = 0
-        self.error: BaseException | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.error is not None or (not self.out and self.source.finished)
-
-    def fill(self) -> None:
-        """Offer packs until there are enough of them, or results must come first."""
-        with self._kept():
-            while len(self.out) < self.most:
-                name, proposals = self.source.next_pack()
-                if not proposals:
-                    return
-                self._offer(name, proposals)
-
-    def collect(self) -> None:
-        """Take what the workers delivered, then fill up."""
-        with self._kept():
-            for name, answer in ray.get(self.exchange.collect.remote()):
-                if isinstance(answer, Exception):
-                    raise answer
-                self.false_starts = 0
-                del self.out[name]
-                self.source.finish_pack(answer)
-        self.fill()
-
-    def lose(self, worker: str, reason: str) -> None:
-        """A worker's process died: its pack is tried again, then halved until one member is at fault."""
-        with self._kept():
-            name = ray.get(self.exchange.lose.remote(worker))
-            if name is None:
-                self.false_starts += 1
-                if IMPORTS.match(reason):
-                    raise UserError(
-                        f"expected evoact {VERSION} on every node, got one that lacks it: {reason}; install the "
-                        "same there"
-                    )
-                if self.false_starts > FALSE_STARTS * self.most:
-                    raise RuntimeError(f"workers die before they take a pack: {reason}")
-                return
-            self.losses[name] += 1
-            proposals = self.out[name]
-            if self.losses[name] <= self.plan.config.execution.max_failures:
-                self._offer(name, proposals)
-                return
-            del self.out[name]
-            if len(proposals) > 1:
-                half = len(proposals) // 2
-                self._offer(f"{name}a", proposals[:half])
-                self._offer(f"{name}b", proposals[half:])
-            else:
-                lost = f"its worker process died, in {self.losses[name]} of {self.losses[name]} attempts"
-                self.source.finish_pack(failed(name, proposals, self.plan, lost))
-        self.fill()
-
-    def _offer(self, name: str, proposals: Sequence[Proposal]) -> None:
-        self.out[name] = proposals
-        self.exchange.offer.remote(name, proposals)
-
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """Keeps an error for the end of the search: Tune would swallow it."""
-        try:
-            yield
-        except Exception as error:
-            self.error = self.error or error
+# The driver works between two turns of Tune, each of which takes one event: at most so long, and the shorter the more
+# workers there are to hear of.
+TURN_SECONDS = 0.25
+TURNS_OF_ALL_SECONDS = 20.0
 
 
 # Tune pickles what it is given now and then, and what is behind these stays in this process.
@@ -175,25 +51,28 @@ class _Unpickled:
 
 
 class Leases(_Unpickled, Searcher):
-    """Tune's searcher: it suggests each worker once and hears of its packs."""
+    """Tune's searcher: it suggests workers, as many as there are to be."""
 
-    def __init__(self, driver: Driver, workers: int, **config: Any):
+    def __init__(self, driver: Driver, **config: Any):
         super().__init__(metric="packs", mode="max")
-        self.driver, self.left, self.config = driver, workers, config
+        self.driver, self.config = driver, config
+        self.leased: set[str] = set()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.left == 0:
+        if self.driver.done:
             return Searcher.FINISHED
-        self.left -= 1
+        if len(self.leased) >= self.driver.workers:
+            return None
+        self.leased.add(trial_id)
         return {"worker": trial_id, **self.config}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.driver.collect()
+        """Nothing to do: packs come by the exchange."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.driver.collect()
+        self.leased.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the leaderboard is the checkpoint."""
@@ -214,7 +93,9 @@ class Losses(_Unpickled, tune.Callback):
 
 
 class UntilDone(_Unpickled, tune.Stopper):
-    """Ends all workers when there is no more to do, those without a place to run on, too."""
+    """Has the driver work whenever Tune asks whether to end, in every turn of its loop; ends all workers when there is
+    no more to do, those without a place to run on, too.
+    """
 
     def __init__(self, driver: Driver):
         self.driver = driver
@@ -223,6 +104,7 @@ class UntilDone(_Unpickled, tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
+        self.driver.work(min(TURN_SECONDS, TURNS_OF_ALL_SECONDS / self.driver.workers))
         return self.driver.done
 
 
@@ -232,6 +114,7 @@ def execute(
     address: str | None = None,
     home: str = "",
     say: Callable[[str], None] = lambda text: None,
+    note: Callable[..., None] = lambda event, **fields: None,
 ) -> None:
     """Run packs on a Ray cluster until the source has finished; the counterpart of `local.execute`.
 
@@ -242,6 +125,7 @@ def execute(
         home: the run directory, absolute, where workers leave checkpoints; those that another machine cannot see
             are trained again from the start
         say: called with what is waited for before the first pack is back
+        note: called with lines of the log: an event and its fields
 
     Raises:
         UserError: if there is no cluster at the address, it can never place a pack, or a node cannot train.
@@ -252,6 +136,7 @@ def execute(
         resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
         fit = room(resources)
         workers = settings.workers or fit
+        note("cluster", room=fit, dashboard=dashboard())
         say(f"waiting for the first of {workers} workers" if workers > 1 else "waiting for the worker")
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -260,7 +145,7 @@ def execute(
             .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
             .remote(plan.plain())
         )
-        driver = Driver(source, plan, exchange, workers)
+        driver = Driver(source, plan, exchange, resources, note)
         driver.fill()
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
@@ -271,8 +156,7 @@ def execute(
                     "home": home,
                     "directory": os.getcwd(),
                 }
-                leases = Leases(driver, workers, exchange=name, work=work)
-                _fit(driver, leases, resources, workers, scratch)
+                _fit(driver, Leases(driver, exchange=name, work=work), resources, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -280,7 +164,7 @@ def execute(
             raise driver.error
 
 
-def _fit(driver: Driver, leases: Leases, resources: dict[str, float], workers: int, scratch: str) -> None:
+def _fit(driver: Driver, leases: Leases, resources: dict[str, float], scratch: str) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     tuner = tune.Tuner(
         tune.with_resources(Worker, resources),
@@ -288,8 +172,7 @@ def _fit(driver: Driver, leases: Leases, resources: dict[str, float], workers: i
             search_alg=leases,
             metric="packs",
             mode="max",
-            num_samples=workers,
-            max_concurrent_trials=workers,
+            num_samples=-1,  # as long as there is work
         ),
         run_config=tune.RunConfig(
             name="workers",

@@ -19,8 +19,8 @@ from ray.cluster_utils import Cluster
 
 from evoact.config import experiment
 from evoact.errors import UserError
+from evoact.execution.cluster.driver import Driver
 from evoact.execution.cluster.pack_exchange import Exchange
-from evoact.execution.cluster.ray_tune import Driver
 from evoact.execution.run import resume, search
 from evoact.seeding import derive
 from evoact.strategies import create
@@ -145,8 +145,10 @@ def test_what_a_worker_lacks_ends_the_run_at_once_with_one_sentence(shared_clust
 
 def test_a_node_without_evoact_ends_the_run_at_once(shared_cluster, tiny):
     exchange = ray.remote(num_cpus=0)(Exchange).remote({})
-    driver = Driver(None, experiment(tiny()), exchange, 2)
-    driver.source = SimpleNamespace(next_pack=lambda: ("", []), finished=False)
+    source = SimpleNamespace(next_pack=lambda: ("", []), finished=False, workers=2)
+    driver = Driver(
+        source, experiment(tiny()), exchange, {"cpu": 1.0, "gpu": 0.0}, lambda event, **fields: None
+    )
     driver.lose("a worker", "ModuleNotFoundError: No module named 'evoact'")
     assert driver.done
     assert re.match(

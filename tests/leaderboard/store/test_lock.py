@@ -55,7 +55,7 @@ def test_a_file_system_without_locks_is_warned_of(answer, tmp_path, monkeypatch)
     said = []
     with lock(tmp_path, said.append):
         assert holder_of(tmp_path).pid == os.getpid()
-        in_use = pytest.raises(UserError, match="got one in use by process .* last seen 0 s ago")
+        in_use = pytest.raises(UserError, match=r"got one in use by process .* last seen 0 s ago")
         with in_use, lock(tmp_path, said.append):
             pass
     assert holder_of(tmp_path) is None
@@ -76,7 +76,7 @@ def test_signs_of_life_where_there_are_no_locks(store, monkeypatch):
         while holder_of(store).seen == first:
             time.sleep(0.005)
         with (
-            pytest.raises(UserError, match="in use by process .*wait 120 s to take the run over"),
+            pytest.raises(UserError, match=r"in use by process .*wait 120 s to take the run over"),
             lock(store),
         ):
             pass
@@ -91,7 +91,7 @@ def test_one_that_gave_no_sign_for_long_is_taken_over_and_hears_of_it(store, mon
         while mine.other is None:  # a beat may be just about to write
             store.child(LOCK).write(module._text(theirs).encode())
             time.sleep(0.02)
-        with pytest.raises(UserError, match="got it taken over by process 7 of .* on elsewhere"):
+        with pytest.raises(UserError, match=r"got it taken over by process 7 of .* on elsewhere"):
             mine.check()
         assert holder_of(store) is None  # it gave no sign for 200 seconds
         with lock(store):

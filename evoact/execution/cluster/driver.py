@@ -1,0 +1,189 @@
+"""Between a source of packs and the exchange: what is offered, what becomes of a lost worker's pack, how many workers
+there are to be."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import ray
+
+from evoact.config import Plan
+from evoact.errors import UserError
+from evoact.execution.cluster.pack_exchange import Joined
+from evoact.execution.cluster.ray_cluster import leaving_nodes, living_nodes, room
+from evoact.execution.local import PackSource, Work
+from evoact.execution.running.log import FAULT
+from evoact.execution.worker import failed
+from evoact.installation import VERSION
+from evoact.records import Proposal
+
+FALSE_STARTS = 3  # per worker, in a row, before the search is given up
+NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
+SILENT_SECONDS = 60.0  # without a sign of life, after which a worker is given up
+LOOK_SECONDS = 5.0  # between two looks at the cluster
+IMPORTS = ("ModuleNotFoundError", "ImportError")  # why a worker that cannot be made of its class died
+
+
+class Driver:
+    """Offers packs, takes results, and decides what becomes of those whose worker is lost."""
+
+    def __init__(
+        self,
+        source: PackSource,
+        plan: Plan,
+        exchange: Any,
+        resources: dict[str, float],
+        note: Callable[..., None],
+    ):
+        self.source, self.plan, self.exchange = source, plan, exchange
+        self.resources, self.note = resources, note
+        self.workers = source.workers or room(resources)  # how many there are to be
+        self.joined: dict[str, Joined] = {}
+        self.out: dict[str, Sequence[Proposal]] = {}
+        self.losses: Counter[str] = Counter()
+        self.nodes_lost: Counter[str] = Counter()
+        self.given_up: set[str] = set()  # workers that Tune has not heard of yet
+        self.false_starts = 0
+        self.looked = time.monotonic()
+        self.error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.error is not None or (not self.out and self.source.finished)
+
+    def work(self, seconds: float) -> None:
+        """Offer packs and take results for so many seconds, or until there is no more to do."""
+        end = time.monotonic() + seconds
+        while not self.done and (left := end - time.monotonic()) > 0:
+            self.collect(left)
+            with self._kept():
+                self._look()
+        if self.done:
+            self.exchange.close.remote()
+
+    def fill(self) -> None:
+        """Offer packs until there are enough of them, or results must come first."""
+        with self._kept():
+            # One more than can be in training, so that no worker waits for the driver.
+            while len(self.out) <= self.workers:
+                name, proposals = self.source.next_pack()
+                if not proposals:
+                    return
+                self._offer(name, proposals)
+
+    def collect(self, seconds: float) -> None:
+        """Take what the workers deliver, after waiting for that at most so long, then fill up."""
+        with self._kept():
+            delivered, self.joined = ray.get(self.exchange.collect.remote(seconds))
+            for d in delivered:
+                if isinstance(d.answer, Exception):
+                    raise d.answer
+                self.false_starts = 0
+                del self.out[d.pack]
+                self.source.finish_pack(d.answer, Work(d.worker, d.waited, max(1, len(self.joined))))
+            if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
+                for name in ray.get(self.exchange.withdraw.remote()):
+                    self.out.pop(name, None)
+        self.fill()
+
+    def lose(self, worker: str, reason: str) -> None:
+        """Take note that a worker's process died, as Tune says."""
+        with self._kept():
+            if worker in self.given_up:
+                self.given_up.remove(worker)
+                return
+            lost = ray.get(self.exchange.lose.remote(worker))
+            if lost is None:
+                self._false_start(reason)
+            elif lost.node in living_nodes():
+                self._lost(lost, "worker lost", reason, "its worker process died")
+            else:
+                self._lost(lost, "node lost", reason)
+        self.fill()
+
+    def _false_start(self, reason: str) -> None:
+        self.false_starts += 1
+        self.note(FAULT, what="worker did not start", reason=reason[:500])
+        if reason.startswith(IMPORTS):
+            raise UserError(
+                f"expected evoact {VERSION} on every node, got one that lacks it: {reason}; install the same there"
+            )
+        if self.false_starts > FALSE_STARTS * (self.workers + 1):
+            raise RuntimeError(f"workers die before they take a pack: {reason}")
+
+    def _lost(self, worker: Joined, what: str, reason: str, blame: str = "", state: str = "failed") -> None:
+        """Have a lost worker's pack trained again; one to blame is halved after a few times, until the member at fault
+        is alone, and fails.
+        """
+        name = worker.pack
+        self.note(FAULT, what=what, worker=worker.name, pack=name, reason=reason[:500])
+        if name not in self.out:  # it was idle, or another has answered
+            return
+        if not blame:
+            self.nodes_lost[name] += 1
+            if self.nodes_lost[name] <= NODES_LOST:
+                self._offer(name, self.out[name])
+                return
+            blame = "the nodes that trained it were lost"
+        self.losses[name] += 1
+        if self.losses[name] <= self.plan.config.execution.max_failures:
+            self._offer(name, self.out[name])
+            return
+        proposals = self.out.pop(name)
+        self.exchange.end.remote(name)
+        if len(proposals) > 1:
+            half = len(proposals) // 2
+            self._offer(f"{name}a", proposals[:half])
+            self._offer(f"{name}b", proposals[half:])
+        else:
+            error = f"{blame}, in {self.losses[name]} of {self.losses[name]} attempts"
+            self.source.finish_pack(failed(name, proposals, self.plan, error, state), Work(worker.name))
+
+    def _look(self) -> None:
+        """Now and then: follow the cluster and the wishes of the owner, and give up workers that hang."""
+        now = time.monotonic()
+        if now - self.looked < LOOK_SECONDS:
+            return
+        self.looked = now
+        self.fill()  # which looks at what is asked for, too
+        leaving = leaving_nodes()
+        workers = self.source.workers or max(1, room(self.resources, leaving, refuse=False))
+        if workers != self.workers:
+            self.note("workers", workers=workers, before=self.workers)
+            self.workers = workers
+        self.exchange.limit.remote(workers, sorted(leaving))
+        for worker, joined in self.joined.items():
+            lease = self._lease(joined)
+            if joined.seen > SILENT_SECONDS:
+                self._give_up(worker, joined, f"no sign of life for {joined.seen:.0f} s", "its worker hung")
+            elif lease is not None and joined.since > lease:
+                blame = f"it did not end within {lease:.0f} s"
+                self._give_up(worker, joined, f"no result within {lease:.0f} s", blame)
+
+    def _lease(self, joined: Joined) -> float | None:
+        """The longest that a pack may take: a hung member is found by halving, each half with a limit of its own."""
+        seconds = self.plan.config.packs.timeout_seconds
+        if seconds is None or joined.pack not in self.out:
+            return None
+        return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
+
+    def _give_up(self, worker: str, joined: Joined, reason: str, blame: str) -> None:
+        ray.get(self.exchange.lose.remote(worker))
+        self.given_up.add(worker)
+        with suppress(ray.exceptions.RayError):
+            ray.kill(joined.process, no_restart=True)
+        self._lost(joined, "worker hung", reason, blame, state="timed_out")
+
+    def _offer(self, name: str, proposals: Sequence[Proposal]) -> None:
+        self.out[name] = proposals
+        self.exchange.offer.remote(name, proposals)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keeps an error for the end of the search: Tune would swallow it."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error

@@ -1,0 +1,88 @@
+"""A leased worker: a Tune trial that trains packs until it is told to end."""
+
+import os
+import threading
+import time
+from typing import Any
+
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+
+import ray
+from ray import tune
+
+from evoact.config import read_plan
+from evoact.errors import UserError
+from evoact.execution.cluster.pack_exchange import RETIRE, Answer, portable
+from evoact.execution.cluster.ray_cluster import NAMESPACE, enter, this_node
+from evoact.execution.worker import PackTrainer
+from evoact.installation import VERSION
+from evoact.leaderboard.location import Location
+
+IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
+# How long a worker trains before it tells Tune that it lives: what that costs Tune, and the worker that waits for it,
+# is shared by many packs then.
+STEP_SECONDS = 60.0
+LIFE_SECONDS = 10.0  # between two signs of life, also from the middle of a pack
+
+
+class Worker(tune.Trainable):
+    """A leased worker; the process keeps its task and network from pack to pack."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Load what any pack needs, and say so if that fails: the run then ends with that sentence."""
+        self.worker = config["worker"]
+        self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
+        self.trainer: PackTrainer | None = None
+        try:
+            self.trainer = self._trainer(**config["work"])
+        except UserError as error:
+            said: Exception = UserError(f"{this_node()} cannot train this: {error}")
+            ray.get(self.exchange.refuse.remote(said))
+        except Exception as error:
+            said = RuntimeError(f"{this_node()} cannot train this: {type(error).__name__}: {error}")
+            ray.get(self.exchange.refuse.remote(said))
+        here = ray.get_runtime_context()
+        name = f"{this_node()}:{os.getpid()}"
+        ray.get(self.exchange.join.remote(self.worker, here.current_actor, here.get_node_id(), name))
+        threading.Thread(target=self._live, name="signs of life", daemon=True).start()
+
+    def _trainer(self, version: str, gpu: bool, home: str, directory: str) -> PackTrainer:
+        if version != VERSION:
+            raise UserError(
+                f"expected evoact {version} as beside the run, got {VERSION}; install the same on all nodes"
+            )
+        enter(directory)
+        plan = read_plan(ray.get(self.exchange.experiment.remote()))
+        plan.task.splits()
+        return PackTrainer(plan, gpu, Location.of(home) if home else None)
+
+    def step(self) -> dict[str, Any]:
+        """Train packs for a while; `done` says that this worker is to end."""
+        if self.trainer is None:
+            time.sleep(IDLE_SECONDS)
+            return {"packs": 0}
+        end, packs = time.monotonic() + STEP_SECONDS, 0
+        taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
+        while taken != RETIRE:
+            if taken is None:
+                if time.monotonic() > end:
+                    return {"packs": packs}
+                taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
+                continue
+            name, proposals = taken
+            packs += 1
+            answer: Answer
+            try:
+                answer = self.trainer(name, proposals)
+            except Exception as error:  # of no member: raised again beside the run, as `local` would
+                answer = portable(error)
+            if time.monotonic() > end:
+                ray.get(self.exchange.deliver.remote(self.worker, name, answer))
+                return {"packs": packs}
+            taken = ray.get(self.exchange.swap.remote(self.worker, name, answer, IDLE_SECONDS))
+        return {"packs": packs, "done": True}
+
+    def _live(self) -> None:
+        while True:
+            time.sleep(LIFE_SECONDS)
+            self.exchange.live.remote(self.worker)

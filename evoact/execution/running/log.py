@@ -1,0 +1,106 @@
+"""The log of a run: JSON lines in its directory, one for each pack and one for each fault.
+
+Every line has `at` (UTC) and `event`. The driver alone writes it. On a local disk lines are appended to `log.jsonl`.
+Where nothing can be appended to, the newest file, of a few megabytes at most, is written anew now and then, and the
+lines since are lost with the driver: the leaderboard is what lasts.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from evoact.leaderboard.location import Location
+
+# What lines are of: the start and end of a process that carries out the run, a pack that is back, what went wrong.
+BEGIN, END, PACK, FAULT = "begin", "end", "pack", "fault"
+FIRST = "log.jsonl"
+FLUSH_SECONDS = 30.0
+MOST_BYTES = 4_000_000  # of a file that is written anew, before the next one begins
+TAIL_BYTES = 400_000  # read of a long log to say where a run stands
+
+
+class Log:
+    """Writes the log of one run; it costs a run nothing but time if it cannot."""
+
+    def __init__(self, home: Location):
+        self._home = home
+        self._file: TextIO | None = None
+        self._lines: list[str] = []
+        self._number, self._flushed = 0, time.monotonic()
+        with suppress(OSError):
+            if home.local is not None:
+                self._file = (home.local / FIRST).open("a", encoding="utf-8")
+            else:
+                self._continue()
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Write one line."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.write(line)
+                self._file.flush()
+                return
+            self._lines.append(line)
+            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+                self._write()
+
+    def close(self) -> None:
+        """Write what has not been."""
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            elif self._lines:
+                self._write()
+
+    def _continue(self) -> None:
+        """Go on with the newest file, if it is small enough."""
+        names = _names(self._home)
+        self._number = max(0, len(names) - 1)
+        if names:
+            self._lines = (
+                self._home.child(names[-1]).read().decode(errors="replace").splitlines(keepends=True)
+            )
+            self._next_if_full()
+
+    def _write(self) -> None:
+        self._home.child(_name(self._number)).write("".join(self._lines).encode())
+        self._flushed = time.monotonic()
+        self._next_if_full()
+
+    def _next_if_full(self) -> None:
+        if sum(map(len, self._lines)) > MOST_BYTES:
+            self._number, self._lines = self._number + 1, []
+
+
+def events(home: Location, most: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a run's log in order, without torn ones; of the last `most` bytes alone, if given."""
+    for name in _names(home):
+        file, start = home.child(name), 0
+        size = file.filesystem.get_file_info(file.path).size
+        if most is not None:
+            start = max(0, size - most)
+        with file.filesystem.open_input_file(file.path) as stream:
+            stream.seek(start)
+            content: bytes = stream.read()
+        for line in content.split(b"\n")[1 if start else 0 :]:
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and isinstance(event.get("event"), str):
+                    yield event
+
+
+def _name(number: int) -> str:
+    return FIRST if number == 0 else f"log-{number:05}.jsonl"
+
+
+def _names(home: Location) -> list[str]:
+    """The files of a log, the oldest first."""
+    return sorted(
+        (name for name in home.names(".jsonl") if name == FIRST or name.startswith("log-")),
+        key=lambda name: (name != FIRST, name),
+    )

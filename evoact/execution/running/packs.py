@@ -1,0 +1,151 @@
+"""Between stages and executor: names packs, makes their rows durable, writes the log, and does what its owner asks."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import replace
+
+from evoact.config import UNLIMITED, Plan
+from evoact.execution import checkpoints
+from evoact.execution.interleaved import Interleaved
+from evoact.execution.local import Work
+from evoact.execution.progress import Observer, Tally
+from evoact.execution.running import scale
+from evoact.execution.running.log import PACK, Log
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import CONFIG, record_of
+from evoact.leaderboard.store.lock import Held
+from evoact.leaderboard.store.write import write_part
+from evoact.records import COMPLETED, FRESH, PHASES, Proposal, Result
+
+LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
+LOOK_SECONDS_REMOTE = 15.0
+
+
+class Run:
+    """A source of packs for executors: those of a plan, from where the stored results stand."""
+
+    def __init__(
+        self,
+        home: Location,
+        plan: Plan,
+        results: Sequence[Result],
+        observe: Observer | None,
+        held: Held,
+    ):
+        self.home, self.plan, self.observe, self.held = home, plan, observe, held
+        self.name = record_of(home)["run"]  # as when it began, whatever the directory is called now
+        self.stages = Interleaved(plan, results)
+        self.tally = Tally(results)
+        self.checkpoints_kept: Set[str] | None = None
+        self.log, self.packs = Log(home), 0
+        self.stopping = False  # begins no more packs
+        self.open = 0  # networks in training
+        self.networks: int | None = None  # the budget that is asked for, until nothing is in training
+        self.looked = float("-inf")
+
+    @property
+    def complete(self) -> bool:
+        return self.stages.finished
+
+    @property
+    def finished(self) -> bool:
+        return self.stopping or self.stages.finished
+
+    @property
+    def workers(self) -> int | None:
+        return self.plan.config.execution.workers
+
+    def next_pack(self) -> tuple[str, list[Proposal]]:
+        self.held.check()
+        self._look()
+        if self.stopping or (self.networks is not None and not self._with_budget()):
+            return "", []
+        proposals = self.stages.ask(self.plan.pack_size)
+        self.open += len(proposals)
+        if self.checkpoints_kept != (needed := self.stages.checkpoints()):
+            checkpoints.keep_only(self.home, needed)
+            self.checkpoints_kept = needed
+        return (pack_name(proposals[0]) if proposals else ""), proposals
+
+    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
+        self.held.check()
+        config = self.plan.config
+        stored = write_part(
+            self.home, results, run=self.name, task=config.task.name, network=config.network.name
+        )
+        self.stages.tell(stored)
+        self.open -= len(stored)
+        self.tally.add(stored)
+        self._note(stored, work)
+        self.show(stored[0].proposal.phase)
+
+    def show(self, phase: str, waiting: str = "") -> None:
+        if self.observe:
+            self.observe(replace(self.tally.progress(phase, self.stages.expected), waiting=waiting))
+
+    def _note(self, stored: Sequence[Result], work: Work) -> None:
+        """Write a pack's line of the log."""
+        first, states = stored[0], Counter(r.state for r in stored if r.state != COMPLETED)
+        phase = first.proposal.phase
+        self.packs += 1
+        left = self.tally.progress(phase, self.stages.expected).seconds_left
+        self.log.note(
+            PACK,
+            pack=first.pack,
+            phase=phase,
+            networks=len(stored),
+            worker=work.worker,
+            device=first.device,
+            waited=round(work.waited, 4),
+            trained=round(max(0.0, first.finished_at - first.started_at), 4),
+            workers=work.workers,
+            packs=self.packs,
+            planned={name: n for name in PHASES if 0 < (n := self.stages.expected(name)) < UNLIMITED},
+            spent=round(self.tally.seconds, 3),
+            left=None if left is None else round(left, 1),
+            **({"failures": dict(states)} if states else {}),
+        )
+
+    def _look(self) -> None:
+        """Take up what the owner asks for."""
+        now = time.monotonic()
+        if now - self.looked < (LOOK_SECONDS if self.home.local else LOOK_SECONDS_REMOTE):
+            return
+        self.looked = now
+        asked = scale.asked(self.home)
+        if asked is None:
+            return
+        if asked.workers is not None and asked.workers != self.workers:
+            self.log.note("scale", workers=asked.workers, before=self.workers)
+            self._change(scale.with_workers(self.plan, asked.workers))
+        if asked.networks is None:
+            scale.done(self.home)
+        else:
+            self.networks = asked.networks
+
+    def _with_budget(self) -> bool:
+        """Go on under the budget that is asked for, if nothing is in training, as a run resumed under it would: with
+        the rows of one that had it from its start."""
+        if self.open:
+            return False
+        networks, self.networks = self.networks, None
+        results = self.stages.results
+        if networks is not None and not any(r.proposal.phase in FRESH for r in results):
+            # What was trained cannot be undone.
+            networks = max(networks, sum(r.proposal.phase == "search" for r in results))
+            self.log.note("scale", networks=networks, before=self.plan.networks_by_phase["search"])
+            self._change(scale.with_networks(self.plan, networks))
+            self.stages = Interleaved(self.plan, results)
+        scale.done(self.home)
+        return True
+
+    def _change(self, plan: Plan) -> None:
+        self.plan = plan
+        self.home.child(CONFIG).write(self.plan.to_yaml().encode())
+
+
+def pack_name(first: Proposal) -> str:
+    """Return a pack's name, from the first of its proposals."""
+    scope = f"{first.arm}-{first.repeat}-" if first.arm else ""
+    return f"{scope}{first.phase}-{first.index:07d}"
