@@ -21,7 +21,7 @@ from evoact.execution.progress import Observer, Progress
 from evoact.execution.run import Finished
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
-from evoact.leaderboard.store.write import lock
+from evoact.leaderboard.store.lock import lock
 from evoact.registry import lookup
 from evoact.tasks.own.in_memory import task_of
 

@@ -25,7 +25,9 @@ def run(tiny, tmp_path_factory):
         if progress.phase == "search" and progress.done:
             said.append(status_of(place))
 
-    search(experiment(tiny(task={"name": "faulty", "raises": 0.2}, training__steps=3)), place, observe=observe)
+    search(
+        experiment(tiny(task={"name": "faulty", "raises": 0.2}, training__steps=3)), place, observe=observe
+    )
     return place, said
 
 
@@ -85,7 +87,9 @@ def test_where_nothing_can_be_appended_to(monkeypatch):
 
 
 def test_a_torn_log(tmp_path):
-    (tmp_path / "log.jsonl").write_bytes(b'{"event": "pack"}\n{"event": "pa\xff\n[1]\n{"event": "fault"}\n{"eve')
+    (tmp_path / "log.jsonl").write_bytes(
+        b'{"event": "pack"}\n{"event": "pa\xff\n[1]\n{"event": "fault"}\n{"eve'
+    )
     assert [event["event"] for event in events(Location.of(tmp_path))] == ["pack", "fault"]
     assert [event["event"] for event in events(Location.of(tmp_path), 30)] == ["fault"]
 
