@@ -4,7 +4,8 @@
 
 A search and a comparison, each of 100,000 networks (with --quick 10,000) that were proposed and confirmed but not
 trained: their metrics are drawn. The time is that of the whole process `evoact report`, imports included; the median
-of three.
+of three. If there is a Chromium, the page's table of 10,000 candidates is sorted, filtered and grouped in it, until the
+new rows are laid out; the slowest of each kind.
 """
 
 import random
@@ -49,6 +50,7 @@ def main() -> None:
             rows.append(Row(f"{name}_seconds", statistics.median(seconds), "s", 10, "lower"))
             size = (home / "report.html").stat().st_size / 1e6
             rows.append(Row(f"{name}_megabytes", size, "MB", 5, "lower"))
+            rows += asked(name, home / "report.html")
     report(options, rows)
 
 
@@ -56,6 +58,58 @@ def timed(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
+
+
+def clicked(column: str) -> str:
+    heads = "[...document.querySelectorAll('table[data-sortable] th button')]"
+    return f"{heads}.find(button => button.textContent === {column!r}).click()"
+
+
+def set_to(value: str, event: str, selector: str, place: int = 0) -> str:
+    field = f"document.querySelectorAll({selector!r})[{place}]"
+    return f"(e => {{e.value = {value!r}; e.dispatchEvent(new Event({event!r}));}})({field})"
+
+
+# What readers do with the table.
+QUESTIONS = {
+    "sort": [clicked("validation"), clicked("activations")],
+    "filter": [set_to(asked, "input", "[data-filter]") for asked in ("tanh validation > 0.6", "")],
+    "group": [
+        set_to("learning rate", "change", "[data-group]"),
+        set_to("activations", "change", "[data-group]", 1),
+        clicked("n"),
+    ],
+}
+
+
+def asked(name: str, page: Path) -> list[Row]:
+    """Milliseconds of each kind of question to the page's table; nothing without a browser."""
+    sys.path.append(str(CONFIGS.parent))
+    from tests.report.browser import Browser, find_browser
+
+    binary = find_browser()
+    if binary is None:
+        return []
+    browser = Browser(binary)
+    try:
+        browser.screen(1400, 900)
+        browser.open(page)
+        timed = (
+            "(() => {{const start = performance.now(); {}; document.body.offsetHeight; "
+            "return performance.now() - start;}})()"
+        )
+        return [
+            Row(
+                f"{name}_{kind}",
+                max(browser.run(timed.format(event)) for event in events),
+                "ms",
+                200,
+                "lower",
+            )
+            for kind, events in QUESTIONS.items()
+        ]
+    finally:
+        browser.close()
 
 
 def searched(networks: int) -> Experiment:
@@ -108,7 +162,8 @@ def result(p: Proposal, arm: str, repeat: int, phase: str, seed: int) -> Result:
     placed = replace(p, seed=seed, phase=phase, arm=arm, repeat=repeat)
     return TrainResult(
         placed, COMPLETED, "accuracy", "maximize", metric, metric, metric, draw.random(), 5110,
-        steps_run=p.steps, train_seconds=1.0, pack=f"{phase}-{p.index // IN_A_PART}", pack_size=IN_A_PART,
+        steps_run=p.steps,
+        gradient_examples=100 * p.steps, train_seconds=1.0, pack=f"{phase}-{p.index // IN_A_PART}", pack_size=IN_A_PART,
         device="cpu", started_at=1.77e9 + p.index, finished_at=1.77e9 + p.index + 1,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ def _section(section: Section) -> str:
     parts = [f"## {section.title}", *map(_plain, section.paragraphs)]
     parts += [_table(table) for table in section.tables]
     if section.sortable is not None:
-        parts.append(_table(section.sortable, MOST_LINES))
+        parts.append(_table(section.sortable.text, MOST_LINES))
     for heading, figure in section.figures:
         parts += [f"### {_plain(heading)}"] if heading else []
         described = re.search(r"<desc[^>]*>(.*?)</desc>", figure.svg, re.S)

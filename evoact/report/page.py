@@ -12,6 +12,7 @@ from evoact.report.sections.section import Section
 from evoact.svg import mark
 
 HERE = Path(__file__).parent
+SCRIPTS = ("questions.js", "table.js")
 FEW = 25  # rows of a table that is not cut
 
 
@@ -26,7 +27,7 @@ def page(run: RunData) -> str:
         description=run.plan.description or run.plan.config.description,
         rows=rows_of(sections(run)),
         style=(HERE / "style.css").read_text("utf-8"),
-        script=(HERE / "table.js").read_text("utf-8"),
+        script="\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS),
         few=FEW,
         mark=mark,
         zip=zip,

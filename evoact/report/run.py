@@ -25,6 +25,7 @@ from evoact.records import FRESH, META_TRAIN, Result
 from evoact.strategies.proposers.enumerate import Enumerate
 
 MOST_EXAMPLES = 2**53  # in a batch: what floats count exactly
+SHOWN = 10_000
 EXAMPLES = "examples."  # tensors of an artifact that hold test scores by example
 _ALSO = (
     "rung",
@@ -145,7 +146,7 @@ class RunData:
             return next((file.get_tensor(name) for name in file.keys() if name.startswith(EXAMPLES)), None)  # noqa: SIM118
 
 
-def read_run(run_dir: str | Path, shown: int = 500) -> RunData:
+def read_run(run_dir: str | Path, shown: int = SHOWN) -> RunData:
     """Read a run, finished or not.
 
     Args:

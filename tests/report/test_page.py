@@ -1,7 +1,9 @@
 """The report as people meet it: in a browser, light and dark, on a phone, printed, and through a screen reader."""
 
+import io
 import re
 
+import pandas as pd
 import pytest
 
 from evoact.config import comparison
@@ -121,6 +123,90 @@ def test_filtering(page):
     assert len(column(page, 0)) == every
 
 
+def test_numbers_are_compared(page):
+    validation, shown = header(page, "validation"), "document.querySelector('[data-count]').textContent"
+    page.click("[data-more]")
+    numbers = [float(cell.split()[0]) for cell in column(page, validation)]
+    limit = sorted(numbers)[len(numbers) // 2]
+    expected = sum(number > limit for number in numbers)
+    assert 0 < expected < len(numbers)
+    for asked in (f"> {limit}", f"validation > {limit} %", f"VALIDATION>{limit / 100:.6g}"):
+        page.type("[data-filter]", asked)
+        assert page.run(shown).split(" of ")[1] == f"{expected} rows shown", asked
+    page.type("[data-filter]", f"evolution validation > {limit} learning_rate >= 1e-9 seeds != 0")
+    both = page.run(f"{ROWS}.map(row => row.textContent)")
+    assert all("evolution" in row for row in both)
+    assert len(both) < expected
+
+
+def choose(page, place, name):
+    page.run(
+        f"(e => {{e.value = {name!r}; e.dispatchEvent(new Event('change'));}})"
+        f"(document.querySelectorAll('[data-group]')[{place}])"
+    )
+
+
+def test_groups_have_mean_and_standard_error(page, report):
+    rows = read_run(report.parent).shown
+    choose(page, 0, "arm")
+    choose(page, 1, "phase")
+    names = page.run(
+        "[...document.querySelectorAll('table[data-sortable] th[scope=col]')].map(h => h.textContent)"
+    )
+    assert names[:5] == ["arm", "phase", "n", "validation, mean", "validation, standard error"]
+    found = {
+        tuple(cells[:2]): cells[2:]
+        for cells in page.run(f"{ROWS}.map(row => [...row.cells].map(cell => cell.textContent))")
+    }
+    groups = rows.groupby(["arm", "phase"])["val_mean"]
+    assert set(found) == set(groups.groups)
+    for key, own in groups:
+        assert found[key][:2] == [str(len(own)), f"{100 * own.mean():.2f} %"]
+        if len(own) > 1:
+            assert found[key][2] == f"{100 * own.std(ddof=1) / len(own) ** 0.5:.2f} %"
+    page.click("table[data-sortable] th:nth-child(3) button")
+    sizes = [int(cell) for cell in column(page, 2)]
+    assert sizes == sorted(sizes)
+    choose(page, 0, "")
+    choose(page, 1, "")
+    assert header(page, "rank") == 0
+
+
+def test_columns_are_chosen_and_copied_as_csv(page):
+    page.run("window.copied = null; navigator.clipboard.writeText = async text => {window.copied = text;}")
+    page.run("document.querySelector('.choices').open = true")
+    page.run(
+        "[...document.querySelectorAll('[data-columns] label')].find(l => l.textContent.trim() === 'parameters')"
+        ".querySelector('input').click()"
+    )
+    parameters = header(page, "parameters")
+    assert all(int(cell) > 10 for cell in column(page, parameters))
+    page.type("[data-filter]", "evolution")
+    page.click("[data-copy]")
+    page.wait("window.copied !== null")
+    found = pd.read_csv(io.StringIO(page.run("window.copied")))
+    assert page.run("document.querySelector('[data-copied]').textContent") == f"Copied {len(found)} rows."
+    assert set(found["arm"]) == {"evolution"}
+    assert found["validation"].between(0, 1).all()
+    assert found["parameters"].gt(10).all()
+
+
+def test_a_link_leads_to_its_row(browser, report):
+    browser.screen(1000, 800)
+    browser.open(report)
+    browser.click("[data-more]")
+    last = column(browser, 0)[-1]
+    address = browser.run(f"{ROWS}.at(-1).querySelector('a').href")
+    browser.open(report)  # only the first rows are drawn
+    assert last not in column(browser, 0)
+    browser.type("[data-filter]", "no such thing")
+    browser.run(f"location.href = {address!r}")
+    browser.wait("document.querySelector('tr.linked') !== null")
+    assert browser.run("document.activeElement.cells[0].textContent") == last
+    assert browser.run("document.activeElement.getBoundingClientRect().top") < 800
+    assert browser.run("document.querySelector('[data-filter]').value") == ""
+
+
 @pytest.mark.parametrize("width", [320, 390, 1000])
 def test_no_page_is_wider_than_its_screen(browser, report, width):
     browser.screen(width, 800)
@@ -176,7 +262,7 @@ def test_on_paper_all_is_black_on_white_and_controls_are_gone(browser, report):
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert browser.run("document.documentElement.scrollWidth") <= 800
-    for selector in ("nav", ".filter", ".more"):
+    for selector in ("nav", "[data-controls]", ".more"):
         assert browser.run(f"getComputedStyle(document.querySelector('{selector}')).display") == "none"
     browser.screen(1000, 800)
 
@@ -201,7 +287,8 @@ def test_what_a_screen_reader_hears(page):
     assert all(by_role["table"])  # captions name them
     assert {"arm", "verdict", "gain"} <= set(by_role["columnheader"])
     assert {"homogeneous", "evolution"} <= set(by_role["rowheader"])
-    assert any(name.startswith("Show rows that contain") for name in by_role["searchbox"])
+    assert any(name.startswith("Show rows with") for name in by_role["searchbox"])
+    assert {"Group by", "then by"} <= {name.strip() for name in by_role["combobox"]}
     ids = page.run("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
 

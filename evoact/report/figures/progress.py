@@ -34,7 +34,7 @@ def progress_figure(curves: Sequence[Progress], unit: Unit, reference: str) -> F
     parts = [text(2, 11, f"validation {unit.name}", "axis")]
     for i, curve in enumerate(curves):
         x0, y0 = (i % columns) * (width + gap), top + (i // columns) * each
-        x = Scale(0.0, 1.02 * max(c.edges[-1] for c in curves), x0 + left, x0 + width - 10)
+        x = Scale(0.0, 1.02 * max(c.edges[-1] for c in curves) or 1.0, x0 + left, x0 + width - 10)
         y = scale(values, y0 + height, y0)
         parts.append(text(x0 + left, y0 - 8, shortened(curve.arm or "search", 26), "label"))
         parts += [*x_axis(x, y.start + (FAILURES + 10 if failing else 0), y.end, "")]

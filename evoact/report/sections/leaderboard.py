@@ -1,43 +1,67 @@
-"""The best candidates in a table that readers can sort and filter."""
+"""The best candidates in a table that readers filter, group and sort."""
 
-import numpy as np
+import pandas as pd
 
-from evoact.report.comparison_text import TextTable
-from evoact.report.number_format import NOTHING, Unit
+from evoact.report.data_table import Column, DataTable
+from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
+
+MOST_LETTERS = 2_500_000  # of labels, so that the page of large networks stays small
+
+_KEY = ["arm", "repeat", "candidate"]
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
     if not len(run.shown):
         return None
-    columns = ["rank"]
-    columns += [name for name in ("arm", "repeat") if run.arms]
-    columns += ["candidate", "label", "val_mean", "seeds"]
-    columns += [n for n in ("test_mean", "test_large_mean") if run.shown[n].notna().any()]
-    columns += ["learning_rate", "phase"]
-    named = {
-        "label": "activations",
-        "val_mean": "validation",
-        "test_mean": "test",
-        "test_large_mean": "test (large)",
-        "learning_rate": "learning rate",
-    }
-    metrics = {"val_mean", "test_mean", "test_large_mean"}
-    rows = tuple(
-        tuple(unit.value(v) if n in metrics else _cell(v) for n, v in zip(columns, values, strict=True))
-        for values in run.shown[columns].itertuples(index=False, name=None)
+    shown = _with_details(run)
+    shown = shown[shown["label"].str.len().cumsum() <= MOST_LETTERS]
+    total = run.rows.drop_duplicates(_KEY).shape[0]
+    caption = (
+        f"The best {len(shown):,} of {total:,} candidates, confirmed ones first"
+        if len(shown) < total
+        else f"All {total:,} candidates, confirmed ones first"
     )
-    total = run.rows.drop_duplicates(["arm", "repeat", "candidate"]).shape[0]
-    caption = f"The best {len(rows):,} of {total:,} candidates, confirmed ones first; "
-    caption += f"evoact leaderboard RUN_DIR --top {total} shows all"
-    table = TextTable(
-        caption, tuple(named.get(n, n) for n in columns), rows, frozenset(("arm", "activations", "phase"))
-    )
+    table = DataTable(caption, _columns(shown, unit, bool(run.arms)), _ids(shown, run), "validation")
     return Section("leaderboard", "Leaderboard", sortable=table)
 
 
-def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return NOTHING
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _with_details(run: RunData) -> pd.DataFrame:
+    """The ranking with what the rows know beyond it."""
+    details = ["n_parameters", "strategy", "generation"]
+    known = run.rows.drop_duplicates(_KEY)[[*_KEY, *details]]
+    return run.shown.merge(known, how="left", on=_KEY, sort=False)
+
+
+def _columns(rows: pd.DataFrame, unit: Unit, compared: bool) -> tuple[Column, ...]:
+    values = {name: rows[name].tolist() for name in rows}
+    mixed = ["yes" if flag else "no" for flag in values["heterogeneous"]]
+    found = [
+        Column("rank", values["rank"], decimals=0),
+        Column("arm", values["arm"], words=True, shown=compared),
+        Column("repeat", values["repeat"], decimals=0, shown=compared),
+        Column("candidate", values["candidate"], decimals=0),
+        Column("activations", values["label"], words=True),
+        Column("validation", values["val_mean"], unit, measured=True),
+        Column("seeds", values["seeds"], decimals=0),
+        Column("test", values["test_mean"], unit, measured=True),
+        Column("test (large)", values["test_large_mean"], unit, measured=True),
+        Column("learning rate", values["learning_rate"]),
+        Column("phase", values["phase"], words=True),
+        Column("mixed", mixed, words=True, shown=False),
+        Column("parameters", values["n_parameters"], decimals=0, measured=True, shown=False),
+        Column("strategy", values["strategy"], words=True, shown=False),
+        Column("generation", values["generation"], decimals=0, shown=False),
+    ]
+    told = {column.name for column in found if column.words or not pd.isna(column.values).all()}
+    return tuple(c for c in found if c.name in told and (compared or c.name not in ("arm", "repeat")))
+
+
+def _ids(rows: pd.DataFrame, run: RunData) -> tuple[str, ...]:
+    """A row's place in links: its candidate, in a comparison after the numbers of its arm and repeat."""
+    if not run.arms:
+        return tuple(map(str, rows["candidate"]))
+    number = {arm: i for i, arm in enumerate(run.plan.arms)}
+    keys = rows[_KEY].itertuples(index=False, name=None)
+    return tuple(f"{number[arm]}-{repeat}-{candidate}" for arm, repeat, candidate in keys)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from evoact.report.comparison_text import TextTable
+from evoact.report.data_table import DataTable
 from evoact.report.figures.figure import Figure
 
 
@@ -10,7 +11,7 @@ from evoact.report.figures.figure import Figure
 class Section:
     """Paragraphs, tables, and figures, each with a heading of its own if it has one.
 
-    `sortable` names the one table that readers sort and filter; `code` is shown as it is.
+    `sortable` is the one table that readers filter, group and sort; `code` is shown as it is.
     """
 
     id: str
@@ -18,7 +19,7 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     tables: tuple[TextTable, ...] = ()
     figures: tuple[tuple[str, Figure], ...] = ()
-    sortable: TextTable | None = None
+    sortable: DataTable | None = None
     code: tuple[tuple[str, str], ...] = field(default=())
 
     @property
