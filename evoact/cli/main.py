@@ -9,6 +9,7 @@ import typer
 from evoact.cli.commands.compare import compare
 from evoact.cli.commands.config import app as config
 from evoact.cli.commands.export import export
+from evoact.cli.commands.inspect import inspect
 from evoact.cli.commands.leaderboard import leaderboard
 from evoact.cli.commands.listing import list_names
 from evoact.cli.commands.report import report
@@ -40,6 +41,7 @@ app.command("leaderboard")(leaderboard)
 app.command("report")(report)
 app.command("show")(show)
 app.command("export")(export)
+app.command("inspect")(inspect)
 app.command("list")(list_names)
 app.command("validate")(validate)
 app.add_typer(study, name="study")

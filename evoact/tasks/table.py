@@ -7,12 +7,13 @@ import numpy as np
 
 from evoact.errors import UserError, short
 from evoact.tasks.arrays import given_in
+from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.columns import check_names, features_of, targets_of
 from evoact.tasks.own.npz import npz_names
 from evoact.tasks.own.own_data import Given, Reading, own_task
 from evoact.tasks.own.raw_columns import named, plain
 from evoact.tasks.own.table_file import kind_of, read_table
-from evoact.tasks.own.targets import FEW_EACH, MANY
+from evoact.tasks.own.targets import values_rather
 from evoact.tasks.task import ArrayTask
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def table(
         UserError: if there is no such table, or it holds what cannot be learned from.
     """
     names = (target,) if isinstance(target, str) else tuple(target or ())
+    if metric is not None:
+        metric_named(metric)
     try:
         notes: list[str] = []
         if kind_of(path) == "npz" and not names and "://" not in path:
@@ -101,26 +104,38 @@ def _columns(
     one_of = {"groups": (groups,) if groups else (), "time": (time,) if time else ()}
     for key, given in {"target": names, "drop": drop, "categorical": categorical, **one_of}.items():
         check_names(given, key, read)
+    both = [name for name in names if name in (*drop, *one_of["groups"], *one_of["time"])]
+    if both:
+        raise UserError(
+            f"expected task.target apart from drop, groups and time, got {both[0]!r} in two of them"
+        )
     y = targets_of(read, names)
     left_out = {*names, *drop, *one_of["groups"], *one_of["time"]}
     features, notes = features_of(read, left_out, categorical)
-    if problem == "auto" and y.ndim == 1 and y.dtype.kind in "iu":
-        different = len(np.unique(y))
-        if different > MANY and len(y) < FEW_EACH * different:
-            problem = "regression"
-            notes.append(
-                f"target {names[0]} holds {different} different whole numbers in {len(y)} rows, read as values to "
-                "predict; if they are classes, set task.problem: classification"
-            )
+    if problem == "auto" and values_rather(y):
+        problem = "regression"
+        notes.append(
+            f"target {names[0]} holds {len(np.unique(y))} different whole numbers in {len(y)} rows, read as values to "
+            "predict; if they are classes, set task.problem: classification"
+        )
     given_rows = Given(
         features,
         y,
         "the columns",
         names[0],
-        None if groups is None else named(read.column(groups)).astype(str),
+        None if groups is None else _groups(read, groups),
         None if time is None else _times(read, time),
     )
     return given_rows, notes, problem
+
+
+def _groups(read: "pyarrow.Table", name: str) -> np.ndarray:
+    column = read.column(name)
+    if column.null_count:
+        raise UserError(
+            f"expected a group in every row, got none in {column.null_count} of column {name}; name them"
+        )
+    return named(column).astype(str)
 
 
 def _times(read: "pyarrow.Table", name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from evoact.errors import UserError, short
 from evoact.registry import unknown
 from evoact.tasks.own.raw_columns import named, plain
+from evoact.tasks.own.suspicions import numbers_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,6 +52,8 @@ def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool 
         return Kind("left out", f"holds {kind}, which is no number and no text")
     if categorical:
         return Kind("category")
+    if types.is_integer(kind) and _beyond_floats(column):
+        return Kind("left out", "holds whole numbers beyond 2^53, which name things and measure none")
     if not (
         types.is_dictionary(kind)
         or types.is_string(kind)
@@ -67,6 +70,13 @@ def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool 
             f"holds {len(texts)} different texts in {len(column)} rows, which name rows",
         )
     return Kind("category")
+
+
+def _beyond_floats(column: "pyarrow.ChunkedArray") -> bool:
+    from pyarrow import compute
+
+    ends = compute.min_max(column).as_py()
+    return max(abs(ends["min"]), abs(ends["max"])) > 2**53
 
 
 def _check_unmixed(texts: Sequence[str], name: str) -> None:
@@ -106,23 +116,37 @@ def features_of(
     found: dict[str, np.ndarray] = {}
     notes = []
     for name in table.column_names:
-        if name in left_out:
-            continue
-        column = table.column(name)
-        kind = kind_of_column(column, name, name in categorical)
-        values = (
-            None if kind.kind == "left out" else named(column) if kind.kind == "category" else plain(column)
-        )
-        why = kind.why or ("is the same in every row" if values is not None and _constant(values) else "")
-        if values is None or why:
-            notes.append(f"column {name} is left out: it {why}")
-            continue
-        if values.dtype.kind == "f":
-            check_finite(values, name)
-        found[name] = values
+        if name not in left_out:
+            values, note = feature_of(table.column(name), name, name in categorical)
+            notes += [note] if note else []
+            if values is not None:
+                found[name] = values
     if not found:
-        raise UserError("expected at least one column that a network can use, got none: " + "; ".join(notes))
+        raise UserError(
+            "expected at least one column that a network can use, got none" + "; ".join(["", *notes])
+        )
     return found, notes
+
+
+def feature_of(
+    column: "pyarrow.ChunkedArray", name: str, categorical: bool = False
+) -> tuple[np.ndarray | None, str]:
+    """Return a column, float64 with NaN or texts with None [n], or None if a network can use nothing of it, and a note.
+
+    Raises:
+        UserError: if numbers are infinite or mixed with texts.
+    """
+    kind = kind_of_column(column, name, categorical)
+    values = None if kind.kind == "left out" else named(column) if kind.kind == "category" else plain(column)
+    why = kind.why or ("is the same in every row" if values is not None and _constant(values) else "")
+    if values is None or why:
+        return None, f"column {name!r} is left out: it {why}"
+    if values.dtype.kind != "f":
+        return values, ""
+    check_finite(values, name)
+    if not numbers_rows(values):
+        return values, ""
+    return values, f"column {name!r} numbers the rows; add it to task.drop, unless its order means something"
 
 
 def _constant(values: np.ndarray) -> bool:
@@ -151,6 +175,8 @@ def check_names(given: Sequence[str], key: str, table: "pyarrow.Table") -> None:
     Raises:
         UserError: naming the nearest.
     """
+    if len(set(given)) < len(given):
+        raise UserError(f"expected different columns in task.{key}, got {short(list(given))}")
     for name in given:
         if name not in table.column_names:
             raise UserError(f"task.{key}: {unknown('column', name, table.column_names)}")

@@ -11,6 +11,7 @@ from evoact.tasks.own.advice import absent_classes, rare_classes, scale_warnings
 from evoact.tasks.own.checks import check_classes, check_inputs, checked_metric
 from evoact.tasks.own.preprocessing import Column, Preprocessing, fitted, fitted_columns, fitted_to_columns
 from evoact.tasks.own.splitting import FEWEST, Indices, at_random, by_classes, by_groups, by_time
+from evoact.tasks.own.suspicions import suspicions
 from evoact.tasks.own.targets import PROBLEMS, Targets, check_targets, read_targets
 from evoact.tasks.task import ArrayTask, Split
 
@@ -123,9 +124,10 @@ def _advice(
     if isinstance(raw, np.ndarray):
         found += [] if how.standardise else scale_warnings(raw[train], read, train, ())
     else:
-        found += prepared.unseen(raw)
+        known = {name: values[train] for name, values in raw.items()}
+        found += [*prepared.unseen(raw), *suspicions(known, read.values[train])]
         if not how.standardise:
-            x = prepared.applied({name: values[train] for name, values in raw.items()})
+            x = prepared.applied(known)
             found += scale_warnings(x, read, train, prepared.feature_names)
     accuracy = how.metric in (None, "accuracy") and not how.balanced
     return [*found, *(rare_classes(read, train) if accuracy else ()), *absent_classes(read, indices)]
@@ -177,7 +179,7 @@ def _form(given: Given) -> str:
 def _indices(parts: Mapping[str, Given], read: Targets, how: Reading) -> Indices:
     """The rows of each split, of all parts together."""
     if "" in parts:
-        return _drawn(parts[""], read, how)
+        return drawn(parts[""], read, how)
     ends = np.cumsum([len(part.targets) for part in parts.values()])
     indices = {
         name: np.arange(e - len(p.targets), e) for (name, p), e in zip(parts.items(), ends, strict=True)
@@ -188,8 +190,12 @@ def _indices(parts: Mapping[str, Given], read: Targets, how: Reading) -> Indices
     return indices
 
 
-def _drawn(given: Given, read: Targets, how: Reading) -> Indices:
-    """The rows of each split of one table."""
+def drawn(given: Given, read: Targets, how: Reading) -> Indices:
+    """Return the rows of each split of one table.
+
+    Raises:
+        UserError: if there are too few rows, or groups, or rows of a class.
+    """
     n = len(given.targets)
     if n < 5 * FEWEST:
         raise UserError(f"expected at least {5 * FEWEST} examples to split, got {n}")

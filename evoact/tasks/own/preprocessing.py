@@ -148,7 +148,7 @@ class Preprocessing:
                 if new:
                     shown = ", ".join(map(repr, list(new)[:SHOWN])) + (", ..." if len(new) > SHOWN else "")
                     found.append(
-                        f"column {column.name}: {sum(new.values())} of {len(values[column.name])} rows have "
+                        f"column {column.name!r}: {sum(new.values())} of {len(values[column.name])} rows have "
                         f"categories without a feature ({shown}), which are taken as none of the known"
                     )
         return found

@@ -58,18 +58,19 @@ def by_time(time: np.ndarray, groups: np.ndarray | None = None) -> Indices:
     """Return the first 60 per cent, the next 20 and the last 20 by `time` [n]; rows of one time stay together.
 
     Raises:
-        UserError: if a split is empty, or one of the `groups` [n] is in several.
+        UserError: if there are fewer times than splits, or one of the `groups` [n] is in several.
     """
     order = np.argsort(time, kind="stable")
-    ordered = time[order]
-    bounds = np.round(np.cumsum(SHARES[:-1]) * len(time)).astype(int)
-    found = _named(np.split(order, np.searchsorted(ordered, ordered[bounds])))
-    for name, rows in found.items():
-        if not len(rows):
-            raise UserError(
-                f"expected times that part the rows, got {len(np.unique(time))} different ones, with no row for the "
-                f"{name} split; give finer times"
-            )
+    changes = np.flatnonzero(np.diff(time[order])) + 1
+    if len(changes) < len(SPLITS) - 1:
+        raise UserError(
+            f"expected at least {len(SPLITS)} different times, got {len(changes) + 1}; give finer ones"
+        )
+    wanted = np.cumsum(SHARES[:-1]) * len(time)
+    first = changes[:-1][np.abs(changes[:-1] - wanted[0]).argmin()]
+    later = changes[changes > first]
+    second = later[np.abs(later - wanted[1]).argmin()]
+    found = _named(np.split(order, [first, second]))
     _check_whole(groups, found)
     return found
 

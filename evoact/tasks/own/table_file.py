@@ -27,7 +27,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 KINDS = "CSV (.csv, .tsv), Parquet, Feather, npz, or a folder of Parquet files"
 LONGEST_REASON = 160  # characters of a library's own words
 HEAD = 2**20  # bytes of a CSV file that tell its delimiter
-BLOCK, LARGEST_BLOCK = 2**24, 2**30  # bytes that are parsed at a time
+BLOCK, LARGEST_BLOCK = 2**22, 2**30  # bytes that are parsed at a time
 
 
 def kind_of(path: str) -> str:
@@ -67,9 +67,10 @@ def read_table(path: str) -> "pyarrow.Table":
         raise UserError(f"{path}: expected a table with a line of names and rows, got an empty file")
     try:
         table = _READERS[kind](filesystem, place, path)
+        names = table.column_names
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: expected a table that can be read, got {_sentence(error, kind)}") from None
-    twice = [name for name, times in Counter(table.column_names).items() if times > 1]
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise UserError(f"{path}: expected one column {twice[0]!r}, got several of that name; rename them")
     if not table.num_rows or not table.num_columns:
@@ -101,7 +102,9 @@ def _csv(filesystem: Any, place: str, path: str) -> "pyarrow.Table":
         table = _parsed(filesystem, place, head, LARGEST_BLOCK)
     binary = [field.name for field in table.schema if pyarrow.types.is_binary(field.type)]
     if binary:
-        raise ValueError(f"text that is not UTF-8 in column {binary[0]}")
+        raise UserError(
+            f"{path}: expected text in UTF-8, got other bytes in column {binary[0]}; save it as UTF-8"
+        )
     return table
 
 

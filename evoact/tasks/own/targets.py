@@ -75,7 +75,9 @@ def read_targets(y: np.ndarray, name: str, problem: str) -> Targets:
     named = y.dtype.kind in "US"
     if problem == "regression":
         if named:
-            raise UserError(f"expected numbers in {name} for regression, got names such as {y.flat[0]!r}")
+            raise UserError(
+                f"expected numbers in {name} for regression, got names such as {str(y.flat[0])!r}"
+            )
         return _regression(y, name)
     if y.ndim > 1 and y.shape[1:] != (1,):
         return _several_columns(y, name, problem)
@@ -87,6 +89,13 @@ def read_targets(y: np.ndarray, name: str, problem: str) -> Targets:
     elif not (named or _whole(labels)):
         raise UserError(f"expected whole numbers or names as classes in {name}, got fractions; {VALUES}")
     return _classification(labels, name)
+
+
+def values_rather(y: np.ndarray) -> bool:
+    """Return whether a table's column of integers holds values rather than classes: many, with few rows of each. In an
+    array, whose type says which, it may be either."""
+    different = len(np.unique(y)) if y.ndim == 1 and y.dtype.kind in "iu" else 0
+    return different > MANY and len(y) < FEW_EACH * different
 
 
 def _whole(values: np.ndarray) -> bool:
@@ -127,10 +136,14 @@ def _check_unambiguous(labels: np.ndarray, name: str) -> None:
     different = np.unique(labels)
     numbers = labels.dtype.kind in "iu"
     if len(different) > MANY and len(labels) < FEW_EACH * len(different):
-        what, remedy = ("integers", f"{VALUES} or classification") if numbers else ("names", CLASSES)
+        what, remedy = (
+            ("integers", f"{VALUES} or classification, whichever they are")
+            if numbers
+            else ("names", f"{CLASSES} if they are classes")
+        )
         raise UserError(
             f"expected few classes{' or floats' if numbers else ''} in {name}, got {len(different)} different {what} "
-            f"in {len(labels)} examples; {remedy}, whichever they are"
+            f"in {len(labels)} examples; {remedy}"
         )
     if numbers and different[0] < 0 and list(different) != [-1, 1]:
         raise UserError(
