@@ -59,6 +59,7 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
 	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
 	$(BIN)/python benchmarks/leaderboard.py $(ARGS)
+	$(BIN)/python benchmarks/inspect_data.py $(ARGS)
 	$(BIN)/python benchmarks/report.py $(ARGS)
 	$(BIN)/python benchmarks/bilevel.py $(ARGS)
 	$(BIN)/python benchmarks/search_efficiency.py $(ARGS)
