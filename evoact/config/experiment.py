@@ -90,9 +90,10 @@ class Experiment:
 
     @cached_property
     def proposer(self) -> Proposer:
-        """The strategy itself, without the budget that drives it."""
+        """The strategy itself, without what drives it."""
         named = self.config.strategy
-        return proposer(named.name, self.space, self.seed, named.arguments)
+        known = self.networks + self.baseline_networks
+        return proposer(named.name, self.space, self.seed, named.arguments, known)
 
     @cached_property
     def meta_cost(self) -> int:

@@ -103,8 +103,8 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one if the config asks for Ray
         observe: called at the start and after each pack
-        report: called with a sentence about what of a warm start is ignored, about data that trains badly, and about a
-            disk without locks
+        report: called with a sentence about what of a warm start is ignored, about a budget too small for its strategy,
+            about data that trains badly, and about a disk without locks
         files: what the run directory is to hold from its beginning, by path in it: data that was given in memory
 
     Raises:
@@ -154,6 +154,9 @@ def _start(
             check_data(arm)
         else:
             check_table(arm, table)
+    for name, arm in plan.arms.items():
+        if arm.proposer.remark:
+            report(f"{name}: {arm.proposer.remark}" if plan.compares else arm.proposer.remark)
     _make(home)
     _check_empty(home)
     plan = with_pack_size(plan)

@@ -138,6 +138,9 @@ class Proposer(Protocol):
     @property
     def asynchronous(self) -> bool: ...
 
+    @property
+    def remark(self) -> str: ...
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         """Return the drafts of a generation, from the results of the ones before; none ends the search."""
         ...

@@ -41,6 +41,7 @@ class Discretise:
     meta_trainings = ()
     shares = WHOLE
     asynchronous = False
+    remark = ""
 
     def __post_init__(self) -> None:
         if self.hull not in HULLS:

@@ -44,6 +44,7 @@ class Enumerate:
     meta_trainings = ()
     shares = WHOLE
     asynchronous = False
+    remark = ""
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0:

@@ -62,6 +62,7 @@ class Evolution:
     from_space = True
     meta_trainings = ()
     shares = WHOLE
+    remark = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.tournament <= self.parents:

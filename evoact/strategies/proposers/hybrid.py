@@ -35,7 +35,7 @@ RECENT = 128  # candidates that say what sources earn
 BEST = 0.2  # of all candidates; whoever is among them was a success
 SUGGESTED = 4  # of Optuna's, at most, in a generation: each takes as long as a hundred children
 PROBED = 3  # candidates whose functions a further probe has
-ROOM = 2.0  # a budget of so many times what the first two generations take has room for mixtures
+ROOM = 2  # a budget of so many times what the first two generations take has room for mixtures
 UNLIMITED = 2**30  # networks
 
 
@@ -84,6 +84,15 @@ class Hybrid:
     def from_space(self) -> bool:
         return not self._probes
 
+    @property
+    def remark(self) -> str:
+        if self.mixes:
+            return ""
+        return (
+            f"{self.networks} networks, baselines included, are too few to find a mixture of functions, so that each "
+            f"function alone is tuned; mixtures are tried from {self._needed} networks on (budget)"
+        )
+
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         seed = derive(self.seed, "hybrid", generation)
         first: list[Draft] = []
@@ -101,8 +110,11 @@ class Hybrid:
     @cached_property
     def mixes(self) -> bool:
         """Whether the budget has room for mixtures, or there is nothing else."""
-        first = len(self._vertices_at(self._half)) + 2 * self.probes * len(self.space.learning_rates)
-        return self.networks >= ROOM * first or not self._homogeneous
+        return self.networks >= self._needed or not self._homogeneous
+
+    @property
+    def _needed(self) -> int:
+        return ROOM * (len(self._vertices_at(self._half)) + 2 * self.probes * len(self.space.learning_rates))
 
     @property
     def _half(self) -> int:

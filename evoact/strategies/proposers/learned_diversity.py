@@ -76,6 +76,7 @@ class Bilevel:
     from_space = False
     shares = WHOLE
     asynchronous = False
+    remark = ""
 
     def __post_init__(self) -> None:
         if self.starts < 1:

@@ -179,6 +179,7 @@ class OptunaSearch:
     meta_trainings = ()
     shares = WHOLE
     asynchronous = False
+    remark = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.elites < self.batch:

@@ -23,6 +23,7 @@ class RandomSearch:
     meta_trainings = ()
     shares = WHOLE
     asynchronous = False
+    remark = ""
 
     def __post_init__(self) -> None:
         if self.batch < 1:

@@ -41,6 +41,7 @@ class SuccessiveHalving:
     independent = False
     from_space = False
     meta_trainings = ()
+    remark = ""
 
     def __post_init__(self) -> None:
         if self.eta < 2 or self.rungs < 2:

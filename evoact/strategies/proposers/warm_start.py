@@ -48,6 +48,10 @@ class WarmStarted:
     def asynchronous(self) -> bool:
         return self.proposer.asynchronous
 
+    @property
+    def remark(self) -> str:
+        return self.proposer.remark
+
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft | MetaDraft]:
         if generation:
             return self.proposer.propose(generation - 1, archive)

@@ -10,7 +10,7 @@ from evoact.genomes.activation import Base, is_base
 from evoact.genomes.genome import Site
 from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.records import result_of
-from evoact.strategies import create
+from evoact.strategies import create, proposer
 from evoact.strategies.archive import ASIDE, Archive
 from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.proposers.hybrid import LEAST_SHARE, SOURCES, earned
@@ -65,6 +65,9 @@ def test_a_small_budget_tunes_the_best_functions(networks, space, landscape):
     assert not any(r.proposal.genome.heterogeneous for r in results)
     assert all(is_base(t) for r in results for t in r.proposal.genome.sites[0].types)
     assert len({r.proposal.structure for r in results}) == min(networks, 4)
+    needed = 2 * (4 + 2 * 3)
+    assert f"from {needed} networks on" in proposer("hybrid", space, 0, {}, networks).remark
+    assert proposer("hybrid", space, 0, {}, needed).remark == ""
     if networks == 19:  # relu is the best function here, and 0.03 the best rate
         best = create("hybrid", space, seed=0, networks=networks, steps=1)
         best.replay(results)
