@@ -58,7 +58,7 @@ CASES = (
     Case("evolution_without_surrogate", "evolution", {"surrogate": False}, bar=1.0),
     Case("evolution_steady_state", "evolution", {"steady_state": True}, asked=1000, bar=1.0),
     Case("evolution_two_objectives", "evolution", {"objectives": ["val_metric", "n_parameters"]}, bar=1.0),
-    Case("hybrid", "hybrid"),
+    Case("hybrid", "hybrid", bar=1.0),
     Case("successive_halving", "successive_halving", {"asynchronous": True}),
     Case("discretise", "discretise"),
     Case("optuna_tpe_at_1000", "optuna", told=1000, asked=64),
@@ -80,9 +80,11 @@ def tanh_neurons(genome: Genome) -> int:
 
 def result(proposal: Proposal) -> Result:
     """The more tanh the better, with noise."""
-    score = tanh_neurons(proposal.genome) / 64 + random.Random(proposal.index).gauss(0, 0.1)
+    draw = random.Random(proposal.index)
+    truth = tanh_neurons(proposal.genome) / 64
+    score, loss = truth + draw.gauss(0, 0.1), 1 - truth + draw.gauss(0, 0.1)
     size = 1000 + sum(len(site.types) for site in proposal.genome.sites)
-    return TrainResult(proposal, COMPLETED, "accuracy", "maximize", score, n_parameters=size)
+    return TrainResult(proposal, COMPLETED, "accuracy", "maximize", score, train_loss=loss, n_parameters=size)
 
 
 def random_results(count: int) -> list[Result]:

@@ -16,7 +16,7 @@ from evoact.genomes.genome import from_json
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 from evoact.networks import NETWORKS
 from evoact.registry import unknown
-from evoact.strategies import STRATEGIES, strategy_class
+from evoact.strategies import NO_SETTINGS, STRATEGIES, strategy_class
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
@@ -49,7 +49,7 @@ def _named(config: Config) -> Iterator[str]:
         ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
         ("training.optimizer", config.training.optimizer, OPTIMIZERS, FROM_PACK),
         ("training.schedule", config.training.schedule, SCHEDULES, ()),
-        ("strategy", config.strategy, STRATEGIES, ("space", "seed", "genomes")),
+        ("strategy", config.strategy, STRATEGIES, NO_SETTINGS),
     ):
         if named.name not in table:
             yield f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}"

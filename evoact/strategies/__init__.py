@@ -29,6 +29,10 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "successive_halving": ("successive_halving", "SuccessiveHalving"),
 }
 
+# What a proposer is made with and no config sets; genomes are given by the stages of a run.
+MADE_WITH = ("space", "seed", "networks")
+NO_SETTINGS = (*MADE_WITH, "genomes")
+
 
 def strategy_class(name: str) -> Any:
     """Return the named strategy's proposer class.
@@ -51,7 +55,7 @@ def proposer(
     """
     cls = strategy_class(name)
     parameters = inspect.signature(cls).parameters
-    settings = [p for p in parameters if p not in ("space", "seed", "networks")]
+    settings = [p for p in parameters if p not in MADE_WITH]
     for option in options:
         if option not in settings:
             raise UserError(unknown(f"setting of strategy {name!r}", option, settings))

@@ -167,9 +167,9 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _strategies() -> list[dict[str, Any]]:
-    from evoact.strategies import STRATEGIES, strategy_class
+    from evoact.strategies import NO_SETTINGS, STRATEGIES, strategy_class
 
-    return _described({name: strategy_class(name) for name in STRATEGIES}, ("space", "seed", "genomes"))
+    return _described({name: strategy_class(name) for name in STRATEGIES}, NO_SETTINGS)
 
 
 def _optimizers() -> list[dict[str, Any]]:

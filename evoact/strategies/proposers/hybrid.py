@@ -41,13 +41,15 @@ UNLIMITED = 2**30  # networks
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Generations of `batch` proposals, or of a sixteenth of all results so far if that is more.
+    """Each base function alone and probes by gradient first, then offspring of several sources under one surrogate.
 
-    The first has the vertices that are not known yet from the baselines, each base function alone at every other
-    learning rate, and `probes` of all functions at each rate. The second is what these became. Of all later ones each
-    place goes to whoever wins a posterior sample: of `offspring` from all sources, or one of the best candidates known,
-    which is then evaluated on another replicate, at most `elites` of them. How much of the offspring each source brings
-    follows from how many of its recent candidates are among the best; homogeneous networks are all there, to the end.
+    Generations have `batch` proposals, or a sixteenth of all results so far if that is more. The first has the
+    vertices that are not known yet from the baselines, each base function alone at every other learning rate,
+    and `probes` of all functions at each rate. The second is what these became. Of all later ones each place
+    goes to whoever wins a posterior sample: of `offspring` from all sources, or one of the best candidates
+    known, which is then evaluated on another replicate, at most `elites` of them. How much of the offspring
+    each source brings follows from how many of its recent candidates are among the best; homogeneous networks
+    are all there, to the end.
 
     `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
     networks alone: each function at as many rates as half of it allows, then what wins.
