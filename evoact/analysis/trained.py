@@ -42,8 +42,17 @@ class Recording:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return self.layers.dropout(h, rate)
 
-    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
-        return self.layers.batch_norm(name, h, epsilon)
+    def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
+        return self.layers.batch_norm(name, h, scale, shift, epsilon)
+
+    def alone(self, member: int) -> "Recording":
+        raise UserError(
+            "expected a network whose members can be computed together, to see what its neurons give"
+        )
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        return self.layers.seeds
 
 
 @dataclass(frozen=True)

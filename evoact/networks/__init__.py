@@ -8,6 +8,7 @@ from evoact.networks.kerasnet import kerasnet
 from evoact.networks.lenet5 import lenet5
 from evoact.networks.mlp import mlp
 from evoact.networks.network import Network
+from evoact.networks.own.named import own
 from evoact.networks.resnet56 import resnet56
 
 NETWORKS: Mapping[str, Callable[..., Network]] = {
@@ -17,6 +18,7 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
     "resnet56": resnet56,
     "alexnet": alexnet,
     "hamiltonian": hamiltonian,
+    "own": own,
 }
 
 # The input shapes and numbers of outputs at which the papers' parameter counts are listed.
@@ -27,4 +29,5 @@ SHAPES: Mapping[str, tuple[tuple[tuple[int, ...], int], ...]] = {
     "resnet56": (((3, 32, 32), 10),),
     "alexnet": (((3, 227, 227), 1000),),
     "hamiltonian": (((4,), 4), ((2,), 2)),
+    "own": (),
 }

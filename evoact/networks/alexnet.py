@@ -96,6 +96,9 @@ class AlexNet:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "AlexNet":
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 

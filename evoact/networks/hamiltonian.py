@@ -30,6 +30,9 @@ class Hamiltonian:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "Hamiltonian":
         return replace(self, energy=self.energy.with_pieces(pieces))
 

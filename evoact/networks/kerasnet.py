@@ -61,6 +61,9 @@ class KerasNet:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "KerasNet":
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 

@@ -164,9 +164,12 @@ def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:
     return layers.dropout(images.flatten(2), rate).view(images.shape)
 
 
-def normalise(layers: ForwardPass, name: str, images: Tensor, epsilon: float) -> Tensor:
-    """Apply `ForwardPass.batch_norm` to images."""
-    return layers.batch_norm(name, images.flatten(2), epsilon).view(images.shape)
+def normalise(
+    layers: ForwardPass, parameters: Mapping[str, Tensor], name: str, images: Tensor, epsilon: float
+) -> Tensor:
+    """Apply `ForwardPass.batch_norm` with `NAME.scale` and `NAME.shift` to images."""
+    scale, shift = parameters[f"{name}.scale"], parameters[f"{name}.shift"]
+    return layers.batch_norm(name, images.flatten(2), scale, shift, epsilon).view(images.shape)
 
 
 # --- what a forward pass offers, for packs -------------------------------------------------------

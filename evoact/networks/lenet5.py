@@ -54,6 +54,9 @@ class LeNet5:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "LeNet5":
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 

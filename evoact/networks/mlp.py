@@ -56,6 +56,9 @@ class MLP:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "MLP":
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 

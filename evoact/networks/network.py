@@ -5,7 +5,7 @@ members at once. An ordinary network is a pack of one.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ class Parameter:
     `initial` names how it is drawn (`evoact.networks.initial.INITIAL`). `site` is the activation site whose
     pre-activations it makes: axis 0 then indexes the site's neurons (each as many times in a row as it has
     pieces). `source` is the site whose neurons it takes in along axis 1, if that axis is exactly these neurons.
+    One that is `frozen` keeps its first values.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Parameter:
     initial: str = "uniform"
     site: str = ""
     source: str = ""
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,19 @@ class ForwardPass(Protocol):
         """
         ...
 
-    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
-        """Normalise each channel of each member over all other axes, then apply the parameters
-        `NAME.scale` and `NAME.shift` (Ioffe & Szegedy 2015, algorithm 1); `epsilon` is added to variances. In
-        evaluation the statistics of training batches take the place of the batch's."""
+    def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
+        """Normalise each channel of each member over all other axes, then apply `scale` and `shift` [K, N]
+        (Ioffe & Szegedy 2015, algorithm 1); `epsilon` is added to variances. In evaluation the statistics of
+        training batches take the place of the batch's."""
+        ...
+
+    def alone(self, member: int) -> "ForwardPass":
+        """Return the pass of one of the members, for networks that can only be computed one after the other."""
+        ...
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """A seed for each member, from which all that is random in this pass may be drawn."""
         ...
 
 
@@ -95,6 +106,11 @@ class Network(Protocol):
     @property
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         """The batch norms by name."""
+        ...
+
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        """Return the first values of parameters that are drawn all at once, [*shape] each; those that are not among
+        them are drawn one by one, as their `Parameter.initial` says."""
         ...
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "Network":

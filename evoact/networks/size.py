@@ -16,15 +16,23 @@ def activation_count(network: Network, input_shape: tuple[int, ...]) -> int:
     >>> activation_count(lenet5((1, 28, 28), 10), (1, 28, 28)) == 20 * 24**2 + 50 * 8**2 + 500
     True
     """
-    parameters = {p.name: torch.empty(1, *p.shape, device="meta") for p in network.parameters}
-    counting = _Counting({site.name: site.neurons for site in network.sites})
-    network.forward(parameters, counting, torch.empty(1, 1, *input_shape, device="meta"))
+    try:
+        return _counted(network, input_shape, "meta")
+    except (RuntimeError, NotImplementedError, TypeError):  # somebody's module makes tensors of its own
+        return _counted(network, input_shape, "cpu")
+
+
+def _counted(network: Network, input_shape: tuple[int, ...], device: str) -> int:
+    parameters = {p.name: torch.zeros(1, *p.shape, device=device) for p in network.parameters}
+    counting = Counting({site.name: site.neurons for site in network.sites})
+    with torch.no_grad():
+        network.forward(parameters, counting, torch.zeros(1, 1, *input_shape, device=device))
     return sum(counting.found)
 
 
 @dataclass(frozen=True)
-class _Counting:
-    """A `ForwardPass` that computes nothing: its tensors have shapes alone."""
+class Counting:
+    """A `ForwardPass` that leaves tensors as they are, and counts what sites give."""
 
     neurons: Mapping[str, int]
     found: list[int] = field(default_factory=list)
@@ -38,5 +46,12 @@ class _Counting:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return h
 
-    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
+    def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
         return h
+
+    def alone(self, member: int) -> "Counting":
+        return self
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return (0,)

@@ -163,9 +163,12 @@ def _where() -> Where:
 
 
 def line() -> str:
-    """Return the innermost line of the caller's that is neither PyTorch's nor in this folder, as `FILE:LINE`."""
+    """Return the innermost line of the network's that is neither PyTorch's nor in this folder, as `FILE:LINE`; empty if
+    there is none, as in an `nn.Sequential`."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_TORCH, _HERE)):
+        if frame.f_code.co_name == "record":
+            return ""
         frame = frame.f_back  # type: ignore[assignment]
     return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 

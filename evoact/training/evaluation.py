@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,7 @@ from evoact.records import COMPLETED
 from evoact.tasks.metrics import example_scores, metric_values
 from evoact.tasks.task import Split
 from evoact.training.batches import evaluation_parts
-from evoact.training.forward_pass import initial_statistics
+from evoact.training.forward_pass import Counts, initial_statistics
 from evoact.training.members import Checkpoint, parameter_count
 from evoact.training.pack import Pack
 
@@ -77,7 +76,7 @@ def settled(pack: Pack) -> Pack:
     statistics = initial_statistics(pack.network, len(pack.members), reference)
     pack = replace(pack, statistics=statistics)
     batches = max(norm.batches for norm in pack.network.batch_norms.values())
-    counts = Counter[str]()
+    counts = Counts()
     for step in range(max(0, pack.step - batches), pack.step):
         inputs, _ = pack.batches([m.seed for m in pack.members], step)
         replace(pack, step=step).outputs(inputs, training=True, counts=counts)

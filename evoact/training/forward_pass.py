@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
 
+from evoact.activations.routing.plan import plan_site
 from evoact.activations.routing.site_plan import SitePlan
+from evoact.genomes.genome import SiteGenome
 from evoact.networks import layers
 from evoact.networks.network import Network
 from evoact.seeding import derive
+
+Counts = Counter[tuple[str, str]]  # batches that a batch norm has seen, by its name and the first member's
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class Chance:
     device: torch.device
 
     @cached_property
+    def seeds(self) -> list[int]:
+        """One for each member."""
+        return [derive(self.run_seed, "dropout", name, self.step) >> 1 for name in self.names]
+
+    @cached_property
     def generators(self) -> list[Generator]:
         """One for each member."""
-        return [
-            Generator(self.device).manual_seed(derive(self.run_seed, "dropout", name, self.step) >> 1)
-            for name in self.names
-        ]
+        return [Generator(self.device).manual_seed(seed) for seed in self.seeds]
 
     def noise(self, template: Tensor, members: Sequence[int]) -> Tensor:
         """Return uniform numbers in (0, 1) of the template's shape [sets, E], each set from its member's generator."""
@@ -43,6 +49,27 @@ class Chance:
         return torch.stack(drawn).clamp(min=torch.finfo(template.dtype).tiny)
 
 
+class Plans(dict[str, SitePlan]):
+    """How each site is evaluated, by its name, for these members, whose activations have up to `widths` parameters."""
+
+    def __init__(
+        self,
+        sites: Mapping[str, Sequence[SiteGenome]],
+        widths: Mapping[str, int | None],
+        device: torch.device,
+    ):
+        super().__init__({name: plan_site(own, device, widths[name]) for name, own in sites.items()})
+        self._given = sites, widths, device
+        self._alone: dict[int, Plans] = {}
+
+    def alone(self, member: int) -> "Plans":
+        """Return the plans of one of the members."""
+        if member not in self._alone:
+            sites, widths, device = self._given
+            self._alone[member] = Plans({name: [own[member]] for name, own in sites.items()}, widths, device)
+        return self._alone[member]
+
+
 @dataclass(frozen=True)
 class PackPass:
     """A `networks.network.ForwardPass` of a pack; plans and parameters are those of `Pack`.
@@ -50,15 +77,15 @@ class PackPass:
     In training, dropout (at a member's own rate of `dropout_rates`, if that is not None, instead of the network's) and
     noise act, and batch norm takes the batch's statistics; in evaluation it takes those in
     `statistics`, `NAME.mean` and `NAME.variance`, [K, channels] each. In training with `counts` it makes them:
-    averages over all the batches that it was given, whose numbers are kept in `counts` by name.
+    averages over all the batches that it was given, whose numbers are kept in `counts`.
     """
 
-    plans: Mapping[str, SitePlan]
+    plans: Plans
     parameters: Mapping[str, Tensor]
     statistics: Mapping[str, Tensor]
     chance: Chance
     training: bool
-    counts: Counter[str] | None = None
+    counts: Counts | None = None
     dropout_rates: Sequence[float | None] = ()
 
     def activate(self, site: str, z: Tensor) -> Tensor:
@@ -69,16 +96,30 @@ class PackPass:
         rates = [rate if own is None else own for own in self.dropout_rates or [None] * len(h)]
         return layers.dropout(h, rates, self.chance.generators) if self.training and any(rates) else h
 
-    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
-        scale, shift = self.parameters[f"{name}.scale"], self.parameters[f"{name}.shift"]
+    def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
         if self.training and self.counts is None:
             return layers.batch_norm(h, scale, shift, epsilon)
         share = None
         if self.counts is not None:
-            self.counts[name] += 1
-            share = 1 / self.counts[name]
+            seen = name, self.chance.names[0]  # members that are computed alone count for themselves
+            self.counts[seen] += 1
+            share = 1 / self.counts[seen]
         statistics = self.statistics[f"{name}.mean"], self.statistics[f"{name}.variance"]
         return layers.batch_norm(h, scale, shift, epsilon, statistics, share)
+
+    def alone(self, member: int) -> "PackPass":
+        return replace(
+            self,
+            plans=self.plans.alone(member),
+            parameters={name: p[member : member + 1] for name, p in self.parameters.items()},
+            statistics={name: s[member : member + 1] for name, s in self.statistics.items()},
+            chance=replace(self.chance, names=[self.chance.names[member]]),
+            dropout_rates=self.dropout_rates[member : member + 1],
+        )
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        return self.chance.seeds
 
 
 def initial_statistics(network: Network, members: int, like: Tensor) -> dict[str, Tensor]:

@@ -72,7 +72,12 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
     learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
     uses = {site.site: _Use.of(site) for site in member.genome.sites}
     result = {}
-    for p in with_pieces_of(network, member.genome).parameters:
+    own = with_pieces_of(network, member.genome)
+    built = own.built(derive(run_seed, "weights", member.name) >> 1)
+    for p in own.parameters:
+        if p.name in built:
+            result[p.name] = built[p.name].double()
+            continue
         fan_in = p.fan_in
         if p.source:
             present = uses[p.source].present

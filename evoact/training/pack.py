@@ -5,7 +5,6 @@ other settings of the optimizer), in seed and in number of steps. They share the
 size. A member's result does not depend on its neighbours.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,14 +13,12 @@ import torch
 from torch import Tensor
 
 from evoact.activations.kinds import site_count
-from evoact.activations.routing.plan import plan_site
-from evoact.activations.routing.site_plan import SitePlan
 from evoact.networks.network import Network
 from evoact.registry import lookup
 from evoact.tasks.task import Task, to_device
 from evoact.training.batches import Batches
 from evoact.training.early_stop import EarlyStop, first_progress
-from evoact.training.forward_pass import Chance, PackPass
+from evoact.training.forward_pass import Chance, Counts, PackPass, Plans
 from evoact.training.members import Member, initial_member, with_pieces_of
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
@@ -55,7 +52,7 @@ class Pack:
     task: Task
     parameters: dict[str, Tensor]
     statistics: dict[str, Tensor]
-    plans: dict[str, SitePlan]
+    plans: Plans
     optimizer: Optimizer
     schedule: Schedule
     batches: Batches
@@ -78,7 +75,7 @@ class Pack:
         """The parameters that hold any number, in the optimizer's order."""
         return [p for p in self.parameters.values() if p.numel()]
 
-    def outputs(self, inputs: Tensor, training: bool = False, counts: Counter[str] | None = None) -> Tensor:
+    def outputs(self, inputs: Tensor, training: bool = False, counts: Counts | None = None) -> Tensor:
         """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
         layers = PackPass(
@@ -157,17 +154,15 @@ def plan_sites(
     network: Network,
     device: torch.device,
     parameters: Mapping[str, Tensor] | None = None,
-) -> dict[str, SitePlan]:
+) -> Plans:
     """Return how each site's activations are evaluated for these members, whose activation parameters are
     `SITE.activation` [K, A] of `parameters`; without it A is the longest member's number."""
-    return {
-        site.name: plan_site(
-            [m.genome.sites[i] for m in members],
-            device,
-            None if parameters is None else parameters[f"{site.name}.activation"].shape[1],
-        )
-        for i, site in enumerate(network.sites)
-    }
+    names = [site.name for site in network.sites]
+    return Plans(
+        {name: [m.genome.sites[i] for m in members] for i, name in enumerate(names)},
+        {name: None if parameters is None else parameters[f"{name}.activation"].shape[1] for name in names},
+        device,
+    )
 
 
 def train_step(pack: Pack) -> Tensor:

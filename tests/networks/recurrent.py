@@ -38,6 +38,9 @@ class Recurrent:
     def batch_norms(self) -> Mapping[str, BatchNorm]:
         return {"norm": BatchNorm(self.neurons * dict(self.pieces).get("state", 1))}
 
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {}
+
     def with_pieces(self, pieces: Mapping[str, int]) -> "Recurrent":
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
@@ -45,7 +48,9 @@ class Recurrent:
         u = parameters["recurrent.weight"]
         x = inputs.expand(len(u), -1, -1, -1)  # [K, B, T, D]
         z = connect(parameters, "input", x.flatten(1, 2).transpose(1, 2))
-        z = layers.batch_norm("norm", z, 1e-5).unflatten(2, x.shape[1:3])
+        z = layers.batch_norm("norm", z, parameters["norm.scale"], parameters["norm.shift"], 1e-5).unflatten(
+            2, x.shape[1:3]
+        )
         h = z.new_zeros(len(u), self.neurons, x.shape[1])
         for t in range(x.shape[2]):
             h = layers.activate("state", z[..., t] + u @ h)

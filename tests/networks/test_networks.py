@@ -170,9 +170,9 @@ class Maxout:
     def dropout(self, h, rate):
         return h
 
-    def batch_norm(self, name, h, epsilon):
+    def batch_norm(self, name, h, scale, shift, epsilon):
         self.normed.add(name)
-        return h * self.norms[f"{name}.scale"].unsqueeze(2) + self.norms[f"{name}.shift"].unsqueeze(2)
+        return h * scale.unsqueeze(2) + shift.unsqueeze(2)
 
 
 @EVERY

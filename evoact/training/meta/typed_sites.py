@@ -229,7 +229,14 @@ class TypedPass:
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, [rate] * len(h), self.chance.generators) if rate else h
 
-    def batch_norm(self, name: str, h: Tensor, epsilon: float) -> Tensor:
-        return layers.batch_norm(
-            h, self.parameters[f"{name}.scale"], self.parameters[f"{name}.shift"], epsilon
+    def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
+        return layers.batch_norm(h, scale, shift, epsilon)
+
+    def alone(self, member: int) -> "TypedPass":
+        raise UserError(
+            "expected a network whose members can be computed together, for types to be meta-learned in"
         )
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        return self.chance.seeds

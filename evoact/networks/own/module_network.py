@@ -1,0 +1,298 @@
+"""A network whose forward is anybody's module: all its activation calls are sites.
+
+All members of a pack are computed as one program, `torch.vmap` over their stacked parameters; where a module does
+something that vmap cannot follow, member by member.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from evoact.errors import UserError
+from evoact.genomes.genome import Site
+from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
+from evoact.networks.own.operations import OfWholePack, PackNorm, PackSite
+from evoact.networks.own.source import said
+from evoact.networks.own.whole_pack import computing
+from evoact.networks.size import Counting
+from evoact.nn.heterogeneous import Call, Calls, activation_sites, heterogenize
+
+EXAMPLES = 4  # on which a module is tried
+
+
+class Recipe(Hashable, Protocol):
+    """How a module is made; equal ones make equal modules."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def __call__(self, seed: int) -> nn.Module:
+        """Make a new one, with weights drawn from the seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A module whose sites ask the forward pass that is being computed; `apart` is why members cannot be computed
+    together, empty if they can; `into_sites` are the weights whose products go straight to sites."""
+
+    module: nn.Module
+    calls: Calls
+    into_sites: frozenset[str] = frozenset()
+    apart: str = ""
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(
+                name, tuple(p.shape), max(1, p[0].numel() if p.dim() > 1 else 1), frozen=not p.requires_grad
+            )
+            for name, p in self.module.named_parameters()
+        )
+
+    @cached_property
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
+        return {
+            name: BatchNorm(m.num_features, m.momentum or BatchNorm.momentum)
+            for name, m in self.module.named_modules()
+            if isinstance(m, nn.modules.batchnorm._BatchNorm)
+        }
+
+    def buffers(self, like: Tensor) -> dict[str, Tensor]:
+        """Return the buffers where parameters are, those of floating point in their precision."""
+        return {
+            name: b.to(like.device, like.dtype if b.is_floating_point() else b.dtype)
+            for name, b in self.module.named_buffers()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleNetwork:
+    """A `networks.network.Network` of anybody's modules.
+
+    Args:
+        recipe: makes the modules
+        input_shape: of one example
+        n_outputs: per example; None where a loss takes whatever the module gives
+        also: functions that are sites on request alone (`nn.heterogenize`)
+        known: the neurons of each site, if they were found before: nothing is made then until it is needed
+
+    Raises:
+        UserError: when it is made, or first needed: if the module is refused by `nn.heterogenize`, gives outputs of
+            another shape, has no parameters or keeps a state of its own.
+    """
+
+    recipe: Recipe
+    input_shape: tuple[int, ...]
+    n_outputs: int | None
+    also: tuple[str, ...] = ()
+    known: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.known is None:
+            assert self.converted
+
+    @property
+    def converted(self) -> Converted:
+        """The module with its sites; the same for equal recipes."""
+        made = converted(self.recipe, self.input_shape, self.n_outputs, self.also)
+        found = {call.name: call.width for call in made.calls.sites}
+        if self.known is not None and found != dict(self.known):
+            raise UserError(
+                f"expected {self.recipe.name} to have the sites {_listed(self.known)}, as when this run began, got "
+                f"{_listed(found)}; take the versions of packages that it began with"
+            )
+        return made
+
+    @property
+    def calls(self) -> Calls:
+        """The activation calls that were found, with the reason where one is no site."""
+        return self.converted.calls
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self.converted.parameters
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        known = self.known or {call.name: call.width for call in self.calls.sites}
+        return tuple(Site(name, neurons, "none") for name, neurons in known.items())
+
+    @property
+    def batch_norms(self) -> Mapping[str, BatchNorm]:
+        return self.converted.batch_norms
+
+    def built(self, seed: int) -> Mapping[str, Tensor]:
+        return {name: p.detach() for name, p in self.recipe(seed).named_parameters()}
+
+    def with_pieces(self, pieces: Mapping[str, int]) -> "ModuleNetwork":
+        if more := checked_pieces(self.sites, pieces):
+            raise UserError(
+                f"expected types of one pre-activation per neuron in a network of modules, got {more[0][1]} at site "
+                f"{more[0][0]!r}; leave out maxout and its like"
+            )
+        return self
+
+    def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Any:
+        return computed(self.converted, parameters, layers, inputs)
+
+
+def _listed(sites: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({neurons})" for name, neurons in sites.items())
+
+
+# --- computation --------------------------------------------------------------------------------------
+
+
+def computed(
+    made: Converted,
+    parameters: Mapping[str, Tensor],
+    layers: ForwardPass,
+    inputs: Tensor,
+    apart: bool = False,
+    seen: list[Tensor] | None = None,
+) -> Any:
+    """Return the members' outputs, [K, B, ...] each, as `Network.forward` does; `seen` gets the weights whose products
+    go straight to sites.
+    """
+    own = {p.name: parameters[p.name] for p in made.parameters}
+    first = next(iter(own.values()))
+    buffers = made.buffers(first)
+    x = inputs.expand(len(first), *inputs.shape[1:])
+    if made.module.training != layers.training:
+        made.module.train(layers.training)
+
+    def one(own: Mapping[str, Tensor], x: Tensor, layers: ForwardPass, member: Tensor | None) -> Any:
+        into_sites = frozenset(id(own[name]) for name in made.into_sites)
+        with computing(layers, member, into_sites, seen), OfWholePack():
+            return functional_call(made.module, (dict(own), buffers), (x,))
+
+    if not (apart or made.apart):
+        together = torch.vmap(lambda own, x, member: one(own, x, layers, member), randomness="error")
+        return together(own, x, first.new_zeros(len(first)))
+    each = []
+    for k in range(len(first)):
+        alone = layers.alone(k)
+        with _seeded(alone.seeds[0], first.device):
+            each.append(one({name: p[k] for name, p in own.items()}, x[k], alone, None))
+    return _stacked(each)
+
+
+def _stacked(each: Sequence[Any]) -> Any:
+    """Return outputs of members one above the other, in whatever structure they have them."""
+    leaves, structure = zip(*map(tree_flatten, each), strict=True)
+    return tree_unflatten([torch.stack(same) for same in zip(*leaves, strict=True)], structure[0])
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Start the global generators from a seed in this block: members that are computed alone draw from them."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+# --- conversion ---------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def converted(
+    recipe: Recipe, input_shape: tuple[int, ...], n_outputs: int | None, also: tuple[str, ...]
+) -> Converted:
+    """Return the module that a recipe makes with its sites, tried out on zeros and ones, which may be pixels, features
+    or tokens."""
+    example = torch.randint(
+        0, 2, (EXAMPLES, *input_shape), generator=torch.Generator().manual_seed(0)
+    ).float()
+    model = _checked_build(recipe)
+    made, calls = heterogenize(model.train(), example, also)
+    for name, site in activation_sites(made).items():
+        setattr(site, "mixture", PackSite(name, site.dim))  # noqa: B010
+    for name, module in made.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.__dict__["forward"] = PackNorm(module, name)
+    result = Converted(made, calls)
+    result = replace(result, into_sites=_try_alone(result, recipe, example, n_outputs))
+    return replace(result, apart=_reason_to_part(result, recipe, example))
+
+
+def _checked_build(recipe: Recipe) -> nn.Module:
+    first, again = recipe(0), recipe(0)
+    if first is again:
+        raise UserError(
+            f"expected {recipe.name} to make a new module each time, got the same one twice; make it in the function"
+        )
+    before, after = dict(first.named_parameters()), dict(again.named_parameters())
+    if not before:
+        raise UserError(f"expected {recipe.name} to make a module with parameters, got one without")
+    if before.keys() != after.keys() or not all(torch.equal(p, after[name]) for name, p in before.items()):
+        raise UserError(
+            f"expected {recipe.name} to make the same module twice from the same seed of random, numpy and torch, got "
+            "others; take all that is random from their global generators"
+        )
+    return first
+
+
+def _stacked_weights(recipe: Recipe) -> dict[str, Tensor]:
+    drawn = [dict(recipe(seed).named_parameters()) for seed in (0, 1)]
+    return {name: torch.stack([d[name].detach() for d in drawn]) for name in drawn[0]}
+
+
+def _try_alone(made: Converted, recipe: Recipe, example: Tensor, n_outputs: int | None) -> frozenset[str]:
+    """Check the outputs' shape, and that a training step changes nothing but parameters; return the weights whose
+    products go straight to sites.
+    """
+    weights = {name: p.detach()[None] for name, p in made.module.named_parameters()}
+    seen: list[Tensor] = []
+    before = {name: b.clone() for name, b in made.module.named_buffers()}
+    with torch.no_grad():
+        layers = Counting(_widths(made.calls), training=True)
+        outputs = computed(made, weights, layers, example[None], True, seen)
+    changed = [n for n, b in made.module.named_buffers() if n not in before or not torch.equal(b, before[n])]
+    if changed:
+        raise UserError(
+            f"expected {recipe.name} without a state beside parameters and batch norms, got the buffer "
+            f"{changed[0]!r}, which its forward changes"
+        )
+    fits = isinstance(outputs, Tensor) and outputs.shape[1:] == (EXAMPLES, n_outputs)
+    if n_outputs is not None and not fits:
+        got = list(outputs.shape[1:]) if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+        raise UserError(
+            f"expected {recipe.name} to give outputs [{EXAMPLES}, {n_outputs}] for inputs {list(example.shape)} of "
+            f"this task, got {got}"
+        )
+    places = {weight.data_ptr(): name for name, weight in weights.items()}
+    return frozenset(places[weight.data_ptr()] for weight in seen if weight.data_ptr() in places)
+
+
+def _widths(calls: Sequence[Call]) -> dict[str, int]:
+    return {call.name: call.width for call in calls if not call.reason}
+
+
+def _reason_to_part(made: Converted, recipe: Recipe, example: Tensor) -> str:
+    """Return why two members cannot be computed together; empty if they can, with the same outputs and gradients."""
+    weights = {name: p.requires_grad_() for name, p in _stacked_weights(recipe).items()}
+    layers, found = Counting(_widths(made.calls), training=True), []
+    for apart in (True, False):
+        try:
+            outputs = computed(made, weights, layers, example[None], apart)
+            total = sum(t.square().sum() for t in tree_flatten(outputs)[0])
+            gradients = torch.autograd.grad(total, list(weights.values()), materialize_grads=True)
+        except Exception as error:  # whatever vmap says of anybody's code
+            if apart:
+                raise UserError(
+                    f"expected {recipe.name} to compute a training step, got {said(error)}"
+                ) from None
+            return said(error)
+        found.append([*tree_flatten(outputs)[0], *gradients])
+    close = all(torch.allclose(a, b, 1e-3, 1e-4, True) for a, b in zip(*found, strict=True))
+    return "" if close else "members give something else together than each alone"
