@@ -58,8 +58,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    # PyYAML folds rare line breaks within single quotes, and loses some of them.
-    style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+    # PyYAML folds rare line breaks within single quotes, and loses some of them. Code is read line by line.
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else "|" if text.count("\n") > 1 else None
     return dumper.represent_scalar(_TAG + "str", text, style)
 
 

@@ -66,6 +66,7 @@ class Experiment:
             schedule=t.schedule.name,
             schedule_arguments=t.schedule.arguments,
             early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
+            train=t.train,
         )
 
     @cached_property

@@ -17,6 +17,8 @@ from evoact.config.schema import Config, Space
 from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_config, find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
+from evoact.networks.own.named import FOUND, OWN, TEXT
+from evoact.networks.own.source import read
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
 
@@ -63,7 +65,7 @@ def _overridden(data: dict[str, Any], overrides: Sequence[str], beside: Path) ->
         if text.startswith("space."):
             problems += inline_space(data, beside)
         problems += override(data, text)
-    return problems + inline_space(data, beside)
+    return problems + inline_files(data, beside)
 
 
 def _with_hint(problem: str, overrides: Sequence[str]) -> str:
@@ -123,7 +125,34 @@ def checked(
     space = pinned(config.space)
     config = config.model_copy(update={"space": space, "curves": curves_of(space)})
     made = Experiment(found_from_anywhere(config))
-    return made if task is None else made.sharing(task)
+    return _with_sites(made if task is None else made.sharing(task))
+
+
+def _with_sites(made: Experiment) -> Experiment:
+    """Return the experiment whose config says what sites somebody's own network has: who reads a run needs them, and
+    must not execute its code.
+    """
+    named = made.config.network
+    if named.name != OWN or FOUND in named.arguments:
+        return made
+    found = {site.name: site.neurons for site in made.network.sites}
+    config = made.config.model_copy(update={"network": named.model_copy(update={FOUND: found})})
+    return Experiment(config).sharing(made.task)
+
+
+def inline_files(data: dict[str, Any], beside: Path) -> list[str]:
+    """Put what other files say inside: a search space by name, the code of an own network; return what is wrong with
+    them.
+    """
+    problems, network = inline_space(data, beside), data.get("network")
+    if isinstance(network, dict) and network.get("name") == OWN and TEXT not in network:
+        file = network.get("file")
+        if isinstance(file, str):  # anything else is a mistake that is found with the others
+            try:
+                data["network"] = {**network, TEXT: read(beside / file)}
+            except UserError as error:
+                problems.append(f"network.file: {error}")
+    return problems
 
 
 def inline_space(data: dict[str, Any], beside: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evoact.config.experiment import Experiment
-from evoact.config.load import experiment, inline_space
+from evoact.config.load import experiment, inline_files
 from evoact.config.messages import sentences
 from evoact.config.plan import Plan
 from evoact.config.schema import Arm, Arms, Budget, Config
@@ -17,6 +17,7 @@ from evoact.config.width_controls import MARGIN, larger_arms, matched
 from evoact.config.yaml_files import find_config, override, read_yaml
 from evoact.errors import ConfigError
 from evoact.registry import unknown
+from evoact.tasks.outline import Outline
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
 
@@ -41,10 +42,10 @@ def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
             str(path), ["expected a comparison with `arms`, got none; run an experiment with `evoact search`"]
         )
     beside = Path(path).parent
-    problems = _inline_spaces(data, beside)
+    problems = _inline_all(data, beside)
     for text in overrides:
         problems += _unknown_arm(data, text) or override(data, text)
-    problems += _inline_spaces(data, beside)
+    problems += _inline_all(data, beside)
     if not data.get("name"):
         data["name"] = Path(path).stem
     return _checked_comparison(data, str(path), problems)
@@ -67,7 +68,7 @@ def comparison(data: Mapping[str, Any], source: str = "config", task: Task | Non
     """
     check_size(data, source)
     own = copy.deepcopy(dict(data))
-    return _checked_comparison(own, source, _inline_spaces(own, Path()), task)
+    return _checked_comparison(own, source, _inline_all(own, Path()), task)
 
 
 def read_plan(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:
@@ -116,7 +117,8 @@ def _checked_comparison(
         groups={name: arm.group for name, arm in own.arms.items() if arm.group},
         amortised=frozenset(name for name, arm in own.arms.items() if arm.amortised),
     )
-    return _with_controls(compared, own, common, source)
+    # What a run keeps is complete, and who only reads it has no network to count the parameters of.
+    return compared if isinstance(task, Outline) else _with_controls(compared, own, common, source)
 
 
 def _amortised(data: Mapping[str, Any], source: str, task: Task | None) -> Experiment:
@@ -233,11 +235,11 @@ def _own_problems(own: Arms, common: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _inline_spaces(data: dict[str, Any], beside: Path) -> list[str]:
-    """Replaces the names of search spaces by what their files say; returns what is wrong with that."""
-    problems = inline_space(data, beside)
+def _inline_all(data: dict[str, Any], beside: Path) -> list[str]:
+    """Put what other files say inside, of all arms; return what is wrong with them."""
+    problems = inline_files(data, beside)
     arms = data.get("arms")
     for name, arm in arms.items() if isinstance(arms, dict) else ():
         if isinstance(arm, dict):
-            problems += [f"arms.{name}.{problem}" for problem in inline_space(arm, beside)]
+            problems += [f"arms.{name}.{problem}" for problem in inline_files(arm, beside)]
     return problems

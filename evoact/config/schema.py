@@ -154,7 +154,8 @@ class EarlyStopping(Section):
 
 
 class Training(Section):
-    """The length is either `steps`, with a default, or `epochs`: whole passes over the training split."""
+    """The length is either `steps`, with a default, or `epochs`: whole passes over the training split. With `train`
+    activations weights stay as they are built, one copy for all networks, and activations alone are trained."""
 
     steps: Positive | None = None
     epochs: Positive | None = None
@@ -162,6 +163,7 @@ class Training(Section):
     optimizer: Named = Named(name="adam")
     schedule: Named = Named(name="constant")
     early_stop: EarlyStopping | None = None
+    train: Literal["all", "activations"] = "all"
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from evoact.config.plan import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, config_of, record_of
+from evoact.networks.own.named import FOUND, OWN
 from evoact.tasks.outline import Outline, outline
 from evoact.tasks.own.in_memory import FOLDER
 
@@ -27,7 +28,21 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
     home = Location.of(run_dir)
     config = _with_data_inside(home, _with_old_rule(config_of(home)))
     known = None if data else record_of(home).get("task")
+    if not data:
+        _check_no_code(home, config)
     return read_plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
+
+
+def _check_no_code(home: Location, config: Mapping[str, Any]) -> None:
+    """Check that nothing has to be executed to know the sites of somebody's own network."""
+    arms = config.get("arms")
+    for part in (config, *(arms.values() if isinstance(arms, Mapping) else ())):
+        network = part.get("network") if isinstance(part, Mapping) else None
+        if isinstance(network, Mapping) and network.get("name") == OWN and FOUND not in network:
+            raise UserError(
+                f"{home.child(CONFIG).text}: expected network.{FOUND}, the sites that the search found, got none; "
+                "restore the file"
+            )
 
 
 def _outline(home: Location, known: Mapping[str, Any]) -> Outline:

@@ -10,7 +10,7 @@ import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -52,6 +52,7 @@ from evoact.leaderboard.store.lock import Held, lock
 from evoact.leaderboard.store.write import PARTS
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
+from evoact.networks.own.module_network import ModuleNetwork
 from evoact.records import COMPLETED, Result
 from evoact.tasks.own.data_summary import data_record, notes_of
 from evoact.tasks.own.in_memory import FOLDER
@@ -170,7 +171,7 @@ def _start(
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
             begun["data"] = data_record(plan.task)
-            for note in notes_of(plan.task):
+            for note in (*notes_of(plan.task), *_network_notes(plan)):
                 report(note)
         for name, content in files.items():
             home.child(name).write(content)
@@ -224,6 +225,12 @@ def resume(
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:
     return [from_row(row) for row in Leaderboard(home, report=report).to_arrow().to_pylist()]
+
+
+def _network_notes(plan: Plan) -> Iterable[str]:
+    """What is slow in people's own networks."""
+    networks = [arm.network for arm in plan.arms.values() if isinstance(arm.network, ModuleNetwork)]
+    return dict.fromkeys(note for network in networks for note in network.notes)
 
 
 def _make(home: Location) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evoact.activations.kinds import site_count
 from evoact.training.members import Checkpoint
-from evoact.training.pack import Pack
+from evoact.training.pack import Pack, trained_names
 
 LOSSES = "losses"
 
@@ -41,7 +41,7 @@ def restore(pack: Pack) -> None:
 
 def _tensors(pack: Pack) -> Iterator[tuple[str, Tensor]]:
     """All that moves while a pack trains, [K, ...] each."""
-    names = [name for name, tensor in pack.parameters.items() if tensor.numel()]
+    names = trained_names(pack.parameters)
     for name in names:
         yield f"parameter/{name}", pack.parameters[name].detach()
     for name, tensor in pack.progress.items():

@@ -96,7 +96,8 @@ def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
 
 def are_finite(pack: Pack) -> Tensor:
     """Return which members' parameters all are finite: bool [K]. Others will never be finite again."""
-    finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in pack.parameters.values()]
+    moving = pack.trained or list(pack.parameters.values())
+    finite = [p.detach().flatten(1).isfinite().all(dim=1) for p in moving]
     return torch.stack(finite).all(dim=0)
 
 

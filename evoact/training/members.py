@@ -66,20 +66,32 @@ def with_pieces_of(network: Network, genome: Genome) -> Network:
 
 
 def initial_member(member: Member, network: Network, run_seed: int) -> dict[str, Tensor]:
-    """Return a member's initial parameters in float64, so that precisions start from the same numbers.
-    What no neuron uses is 0, and absent neurons do not count for the fan-in of the weights behind them."""
-    weights = torch.Generator().manual_seed(derive(run_seed, "weights", member.name) >> 1)
+    """Return a member's initial parameters in float64, so that precisions start from the same numbers."""
+    weights = initial_weights(network, member.name, run_seed, member.genome)
+    return weights | initial_activations(member, run_seed)
+
+
+def initial_activations(member: Member, run_seed: int) -> dict[str, Tensor]:
+    """Return those of a member's activations, by `SITE.activation`."""
     learned = torch.Generator().manual_seed(derive(run_seed, "activations", member.name) >> 1)
-    uses = {site.site: _Use.of(site) for site in member.genome.sites}
-    result = {}
-    own = with_pieces_of(network, member.genome)
-    built = own.built(derive(run_seed, "weights", member.name) >> 1)
+    return {f"{site.site}.activation": initial(site, learned) for site in member.genome.sites}
+
+
+def initial_weights(
+    network: Network, name: str, run_seed: int, genome: Genome | None = None
+) -> dict[str, Tensor]:
+    """Return those of a network. Of a genome's, what no neuron uses is 0, and absent neurons do not count for the
+    fan-in of the weights behind them."""
+    seed = derive(run_seed, "weights", name) >> 1
+    weights = torch.Generator().manual_seed(seed)
+    uses = {} if genome is None else {site.site: _Use.of(site) for site in genome.sites}
+    own = network if genome is None else with_pieces_of(network, genome)
+    result = {known: p.double() for known, p in own.built(seed).items()}
     for p in own.parameters:
-        if p.name in built:
-            result[p.name] = built[p.name].double()
+        if p.name in result:
             continue
         fan_in = p.fan_in
-        if p.source:
+        if p.source in uses:
             present = uses[p.source].present
             fan_in = max(1, fan_in * int(present.sum()) // len(present))
         drawn = INITIAL[p.initial](p.shape, fan_in, weights)
@@ -89,8 +101,6 @@ def initial_member(member: Member, network: Network, run_seed: int) -> dict[str,
         if columns is not None:
             drawn[:, ~columns] = 0
         result[p.name] = drawn
-    for site in member.genome.sites:
-        result[f"{site.site}.activation"] = initial(site, learned)
     return result
 
 
@@ -125,8 +135,8 @@ class _Use:
 
 def _used(p: Parameter, uses: dict[str, "_Use"]) -> tuple[Tensor | None, Tensor | None]:
     """Which entries of the first two axes of a parameter are used; None if all are."""
-    rows = uses[p.site].rows if p.site else None
-    columns = uses[p.source].present if p.source else None
+    rows = uses[p.site].rows if p.site in uses else None
+    columns = uses[p.source].present if p.source in uses else None
     return (
         rows if rows is not None and not bool(rows.all()) else None,
         columns if columns is not None and not bool(columns.all()) else None,

@@ -19,16 +19,18 @@ from evoact.tasks.task import Task, to_device
 from evoact.training.batches import Batches
 from evoact.training.early_stop import EarlyStop, first_progress
 from evoact.training.forward_pass import Chance, Counts, PackPass, Plans
-from evoact.training.members import Member, initial_member, with_pieces_of
+from evoact.training.members import Member, initial_activations, initial_weights, with_pieces_of
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
+
+SHARED = "shared"  # the name that weights are drawn under that all members share
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """The settings that all members of a pack share, except settings of the optimizer that a genome has itself;
     `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
-    its last step.
+    its last step. With `train` activations weights stay as they are drawn, once for all members and replicates.
     """
 
     batch_size: int = 100
@@ -38,6 +40,7 @@ class TrainingSettings:
     schedule: str = "constant"
     schedule_arguments: Mapping[str, float] = field(default_factory=dict)
     early_stop: EarlyStop | None = None
+    train: str = "all"
 
 
 @dataclass
@@ -72,8 +75,8 @@ class Pack:
 
     @property
     def trained(self) -> list[Tensor]:
-        """The parameters that hold any number, in the optimizer's order."""
-        return [p for p in self.parameters.values() if p.numel()]
+        """The parameters that training moves, in the optimizer's order."""
+        return [self.parameters[name] for name in trained_names(self.parameters)]
 
     def outputs(self, inputs: Tensor, training: bool = False, counts: Counts | None = None) -> Tensor:
         """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
@@ -102,13 +105,13 @@ def start_pack(
     """
     dtype: torch.dtype = getattr(torch, settings.dtype)
     network = with_pieces_of(network, members[0].genome)
-    parameters = initial_parameters(members, network, run_seed, device, dtype)
+    parameters = initial_parameters(members, network, run_seed, device, dtype, settings.train)
     rates = torch.tensor(
         [m.genome.hyperparameter("learning_rate") for m in members], dtype=torch.float64, device=device
     )
     optimizer = lookup(OPTIMIZERS, "optimizer", settings.optimizer)
     schedule = lookup(SCHEDULES, "schedule", settings.schedule)
-    trained = {name: p for name, p in parameters.items() if p.numel()}
+    trained = {name: parameters[name] for name in trained_names(parameters)}
     inputs, targets = to_device(task.splits()["train"], device, dtype)
     return Pack(
         members=list(members),
@@ -132,21 +135,42 @@ def start_pack(
     )
 
 
+def trained_names(parameters: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of those that hold any number and are not frozen."""
+    return [name for name, p in parameters.items() if p.numel() and p.requires_grad]
+
+
 def initial_parameters(
-    members: Sequence[Member], network: Network, run_seed: int, device: torch.device, dtype: torch.dtype
+    members: Sequence[Member],
+    network: Network,
+    run_seed: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    train: str = "all",
 ) -> dict[str, Tensor]:
-    """Return the members' initial parameters one above the other, padded with zeros: [K, ...] leaves."""
+    """Return the members' initial parameters one above the other, padded with zeros: [K, ...] leaves. Frozen ones take
+    no gradient; with `train` activations those of the network are views of one copy.
+    """
     sites = {f"{site.name}.activation": i for i, site in enumerate(network.sites)}
-    shapes: dict[str, tuple[int, ...]] = {p.name: p.shape for p in network.parameters}
+    frozen = {p.name for p in network.parameters if p.frozen}
+    parameters: dict[str, Tensor] = {}
+    if train == "activations":
+        for name, drawn in initial_weights(network, SHARED, run_seed).items():
+            parameters[name] = drawn.to(device, dtype).expand(len(members), *drawn.shape)
+        frozen = set(parameters)
+    else:
+        for p in network.parameters:
+            parameters[p.name] = torch.zeros(len(members), *p.shape, device=device, dtype=dtype)
     for name, i in sites.items():
-        shapes[name] = (max(site_count(m.genome.sites[i]) for m in members),)
-    parameters = {
-        name: torch.zeros(len(members), *shape, device=device, dtype=dtype) for name, shape in shapes.items()
-    }
+        most = max(site_count(m.genome.sites[i]) for m in members)
+        parameters[name] = torch.zeros(len(members), most, device=device, dtype=dtype)
     for k, member in enumerate(members):  # one after the other: in float64 they would take twice the room
-        for name, drawn in initial_member(member, network, run_seed).items():
+        drawn_all = initial_activations(member, run_seed)
+        if train == "all":
+            drawn_all = initial_weights(network, member.name, run_seed, member.genome) | drawn_all
+        for name, drawn in drawn_all.items():
             parameters[name][k, : len(drawn)] = drawn
-    return {name: p.requires_grad_() for name, p in parameters.items()}
+    return {name: p.requires_grad_(name not in frozen) for name, p in parameters.items()}
 
 
 def plan_sites(
@@ -170,9 +194,10 @@ def train_step(pack: Pack) -> Tensor:
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
     losses = pack.losses(inputs, targets)
     # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
-    gradients = torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
-    with torch.no_grad():
-        pack.optimizer.step(gradients, pack.schedule(pack.step))
+    if pack.trained:  # base functions train nothing if weights do not
+        gradients = torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
+        with torch.no_grad():
+            pack.optimizer.step(gradients, pack.schedule(pack.step))
     pack.step += 1
     return losses.detach()
 
@@ -182,7 +207,7 @@ def part_of(pack: Pack, members: Sequence[int]) -> Pack:
     """Return these members as a pack of their own, which is not to be trained: the optimizer is that of all."""
     index = torch.tensor(members, device=next(iter(pack.parameters.values())).device)
     chosen = [pack.members[i] for i in members]
-    parameters = {n: p[index].requires_grad_() for n, p in pack.parameters.items()}
+    parameters = {n: _taken(p, index).requires_grad_(p.requires_grad) for n, p in pack.parameters.items()}
     return replace(
         pack,
         members=chosen,
@@ -195,8 +220,14 @@ def part_of(pack: Pack, members: Sequence[int]) -> Pack:
     )
 
 
+def _taken(p: Tensor, members: Tensor) -> Tensor:
+    """Return these members' parameters; views of one copy stay so."""
+    return p[: len(members)] if p.stride(0) == 0 else p[members]
+
+
 def keep_members(pack: Pack, members: Sequence[int]) -> Pack:
     """Return the pack that goes on with these members only; the one before cannot be trained any more."""
     kept = part_of(pack, members)
-    kept.optimizer.keep(torch.tensor(members, device=kept.trained[0].device), kept.trained)
+    device = next(iter(kept.parameters.values())).device
+    kept.optimizer.keep(torch.tensor(members, device=device), kept.trained)
     return kept

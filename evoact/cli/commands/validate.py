@@ -71,4 +71,17 @@ def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
         return (f"data not read: {error}",)
     for arm in made.arms.values():
         check_data(arm.sharing(task))
-    return (f"{named.name}: {line}", *notes_of(task))
+    return (f"{named.name}: {line}", *notes_of(task), *_sites(made))
+
+
+def _sites(made: "Plan") -> tuple[str, ...]:
+    """Return the activation calls of own networks, those that are no sites among them, and what is slow in them."""
+    from evoact.networks.own.module_network import ModuleNetwork
+
+    lines = dict.fromkeys(
+        line
+        for arm in made.arms.values()
+        if isinstance(arm.network, ModuleNetwork)
+        for line in (*f"network:\n{arm.network.calls}".splitlines(), *arm.network.notes)
+    )
+    return tuple(lines)

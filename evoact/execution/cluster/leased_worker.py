@@ -54,6 +54,8 @@ class Worker(tune.Trainable):
         enter(directory)
         plan = read_plan(ray.get(self.exchange.experiment.remote()))
         plan.task.splits()
+        for arm in plan.arms.values():
+            assert arm.network.parameters  # an own network's code is executed here first
         return PackTrainer(plan, gpu, Location.of(home) if home else None)
 
     def step(self) -> dict[str, Any]:

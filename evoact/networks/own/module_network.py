@@ -119,6 +119,12 @@ class ModuleNetwork:
         return self.converted.calls
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence if members of a pack are computed one after the other, which takes longer."""
+        apart = self.converted.apart
+        return (f"{self.recipe.name} is computed member by member in packs: {apart}",) if apart else ()
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         return self.converted.parameters
 

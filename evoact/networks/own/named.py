@@ -12,6 +12,9 @@ from evoact.errors import UserError, short
 from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.own.source import build_function, built_module, read
 
+OWN = "own"  # in the table of networks
+TEXT, FOUND = "text", "found"  # the arguments that a run adds
+
 
 @dataclass(frozen=True)
 class FileRecipe:
@@ -58,6 +61,14 @@ def own(
     """
     if not isinstance(arguments, Mapping | None):
         raise UserError(f"expected network.arguments as a mapping, got {short(arguments)}")
+    if found is not None and not _are_sites(found):
+        raise UserError(f"expected network.found as the neurons of each site, got {short(found)}")
     text = read(Path(file)) if text is None else text
     recipe = FileRecipe(file, text, build, json.dumps(arguments or {}), tuple(input_shape), n_outputs)
     return ModuleNetwork(recipe, tuple(input_shape), n_outputs, tuple(sites), found)
+
+
+def _are_sites(found: Any) -> bool:
+    return isinstance(found, Mapping) and all(
+        isinstance(name, str) and type(neurons) is int and neurons > 0 for name, neurons in found.items()
+    )

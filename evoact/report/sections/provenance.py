@@ -3,6 +3,8 @@
 import shlex
 
 from evoact.leaderboard.run_files import CONFIG
+from evoact.networks.own.named import FOUND, TEXT
+from evoact.networks.own.source import digest
 from evoact.report.comparison_text import TextTable
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
@@ -19,7 +21,7 @@ def section(run: RunData, unit: Unit) -> Section:
         "name": plan.name,
         "description": plan.description,
         "task": _named(config.task.name, config.task.arguments),
-        "network": _named(config.network.name, config.network.arguments),
+        "network": _named(config.network.name, _shown(config.network.arguments)),
         "training": f"{length} of batches of {training.batch_size}, {training.optimizer.name}, as configured",
         "seed": str(plan.seed),
         "evoact": str(record.get("evoact", "?")),
@@ -47,6 +49,13 @@ def section(run: RunData, unit: Unit) -> Section:
         tables=(TextTable("Facts about the run", ("what", "value"), rows, frozenset(("what", "value"))),),
         code=(("To run it again", commands), ("The whole config", plan.to_yaml())),
     )
+
+
+def _shown(arguments: dict[str, object]) -> dict[str, object]:
+    """Of somebody's own code the digest, and not the sites, which all sections name."""
+    text = arguments.get(TEXT)
+    shown = {key: value for key, value in arguments.items() if key not in (TEXT, FOUND)}
+    return shown | ({"SHA-256": digest(text)[:12]} if isinstance(text, str) else {})
 
 
 def _named(name: str, arguments: dict[str, object]) -> str:
