@@ -30,7 +30,7 @@ LAYERS = [
     {"report", "studies"},
     {"exports"},
     {"api"},
-    {"cli"},
+    {"cli", "sklearn"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -42,6 +42,7 @@ HOMES = {
     "tensorboardX": ["report/tensorboard.py"],
     "jinja2": ["report/page.py"],
     "sklearn": [
+        "sklearn.py",
         "strategies/surrogate/gaussian_process.py",
         "strategies/surrogate/surrogate.py",
         "tasks/digits.py",

@@ -3,7 +3,6 @@ fits the time."""
 
 import os
 from collections.abc import Mapping, Set
-from dataclasses import replace
 from typing import Any
 
 from evoact.config import Experiment, Plan
@@ -40,7 +39,7 @@ def chosen(made: Experiment, training: Mapping[str, Any], minutes: float | None 
     update: dict[str, Any] = {"training": config.training.model_copy(update=dict(training))}
     if minutes is not None:
         update["budget"] = config.budget.model_copy(update={"minutes": minutes})
-    return replace(made, config=config.model_copy(update=update)).sharing(made.task)
+    return made.with_config(**update)
 
 
 def fitted(made: Experiment, minutes: float | None, open_keys: Set[str]) -> Experiment:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,8 +109,7 @@ def search(
     made, files = _stored(asked)
     home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
     for name in files:
-        task = made.config.task.model_copy(update={"path": f"{home.absolute}/{name}"})
-        made = replace(made, config=made.config.model_copy(update={"task": task})).sharing(made.task)
+        made = made.with_config(task=made.config.task.model_copy(update={"path": f"{home.absolute}/{name}"}))
     exists = if_exists != "error" and home.child(CONFIG).exists()
     if exists and if_exists == "resume":
         stored = config_of(home).get("training", {})

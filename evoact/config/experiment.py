@@ -160,6 +160,10 @@ class Experiment:
         other.__dict__.update(network=self.network, space=self.space)
         return other
 
+    def with_config(self, **update: Any) -> "Experiment":
+        """Return the same but for these entries of its config; its data, which is read already, is held once."""
+        return Experiment(self.config.model_copy(update=update)).sharing(self.task)
+
     def sharing(self, task: Task) -> "Experiment":
         """Return this experiment, with a task that was made of an equal config: data is held once, not for each arm."""
         self.__dict__["task"] = task

@@ -44,7 +44,7 @@ def with_pack_size(plan: Plan) -> Plan:
 
     def sized(arm: Experiment) -> Experiment:
         packs = arm.config.packs.model_copy(update={"size": size})
-        return replace(arm, config=arm.config.model_copy(update={"packs": packs}))
+        return arm.with_config(packs=packs)
 
     return replace(plan, arms={name: sized(arm) for name, arm in plan.arms.items()})
 
@@ -78,10 +78,8 @@ def _measured(made: Experiment, size: int) -> float | None:
 def asked_at_once(made: Experiment) -> int:
     """Return how many networks the search proposes before it must hear of any, up to what all workers could take."""
     enough = LARGEST * packs_at_once(made)
-    search_alone = made.config.model_copy(
-        update={"baselines": made.config.baselines.model_copy(update={"replicates": 0})}
-    )
-    asked = Stages(replace(made, config=search_alone)).ask(enough)
+    search_alone = made.with_config(baselines=made.config.baselines.model_copy(update={"replicates": 0}))
+    asked = Stages(search_alone).ask(enough)
     if any(
         p.kind == META_TRAIN for p in asked
     ):  # packs of their own; how many networks follow them is not known yet

@@ -115,9 +115,9 @@ class TrainedNetwork(nn.Module):
         was = self.training
         self.eval()
         try:
-            device = next(self.parameters()).device
+            like = next(self.parameters())
             found = [
-                self((part if named else self._prepare(part)).to(device)).double().cpu().numpy()
+                self((part if named else self._prepare(part)).to(like)).double().cpu().numpy()
                 for part in (given[i : i + BATCH] for i in range(0, len(given), BATCH))
             ]
         finally:

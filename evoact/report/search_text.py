@@ -1,5 +1,7 @@
 """The findings of a search in words: the winner, the best found, the best homogeneous baseline, their difference."""
 
+import math
+
 import numpy as np
 
 from evoact.analysis.candidates import SPLITS, Doubt, sign_of
@@ -112,12 +114,15 @@ def welch_interval(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, f
     >>> round(low, 2), round(high, 2)
     (-5.27, -0.73)
     """
-    from scipy.stats import ttest_ind
+    from scipy.stats import t
 
-    if np.ptp(a) == np.ptp(b) == 0:  # all seeds agree
-        return (a[0] - b[0],) * 2
-    ends = ttest_ind(a, b, equal_var=False).confidence_interval(LEVEL)
-    return float(ends.low), float(ends.high)
+    gain = float(np.mean(a) - np.mean(b))
+    own, other = (float(np.var(values, ddof=1)) / len(values) for values in (a, b))
+    if own + other == 0:  # all seeds agree
+        return gain, gain
+    freedom = (own + other) ** 2 / (own**2 / (len(a) - 1) + other**2 / (len(b) - 1))
+    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(own + other)
+    return gain - reach, gain + reach
 
 
 def _doubt(summary: Summary) -> list[str]:
