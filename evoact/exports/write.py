@@ -77,7 +77,7 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
     title = f"{network.genome.label}: candidate {row['candidate']}, seed {row['seed']}, of {row['run']}."
     text = model_py(title, source(own, network.genome), task, found.preprocessing)
     (folder / "model.py").write_text(text, encoding="utf-8")
-    plain = module_of(text).build()
+    plain = module_of(source(own, network.genome)).build()
     fill(plain, own, network.genome, tensors)
     plain.eval()
     state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}

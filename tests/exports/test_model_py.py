@@ -1,11 +1,16 @@
 """Both ends of `model.py`, from inputs as the data has them to predictions, are those of evoact."""
 
 import math
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+import evoact
+from evoact.config import experiment
+from evoact.execution.run import search
 from evoact.exports.model_py import model_py
 from evoact.exports.plain_network import module_of
 from evoact.tasks.images import ImageTask
@@ -37,7 +42,7 @@ def test_a_table():
         "sex": ["m", "x", math.nan, 3.0],
     }
     module = made(array_task(True, 7), known)
-    with pytest.warns(UserWarning, match="column sex: 1 of 4 rows"):
+    with pytest.warns(UserWarning, match="column 'sex': 1 of 4 rows"):
         expected = known.apply(table)
     assert np.array_equal(module.prepare(table).numpy(), expected)
     assert module.predict(lambda x: x[:, :3], table) == [known.classes[i] for i in expected[:, :3].argmax(1)]
@@ -66,3 +71,24 @@ def test_inputs_as_they_are():
     module = made(array_task(False, 2))
     assert module.predict(lambda z: z, [[1, 2]]).tolist() == [[1.0, 2.0]]
     assert made(array_task(True, 2)).predict(lambda z: z, [[1, 2]]).tolist() == [1]
+
+
+@pytest.mark.slow
+def test_a_network_of_a_table_goes_home_whole(tiny, tmp_path, monkeypatch):
+    """From raw columns to values in their own units: alike in evoact, and in what is exported."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.normal(40, 10, 90), "city": ["Rome", "Oslo", None] * 30})
+    frame["price"] = 1e5 + 1e3 * frame["age"]
+    frame.loc[::7, "age"] = np.nan
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    task = {"name": "table", "path": str(tmp_path / "a.csv"), "target": "price"}
+    search(experiment(tiny(task=task, training__batch_size=16, training__steps=40)), tmp_path / "run")
+    expected = evoact.load(tmp_path / "run").predict(frame)
+    monkeypatch.syspath_prepend(evoact.export(tmp_path / "run", tmp_path / "home"))
+    monkeypatch.delitem(sys.modules, "model", raising=False)
+    import model
+
+    said = model.predict(model.load(), frame)
+    monkeypatch.delitem(sys.modules, "model")
+    assert said.numpy() == pytest.approx(expected, rel=1e-5)
+    assert 5e4 < expected.mean() < 3e5
