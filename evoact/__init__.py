@@ -39,6 +39,7 @@ __all__ = [
     "nn",
     "resume",
     "search",
+    "train",
     "write_report",
 ]
 
@@ -201,6 +202,37 @@ def export(
     from evoact.exports.write import export
 
     return export(run_dir, directory, candidate, seed, arm, repeat)
+
+
+def train(
+    run_dir: str | Path,
+    directory: str | Path,
+    candidate: int | None = None,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+    all_data: bool = False,
+    arm: str = "",
+    repeat: int = 0,
+) -> Path:
+    """Train a confirmed candidate again, and export the network; the same as `evoact train`.
+
+    Args:
+        run_dir: the directory of a run, or the URI of one
+        directory: a new one, as `export` writes it
+        candidate, seed, arm, repeat: as `load` has them; the seed gives the initial weights and the order of batches
+        overrides: `training.KEY=VALUE` texts, such as `training.steps=5000`
+        all_data: train on the validation split, too; the test split stays apart
+
+    Returns:
+        The directory.
+
+    Raises:
+        evoact.errors.UserError: for another key, a training that failed, or what `export` refuses; nothing is left
+            behind then.
+    """
+    from evoact.exports import again
+
+    return again.train(again.plan(run_dir, candidate, seed, overrides, all_data, arm, repeat), directory)
 
 
 def resume(

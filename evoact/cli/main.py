@@ -18,6 +18,7 @@ from evoact.cli.commands.show import show
 from evoact.cli.commands.status import scale, status
 from evoact.cli.commands.study import app as study
 from evoact.cli.commands.tabulate import tabulate
+from evoact.cli.commands.train import train
 from evoact.cli.commands.validate import validate
 from evoact.cli.options import STOPPED, say, warn
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
@@ -42,6 +43,7 @@ app.command("report")(report)
 app.command("show")(show)
 app.command("export")(export)
 app.command("inspect")(inspect)
+app.command("train")(train)
 app.command("list")(list_names)
 app.command("validate")(validate)
 app.add_typer(study, name="study")

@@ -1,7 +1,7 @@
 """Finding a trained network in a run directory, or in a directory that was exported."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,25 @@ from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
+AGAIN = "trained again"  # the phase of a network that is of no run
 COLUMNS = tuple(
-    dict.fromkeys(("run", "arm", "repeat", "genome", "label", "artifact", "steps", "metric", *READ))
+    dict.fromkeys(
+        (
+            *(
+                "run",
+                "arm",
+                "repeat",
+                "genome",
+                "label",
+                "fingerprint",
+                "artifact",
+                "steps",
+                "step_seconds_solo",
+                "metric",
+            ),
+            *READ,
+        )
+    )
 )
 
 
@@ -52,13 +69,14 @@ class Found:
         """What was done to people's own data; None of a task by name."""
         return preprocessing_in(self.record.get("data", {}))
 
-    def network(self) -> TrainedNetwork:
-        """Return the networks of all seeds as one module."""
-        named, task = self.experiment.config.task, self.experiment.task
-        ends = _both_ends(self.preprocessing, task.metric, named.name, named.arguments)
-        learned = [tensors_of(self.home, row) for row in self.rows]
-        network, shape = self.experiment.network, task.input_shape
-        return TrainedNetwork(self.genome, learned, network, shape, *ends, self.rows).eval()
+
+def module(found: Found, learned: Sequence[Mapping[str, np.ndarray]] | None = None) -> TrainedNetwork:
+    """Return the networks of all seeds as one module; `learned` are their tensors, by default those of the run."""
+    named, task = found.experiment.config.task, found.experiment.task
+    ends = _both_ends(found.preprocessing, task.metric, named.name, named.arguments)
+    learned = learned or [tensors_of(found.home, row) for row in found.rows]
+    network, shape = found.experiment.network, task.input_shape
+    return TrainedNetwork(found.genome, learned, network, shape, *ends, found.rows).eval()
 
 
 def load(
@@ -83,7 +101,7 @@ def load(
     home = Location.of(directory)
     if home.child(FACTS).exists():
         return _exported(home, candidate, seed)
-    return find(home, candidate, seed, arm, repeat, data=False).network()
+    return module(find(home, candidate, seed, arm, repeat, data=False))
 
 
 def find(

@@ -8,7 +8,7 @@ import scipy.stats
 
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.verdicts import FEWEST, LEVEL
-from evoact.exports.load import Found, find
+from evoact.exports.load import AGAIN, Found, find
 from evoact.exports.module import TrainedNetwork
 from evoact.exports.programs import ONNX, missing_for_onnx
 from evoact.report.comparison_text import verdict_sentences
@@ -88,8 +88,11 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
 
 
 def _figures(found: Found, row: Mapping[str, Any], split: str) -> Iterator[str]:
-    """Yield the lines of the table: this network, then the mean over all fresh seeds with its interval."""
-    yield _line(f"this network (seed {row['seed']})", [[row["val_metric"]], [row[split]]], row["metric"])
+    """Yield the lines of the table: this network, then the mean over the run's fresh seeds with its interval."""
+    again = f", trained again for {row['steps']:,} steps" if row["phase"] == AGAIN else ""
+    on_all = " on training and validation split" if row["val_metric"] is None else ""
+    values = [[] if row[column] is None else [row[column]] for column in ("val_metric", split)]
+    yield _line(f"this network (seed {row['seed']}{again}{on_all})", values, row["metric"])
     arm, repeat = row["arm"], row["repeat"]
     every = find(found.home, row["candidate"], "all", arm, repeat, data=False).rows
     rows = [r for r in every if r["phase"] == "judge"] or every
@@ -102,7 +105,7 @@ def _line(name: str, columns: Sequence[Sequence[float]], metric: str) -> str:
     scale, unit = (100, " %") if in_percent(metric) else (1, "")
     cells = []
     for values in columns:
-        text = f"{scale * np.mean(values):.4g}{unit}"
+        text = f"{scale * np.mean(values):.4g}{unit}" if values else ""
         if len(values) >= FEWEST:
             error = scipy.stats.sem(values)
             width = scale * error * scipy.stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)

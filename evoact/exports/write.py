@@ -14,7 +14,7 @@ import torch
 from evoact.analysis.activation_curves import activation_curves
 from evoact.errors import UserError
 from evoact.exports.check import check
-from evoact.exports.load import FACTS, WEIGHTS, Found, find
+from evoact.exports.load import FACTS, WEIGHTS, Found, find, module
 from evoact.exports.model_py import model_py
 from evoact.exports.module import TrainedNetwork
 from evoact.exports.plain_network import fill, module_of, source
@@ -45,17 +45,31 @@ def export(
         UserError: if the directory is there already, there is no such network, its data is not there, or a part does
             not compute what evoact does; nothing is left behind then.
     """
-    target = Path(directory).absolute()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(
-            f"expected a new directory to export into, got {str(directory)!r}, which is there; name another"
-        )
+    target = new_directory(directory)
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
         raise UserError(
             f"expected one fresh seed to export, got {seed!r}; an ensemble is loaded from its run directory"
         )
     found = find(run_dir, candidate, seed, arm, repeat, data=True)
-    network = found.network()
+    return write(target, found, module(found))
+
+
+def new_directory(directory: str | Path) -> Path:
+    """Return the absolute path of a directory to write.
+
+    Raises:
+        UserError: if something is there already.
+    """
+    target = Path(directory).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(
+            f"expected a new directory to export into, got {str(directory)!r}, which is there; name another"
+        )
+    return target
+
+
+def write(target: Path, found: Found, network: TrainedNetwork) -> Path:
+    """Write one network, whose row and origin `found` says, under its name only when it is whole and checked."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     partial.mkdir()

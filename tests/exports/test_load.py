@@ -23,13 +23,6 @@ def metric(network, split):
     return float((found == split.targets).mean())
 
 
-@pytest.fixture(scope="module")
-def home(tiny, tmp_path_factory):
-    path = tmp_path_factory.mktemp("home") / "run"
-    search(experiment(tiny(task={"name": "digits"}, training__steps=60, budget__networks=8)), path)
-    return path
-
-
 def test_the_winner_gives_the_metrics_of_its_row(home):
     network = evoact.load(home)
     splits = plan_of(home).task.splits()

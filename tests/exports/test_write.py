@@ -9,18 +9,9 @@ import pytest
 import torch
 
 import evoact
-from evoact.config import experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
-from evoact.execution.run import search
 from evoact.exports import check, programs, write
-
-
-@pytest.fixture(scope="module")
-def home(tiny, tmp_path_factory):
-    path = tmp_path_factory.mktemp("home") / "run"
-    search(experiment(tiny(task={"name": "digits"}, training__steps=60, budget__networks=8)), path)
-    return path
 
 
 @pytest.fixture(scope="module")
