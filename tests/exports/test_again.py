@@ -56,7 +56,7 @@ def test_what_cannot_be_trained_again(home, tmp_path, overrides, all_data, match
 
 
 def test_a_training_that_diverges_leaves_nothing_behind(home, tmp_path):
-    settings = ["training.optimizer={name: sgd}", "training.schedule={name: stepwise, every: 1, factor: 10}"]
+    settings = ["training.optimizer={name: sgd, weight_decay: 1.0e+9}"]
     with pytest.raises(UserError, match=r"expected candidate \d+ to be trained to its end, got diverged"):
         evoact.train(home, tmp_path / "new", overrides=settings)
     assert list(tmp_path.iterdir()) == []
