@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from evoact import config as configs
-from evoact.config import Experiment
+from evoact.config import Experiment, experiment
 from evoact.errors import UserError
 from evoact.execution.worker import device_for
 from evoact.exports.load import AGAIN, Found, find, module
@@ -98,7 +97,7 @@ def plan(
                 "change anything else"
             )
     found = find(run_dir, candidate, seed, arm, repeat, data=True)
-    made = configs.experiment(found.experiment.plain(), found.home.text, overrides=overrides)
+    made = experiment(found.experiment.plain(), found.home.text, overrides=overrides)
     if all_data and made.config.training.early_stop:
         raise UserError(
             "expected training without early_stop on all data, since no validation split is left to stop by; "
