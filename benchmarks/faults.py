@@ -35,7 +35,6 @@ from evoact.execution.run import resume, search
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished, record_of, write_record
 from evoact.leaderboard.schema import KEY
-from evoact.leaderboard.store.compact import NEW, OLD, READY
 from evoact.leaderboard.store.write import PARTS
 from evoact.records import PHASES
 
@@ -118,9 +117,9 @@ def prepare(undisturbed: Path, run_dir: Path, moment: str) -> None:
 
 
 def traces(run_dir: Path, moment: str) -> set[str]:
-    """What a phase leaves: its parts, or the sibling directories of the compaction."""
+    """What a phase leaves: its parts, or the files that the compaction makes of them."""
     if moment == COMPACTION:
-        return {name for name in (NEW, READY, OLD) if (run_dir / name).exists()}
+        return {file.name for file in (run_dir / PARTS).iterdir() if "compact-" in file.name}
     return {file.name for file in (run_dir / PARTS).glob(f"part-{moment}-*")}
 
 
@@ -131,8 +130,6 @@ def killed(run_dir: Path, moment: str, after: float) -> bool:
     while process.is_alive() and traces(run_dir, moment) <= before:
         if time.monotonic() > end:
             break
-        if moment == COMPACTION and not traces(run_dir, moment):
-            before = set()  # the resume has cleared up what the kill before left
         time.sleep(0.001 if moment == COMPACTION else 0.01)
     time.sleep(after)
     process.kill()

@@ -19,6 +19,7 @@ from evoact.cli.commands.status import scale, status
 from evoact.cli.commands.study import app as study
 from evoact.cli.commands.tabulate import tabulate
 from evoact.cli.commands.train import train
+from evoact.cli.commands.union import union
 from evoact.cli.commands.validate import validate
 from evoact.cli.options import STOPPED, say, warn
 from evoact.cli.terminal import show_what_can_be_shown, stop_as_from_the_keyboard
@@ -37,6 +38,7 @@ app.command("compare")(compare)
 app.command("resume")(resume)
 app.command("status")(status)
 app.command("scale")(scale)
+app.command("union")(union)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)

@@ -35,7 +35,7 @@ def keep_only(home: Location, names: Set[str]) -> None:
     folder = home.child(CHECKPOINTS)
     for file in folder.names(SUFFIX):
         if file.removesuffix(SUFFIX) not in names:
-            folder.filesystem.delete_file(folder.child(file).path)
+            folder.child(file).delete()
 
 
 def _file(home: Location, name: str) -> Location:

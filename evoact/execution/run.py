@@ -47,7 +47,7 @@ from evoact.leaderboard.run_files import (
     write_record,
 )
 from evoact.leaderboard.schema import result as from_row
-from evoact.leaderboard.store.compact import compact, finish_swap
+from evoact.leaderboard.store.compact import compact, sweep
 from evoact.leaderboard.store.lock import Held, lock
 from evoact.leaderboard.store.write import PARTS
 from evoact.leaderboard.table_file import Tabular, read_table
@@ -182,7 +182,7 @@ def _start(
             return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe, held))
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
-                home.filesystem.delete_file(home.child(CONFIG).path)
+                home.child(CONFIG).delete()
             raise
 
 
@@ -213,7 +213,7 @@ def resume(
         return _finished(home, plan, complete, _stored(home, report))
     _check_cluster(plan, address)
     with lock(home, report) as held:
-        finish_swap(home)
+        sweep(home)
         results, record = _stored(home, report), record_of(home)
         check_unchanged(home, plan, record)
         if "run" not in record:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,14 +86,18 @@ class Location:
 
     def names(self, suffix: str = "") -> list[str]:
         """Return the files directly in this directory, sorted, without dot-files; none if there is none."""
+        return sorted(self.sizes(suffix))
+
+    def sizes(self, suffix: str = "") -> dict[str, int]:
+        """Return the same files with their sizes in bytes."""
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
-        return sorted(
-            info.base_name
+        return {
+            info.base_name: info.size
             for info in infos
             if info.type == fs.FileType.File
             and info.base_name.endswith(suffix)
             and not info.base_name.startswith(".")
-        )
+        }
 
     def entries(self) -> list[str]:
         """Return all that is directly in this directory, sorted, but hidden files; nothing if there is no directory."""
@@ -123,6 +128,14 @@ class Location:
         else:
             self._stream(f"{directory}/.{name}", content)
             self.filesystem.move(f"{directory}/.{name}", self.path)
+
+    def delete(self) -> None:
+        """Remove this file, if it is there."""
+        if self.local is not None:
+            self.local.unlink(missing_ok=True)
+            return
+        with suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.path)
 
     def check_writable(self) -> None:
         """Before something long: whether a file can be written here, as far as that can be said without doing it.

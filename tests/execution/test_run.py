@@ -70,7 +70,7 @@ def test_killed_at_any_operation(config_file, tmp_path, rows_of):
 
 # While the first parts of the confirmation are written, and before each step of the compaction.
 LATE = ["#1@part-confirm", "#4@part-confirm", "#2@part-confirm"]
-COMPACTING = ["#1@.leaderboard.new", "#2@.leaderboard.new", "#1@.leaderboard.ready", "#1@.leaderboard.old"]
+COMPACTING = ["#1@.compact", "#2@.compact", "#1@.run.json", "#2@.run.json"]
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_killed_in_confirmation_and_compaction_on_ray(config_file, tiny, tmp_pat
     search(experiment(tiny(training__steps=3)), tmp_path / "local")
     execution = {"backend": "ray_tune", "workers": 2, "cpus_per_pack": 0.5, "gpus_per_pack": 0}
     config = config_file(training__steps=3, execution=execution)
-    moments = {"run": ["#4@part-confirm", "#2@.leaderboard.new"]}
+    moments = {"run": ["#4@part-confirm", "#2@.compact"]}
     assert run_killed(config, tmp_path, moments)["run"]["killed"] == 2
     but = (*TIMING, "pack", "pack_size", "device")
     assert rows_of(tmp_path / "run", but) == rows_of(tmp_path / "local", but)

@@ -14,6 +14,7 @@ from evoact.execution.running import scale
 from evoact.execution.running.log import PACK, Log
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, record_of
+from evoact.leaderboard.store.compact import Rolling
 from evoact.leaderboard.store.lock import Held
 from evoact.leaderboard.store.write import write_part
 from evoact.records import COMPLETED, FRESH, PHASES, Proposal, Result
@@ -38,6 +39,7 @@ class Run:
         self.stages = Interleaved(plan, results)
         self.tally = Tally(results)
         self.checkpoints_kept: Set[str] | None = None
+        self.rolling = Rolling(home)
         self.log, self.packs = Log(home), 0
         self.stopping = False  # begins no more packs
         self.open = 0  # networks in training
@@ -74,6 +76,7 @@ class Run:
         stored = write_part(
             self.home, results, run=self.name, task=config.task.name, network=config.network.name
         )
+        self.rolling.wrote()
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)

@@ -83,7 +83,7 @@ def asked(home: Location) -> Scale | None:
 def done(home: Location) -> None:
     """Take the request away: the config says it now."""
     with suppress(OSError):
-        home.filesystem.delete_file(home.child(SCALE).path)
+        home.child(SCALE).delete()
 
 
 def with_workers(plan: Plan, workers: int) -> Plan:

@@ -141,6 +141,11 @@ class Leaderboard:
         rows = self._read(SCHEMA.names).cast(SCHEMA)
         return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in ORDER]))
 
+    @property
+    def versions(self) -> set[int]:
+        """The versions of the schema that its files were written in."""
+        return {part.version for part in self._parts}
+
     def columns(self, *names: str) -> pa.Table:
         """Return some columns of all rows, in any order: far less than all of them, of a large run."""
         return self._read(names)

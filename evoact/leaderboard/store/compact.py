@@ -1,123 +1,141 @@
 """Many small parts into few files, without a moment at which a row is lost or there twice.
 
-The new directory is built beside the old one and swapped in:
-
-    build     .leaderboard.new          half a directory: worthless
-    rename    .leaderboard.ready        whole from here on
-    rename    leaderboard -> .leaderboard.old
-    rename    .leaderboard.ready -> leaderboard
-    delete    .leaderboard.old
-
-Wherever this stops, `finish_swap` sees from what is there how to go on.
+A file that is made of others says so in its footer. From the moment at which it is there, whole, readers leave out
+those that it replaces, which are deleted then. Wherever this stops, nothing has to be undone, and `sweep` deletes what
+is left.
 """
 
-import itertools
-import shutil
+import json
+import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from evoact.leaderboard.location import Location, sync, sync_directory
+from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import KEY, ORDER, SCHEMA
-from evoact.leaderboard.store.parts import Part, inspect_all, read
+from evoact.leaderboard.store.parts import REPLACES_KEY, Part, inspect_all, read, replaced
 from evoact.leaderboard.store.write import PARTS, parquet
 
-NEW, READY, OLD = ".leaderboard.new", ".leaderboard.ready", ".leaderboard.old"
-
+COMPACT = "compact-"
 # Rows sorted and written at once: bounds the memory to a few hundred megabytes.
 SHARD = 250_000
 # Small row groups: the genomes of ten rows anywhere are then read in well under 0.1 s.
 ROW_GROUP = 8_192
-
-
-def parts_directory(run_dir: str | Path | Location) -> Location | None:
-    """Return the place of a run's parts, also in the middle of a swap; None if this is not a run directory."""
-    home = Location.of(run_dir)
-    for name in (PARTS, READY, OLD):
-        if home.child(name).is_directory():
-            return home.child(name)
-    return None
-
-
-def finish_swap(run_dir: str | Path | Location) -> None:
-    """Completes a swap that was interrupted after the old directory was moved away, else undoes it."""
-    home = Location.of(run_dir).local
-    if home is None:
-        return
-    live, new, ready, old = (home / name for name in (PARTS, NEW, READY, OLD))
-    _delete(new)
-    if ready.is_dir() and not old.is_dir():
-        _delete(ready)  # the live directory is still the old one, and may have got parts since
-    if ready.is_dir() and live.is_dir():
-        for file in sorted(live.glob("[!.]*")):  # parts written in between: they join the compacted ones
-            _rename(file, ready / file.name)
-        _delete(live)
-    if ready.is_dir():
-        _rename(ready, live)
-    if old.is_dir() and not live.is_dir():
-        _rename(old, live)
-    _delete(old)
+# Of a run that goes on: so many files at most, besides those that were replaced last, which readers may have open.
+MOST_FILES, AT_ONCE = 128, 64
+_CONNECTIONS = 16  # to an object store, each of whose answers takes a while
 
 
 def compact(run_dir: str | Path | Location) -> bool:
     """Rewrite a finished or stopped run's parts as few files, sorted by arm, repeat and proposal.
 
     Files that cannot be read are kept as they are. A key that two parts hold is kept once. No other
-    process may write to the run meanwhile (see `write.lock`).
+    process may write to the run meanwhile (see `store.lock`).
 
     Returns:
-        Whether there was something to do: only on a local disk, because object stores cannot rename
-        a directory; their many parts are read as they are.
+        Whether there was something to do.
     """
-    home = Location.of(run_dir).local
-    if home is None:
-        return False
-    finish_swap(home)
-    live, new, ready, old = (home / name for name in (PARTS, NEW, READY, OLD))
-    if not any(live.glob("[!.]*.parquet")):
-        return False
-    new.mkdir()
-    _build(live, new)
-    sync_directory(new)
-    _rename(new, ready)
-    _rename(live, old)
-    _rename(ready, live)
-    _delete(old)
-    return True
+    home = Location.of(run_dir).child(PARTS)
+    sweep(run_dir)
+    names = home.names(".parquet")
+    with _here(home, names) as files:
+        parts, _ = inspect_all(files)
+        sound = [part for part in _sound(parts) if part.rows]
+        done = len(sound) == 1 and sound[0].path.name.startswith(COMPACT)
+        empty = [part.path.name for part in parts if not part.rows]
+        if not done:
+            for number, (shard, keep) in enumerate(_shards(sound)):
+                _merge(home, shard, keep, number)
+    _delete(home, [] if done else [part.path.name for part in sound])
+    _delete(home, empty)
+    return bool(names) and not done
 
 
-def _rename(source: Path, target: Path) -> None:
-    source.rename(target)
-    sync_directory(target.parent)
+class Rolling:
+    """Keeps the files of a run that goes on few: the smallest become one whenever there are too many."""
+
+    def __init__(self, run_dir: str | Path | Location):
+        self._home = Location.of(run_dir).child(PARTS)
+        self._files = len(self._home.names(".parquet"))
+        self._replaced: list[str] = []
+        self._roll_if_many()
+
+    def wrote(self) -> None:
+        """Take note of one more file."""
+        self._files += 1
+        self._roll_if_many()
+
+    def _roll_if_many(self) -> None:
+        if self._files < MOST_FILES:
+            return
+        # Not before now: a reader may have had them open.
+        _delete(self._home, self._replaced)
+        sizes = self._home.sizes(".parquet")
+        smallest = sorted(sizes, key=lambda name: (sizes[name], name))[:AT_ONCE]
+        with _here(self._home, sorted(smallest)) as files:
+            sound = _sound(inspect_all(files)[0])
+            for number, (shard, keep) in enumerate(_shards(sound)):
+                _merge(self._home, shard, keep, number)
+        self._replaced = [part.path.name for part in sound]
+        self._files = len(sizes) - len(sound) + 1
 
 
-def _delete(directory: Path) -> None:
-    if directory.is_dir():
-        shutil.rmtree(directory)
+def sweep(run_dir: str | Path | Location) -> None:
+    """Delete the files that others replace."""
+    home = Location.of(run_dir).child(PARTS)
+    merged = [name for name in home.names(".parquet") if name.startswith(COMPACT)]
+    with _here(home, merged) as files:
+        gone = replaced(inspect_all(files)[0])
+    _delete(home, sorted(gone & set(home.names())))
 
 
-def _build(live: Path, new: Path) -> None:
-    """Fills the new directory: the rows of all sound parts, sorted, and every other file as it is."""
-    files = sorted(file for file in live.iterdir() if file.is_file() and not file.name.startswith("."))
-    parts, _ = inspect_all(file for file in files if file.suffix == ".parquet")
-    sound = [part for part in parts if not read([part], SCHEMA.names)[1]]
-    for file in sorted(set(files) - {part.path for part in sound}):
-        shutil.copy2(file, new / file.name)
-        _sync(new / file.name)
-    names = (new / f"compact-{number:05}.parquet" for number in itertools.count())
-    free = (path for path in names if not path.exists())  # a damaged file may have one of them
-    for shard, keep in _shards([part for part in sound if part.rows]):
-        rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
-        rows = rows.sort_by([(name, "ascending") for name in ORDER])
-        path = next(free)
-        path.write_bytes(parquet(rows, ROW_GROUP))
-        _sync(path)
+def _merge(home: Location, shard: Sequence[Part], keep: pa.Array, number: int) -> None:
+    rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
+    rows = rows.sort_by([(name, "ascending") for name in ORDER])
+    names = sorted(part.path.name for part in shard)
+    rows = rows.replace_schema_metadata({**rows.schema.metadata, REPLACES_KEY: json.dumps(names)})
+    # A name that never was: what replaces a file of the same name must not take this one for that.
+    home.child(f"{COMPACT}{number:05}-{uuid.uuid4().hex}.parquet").write(parquet(rows, ROW_GROUP))
+
+
+@contextmanager
+def _here(home: Location, names: Sequence[str]) -> Iterator[list[Path]]:
+    """The files as paths on this machine: those themselves, or copies of remote ones."""
+    if home.local is not None:
+        yield [home.local / name for name in names]
+        return
+    with tempfile.TemporaryDirectory(prefix="evoact-") as scratch:
+        files = [Path(scratch, name) for name in names]
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            for file, content in zip(
+                files, pool.map(lambda name: home.child(name).read(), names), strict=True
+            ):
+                file.write_bytes(content)
+        yield files
+
+
+def _delete(home: Location, names: Sequence[str]) -> None:
+    if home.local is not None:
+        for name in names:
+            home.child(name).delete()
+    elif names:
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            list(pool.map(lambda name: home.child(name).delete(), names))
+
+
+def _sound(parts: Sequence[Part]) -> list[Part]:
+    """Those whose every byte was checked, or that can be read."""
+    return [part for part in parts if part.sealed or not read([part], SCHEMA.names)[1]]
 
 
 def _shards(parts: Sequence[Part]) -> Iterator[tuple[list[Part], pa.Array]]:
     """Groups of parts in the order of their first proposals, and which of their rows to keep."""
+    parts = [part for part in parts if part.rows]
     if not parts:
         return
     names = ("run", *KEY, "proposal")
@@ -143,8 +161,3 @@ def _shard(
 ) -> tuple[list[Part], pa.Array]:
     masks = [keep[starts[i] : starts[i + 1]] for i in chosen]
     return [parts[i] for i in chosen], pa.array(np.concatenate(masks))
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        sync(file.fileno())

@@ -176,7 +176,7 @@ def _by_signs_of_life(held: Held) -> Iterator[None]:
         beating.join()
         if held.other is None:
             with suppress(OSError):
-                file.filesystem.delete_file(file.path)
+                file.delete()
 
 
 def _alive(holder: Holder) -> bool:

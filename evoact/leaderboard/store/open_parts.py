@@ -11,8 +11,8 @@ from pyarrow import fs
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG
-from evoact.leaderboard.store.compact import parts_directory
 from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all
+from evoact.leaderboard.store.write import PARTS
 
 _ATTEMPTS = 10
 
@@ -51,7 +51,7 @@ def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreada
             again, names_again = _listed(place)
         except FileNotFoundError:
             continue
-        # A compaction in between moves or deletes files; a new part takes nothing away.
+        # A compaction in between deletes files; a new part takes nothing away.
         if again.path == directory.path and set(names) <= set(names_again):
             break
     else:
@@ -70,8 +70,8 @@ def _listed(place: Location) -> tuple[Location, list[str]]:
     if kind == fs.FileType.File:
         path, _, name = place.path.rpartition("/")
         return Location(place.filesystem, path, place.text), [name]
-    directory = parts_directory(place)
-    if directory is not None:
+    directory = place.child(PARTS)
+    if directory.is_directory():
         return directory, directory.names(".parquet")
     names = place.names(".parquet")
     if not names and not place.child(CONFIG).exists():

@@ -1,5 +1,6 @@
 """The Parquet files of a leaderboard: which of them can be read, and reading some of their columns."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from evoact.leaderboard.store.seal import Broken, check_seal
 # Few distinct values: read as dictionaries, so that the ranking compares numbers instead of texts.
 DICTIONARIES = ("run", "arm", "phase", "state", "task", "metric", "direction")
 
+# Where the footer of a file that is made of others names these, as JSON.
+REPLACES_KEY = b"evoact.replaces"
+
 # What Arrow raises of a damaged file that has no seal.
 DAMAGE = (OSError, pa.ArrowException, ValueError, IndexError, KeyError, OverflowError, MemoryError)
 
@@ -27,12 +31,14 @@ class Part:
     """A readable file: its footer, read once, and the leaderboard's columns that it has.
 
     `leaves` maps a column's name to its number among Parquet's columns. Of a `sealed` file every byte was checked.
+    `replaces` names the files beside it that it was made of, which count no more.
     """
 
     path: Path
     footer: pq.FileMetaData
     leaves: Mapping[str, int]
     sealed: bool
+    replaces: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -41,6 +47,11 @@ class Part:
     @property
     def rows(self) -> int:
         return int(self.footer.num_rows)
+
+    @property
+    def version(self) -> int:
+        """The version of the schema that it was written in."""
+        return int(self.footer.metadata[VERSION_KEY])
 
     @contextmanager
     def open(self) -> Iterator[pq.ParquetFile]:
@@ -92,28 +103,43 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
         expected = f"expected schema version {SCHEMA_VERSION} or older"
         return Unreadable(path, f"{path}: {expected}, got {version}; upgrade evoact to read it")
     if alike:
-        return Part(path, footer, alike.leaves, sealed)
+        return Part(path, footer, alike.leaves, sealed, _replaces(footer))
     names = set(schema.names)
     for field in SCHEMA:
         if field.name in names and not schema.field(field.name).type.equals(field.type):
             got = schema.field(field.name).type
             return Unreadable(path, f"{path}: expected column {field.name!r} of type {field.type}, got {got}")
     numbers = {footer.schema.column(i).path.partition(".")[0]: i for i in range(footer.num_columns)}
-    return Part(path, footer, {name: numbers[name] for name in SCHEMA.names if name in names}, sealed)
+    leaves = {name: numbers[name] for name in SCHEMA.names if name in names}
+    return Part(path, footer, leaves, sealed, _replaces(footer))
 
 
 def inspect_all(paths: Iterable[Path]) -> tuple[list[Part], list[Unreadable]]:
-    """Sort files into the readable and the others, in the order given."""
+    """Sort the files of a directory into the readable and the others, in the order given, without replaced ones."""
     judged: list[Part | Unreadable] = []
     like = None
     for path in paths:
         judged.append(inspect(path, like))
         if like is None and isinstance(judged[-1], Part):
             like = judged[-1]
+    gone = replaced(item for item in judged if isinstance(item, Part))
     return (
-        [item for item in judged if isinstance(item, Part)],
-        [item for item in judged if isinstance(item, Unreadable)],
+        [item for item in judged if isinstance(item, Part) and item.path.name not in gone],
+        [item for item in judged if isinstance(item, Unreadable) and item.path.name not in gone],
     )
+
+
+def replaced(parts: Iterable[Part]) -> frozenset[str]:
+    """Return the names of the files that any of these was made of."""
+    return frozenset().union(*(part.replaces for part in parts))
+
+
+def _replaces(footer: pq.FileMetaData) -> frozenset[str]:
+    try:
+        names = json.loads((footer.metadata or {}).get(REPLACES_KEY, b"[]"))
+        return frozenset(str(name) for name in names)
+    except (ValueError, TypeError):
+        return frozenset()
 
 
 def read(parts: Sequence[Part], columns: Sequence[str]) -> tuple[pa.Table, list[Unreadable]]:

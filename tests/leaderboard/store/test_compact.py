@@ -1,19 +1,17 @@
-import shutil
+from contextlib import suppress
 
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.location import Location
 from evoact.leaderboard.store import compact as module
-from evoact.leaderboard.store.compact import compact, finish_swap, parts_directory
+from evoact.leaderboard.store.compact import Rolling, compact, sweep
 
 
 def proposals(run_dir):
     return Leaderboard(run_dir).to_arrow()["proposal"].to_pylist()
-
-
-def hidden(run_dir):
-    return [file.name for file in run_dir.iterdir() if file.name.startswith(".leaderboard")]
 
 
 def test_parts_become_one_sorted_file_with_the_same_rows(tmp_path, make_result, write):
@@ -22,9 +20,9 @@ def test_parts_become_one_sorted_file_with_the_same_rows(tmp_path, make_result, 
     )
     before = sorted(Leaderboard(tmp_path).to_arrow().to_pylist(), key=lambda row: row["proposal"])
     assert compact(tmp_path)
-    assert [file.name for file in (tmp_path / "leaderboard").iterdir()] == ["compact-00000.parquet"]
+    assert len(list((tmp_path / "leaderboard").iterdir())) == 1
     assert Leaderboard(tmp_path).to_arrow().to_pylist() == before
-    assert hidden(tmp_path) == []
+    assert not compact(tmp_path)
 
 
 def test_compaction_again_after_more_parts(run_dir, make_result, write):
@@ -94,64 +92,61 @@ class Crash(BaseException):
     pass
 
 
-# What compaction does to the disk, in order; it crashes before or after each.
-STEPS = ["_build", "_rename 0", "_rename 1", "_rename 2", "_delete"]
-
-
-def crash_at(monkeypatch, step, after):
-    name, _, number = step.partition(" ")
-    real, calls = getattr(module, name), []
-
-    def crashing(*arguments):
-        calls.append(arguments)
-        here = len(calls) - 1 == int(number or 0) if name != "_delete" else arguments[0].is_dir()
-        if here and not after:
-            raise Crash
-        result = real(*arguments)
-        if here:
-            raise Crash
-        return result
-
-    monkeypatch.setattr(module, name, crashing)
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-def test_an_interrupted_swap(step, after, run_dir, monkeypatch, make_result, write):
+@pytest.mark.parametrize("how", [compact, Rolling])
+@pytest.mark.parametrize("step", range(8))
+def test_interrupted_anywhere(step, how, run_dir, monkeypatch, make_result, write):
+    """Before each file is written or deleted: a reader sees every row once, and the next one to write clears up."""
+    monkeypatch.setattr(module, "MOST_FILES", 4)
+    monkeypatch.setattr(module, "AT_ONCE", 4)
     with monkeypatch.context() as patch:
-        crash_at(patch, step, after)
-        with pytest.raises(Crash):
-            compact(run_dir)
-    # A reader in between, which changes nothing, sees every row once.
+        done = []
+        for name, real in (("write", Location.write), ("delete", Location.delete)):
+
+            def crashing(self, *content, real=real):
+                if len(done) == step:
+                    raise Crash
+                done.append(self.path)
+                return real(self, *content)
+
+            patch.setattr(Location, name, crashing)
+        with suppress(Crash):
+            how(run_dir)
     assert sorted(proposals(run_dir)) == list(range(20))
-    finish_swap(run_dir)
-    assert hidden(run_dir) == []
-    assert sorted(proposals(run_dir)) == list(range(20))
+    assert Leaderboard(run_dir).problems == []
     write(run_dir, make_result(20, pack="late"))
+    sweep(run_dir)
+    assert sorted(proposals(run_dir)) == list(range(21))
     compact(run_dir)
     assert proposals(run_dir) == list(range(21))
+    assert len(list((run_dir / "leaderboard").iterdir())) == 1
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-def test_parts_written_before_the_swap_was_finished(step, after, run_dir, monkeypatch, make_result, write):
+def test_a_damaged_file_replaces_nothing(run_dir, monkeypatch):
     with monkeypatch.context() as patch:
-        crash_at(patch, step, after)
-        with pytest.raises(Crash):
-            compact(run_dir)
-    write(run_dir, make_result(20, pack="late"))
-    finish_swap(run_dir)
-    assert sorted(proposals(run_dir)) == list(range(21))
+        patch.setattr(Location, "delete", lambda self: None)
+        compact(run_dir)
+    [merged] = (run_dir / "leaderboard").glob("compact-*")
+    assert len(list((run_dir / "leaderboard").iterdir())) == 6
+    merged.write_bytes(merged.read_bytes()[:-1])
+    sweep(run_dir)
+    with pytest.warns(UserWarning, match="compact-"):
+        assert sorted(proposals(run_dir)) == list(range(20))
 
 
-def test_deletion_of_the_old_directory_half_done(run_dir):
-    shutil.copytree(run_dir / "leaderboard", run_dir / module.OLD)
-    next((run_dir / module.OLD).iterdir()).unlink()
-    finish_swap(run_dir)
-    assert proposals(run_dir) == list(range(20))
-    assert hidden(run_dir) == []
-
-
-def test_parts_directory(run_dir, tmp_path):
-    assert parts_directory(run_dir).path == str(run_dir / "leaderboard")
-    assert parts_directory(tmp_path / "nothing") is None
+@pytest.mark.parametrize("kind", ["local", "store"])
+def test_a_run_that_goes_on_has_few_files(kind, tmp_path, monkeypatch, make_result, write):
+    monkeypatch.setattr(module, "MOST_FILES", 12)
+    monkeypatch.setattr(module, "AT_ONCE", 6)
+    place = Location.of(tmp_path)
+    if kind == "store":
+        place = Location(fs.SubTreeFileSystem("runs", fs._MockFileSystem()), "a", "memory")
+    rolling, most = Rolling(place), 0
+    for i in range(60):
+        write(place, make_result(i, pack=str(i)))
+        rolling.wrote()
+        most = max(most, len(place.child("leaderboard").names()))
+    assert most <= 12 + 6 + 1
+    assert sorted(proposals(place)) == list(range(60))
+    compact(place)
+    assert len(place.child("leaderboard").names()) == 1
+    assert proposals(place) == list(range(60))
