@@ -51,7 +51,7 @@ ORIGINS: Mapping[str, Callable[[], str]] = {
     "imagenet_folder": lambda: "present" if has_imagenet_folder() else "your own folder",
     "mnist1d": lambda: "present" if is_cached("mnist1d_large") else "generated on first use",
     "pendulum_clock": lambda: "present" if has_pendulum_clock() else f"simulated; measured {DOWNLOADABLE}",
-    "table": lambda: "your own table: CSV, Parquet, Feather, npz",
+    "table": lambda: "your own table (CSV, Parquet, Feather, npz) or folder of images",
     "van_der_pol": lambda: "generated on first use",
 }
 

@@ -62,9 +62,9 @@ class Photographs:
             return np.stack(list(pool.map(read_square, wanted)))
 
 
-def read_square(path: Path) -> np.ndarray:
-    """Return the shorter side resized to 256 pixels and the central square of that (Krizhevsky et al. 2012,
-    section 2), in RGB: uint8 [3, 256, 256].
+def read_square(path: Path, side: int = SIDE) -> np.ndarray:
+    """Return the shorter side resized to so many pixels and the central square of that (Krizhevsky et al. 2012,
+    section 2), in RGB: uint8 [3, side, side].
 
     Raises:
         UserError: if the file is missing or no whole image.
@@ -73,16 +73,16 @@ def read_square(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            image.draft("RGB", (SIDE, SIDE))  # JPEG decodes at the least scale that is large enough
+            image.draft("RGB", (side, side))  # JPEG decodes at the least scale that is large enough
             picture = image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: expected a whole image, got one that cannot be read: {error}") from None
     width, height = picture.size
-    scale = SIDE / min(width, height)
-    size = max(SIDE, round(width * scale)), max(SIDE, round(height * scale))
-    left, top = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
+    scale = side / min(width, height)
+    size = max(side, round(width * scale)), max(side, round(height * scale))
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
     resized = picture.resize(size, Image.Resampling.BILINEAR)
-    square = resized.crop((left, top, left + SIDE, top + SIDE))
+    square = resized.crop((left, top, left + side, top + side))
     return np.asarray(square).transpose(2, 0, 1)
 
 
@@ -146,8 +146,8 @@ def _splits(
     names = _class_names(root / "train", classes)
     if _class_names(root / "val", classes) != names:
         raise UserError(f"{root}: expected the same class folders in train and val, got others")
-    train_files, y = _files(root / "train", names)
-    test_files, test_y = _files(root / "val", names)
+    train_files, y = image_files(root / "train", names)
+    test_files, test_y = image_files(root / "val", names)
     train, validation = train_and_validation(y, (NAME, "validation"), train_examples, validation_examples)
     return {
         "train": Split(Photographs(root / "train", train_files[train]), y[train]),
@@ -166,8 +166,12 @@ def _class_names(folder: Path, classes: int) -> list[str]:
     return names
 
 
-def _files(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """All images below a folder, class by class, and the number of each one's class."""
+def image_files(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return all images below a folder, class by class, and the number of each one's class.
+
+    Raises:
+        UserError: if a class has none.
+    """
     files: list[bytes] = []
     labels: list[int] = []
     for label, name in enumerate(names):

@@ -12,7 +12,7 @@ from evoact.errors import UserError
 from evoact.tasks.task import Split, Task
 
 # Arguments of tasks that say where data is.
-PLACES = ("path", "data")
+PLACES = ("path", "data", "images")
 # Others are computed, which another machine does to the last bit but one, or come with a library.
 FROM_FILES = ("arrays", "cifar10", "fashion_mnist", "imagenet_folder", "table")
 

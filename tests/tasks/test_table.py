@@ -149,7 +149,7 @@ AS_TEXT = NUMBERS.to_csv(index=False)
     [
         (NUMBERS, {"target": "z"}, "task.target: unknown column 'z'; known: a, b, y"),
         (NUMBERS, {}, "expected task.target, the column to predict, got none; the last columns are a, b, y"),
-        (NUMBERS, {"target": "y", "drop": ["y"]}, "task.target apart from drop, groups and time, got 'y'"),
+        (NUMBERS, {"target": "y", "drop": ["y"]}, "task.target apart from task.drop, got 'y' in both"),
         (NUMBERS, {"target": "y", "drop": ["a", "b"]}, "at least one column that a network can use"),
         (NUMBERS, {"target": "y", "metric": "auc"}, "unknown metric 'auc'; did you mean 'roc_auc'"),
         (
@@ -200,7 +200,11 @@ AS_TEXT = NUMBERS.to_csv(index=False)
         ),
         (NUMBERS.assign(c="u"), {"target": ["a", "c"]}, "numbers in several targets, got texts in c"),
         (NUMBERS, {"target": ["a", "a"]}, "different columns in task.target"),
-        (NUMBERS, {"target": "y", "metric": "roc_auc", "time": "y"}, "apart from"),
+        (
+            NUMBERS,
+            {"target": "y", "metric": "roc_auc", "time": "y"},
+            "task.target apart from task.time, got 'y' in both",
+        ),
         (
             NUMBERS.assign(y=NUMBERS["a"].rank() > 20, t=NUMBERS["a"]),
             {"target": "y", "time": "t", "metric": "roc_auc"},
