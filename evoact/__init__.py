@@ -53,6 +53,7 @@ def search(
     *,
     data: Any = None,
     target: Any = None,
+    model: Any = None,
     metric: str | None = None,
     minutes: float | None = None,
     if_exists: str = "error",
@@ -71,6 +72,8 @@ def search(
         data: a table: a path or URI of CSV, Parquet, Feather, npz, or in memory a DataFrame (pandas, Polars), an Arrow
             table, an array, a pair (x, y), a PyTorch Dataset; kept in the run directory
         target: the column to predict, or several; of data in memory also the values themselves
+        model: the network: a function that builds a `torch.nn.Module` (called with input_shape and n_outputs if it
+            takes them), or a module, whose weights every network then starts from; instead of a section `network`
         metric: what networks are judged by, such as `roc_auc` or `mae`; by default accuracy or mse
         minutes: for everything, confirmation and judgement included; 5 if there is neither a config nor a `budget`
         if_exists: what to do if `run_dir` holds a run: `error`, `resume` it if it is the same search, or `replace` it
@@ -88,7 +91,7 @@ def search(
     """
     from evoact.api import search as api
 
-    asked = api.Asked(config, overrides, data, target, metric, minutes, sections)
+    asked = api.Asked(config, overrides, data, target, metric, minutes, sections, model)
     return api.search(asked, run_dir, address, observe, if_exists)
 
 
@@ -156,6 +159,7 @@ def load(
     seed: int | str | None = None,
     arm: str = "",
     repeat: int = 0,
+    model: Any = None,
 ) -> "TrainedNetwork":
     """Return a confirmed network of a run, or an exported one, as an ordinary PyTorch module, in evaluation mode.
 
@@ -168,12 +172,17 @@ def load(
         seed: one of its fresh seeds; by default the one that validates best, "all" for the ensemble of them
         arm: of a comparison
         repeat: of a comparison
+        model: what the search was given as `model`, in another process
 
     Raises:
         evoact.errors.UserError: if the directory is neither, or holds no such network with its weights.
     """
     from evoact.exports.load import load
 
+    if model is not None:
+        from evoact.networks.own.named import given_network
+
+        given_network(model)
     return load(directory, candidate, seed, arm, repeat)
 
 
@@ -236,14 +245,23 @@ def train(
 
 
 def resume(
-    run_dir: str | Path, address: str | None = None, observe: "Callable[[Progress], None] | None" = None
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: "Callable[[Progress], None] | None" = None,
+    model: Any = None,
 ) -> "Finished":
-    """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives.
+    """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives. One that
+    began with a `model` goes on with the same.
 
     Raises:
-        evoact.errors.UserError: if the directory is not a run, or in use.
+        evoact.errors.UserError: if the directory is not a run, or in use, or began with another model.
     """
     from evoact.api import search as api
+
+    if model is not None:
+        from evoact.networks.own.named import given_network
+
+        given_network(model)  # known by its digest from here on
 
     return api.resume(run_dir, address, observe)
 

@@ -40,3 +40,35 @@ def lookup(table: Mapping[str, T], what: str, name: Any) -> T:
     if not isinstance(name, str) or name not in table:
         raise UserError(unknown(what, name, table))
     return table[name]
+
+
+# --- objects of a program's own -------------------------------------------------------------------------
+
+_GIVEN: dict[str, Any] = {}
+
+
+def remember(given: Mapping[str, Any]) -> None:
+    """Keep objects that a program gave, by name, in this process: a config holds the names alone, and a worker is sent
+    the objects.
+    """
+    _GIVEN.update(given)
+
+
+def remembered(text: str) -> dict[str, Any]:
+    """Return the objects whose names occur in a text."""
+    return {name: thing for name, thing in _GIVEN.items() if name in text}
+
+
+def given(what: str, name: str) -> Any:
+    """Return the object of this name.
+
+    Raises:
+        UserError: if this process was given none, or another.
+    """
+    if name not in _GIVEN:
+        same = [n for n in _GIVEN if n.rpartition("@")[0] == name.rpartition("@")[0]]
+        got = f"another, {same[-1]}" if same else "none"
+        raise UserError(
+            f"expected the {what} {name} that this run began with, got {got}; give it with model="
+        )
+    return _GIVEN[name]

@@ -22,6 +22,7 @@ from evoact.execution.run import Finished
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
 from evoact.leaderboard.store.lock import lock
+from evoact.networks.own.named import given_network
 from evoact.registry import lookup
 from evoact.tasks.own.in_memory import task_of
 
@@ -33,7 +34,7 @@ Show = Callable[[Plan, str], AbstractContextManager[Display | Notebook | None]]
 @dataclass(frozen=True)
 class Asked:
     """What somebody asks for: a config, or none and then data; `sections` are keys that take the place of its own,
-    and `minutes` the time for everything."""
+    `minutes` the time for everything, and `model` the network, as an object."""
 
     config: str | Path | Mapping[str, Any] | None = None
     overrides: Sequence[str] = ()
@@ -42,6 +43,7 @@ class Asked:
     metric: Any = None
     minutes: float | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
+    model: Any = None
 
     @property
     def time(self) -> float | None:
@@ -69,6 +71,10 @@ class Asked:
             own = {} if self.metric is None else {"metric": self.metric}
             keys["task"] = {**task_of(self.data, self.target, folder), **own, **_section(keys, "task")}
             keys.setdefault("name", Path(self.data).stem if isinstance(self.data, (str, Path)) else "search")
+        if self.model is not None:
+            if "network" in keys:
+                raise UserError("expected model or network, got both; leave one out")
+            keys["network"] = given_network(self.model)
         if self.time is not None:
             keys["budget"] = {**_section(keys, "budget"), "minutes": self.time}
         if isinstance(self.config, (str, Path)):

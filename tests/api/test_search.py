@@ -5,10 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 
 import evoact
+from evoact import registry
 from evoact.api.search_result import SearchResult
 from evoact.errors import UserError
+from evoact.networks.own.module_network import converted
+from evoact.networks.own.source import _executed
 
 QUICK = {
     "network": {"name": "mlp", "hidden": [8]},
@@ -139,3 +144,98 @@ def test_metrics_by_name(metric, space, tmp_path):
         data=x, target=x[:, 0] * 9, metric=metric, run_dir=tmp_path / "run", space=space, **QUICK
     )
     assert found.summary.metric == metric
+
+
+CODE = """
+from pathlib import Path
+
+from torch import nn
+
+Path({marker!r}).touch()
+
+
+def make(input_shape, n_outputs, width=6):
+    return nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, n_outputs))
+"""
+OWN = {key: value for key, value in QUICK.items() if key != "network"}
+
+
+def test_an_own_network_is_executed_by_whatever_trains_it_alone(data, space, tmp_path):
+    marker, run_dir = tmp_path / "executed", tmp_path / "run"
+    (tmp_path / "model.py").write_text(CODE.format(marker=str(marker)))
+    network = {"name": "own", "file": str(tmp_path / "model.py"), "build": "make", "arguments": {"width": 5}}
+    found = evoact.search(data=data, space=space, run_dir=run_dir, network=network, **OWN)
+    assert found.complete
+    assert evoact.load(run_dir).predict(np.load(data)["x"][:4]).shape == (4,)
+    (tmp_path / "model.py").write_text("raise ValueError")  # the run has the text
+    marker.unlink()
+    _executed.cache_clear()
+    converted.cache_clear()
+    evoact.write_report(run_dir)
+    assert evoact.Leaderboard(run_dir).top(3).num_rows == 3
+    assert evoact.resume(run_dir).complete
+    assert not marker.exists()
+    assert evoact.load(run_dir).predict(np.load(data)["x"][:4]).shape == (4,)
+    assert marker.exists()
+
+
+def test_a_run_goes_on_with_the_code_with_which_it_began(data, space, tmp_path):
+    run_dir = tmp_path / "run"
+    (tmp_path / "model.py").write_text(CODE.format(marker=str(tmp_path / "executed")))
+    network = {"name": "own", "file": str(tmp_path / "model.py"), "build": "make"}
+
+    def stop(progress):
+        if progress.done:
+            raise KeyboardInterrupt
+
+    begun = evoact.search(data=data, space=space, run_dir=run_dir, network=network, observe=stop, **OWN)
+    assert not begun.complete
+    config = (run_dir / "config.yaml").read_text()
+    (run_dir / "config.yaml").write_text(config.replace("nn.ReLU()", "nn.Tanh()"))
+    with pytest.raises(
+        UserError, match=r"expected network.text with digest \w+, as when this run began, got with digest"
+    ):
+        evoact.resume(run_dir)
+    (run_dir / "config.yaml").write_text(config.replace("  found:\n    '1': 6\n", ""))
+    with pytest.raises(UserError, match=r"expected network.found, the sites that the search found, got none"):
+        evoact.write_report(run_dir)
+    (run_dir / "config.yaml").write_text(config)
+    assert evoact.resume(run_dir).complete
+
+
+def build(n_outputs):
+    return nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, n_outputs))
+
+
+def test_models_as_objects(data, space, tmp_path):
+    found = evoact.search(data=data, space=space, run_dir=tmp_path / "built", model=build, **OWN)
+    assert found.complete
+    assert "    def build(n_outputs):\n" in (tmp_path / "built" / "config.yaml").read_text()
+    module = build(2)
+    keys = {**OWN, "training": {"steps": 10, "train": "activations"}}
+    tuned = evoact.search(data=data, space=space, run_dir=tmp_path / "tuned", model=module, **keys)
+    kept = evoact.load(tuned.run_dir, seed="all")
+    weights = kept.tensors()["0.weight"]
+    assert torch.equal(weights, module.state_dict()["0.weight"].expand_as(weights))
+    with pytest.raises(UserError, match="expected model or network, got both"):
+        evoact.search(data=data, model=build, **QUICK)
+    with pytest.raises(
+        UserError, match=r"expected model as a torch\.nn\.Module, or a function that builds one, got 3"
+    ):
+        evoact.search(data=data, model=3, **OWN)
+
+
+def test_a_model_is_to_be_given_again_in_another_process(data, space, tmp_path):
+    def stop(progress):
+        if progress.done:
+            raise KeyboardInterrupt
+
+    run_dir = tmp_path / "run"
+    evoact.search(data=data, space=space, run_dir=run_dir, model=build, observe=stop, **OWN)
+    known = registry._GIVEN.copy()
+    registry._GIVEN.clear()
+    converted.cache_clear()
+    with pytest.raises(UserError, match=r"expected the network build@\w+ that this run began with, got none"):
+        evoact.resume(run_dir)
+    assert evoact.resume(run_dir, model=build).complete
+    registry._GIVEN.update(known)

@@ -8,7 +8,7 @@ from typing import Any
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 
 from evoact.config import read_plan
 from evoact.errors import UserError
@@ -17,6 +17,7 @@ from evoact.execution.cluster.ray_cluster import NAMESPACE, enter, this_node
 from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION
 from evoact.leaderboard.location import Location
+from evoact.registry import remember
 
 IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
 # How long a worker trains before it tells Tune that it lives: what that costs Tune, and the worker that waits for it,
@@ -52,6 +53,8 @@ class Worker(tune.Trainable):
                 f"expected evoact {version} as beside the run, got {VERSION}; install the same on all nodes"
             )
         enter(directory)
+        if objects := ray.get(self.exchange.objects.remote()):
+            remember(cloudpickle.loads(objects))
         plan = read_plan(ray.get(self.exchange.experiment.remote()))
         plan.task.splits()
         for arm in plan.arms.values():

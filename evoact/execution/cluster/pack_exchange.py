@@ -58,8 +58,8 @@ class Exchange:
     a second answer is ignored. All methods run in one event loop, one at a time.
     """
 
-    def __init__(self, config: dict[str, Any]):
-        self.config = config
+    def __init__(self, config: dict[str, Any], objects: bytes = b""):
+        self.config, self.given = config, objects
         self.offered: deque[Pack] = deque()
         self.out: dict[str, float] = {}  # since when
         self.waited: dict[str, float] = {}
@@ -71,6 +71,10 @@ class Exchange:
     async def experiment(self) -> dict[str, Any]:
         """Return the config of all packs."""
         return self.config
+
+    async def objects(self) -> bytes:
+        """Return the objects that the config names, pickled, so that this process needs nothing of them."""
+        return self.given
 
     async def offer(self, name: str, proposals: Sequence[Proposal]) -> None:
         """Offer a pack to the first free worker, again if it was offered before."""

@@ -11,9 +11,11 @@ trial of one that is still starting, and ends the latter: if packs are shorter t
 process, one worker then does all the work.
 """
 
+import inspect
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -26,7 +28,7 @@ os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "64")  # what an autoscaler 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -36,7 +38,8 @@ from evoact.execution.cluster.leased_worker import Worker
 from evoact.execution.cluster.pack_exchange import Exchange
 from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, dashboard, gpus, room
 from evoact.execution.local import PackSource
-from evoact.installation import VERSION
+from evoact.installation import FOLDER, VERSION
+from evoact.registry import remembered
 
 # The driver works between two turns of Tune, each of which takes one event: at most so long, and the shorter the more
 # workers there are to hear of.
@@ -108,6 +111,20 @@ class UntilDone(_Unpickled, tune.Stopper):
         return self.driver.done
 
 
+def _pickled(objects: dict[str, Any]) -> bytes:
+    """Return objects of the program's own as workers can read them, code that is installed nowhere with them."""
+    if not objects:
+        return b""
+    for thing in objects.values():
+        code = thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+        module = inspect.getmodule(code)
+        file = getattr(module, "__file__", None)
+        if module is not None and file and not file.startswith((sys.prefix, sys.base_prefix, str(FOLDER))):
+            cloudpickle.register_pickle_by_value(module)
+    pickled: bytes = cloudpickle.dumps(objects)
+    return pickled
+
+
 def execute(
     source: PackSource,
     plan: Plan,
@@ -143,7 +160,7 @@ def execute(
         exchange = (
             ray.remote(num_cpus=0)(Exchange)
             .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
-            .remote(plan.plain())
+            .remote(plan.plain(), _pickled(remembered(plan.to_yaml())))
         )
         driver = Driver(source, plan, exchange, resources, note)
         driver.fill()

@@ -1,16 +1,20 @@
 """`network: {name: own}`: a module that a function in somebody's file builds."""
 
+import copy
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from evoact.errors import UserError, short
-from evoact.networks.own.module_network import ModuleNetwork
-from evoact.networks.own.source import build_function, built_module, read
+from evoact.networks.own.module_network import ModuleNetwork, Recipe
+from evoact.networks.own.source import build_function, built_module, read, source_text
+from evoact.registry import given, remember
 
 OWN = "own"  # in the table of networks
 TEXT, FOUND = "text", "found"  # the arguments that a run adds
@@ -37,15 +41,63 @@ class FileRecipe:
         return built_module(build, seed, shapes, json.loads(self.arguments), self.file)
 
 
+@dataclass(frozen=True)
+class GivenRecipe:
+    """An object of the program's own: a function that builds modules, or a module whose weights are kept."""
+
+    given: str
+    arguments: str
+    input_shape: tuple[int, ...]
+    n_outputs: int
+
+    @property
+    def name(self) -> str:
+        return self.given.rpartition("@")[0]
+
+    def __call__(self, seed: int) -> nn.Module:
+        model = given("network", self.given)
+        if isinstance(model, nn.Module):
+            return copy.deepcopy(model)
+        shapes = {"input_shape": self.input_shape, "n_outputs": self.n_outputs}
+        return built_module(model, seed, shapes, json.loads(self.arguments))
+
+
+def given_network(model: Any) -> dict[str, Any]:
+    """Return the section `network` of a config for an object of the program's own, which this process remembers.
+
+    Raises:
+        UserError: if it is neither a module nor a function.
+
+    >>> section = given_network(nn.Linear(2, 3))
+    >>> section["name"], section["given"].partition("@")[0]
+    ('own', 'Linear')
+    """
+    if not callable(model):
+        raise UserError(
+            f"expected model as a torch.nn.Module, or a function that builds one, got {short(model)}"
+        )
+    code = type(model) if isinstance(model, nn.Module) else model
+    text = source_text(code)
+    content = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    if isinstance(model, nn.Module):
+        for name, tensor in model.state_dict().items():
+            content.update(name.encode())
+            content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    name = f"{getattr(code, '__name__', type(code).__name__)}@{content.hexdigest()[:12]}"
+    remember({name: model})
+    return {"name": OWN, "given": name, TEXT: text}
+
+
 def own(
     input_shape: tuple[int, ...],
     n_outputs: int,
-    file: str,
-    build: str,
+    file: str = "",
+    build: str = "",
     arguments: Mapping[str, Any] | None = None,
     sites: Sequence[str] = (),
     text: str | None = None,
     found: Mapping[str, int] | None = None,
+    given: str = "",
 ) -> ModuleNetwork:
     """Return the network of a function in a file of Python, which builds a `torch.nn.Module`.
 
@@ -55,6 +107,7 @@ def own(
         sites: functions that are sites on request alone, of sigmoid and tanh
         text: of the file, as a run keeps it; by default what is in the file now
         found: the neurons of each site, as a run keeps them; the code is not executed then until it has to be
+        given: the name of an object that the program gave, instead of a file
 
     Raises:
         UserError: if the file, the function or what it builds cannot be used.
@@ -63,9 +116,14 @@ def own(
         raise UserError(f"expected network.arguments as a mapping, got {short(arguments)}")
     if found is not None and not _are_sites(found):
         raise UserError(f"expected network.found as the neurons of each site, got {short(found)}")
-    text = read(Path(file)) if text is None else text
-    recipe = FileRecipe(file, text, build, json.dumps(arguments or {}), tuple(input_shape), n_outputs)
-    return ModuleNetwork(recipe, tuple(input_shape), n_outputs, tuple(sites), found)
+    if not given and not (file and build):
+        raise UserError("expected network.file and network.build, the function in it that builds the module")
+    with_arguments, shape = json.dumps(arguments or {}), tuple(input_shape)
+    recipe: Recipe = GivenRecipe(given, with_arguments, shape, n_outputs)
+    if not given:
+        text = read(Path(file)) if text is None else text
+        recipe = FileRecipe(file, text, build, with_arguments, shape, n_outputs)
+    return ModuleNetwork(recipe, shape, n_outputs, tuple(sites), found)
 
 
 def _are_sites(found: Any) -> bool:

@@ -97,6 +97,14 @@ def said(error: BaseException, file: str = "") -> str:
     return f"{text} (line {at})" if at else text
 
 
+def source_text(code: Any) -> str:
+    """Return the text of a function or class; empty if nobody knows it, as of what was typed at a prompt."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return ""
+
+
 def built_module(
     build: Callable[..., Any],
     seed: int,
