@@ -84,17 +84,19 @@ class Tally:
         own, total = self._phases[phase], self.total
         since, before = self._warm or (time.time(), total)
         rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
-        remaining = sum(map(expected, PHASES)) - total
+        planned = {name: expected(name) for name in PHASES}
+        remaining = sum(planned.values()) - total
+        counted = max(planned.values()) < UNLIMITED  # else time ends the search, nobody knows after how many
         return Progress(
             phase=phase,
             done=own.done,
-            planned=expected(phase),
+            planned=planned[phase],
             total_done=total,
             failures=own.failures,
             best=own.best,
             median=own.median,
             rate=rate,
-            seconds_left=remaining / rate if rate and remaining < UNLIMITED else None,
+            seconds_left=remaining / rate if rate and counted else None,
         )
 
     def _enter(self, results: Iterable[Result]) -> None:

@@ -5,6 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
+from evoact.config import UNLIMITED
 from evoact.execution.progress import Tally
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
@@ -65,3 +66,13 @@ def test_before_the_first_result():
     p = Tally().progress("search", EXPECTED.__getitem__)
     assert (p.done, p.total_done, p.failures) == (0, 0, 0)
     assert (p.best, p.median, p.rate, p.seconds_left) == (None, None, None, None)
+
+
+def test_nothing_is_said_of_the_time_left_if_time_ends_the_search():
+    expected = {**EXPECTED, "search": UNLIMITED}
+    tally = Tally([result(0, "baseline", "completed", 0.5, "maximize")])
+    tally.add([result(1, "search", "completed", 0.5, "maximize")])
+    tally.add([result(2, "search", "completed", 0.5, "maximize")])
+    seen = tally.progress("search", expected.__getitem__)
+    assert seen.rate is not None
+    assert seen.seconds_left is None
