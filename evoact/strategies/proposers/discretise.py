@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoact.errors import UserError
-from evoact.genomes.activation import HULLS
+from evoact.genomes.activation import HULLS, Hull
 from evoact.genomes.discretised import discrete, inherited
 from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import TrainResult
 from evoact.registry import unknown
 from evoact.seeding import derive
-from evoact.strategies.archive import Archive, Candidate
+from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.proposers.evolution import Evolution
-from evoact.strategies.proposers.probes import became, probes, trained
+from evoact.strategies.proposers.probes import became, trained
 from evoact.strategies.strategy import WHOLE, Draft
 from evoact.strategies.surrogate.surrogate import recommended
 
@@ -55,12 +55,11 @@ class Discretise:
 
     def propose(self, generation: int, archive: Archive) -> Sequence[Draft]:
         if generation == 0:
-            return probes(self.space, self.hull, self.space.settings, self.hulls)
+            hull = Hull(self.hull, self.space.functions, "neuron")
+            networks = [self.space.homogeneous(hull, settings) for settings in self.space.settings]
+            return [Draft(g, seed=k, context=ASIDE) for k in range(self.hulls) for g in networks]
         if generation == 1:
-            failed = {
-                r.proposal.candidate for r in archive.aside if not r.discretised
-            }  # on one replicate, at least
-            whole = [r for r in trained(archive.aside) if r.proposal.candidate not in failed]
+            whole = trained(archive.aside, archive.aside)
             drafts = [Draft(self._discrete(r), parents=(r.proposal.candidate,)) for r in whole]
             return drafts or self._evolved(generation, archive)
         return self._evolved(generation, archive)

@@ -17,13 +17,13 @@ from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, functions_of
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.hyperparameters import LEARNING_RATE
-from evoact.genomes.space import SearchSpace, Settings
+from evoact.genomes.space import SearchSpace
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.proposers.evolution import GROWTH
 from evoact.strategies.proposers.optuna_search import suggested
-from evoact.strategies.proposers.probes import became, probes, trained
+from evoact.strategies.proposers.probes import became, trained
 from evoact.strategies.selection.breeding import breed, immigrants, parents_in
 from evoact.strategies.strategy import WHOLE, Draft, reevaluation
 from evoact.strategies.surrogate.surrogate import FEWEST, Surrogate, recommended, surrogate
@@ -35,6 +35,7 @@ RECENT = 128  # candidates that say what sources earn
 BEST = 0.2  # of all candidates; whoever is among them was a success
 SUGGESTED = 4  # of Optuna's, at most, in a generation: each takes as long as a hundred children
 PROBED = 3  # candidates whose functions a further probe has
+VERTICES = 1 / 8  # of the budget, at most, beyond one learning rate
 ROOM = 2  # a budget of so many times what the first two generations take has room for mixtures
 UNLIMITED = 2**30  # networks
 
@@ -64,7 +65,7 @@ class Hybrid:
     tournament: int = 3
     crossover: float = 0.5
     offspring: int = 96
-    probes: int = 1
+    probes: int = 4
 
     name = "hybrid"
     independent = False
@@ -84,7 +85,7 @@ class Hybrid:
 
     @property
     def from_space(self) -> bool:
-        return not self._probes
+        return not self._can_probe
 
     @property
     def remark(self) -> str:
@@ -97,12 +98,8 @@ class Hybrid:
 
     def propose(self, generation: int, archive: Archive) -> list[Draft]:
         seed = derive(self.seed, "hybrid", generation)
-        first: list[Draft] = []
-        if generation == 0:
-            first = [_from("vertex", genome) for genome in _new(self._vertices, archive)] + self._probes
-        elif generation == 1:
-            first = self._from_probes(archive)
-        return first or self._later(archive, seed)
+        new = _new(self._vertices, archive) if generation == 0 else []
+        return [_from("vertex", genome) for genome in new] or self._later(archive, seed)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         return recommended(archive, k)
@@ -116,11 +113,12 @@ class Hybrid:
 
     @property
     def _needed(self) -> int:
-        return ROOM * (len(self._vertices_at(self._half)) + 2 * self.probes * len(self.space.learning_rates))
+        rates = max(1, len(self.space.learning_rates) // 2)
+        return ROOM * (len(self._vertices_at(rates)) + 2 * self.probes)
 
     @property
-    def _half(self) -> int:
-        return max(1, len(self.space.learning_rates) // 2)
+    def _can_probe(self) -> bool:
+        return self.mixes and self.probes > 0 and len(self.space.functions) > 1
 
     @cached_property
     def _homogeneous(self) -> list[Genome]:
@@ -129,50 +127,39 @@ class Hybrid:
 
     @cached_property
     def _vertices(self) -> list[Genome]:
-        if self.mixes:
-            return self._vertices_at(self._half)
-        allowed = self.networks // 2 // len(self.space.functions)
-        return self._vertices_at(max(1, min(self._half, allowed)))
+        """Those of the first generation: at half of the learning rates, or as many as the budget allows."""
+        part = VERTICES if self.mixes else 1 / 2
+        allowed = int(part * self.networks / max(1, len(self.space.functions)))
+        return self._vertices_at(max(1, min(allowed, len(self.space.learning_rates) // 2)))
 
     def _vertices_at(self, number: int) -> list[Genome]:
-        """Each base function at so many learning rates, evenly from the grid."""
+        """Each base function at so many learning rates, evenly from the grid; of other settings, any."""
         grid = self.space.learning_rates
-        rates = [grid[(2 * i + 1) * len(grid) // (2 * number)] for i in range(number)]
-        every = [self.space.homogeneous(Base(f), s) for s in self._drawn(rates) for f in self.space.functions]
-        return [genome for genome in every if self.space.contains(genome)]
-
-    @cached_property
-    def _probes(self) -> list[Draft]:
-        rates = self.space.learning_rates
-        return probes(self.space, "convex", self._drawn(rates), self.probes) if self.mixes else []
-
-    def _drawn(self, rates: Sequence[float]) -> list[Settings]:
-        """Settings with each of these learning rates, all others drawn."""
         draw = python_random(self.seed, "hybrid", "settings")
-        return [draw.choice([s for s in self.space.settings if (LEARNING_RATE, r) in s]) for r in rates]
-
-    def _from_probes(self, archive: Archive) -> list[Draft]:
-        """What the probes of the last generation became."""
-        return [
-            replace(_from("probe", became(self.space, r, self.seed)), parents=(r.proposal.candidate,))
-            for r in trained(archive.latest)
-        ]
+        found = []
+        for rate in (grid[(2 * i + 1) * len(grid) // (2 * number)] for i in range(number)):
+            settings = draw.choice([s for s in self.space.settings if (LEARNING_RATE, rate) in s])
+            found += [self.space.homogeneous(Base(f), settings) for f in self.space.functions]
+        return [genome for genome in found if self.space.contains(genome)]
 
     # --- what it goes on with -------------------------------------------------------------------------------------
 
     def _later(self, archive: Archive, seed: int) -> list[Draft]:
         size = max(self.batch, archive.results // GROWTH)
         model = surrogate(archive)
-        if model is None:
-            return self._unseen(min(size, FEWEST), archive, seed)
         random = generator(seed, "thompson")
-        parents = survivors(model, self.parents, random)
+        parents = survivors(model, self.parents, random) if model else archive.best(self.parents)
         shares = earned(archive)
-        further = self._further(int(shares["probe"] * size / 2), parents, seed)
-        size -= len(further)
+        certain = self._from_probes(archive) + self._probes(
+            int(shares["probe"] * size / 2), parents, archive, seed
+        )
+        if model is None:
+            return certain + self._unseen(FEWEST, archive, seed)
+        size = max(1, size - len(certain))
         offspring = self._offspring(max(self.offspring, size), shares, parents, model, seed)
-        won = winners(model, offspring, size, self.elites * size // self.batch, random)
-        return further + won + immigrants(self.space, size - len(won), seed)
+        again = self.elites * size // self.batch if self.mixes else size
+        won = winners(model, offspring, size, again, random)
+        return certain + won + immigrants(self.space, size - len(won), seed)
 
     def _unseen(self, size: int, archive: Archive, seed: int) -> list[Draft]:
         """What to do as long as there is nothing to learn from."""
@@ -180,6 +167,33 @@ class Hybrid:
             return [_from("sample", draft.genome) for draft in immigrants(self.space, size, seed)]
         new = _new(self._homogeneous, archive)[:size]
         return [_from("vertex", genome) for genome in new] or [reevaluation(c) for c in archive.best(size)]
+
+    def _probes(self, count: int, parents: Sequence[Candidate], archive: Archive, seed: int) -> list[Draft]:
+        """Probes with the settings of the parents: the first of all functions, further ones of those of a few parents
+        each."""
+        if not self._can_probe:
+            return []
+        drafts: list[Draft] = []
+        for i in range(count if archive.aside else self.probes):
+            draw = python_random(seed, "probe", i)
+            chosen = [*parents[i : i + 1], *draw.sample(parents, min(PROBED, len(parents)))]
+            settings = chosen[0].genome.hyperparameters if chosen else draw.choice(self.space.settings)
+            functions = self.space.functions
+            if archive.aside:
+                types = {t for c in chosen for site in c.genome.sites for t in site.types}
+                found = {name for activation in types for name in functions_of(activation)}
+                functions = tuple(name for name in functions if name in found)
+            if len(functions) > 1:
+                genome = self.space.homogeneous(Hull("convex", functions, "neuron"), settings)
+                drafts.append(Draft(genome, tuple(c.index for c in chosen[:1]), context=ASIDE))
+        return drafts
+
+    def _from_probes(self, archive: Archive) -> list[Draft]:
+        """What the probes of the last generation became."""
+        return [
+            replace(_from("probe", became(self.space, r, self.seed)), parents=(r.proposal.candidate,))
+            for r in trained(archive.latest, archive.aside)
+        ]
 
     def _offspring(
         self,
@@ -196,7 +210,6 @@ class Hybrid:
         if self.mixes:
             asked = min(SUGGESTED, round(shares["suggestion"] * count))
             samples = immigrants(self.space, round(shares["sample"] * count), seed)
-            drafts += self._from_probes(archive)
             drafts += self._children(round(shares["child"] * count), parents, archive, seed)
             drafts += [
                 _from("suggestion", g) for g in suggested(self.space, archive, model.rows, asked, seed)
@@ -216,20 +229,6 @@ class Hybrid:
             seen=archive.rows,
         )
         return [replace(child, context=_context("child")) for child in children]
-
-    def _further(self, count: int, parents: Sequence[Candidate], seed: int) -> list[Draft]:
-        """Probes of the functions of a few parents each, at the settings of one of them."""
-        drafts: list[Draft] = []
-        for i in range(count if self._probes else 0):
-            chosen = python_random(seed, "probe", i).sample(parents, min(PROBED, len(parents)))
-            types = {t for c in chosen for site in c.genome.sites for t in site.types}
-            found = {name for activation in types for name in functions_of(activation)}
-            functions = tuple(name for name in self.space.functions if name in found)
-            if len(functions) > 1:
-                hull = Hull("convex", functions, "neuron")
-                genome = self.space.homogeneous(hull, chosen[0].genome.hyperparameters)
-                drafts.append(Draft(genome, tuple(c.index for c in chosen), context=ASIDE))
-        return drafts
 
 
 def _new(genomes: Iterable[Genome], archive: Archive) -> list[Genome]:
@@ -252,7 +251,7 @@ def earned(archive: Archive) -> dict[str, float]:
     """
     rows = archive.usable()
     worth = archive.posterior(rows).mean
-    good = set(rows[worth >= np.quantile(worth, 1 - BEST)].tolist())
+    good = set(rows[worth >= np.quantile(worth, 1 - BEST)].tolist()) if len(rows) else set()
     recent = set(rows[-RECENT:].tolist())
     rates = {}
     for source in SOURCES:

@@ -35,40 +35,57 @@ def source(proposal):
     return json.loads(proposal.context)["source"] if proposal.context.startswith("{") else proposal.context
 
 
-def test_begins_with_vertices_on_half_of_the_grid_and_a_probe_a_rate(space, landscape):
+def test_begins_with_vertices_then_probes_then_what_these_became(space, landscape):
     found = generations(run(create("hybrid", space, seed=0, networks=60, steps=1), landscape()))
-    vertices = [p for p in found[0] if source(p) == "vertex"]
-    assert {p.genome.label for p in vertices} == {"8 relu", "8 sin", "8 tanh", "8 abs"}
-    assert {p.genome.hyperparameter("learning_rate") for p in vertices} == {0.03}
-    probes = [p for p in found[0] if p.context == ASIDE]
-    assert len(vertices) + len(probes) == len(found[0])
-    assert [p.genome.hyperparameter("learning_rate") for p in probes] == [0.01, 0.03, 0.1]
+    assert {source(p) for p in found[0]} == {"vertex"}
+    assert {p.genome.label for p in found[0]} == {"8 relu", "8 sin", "8 tanh", "8 abs"}
+    assert {p.genome.hyperparameter("learning_rate") for p in found[0]} == {0.03}
+    probes = [p for p in found[1] if p.context == ASIDE]
     assert {p.genome.label for p in probes} == {"8 convex(abs,relu,sin,tanh)/neuron"}
-    assert [source(p) for p in found[1]] == ["probe"] * 3
-    assert [p.parents for p in found[1]] == [(p.index,) for p in probes]
+    assert len({(p.candidate, p.seed) for p in probes}) == len(probes) == 4
+    known = {p.candidate: p.genome for p in found[0]}
+    for p in probes:  # with the settings of vertices
+        assert p.genome.hyperparameters == known[p.parents[0]].hyperparameters
+    became = [p for p in found[2] if source(p) == "probe"]
+    assert {p.parents for p in became} <= {(p.candidate,) for p in probes}
     later = {source(p) for g, asked in found.items() if g > 2 for p in asked}
     assert {"child", "sample"} <= later
 
 
+def test_a_large_budget_has_vertices_on_half_of_the_grid(landscape):
+    space = SearchSpace(
+        "w", (Site("h", 16),), (choices("base", name=("relu", "sin")),), (1, 2), (0.1, 0.2, 0.4, 0.8)
+    )
+    for networks, rates in ((30, {0.4}), (200, {0.2, 0.8})):
+        asked = create("hybrid", space, seed=0, networks=networks, steps=1).ask(50)
+        assert {p.genome.hyperparameter("learning_rate") for p in asked} == rates
+        assert len(asked) == 2 * len(rates)
+
+
 def test_baselines_that_are_known_are_not_paid_again(space, landscape):
+    """And probes have the settings of the best of them."""
     options = {"genomes": baselines(space)}
-    before = run(create("enumerate", space, seed=0, networks=12, steps=1, options=options), landscape())
+    before = run(
+        create("enumerate", space, seed=0, networks=12, steps=1, options=options), landscape(noise=0.1)
+    )
     strategy = create("hybrid", space, seed=0, networks=60, steps=1, first_index=12, earlier=before)
-    found = generations(run(strategy, landscape()))
-    assert [p.context for p in found[0]] == [ASIDE] * 3
+    found = generations(run(strategy, landscape(noise=0.1)))
+    probes = [p for p in found[0] if p.context == ASIDE]
+    assert len(probes) == 4
+    assert probes[0].genome.hyperparameter("learning_rate") == 0.03
 
 
-@pytest.mark.parametrize("networks", [1, 3, 7, 19])
+@pytest.mark.parametrize("networks", [1, 3, 7, 23])
 def test_a_small_budget_tunes_the_best_functions(networks, space, landscape):
     results = run(create("hybrid", space, seed=0, networks=networks, steps=1), landscape(noise=0.1))
     assert len(results) == networks
     assert not any(r.proposal.genome.heterogeneous for r in results)
     assert all(is_base(t) for r in results for t in r.proposal.genome.sites[0].types)
     assert len({r.proposal.structure for r in results}) == min(networks, 4)
-    needed = 2 * (4 + 2 * 3)
+    needed = 2 * (4 + 2 * 4)
     assert f"from {needed} networks on" in proposer("hybrid", space, 0, {}, networks).remark
     assert proposer("hybrid", space, 0, {}, needed).remark == ""
-    if networks == 19:  # relu is the best function here, and 0.03 the best rate
+    if networks == 23:  # relu is the best function here, and 0.03 the best rate
         best = create("hybrid", space, seed=0, networks=networks, steps=1)
         best.replay(results)
         (c,) = best.recommend(1)
