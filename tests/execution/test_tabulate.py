@@ -142,7 +142,10 @@ def test_what_a_table_is_not_good_for(small, table, tmp_path):
             {"strategy": {"name": "evolution", "objectives": ["val_metric", "step_seconds_solo"]}},
             "objectives that a table holds, got step_seconds_solo; leave it out",
         ),
-        ({"strategy": {"name": "hybrid"}}, "hulls by neuron; add --set strategy.probes=0"),
+        (
+            {"strategy": {"name": "hybrid"}, "budget": {"networks": 200}},
+            "hulls by neuron; add --set strategy.probes=0",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             search(small(execution=on(table), **changes), tmp_path / "run")
