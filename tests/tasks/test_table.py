@@ -135,8 +135,10 @@ def test_what_predictions_are_asked_of(tmp_path):
         known.apply(new.drop(columns="age"))
     with pytest.raises(UserError, match=r"expected 5 columns .*, got an array of shape \(4, 2\)"):
         known.apply(np.zeros((4, 2)))
-    with pytest.raises(UserError, match="expected numbers in column rooms, got 'many' in row 1"):
+    with pytest.raises(UserError, match="expected numbers in column rooms, got 'many'; leave"):
         known.apply({**new, "city": ["Oslo"] * 4, "rooms": [1, "many", 2, 3]})
+    with pytest.raises(UserError, match="finite numbers in column rooms, got inf in row 2"):
+        known.apply({**new, "rooms": [1, 2, np.inf, 3]})
 
 
 NUMBERS = pd.DataFrame({"a": RNG.normal(size=60), "b": RNG.normal(size=60), "y": np.arange(60) % 2})

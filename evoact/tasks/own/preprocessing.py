@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evoact.errors import UserError
 from evoact.tasks.own.raw_columns import columns_of
 
 MOST_CATEGORIES = 50  # of a column that have a feature of their own: the most frequent in training
@@ -73,7 +74,8 @@ class Category:
         place = {category: i for i, category in enumerate(self.categories)}
         # Of a category that is not known the last row, all zeros.
         rows = np.eye(len(self.categories) + 1, len(self.categories))
-        return rows[[place.get(value, len(place)) for value in values]]
+        other = len(place)
+        return rows[[place.get(value, other) for value in values.tolist()]]
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "kind": "category", "categories": list(self.categories)}
@@ -110,7 +112,7 @@ class Preprocessing:
                 none of those it knew, and counted in a warning.
 
         Raises:
-            UserError: if a column is missing, or holds what is no number.
+            UserError: if a column is missing, or holds what is no finite number, or an array has another shape.
 
         >>> known = Preprocessing(None, None, (), (Number("age", 30.0, True), Category("sex", ("f", "m"))))
         >>> known.apply({"age": [20.0, None], "sex": ["m", "f"]})
@@ -118,12 +120,25 @@ class Preprocessing:
                [30.,  1.,  1.,  0.]], dtype=float32)
         """
         if not self.columns:
-            x = np.asarray(raw)
-            return x.astype(np.float32) if self.features is None else self.features.apply(x)
+            return self._scaled(np.asarray(raw))
         values = columns_of(raw, {c.name: isinstance(c, Number) for c in self.columns})
         for sentence in self.unseen(values):
             warnings.warn(sentence, stacklevel=2)
         return self.applied(values)
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        """Plain arrays, scaled as those of training."""
+        try:
+            found = x.astype(np.float32) if self.features is None else self.features.apply(x)
+            same = self.features is None or (found.shape == x.shape and x.ndim == self.features.mean.ndim + 1)
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            shape = "" if self.features is None else f" [n, {', '.join(map(str, self.features.mean.shape))}]"
+            raise UserError(
+                f"expected numbers{shape}, as the network was trained on, got {x.dtype} of shape {x.shape}"
+            )
+        return found
 
     def applied(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return float32 [n, features] of the columns of a table, as `columns_of` gives them."""
@@ -143,8 +158,8 @@ class Preprocessing:
         found = []
         for column in self.columns:
             if isinstance(column, Category):
-                counts = Counter(v for v in values[column.name] if v is not None)
-                new = {value: count for value, count in counts.items() if value not in column.categories}
+                counts = Counter(values[column.name].tolist())
+                new = {v: n for v, n in counts.items() if v is not None and v not in column.categories}
                 if new:
                     shown = ", ".join(map(repr, list(new)[:SHOWN])) + (", ..." if len(new) > SHOWN else "")
                     found.append(

@@ -116,17 +116,24 @@ def named(column: Any) -> np.ndarray:
 
 def _numbers(name: str, values: Any) -> np.ndarray:
     x = np.asarray(values)
-    if x.dtype.kind in "biuf":
-        return x.astype(np.float64)
-    found = np.empty(len(x))
-    for i, value in enumerate(x.tolist()):
-        try:
-            found[i] = math.nan if value is None or str(value) in MISSING else float(value)
-        except (TypeError, ValueError):
-            raise UserError(
-                f"expected numbers in column {name}, got {short(value)} in row {i}; fix it, or leave it empty"
-            ) from None
+    found = (
+        x.astype(np.float64) if x.dtype.kind in "biuf" else np.array([_number(name, v) for v in x.tolist()])
+    )
+    if np.isinf(found).any():
+        raise UserError(
+            f"expected finite numbers in column {name}, got {found[np.isinf(found)][0]} in row "
+            f"{int(np.isinf(found).argmax())}; leave what is unknown empty"
+        )
     return found
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return math.nan if value is None or str(value) in MISSING else float(value)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"expected numbers in column {name}, got {short(value)}; leave what is missing empty"
+        ) from None
 
 
 def _texts(values: Any) -> np.ndarray:

@@ -114,6 +114,16 @@ def test_targets_are_standardised_and_errors_are_in_their_units():
     assert task.preprocessing.to_json()["targets"]["scale"] == train.target_scale.tolist()
 
 
+@pytest.mark.parametrize(
+    "raw", [np.zeros((5, 2)), np.zeros((5, 1)), np.zeros(3), np.array([["a", "b", "c"]])]
+)
+def test_arrays_of_another_shape_are_refused_at_prediction(raw):
+    known = own_task(Given(X, Y), Reading(standardise=True)).preprocessing
+    assert known.apply(X[:2]).shape == (2, 3)
+    with pytest.raises(UserError, match=r"expected numbers \[n, 3\], as the network was trained on, got"):
+        known.apply(raw)
+
+
 def test_classes_are_never_standardised():
     task = own_task(Given(X, Y), Reading(standardise=True))
     assert task.splits()["train"].target_scale is None
