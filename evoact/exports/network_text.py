@@ -76,6 +76,8 @@ def mlp(network: MLP, parts: Parts) -> Layers:
         rows, inputs = parts.shape(f"weight{i}")
         bias = [] if parts.has(f"bias{i}") else ["bias=False"]
         yield f"linear{i}", call("nn.Linear", str(inputs), str(rows), *bias)
+        if parts.has(f"norm{i}.scale"):
+            yield f"norm{i}", call("nn.BatchNorm1d" if network.norm == "batch" else "nn.LayerNorm", str(rows))
         if site:
             yield site, parts.site(site)
         if site.startswith("hidden"):

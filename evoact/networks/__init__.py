@@ -7,6 +7,9 @@ from evoact.networks.hamiltonian import hamiltonian
 from evoact.networks.kerasnet import kerasnet
 from evoact.networks.lenet5 import lenet5
 from evoact.networks.mlp import mlp
+from evoact.networks.modules.gru import gru
+from evoact.networks.modules.resnet import resnet
+from evoact.networks.modules.transformer import transformer
 from evoact.networks.network import Network
 from evoact.networks.own.named import own
 from evoact.networks.resnet56 import resnet56
@@ -18,6 +21,9 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
     "resnet56": resnet56,
     "alexnet": alexnet,
     "hamiltonian": hamiltonian,
+    "resnet": resnet,
+    "transformer": transformer,
+    "gru": gru,
     "own": own,
 }
 
@@ -29,5 +35,8 @@ SHAPES: Mapping[str, tuple[tuple[tuple[int, ...], int], ...]] = {
     "resnet56": (((3, 32, 32), 10),),
     "alexnet": (((3, 227, 227), 1000),),
     "hamiltonian": (((4,), 4), ((2,), 2)),
+    "resnet": (((3, 32, 32), 10),),
+    "transformer": (((3, 32, 32), 10), ((100, 8), 10)),
+    "gru": (((100, 8), 10),),
     "own": (),
 }

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
-from evoact.networks.layers import check_dropout
+from evoact.networks.layers import check_dropout, normalisation
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
+from evoact.registry import lookup
+
+NORMS, EPSILON = ("batch", "layer"), 1e-5
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class MLP:
     output_bias: bool = True
     pieces: tuple[tuple[str, int], ...] = ()
     dropout: float = 0.0
+    norm: str = ""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -40,6 +44,8 @@ class MLP:
             result.append(Parameter(f"weight{i}", (rows, fan_in), fan_in, site=site, source=source))
             if i < len(self.layers) - 1 or self.output_bias:
                 result.append(Parameter(f"bias{i}", (rows, 1), fan_in, site=site))
+            if self.norm and site.startswith("hidden"):
+                result += normalisation(f"norm{i}", rows, site=site)
             source = site
         return tuple(result)
 
@@ -54,7 +60,10 @@ class MLP:
 
     @property
     def batch_norms(self) -> Mapping[str, BatchNorm]:
-        return {}
+        if self.norm != "batch":
+            return {}
+        scales = (p for p in self.parameters if p.name.endswith(".scale"))
+        return {p.name.removesuffix(".scale"): BatchNorm(p.shape[0]) for p in scales}
 
     def built(self, seed: int) -> Mapping[str, Tensor]:
         return {}
@@ -68,9 +77,21 @@ class MLP:
         for i, site in enumerate(self.layers):
             weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
             h = torch.bmm(weight, h) if bias is None else torch.baddbmm(bias, weight, h)
+            if f"norm{i}.scale" in parameters:
+                h = self._normalised(parameters, layers, f"norm{i}", h)
             h = layers.activate(site, h) if site else h
             h = layers.dropout(h, self.dropout) if site.startswith("hidden") else h
         return h.transpose(1, 2)
+
+    def _normalised(
+        self, parameters: Mapping[str, Tensor], layers: ForwardPass, name: str, h: Tensor
+    ) -> Tensor:
+        scale, shift = parameters[f"{name}.scale"], parameters[f"{name}.shift"]
+        if self.norm == "batch":
+            return layers.batch_norm(name, h, scale, shift, EPSILON)
+        # Layer norm (Ba et al. 2016, equation 4) is over the neurons of each example.
+        variance, mean = torch.var_mean(h, dim=1, correction=0, keepdim=True)
+        return torch.addcmul(shift[:, :, None], (h - mean) * (variance + EPSILON).rsqrt(), scale[:, :, None])
 
 
 def mlp(
@@ -79,14 +100,17 @@ def mlp(
     hidden: Sequence[int] = (100, 100),
     output_activation: bool = False,
     dropout: float = 0.0,
+    norm: str | None = None,
 ) -> MLP:
     """Return an MLP for inputs of any shape, flattened.
 
     With `output_activation` its outputs pass through a site `output`, too, as in variational networks (Li & Li
-    2018: the softmax of the loss follows). `dropout` is the rate of dropout behind every hidden layer.
+    2018: the softmax of the loss follows). `dropout` is the rate of dropout behind every hidden layer, `norm` what is
+    normalised before its activations: `batch` (Ioffe & Szegedy 2015) or `layer` (Ba et al. 2016), PyTorch's epsilon.
 
     Raises:
-        UserError: if a width is not a positive integer, there is no hidden layer, or the rate is out of range.
+        UserError: if a width is not a positive integer, there is no hidden layer, the rate is out of range, or the norm
+            unknown.
 
     >>> [site.name for site in mlp((40,), 10, hidden=[100, 50]).sites]
     ['hidden0', 'hidden1']
@@ -96,4 +120,7 @@ def mlp(
             f"expected network.hidden to list at least one positive width, such as [100, 100], got {list(hidden)}"
         )
     check_dropout(dropout)
-    return MLP((math.prod(input_shape), *hidden, n_outputs), output_activation, dropout=dropout)
+    if norm is not None:
+        lookup(dict.fromkeys(NORMS), "network.norm", norm)
+    widths = (math.prod(input_shape), *hidden, n_outputs)
+    return MLP(widths, output_activation, dropout=dropout, norm=norm or "")

@@ -78,7 +78,7 @@ def initial_activations(member: Member, run_seed: int) -> dict[str, Tensor]:
 
 
 def initial_weights(
-    network: Network, name: str, run_seed: int, genome: Genome | None = None
+    network: Network, name: str | int, run_seed: int, genome: Genome | None = None
 ) -> dict[str, Tensor]:
     """Return those of a network. Of a genome's, what no neuron uses is 0, and absent neurons do not count for the
     fan-in of the weights behind them."""

@@ -7,6 +7,7 @@ something that vmap cannot follow, member by member.
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -84,6 +85,7 @@ class ModuleNetwork:
         input_shape: of one example
         n_outputs: per example; None where a loss takes whatever the module gives
         also: functions that are sites on request alone (`nn.heterogenize`)
+        symmetries: of sites, by a pattern of their names, the first that fits; `none` where none does
         known: the neurons of each site, if they were found before: nothing is made then until it is needed
 
     Raises:
@@ -96,6 +98,7 @@ class ModuleNetwork:
     n_outputs: int | None
     also: tuple[str, ...] = ()
     known: Mapping[str, int] | None = None
+    symmetries: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.known is None:
@@ -131,7 +134,10 @@ class ModuleNetwork:
     @property
     def sites(self) -> tuple[Site, ...]:
         known = self.known or {call.name: call.width for call in self.calls.sites}
-        return tuple(Site(name, neurons, "none") for name, neurons in known.items())
+        return tuple(Site(name, neurons, self._symmetry(name)) for name, neurons in known.items())
+
+    def _symmetry(self, site: str) -> str:
+        return next((s for pattern, s in self.symmetries if fnmatchcase(site, pattern)), "none")
 
     @property
     def batch_norms(self) -> Mapping[str, BatchNorm]:

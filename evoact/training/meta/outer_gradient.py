@@ -12,12 +12,12 @@ from torch import Tensor
 
 from evoact.activations.spline import Grid
 from evoact.genomes.meta_training import REVERSED
-from evoact.networks.initial import INITIAL
 from evoact.networks.mlp import MLP
 from evoact.networks.network import Network
 from evoact.seeding import derive
 from evoact.tasks.task import OnDemand, Task
 from evoact.training.batches import Batches
+from evoact.training.members import initial_weights
 from evoact.training.meta.derivatives import ByAutograd, Derivatives, TrainingLoss
 from evoact.training.meta.inner_optimizers import InnerOptimizer
 from evoact.training.meta.mlp_derivatives import MLPDerivatives
@@ -54,8 +54,7 @@ class OuterProblem:
 
     def loop(self, outer_step: int) -> InnerLoop:
         """Return the fresh network of this outer step, and the batches that it will see."""
-        draw = torch.Generator().manual_seed(derive(self.seed, "weights", outer_step) >> 1)
-        drawn = [INITIAL[p.initial](p.shape, p.fan_in, draw).flatten() for p in self.network.parameters]
+        drawn = [w.flatten() for w in initial_weights(self.network, outer_step, self.seed).values()]
         return InnerLoop(
             derivatives=self._derivatives(outer_step),
             optimizer=self.optimizer,
@@ -77,8 +76,9 @@ class OuterProblem:
             noise=self._noise(outer_step),
         )
         splines = all(site.splines_alone for site in self.sites)
-        if splines and isinstance(self.network, MLP) and not self.network.dropout:
-            return MLPDerivatives(loss, self.network, self.grid)
+        network = self.network
+        if splines and isinstance(network, MLP) and not (network.dropout or network.norm):
+            return MLPDerivatives(loss, network, self.grid)
         return ByAutograd(loss)
 
     def _noise(self, outer_step: int) -> dict[str, HiddenNoise]:

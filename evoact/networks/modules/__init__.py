@@ -1,0 +1,1 @@
+"""Networks by name that are ordinary modules of PyTorch, computed in packs as anybody's are (`networks.own`)."""
