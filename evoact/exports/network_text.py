@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from evoact.errors import UserError
 from evoact.exports.activation_text import site_text
 from evoact.exports.text import call
 from evoact.genomes.genome import Genome
@@ -15,6 +16,7 @@ from evoact.networks.kerasnet import KerasNet
 from evoact.networks.lenet5 import LeNet5
 from evoact.networks.mlp import MLP
 from evoact.networks.network import Network
+from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.resnet56 import Block, ResNet
 
 Layers = Iterator[tuple[str, str]]  # names and texts
@@ -54,7 +56,11 @@ class Parts:
 
 
 def network_text(network: Network, genome: Genome) -> str:
-    """Return the text that makes a network, without its weights."""
+    """Return the text that makes a network, without its weights.
+
+    Raises:
+        UserError: for networks of modules, whose text is not evoact's to write.
+    """
     texts: Mapping[type[Any], Callable[[Any, Parts], str]] = {
         MLP: lambda n, parts: sequential(mlp(n, parts)),
         LeNet5: lambda n, parts: sequential(lenet5(parts)),
@@ -63,6 +69,11 @@ def network_text(network: Network, genome: Genome) -> str:
         ResNet: lambda n, parts: sequential(resnet(n, parts)),
         Hamiltonian: lambda n, parts: call("Hamiltonian", sequential(mlp(n.energy, parts))),
     }
+    if isinstance(network, ModuleNetwork):
+        raise UserError(
+            f"expected a network whose layers evoact writes out, got {network.recipe.name}, a module of its own; "
+            "evoact.load gives the trained network as a torch.nn.Module"
+        )
     return texts[type(network)](network, Parts(network, genome))
 
 

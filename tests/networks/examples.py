@@ -13,9 +13,11 @@ from evoact.training.pack import plan_sites
 from tests.networks.recurrent import recurrent
 
 # The table's networks, and one of a kind that the table lacks.
-BUILDERS = {**NETWORKS, "recurrent": recurrent}
+BUILDERS = {**NETWORKS, "mlp_batch": NETWORKS["mlp"], "mlp_layer": NETWORKS["mlp"], "recurrent": recurrent}
 SMALL = {
     "mlp": ((7,), 3, {"hidden": [6, 5]}),
+    "mlp_batch": ((7,), 3, {"hidden": [6, 5], "norm": "batch"}),
+    "mlp_layer": ((7,), 3, {"hidden": [6, 5], "norm": "layer"}),
     "lenet5": ((2, 20, 24), 3, {"width": 0.1}),
     "kerasnet": ((3, 14, 18), 4, {"width": 0.1}),
     "resnet56": ((3, 9, 8), 4, {"blocks": 2, "width": 0.25}),

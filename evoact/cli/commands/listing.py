@@ -146,11 +146,12 @@ def _activations() -> list[dict[str, Any]]:
 def _networks() -> list[dict[str, Any]]:
     from evoact.networks import NETWORKS, SHAPES
     from evoact.networks.network import parameter_count
+    from evoact.networks.own.named import OF_RUNS
 
     return [
         {
             "name": name,
-            "arguments": _arguments(build, ("input_shape", "n_outputs")),
+            "arguments": _arguments(build, ("input_shape", "n_outputs", *OF_RUNS)),
             "parameters": {
                 f"{'x'.join(map(str, shape))} to {outputs}": parameter_count(build(shape, outputs))
                 for shape, outputs in SHAPES[name]

@@ -17,7 +17,8 @@ from evoact.networks.own.source import build_function, built_module, read, sourc
 from evoact.registry import given, remember
 
 OWN = "own"  # in the table of networks
-TEXT, FOUND = "text", "found"  # the arguments that a run adds
+TEXT, FOUND = "text", "found"
+OF_RUNS = (TEXT, FOUND, "given")  # arguments that nobody writes
 
 
 @dataclass(frozen=True)
