@@ -6,6 +6,7 @@ would put first on their path: a folder with a `torch.py` in it is data, not cod
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -56,10 +57,33 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
             processors = max(os.cpu_count() or 1, ceil(cpus))
             # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
             ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+    session = None if address else _ends_at_once()
     try:
         yield
     finally:
         ray.shutdown()
+        if session is not None:
+            _clear_up(session)
+
+
+def _ends_at_once() -> Path:
+    """Have the processes of the local cluster killed when it ends, instead of asked to end first: they do not hear
+    SIGTERM, and Ray would wait a second for each. Return the directory of its session.
+    """
+    node = ray._private.worker._global_node
+    for started in node.all_processes.values():
+        for one in started:
+            one.process.terminate = one.process.kill
+    return Path(node.get_session_dir_path())
+
+
+def _clear_up(session: Path) -> None:
+    """Delete what the local cluster leaves: its logs and sockets, and the link to them."""
+    shutil.rmtree(session, ignore_errors=True)
+    latest = session.parent / "session_latest"
+    with suppress(OSError):
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
 
 
 def check_cluster(address: str | None) -> None:

@@ -18,10 +18,14 @@ import torch
 from ray.cluster_utils import Cluster
 
 from evoact.config import experiment
+from evoact.config.stored_plan import experiment_of
 from evoact.errors import UserError
 from evoact.execution.cluster.driver import Driver
 from evoact.execution.cluster.pack_exchange import Exchange
 from evoact.execution.run import resume, search
+from evoact.execution.running.log import events
+from evoact.execution.running.scale import Scale, ask
+from evoact.leaderboard.location import Location
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.tasks.faulty import faulty
@@ -298,6 +302,34 @@ def test_a_node_lost_on_the_way(two_nodes, tiny, tmp_path, rows_of):
     wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
     search(experiment(config | {"task": {"name": "faulty"}}), tmp_path / "local")
     assert rows_of(tmp_path / "ray", BUT) == rows_of(tmp_path / "local", BUT)
+
+
+def test_workers_follow_the_cluster(tiny, tmp_path):
+    """A node that joins gets work, so many workers as are asked for stay, and the end is at once if need be."""
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    ray.init(address=cluster.address, log_to_driver=False)
+    joined, asked, seen = [], [], []
+
+    def observe(progress):
+        packs = [e["workers"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "pack"]
+        if len(packs) > 2 and not joined:
+            joined.append(cluster.add_node(num_cpus=1))
+        if packs[-1:] == [2] and not asked:
+            asked.append(len(packs))
+            ask(tmp_path / "ray", Scale(workers=1))
+        if asked and packs[-1] == 1:
+            seen[:] = packs
+            raise KeyboardInterrupt
+
+    try:
+        config = tiny(**SLEEPY, budget__networks=4000, training__steps=1, strategy={"name": "random"})
+        assert not search(on_ray(config), tmp_path / "ray", observe=observe).complete
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert sorted({*seen}) == [1, 2]
+    assert experiment_of(tmp_path / "ray").config.execution.workers == 1
 
 
 def test_a_running_cluster_by_its_address(evoact, config_file, tmp_path, rows_of):
