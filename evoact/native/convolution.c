@@ -30,6 +30,10 @@
 #define LARGEST 16 /* taps along a side of a window */
 #define NEAR (1 << 18) /* floats of rows that inner products go over at a time: what a second-level cache holds */
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef float U __attribute__((vector_size(4 * LANES), aligned(4)));
 
@@ -43,11 +47,43 @@ INLINE V load_part(const float *p, int64_t n) {
     return v;
 }
 
+/* sum + a * b, where each number may stand for two in bf16, which give the sum of two products, added in single precision. */
+INLINE V add_product(V sum, V a, V b, int half) {
+#ifdef __AVX512BF16__
+    if (half) return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#endif
+    (void)half;
+    return sum + a * b;
+}
+
+int evoact_has_bf16(void) {
+#ifdef __AVX512BF16__
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+/* The nearest number in bf16, of two equally near the even one; NaN stays NaN. */
+INLINE uint32_t bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return value != value ? bits >> 16 | 64 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+INLINE float pair(float low, float high) {
+    uint32_t bits = bf16(low) | bf16(high) << 16;
+    float both;
+    memcpy(&both, &bits, sizeof both);
+    return both;
+}
+
 typedef struct {
     int64_t members, groups, inputs, outputs; /* channels: of one group */
     int64_t height, width, examples, out_height, out_width;
     int64_t size, stride, padding;
     int64_t shared; /* whether all members have the same images */
+    int64_t half;   /* whether factors are rounded to bf16 */
 } Shape;
 
 /* What is gathered from where: source and target are input and output, or for gradients the other way round. */
@@ -100,23 +136,38 @@ INLINE int64_t block_start(int64_t b, int64_t rows, int64_t most) {
     return b * rows / blocks;
 }
 
+/* In bf16 a sum over channels takes two at a time. */
+static int64_t halved(const Shape *s, int64_t channels) { return s->half ? (channels + 1) / 2 : channels; }
+
 /* Weights as the tiles read them: block after block, tap after tap, the rows of a block side by side. */
 static void pack_weights(const Shape *s, const Direction *d, const float *w, float *packed) {
     int64_t area = s->size * s->size, blocks = (d->rows + ROWS - 1) / ROWS;
     int64_t row = d->backward ? area : d->channels * area, channel = d->backward ? d->rows * area : area;
     for (int64_t b = 0; b < blocks; b++) {
         int64_t start = block_start(b, d->rows, ROWS), stop = block_start(b + 1, d->rows, ROWS);
-        for (int64_t c = 0; c < d->channels; c++)
+        for (int64_t c = 0; c < d->channels; c += s->half ? 2 : 1)
             for (int64_t a = 0; a < area; a++)
-                for (int64_t r = start; r < stop; r++) *packed++ = w[r * row + c * channel + a];
+                for (int64_t r = start; r < stop; r++) {
+                    const float *from = w + r * row + c * channel + a;
+                    *packed++ = s->half ? pair(*from, c + 1 < d->channels ? from[channel] : 0.0f) : *from;
+                }
     }
+}
+
+/* Images in bf16, two channels in a number: [channels, n] to [halved channels, n]. */
+static void pair_channels(int64_t channels, int64_t n, const float *restrict x, float *restrict pairs) {
+    for (int64_t c = 0; c < channels; c += 2, x += 2 * n, pairs += n)
+        if (c + 1 < channels)
+            for (int64_t i = 0; i < n; i++) pairs[i] = pair(x[i], x[n + i]);
+        else
+            for (int64_t i = 0; i < n; i++) pairs[i] = pair(x[i], 0.0f);
 }
 
 /* Where the weights of each tap that takes part are, and the first of the numbers that it meets. */
 static int64_t list_taps(const Shape *s, const Direction *d, const Taps *down, const Taps *across, int32_t *place,
                          int32_t *column) {
     int64_t taps = 0;
-    for (int64_t c = 0; c < d->channels; c++)
+    for (int64_t c = 0; c < halved(s, d->channels); c++)
         for (int i = 0; i < down->count; i++)
             for (int j = 0; j < across->count; j++, taps++) {
                 place[taps] = (int32_t)((c * s->size + down->tap[i]) * s->size + across->tap[j]);
@@ -126,7 +177,7 @@ static int64_t list_taps(const Shape *s, const Direction *d, const Taps *down, c
     return taps;
 }
 
-INLINE void tile(int rows, int vectors, int64_t taps, const float *w, const int32_t *place, const int32_t *column,
+INLINE void tile(int rows, int vectors, int half, int64_t taps, const float *w, const int32_t *place, const int32_t *column,
                  const float *x, const float *bias, float *y, int64_t stride) {
     V sum[ROWS][VECTORS];
 #pragma GCC unroll 8
@@ -141,7 +192,7 @@ INLINE void tile(int rows, int vectors, int64_t taps, const float *w, const int3
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) sum[r][v] += weights[r] * xs[v];
+            for (int v = 0; v < vectors; v++) sum[r][v] = add_product(sum[r][v], xs[v], weights[r] - (V){0}, half);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -150,27 +201,30 @@ INLINE void tile(int rows, int vectors, int64_t taps, const float *w, const int3
 }
 
 /* The same for fewer positions than a vector has. */
-static void narrow(int64_t rows, int64_t n, int64_t taps, const float *w, const int32_t *place, const int32_t *column,
-                   const float *x, const float *bias, float *y, int64_t stride) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < n; i++) {
-            float sum = bias ? bias[r] : 0.0f;
-            for (int64_t t = 0; t < taps; t++) sum += w[place[t] * rows + r] * x[column[t] + i];
-            y[r * stride + i] = sum;
-        }
+static void narrow(int64_t rows, int64_t n, int half, int64_t taps, const float *w, const int32_t *place,
+                   const int32_t *column, const float *x, const float *bias, float *y, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++) {
+        V sum = (bias ? bias[r] : 0.0f) - (V){0};
+        for (int64_t t = 0; t < taps; t++)
+            sum = add_product(sum, load_part(x + column[t], n), w[place[t] * rows + r] - (V){0}, half);
+        memcpy(y + r * stride, &sum, (size_t)n * sizeof(float));
+    }
 }
 
 typedef void (*Tile)(int64_t taps, const float *w, const int32_t *place, const int32_t *column, const float *x,
                      const float *bias, float *y, int64_t stride);
-#define TILES(r, v)                                                                                                    \
-    static void tile_##r##_##v(int64_t taps, const float *w, const int32_t *place, const int32_t *column,             \
-                               const float *x, const float *bias, float *y, int64_t stride) {                          \
-        tile(r, v, taps, w, place, column, x, bias, y, stride);                                                        \
+#define TILES(r, v, half)                                                                                              \
+    static void tile_##r##_##v##_##half(int64_t taps, const float *w, const int32_t *place, const int32_t *column,     \
+                                        const float *x, const float *bias, float *y, int64_t stride) {                 \
+        tile(r, v, half, taps, w, place, column, x, bias, y, stride);                                                  \
     }
-#define TILE_ROW(r) TILES(r, 1) TILES(r, 2) TILES(r, 3) TILES(r, 4)
-TILE_ROW(1) TILE_ROW(2) TILE_ROW(3) TILE_ROW(4) TILE_ROW(5) TILE_ROW(6)
-#define NAMES(r) {tile_##r##_1, tile_##r##_2, tile_##r##_3, tile_##r##_4}
-static const Tile TILE_OF[ROWS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
+#define TILE_ROW(r, h) TILES(r, 1, h) TILES(r, 2, h) TILES(r, 3, h) TILES(r, 4, h)
+#define ALL_TILES(h) TILE_ROW(1, h) TILE_ROW(2, h) TILE_ROW(3, h) TILE_ROW(4, h) TILE_ROW(5, h) TILE_ROW(6, h)
+ALL_TILES(0)
+ALL_TILES(1)
+#define NAMES(r, h) {tile_##r##_1_##h, tile_##r##_2_##h, tile_##r##_3_##h, tile_##r##_4_##h}
+#define ALL_NAMES(h) {NAMES(1, h), NAMES(2, h), NAMES(3, h), NAMES(4, h), NAMES(5, h), NAMES(6, h)}
+static const Tile TILE_OF[2][ROWS][VECTORS] = {ALL_NAMES(0), ALL_NAMES(1)};
 
 /* One run of positions in a row of the target, for all members that share the source. */
 static void gather_run(const Shape *s, const Direction *d, int64_t taps, const float *x, const float *packed,
@@ -188,11 +242,11 @@ static void gather_run(const Shape *s, const Direction *d, int64_t taps, const f
             for (int64_t b = 0; b < blocks; b++) {
                 int64_t first = block_start(b, d->rows, ROWS), rows = block_start(b + 1, d->rows, ROWS) - first;
                 int64_t row = k * per_member + first;
-                const float *w = packed + row * d->channels * area, *some = bias ? bias + row : NULL;
+                const float *w = packed + row * halved(s, d->channels) * area, *some = bias ? bias + row : NULL;
                 if (vectors)
-                    TILE_OF[rows - 1][vectors - 1](taps, w, place, column, x + start, some, y + row * plane + start, plane);
+                    TILE_OF[s->half][rows - 1][vectors - 1](taps, w, place, column, x + start, some, y + row * plane + start, plane);
                 else
-                    narrow(rows, n, taps, w, place, column, x, some, y + row * plane, plane);
+                    narrow(rows, n, (int)s->half, taps, w, place, column, x, some, y + row * plane, plane);
             }
         at = vectors ? start + vectors * LANES : n;
     }
@@ -200,19 +254,24 @@ static void gather_run(const Shape *s, const Direction *d, int64_t taps, const f
 
 static void gather(const Shape *s, const Direction *d, const float *x, const float *w, const float *bias, float *y,
                    int threads) {
-    int64_t area = s->size * s->size, weights = d->rows * d->channels * area, parts = s->members * s->groups;
-    int64_t source = d->channels * d->height * d->width * s->examples;
+    int64_t area = s->size * s->size, channels = halved(s, d->channels), parts = s->members * s->groups;
+    int64_t weights = d->rows * d->channels * area, packs = d->rows * channels * area;
+    int64_t plane = d->height * d->width * s->examples, source = channels * plane;
     int64_t target = d->rows * d->out_height * d->out_width * s->examples;
-    int64_t sharing = s->shared ? s->members : 1, separate = s->shared ? s->groups : parts;
-    float *packed = malloc((size_t)(parts * weights) * sizeof(float));
+    int64_t sharing = s->shared && !d->backward ? s->members : 1, separate = parts / sharing;
+    float *packed = malloc((size_t)(parts * packs) * sizeof(float));
+    float *pairs = s->half ? malloc((size_t)(separate * source) * sizeof(float)) : NULL;
+    const float *from = s->half ? pairs : x;
     Run *runs = malloc((size_t)d->out_width * sizeof(Run));
     int64_t n_runs = make_runs(s, d, runs);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        int32_t *place = malloc((size_t)(2 * d->channels * area) * sizeof(int32_t));
-        int32_t *column = place + d->channels * area;
+        int32_t *place = malloc((size_t)(2 * channels * area) * sizeof(int32_t)), *column = place + channels * area;
 #pragma omp for schedule(static)
-        for (int64_t p = 0; p < parts; p++) pack_weights(s, d, w + p * weights, packed + p * weights);
+        for (int64_t p = 0; p < parts; p++) pack_weights(s, d, w + p * weights, packed + p * packs);
+#pragma omp for schedule(static)
+        for (int64_t p = 0; p < (s->half ? separate : 0); p++)
+            pair_channels(d->channels, plane, x + p * d->channels * plane, pairs + p * source);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < separate * d->out_height; i++) {
             int64_t p = i / d->out_height, row = i % d->out_height;
@@ -220,13 +279,14 @@ static void gather(const Shape *s, const Direction *d, const float *x, const flo
             for (const Run *run = runs; run < runs + n_runs; run++) {
                 int64_t taps = list_taps(s, d, &down, &run->taps, place, column);
                 float *to = y + p * target + (row * d->out_width + run->start) * s->examples;
-                gather_run(s, d, taps, x + p * source, packed + p * weights, bias ? bias + p * d->rows : NULL, to,
+                gather_run(s, d, taps, from + p * source, packed + p * packs, bias ? bias + p * d->rows : NULL, to,
                            sharing, (run->stop - run->start) * s->examples, place, column);
             }
         }
         free(place);
     }
     free(runs);
+    free(pairs);
     free(packed);
 }
 
@@ -249,7 +309,7 @@ void evoact_convolution_inputs(const float *g, const float *w, float *x, const i
 
 /* The inner products of `rows` rows of g with the images at `taps` places, added to `sum` lane by lane, over `lines` ranges of
  * n numbers, which lie `g_line` and `x_line` apart. */
-INLINE void products(int rows, int taps, const float *g, int64_t g_row, int64_t g_line, const float *x,
+INLINE void products(int rows, int taps, int half, const float *g, int64_t g_row, int64_t g_line, const float *x,
                      const int64_t *place, int64_t x_line, int64_t lines, int64_t n, V *sum) {
     V s[SIDE][SIDE];
 #pragma GCC unroll 8
@@ -269,7 +329,7 @@ INLINE void products(int rows, int taps, const float *g, int64_t g_row, int64_t 
             for (int t = 0; t < taps; t++) {
                 V xs = load(at[t] + i);
 #pragma GCC unroll 8
-                for (int r = 0; r < rows; r++) s[r][t] += gs[r] * xs;
+                for (int r = 0; r < rows; r++) s[r][t] = add_product(s[r][t], gs[r], xs, half);
             }
         }
         if (i < n) {
@@ -280,7 +340,7 @@ INLINE void products(int rows, int taps, const float *g, int64_t g_row, int64_t 
             for (int t = 0; t < taps; t++) {
                 V xs = load_part(at[t] + i, n - i);
 #pragma GCC unroll 8
-                for (int r = 0; r < rows; r++) s[r][t] += gs[r] * xs;
+                for (int r = 0; r < rows; r++) s[r][t] = add_product(s[r][t], gs[r], xs, half);
             }
         }
     }
@@ -292,27 +352,52 @@ INLINE void products(int rows, int taps, const float *g, int64_t g_row, int64_t 
 
 typedef void (*Products)(const float *g, int64_t g_row, int64_t g_line, const float *x, const int64_t *place,
                          int64_t x_line, int64_t lines, int64_t n, V *sum);
-#define PRODUCTS(r, t)                                                                                                 \
-    static void products_##r##_##t(const float *g, int64_t g_row, int64_t g_line, const float *x,                      \
-                                   const int64_t *place, int64_t x_line, int64_t lines, int64_t n, V *sum) {           \
-        products(r, t, g, g_row, g_line, x, place, x_line, lines, n, sum);                                             \
+#define PRODUCTS(r, t, half)                                                                                           \
+    static void products_##r##_##t##_##half(const float *g, int64_t g_row, int64_t g_line, const float *x,             \
+                                            const int64_t *place, int64_t x_line, int64_t lines, int64_t n, V *sum) {  \
+        products(r, t, half, g, g_row, g_line, x, place, x_line, lines, n, sum);                                       \
     }
-#define PRODUCTS_ROW(r) PRODUCTS(r, 1) PRODUCTS(r, 2) PRODUCTS(r, 3) PRODUCTS(r, 4) PRODUCTS(r, 5)
-PRODUCTS_ROW(1) PRODUCTS_ROW(2) PRODUCTS_ROW(3) PRODUCTS_ROW(4) PRODUCTS_ROW(5)
-#define PRODUCT_NAMES(r) {products_##r##_1, products_##r##_2, products_##r##_3, products_##r##_4, products_##r##_5}
-static const Products PRODUCTS_OF[SIDE][SIDE] = {PRODUCT_NAMES(1), PRODUCT_NAMES(2), PRODUCT_NAMES(3), PRODUCT_NAMES(4),
-                                                 PRODUCT_NAMES(5)};
+#define PRODUCTS_ROW(r, h)                                                                                             \
+    PRODUCTS(r, 1, h) PRODUCTS(r, 2, h) PRODUCTS(r, 3, h) PRODUCTS(r, 4, h) PRODUCTS(r, 5, h)
+#define ALL_PRODUCTS(h)                                                                                                \
+    PRODUCTS_ROW(1, h) PRODUCTS_ROW(2, h) PRODUCTS_ROW(3, h) PRODUCTS_ROW(4, h) PRODUCTS_ROW(5, h)
+ALL_PRODUCTS(0)
+ALL_PRODUCTS(1)
+#define PRODUCT_NAMES(r, h)                                                                                            \
+    {products_##r##_1_##h, products_##r##_2_##h, products_##r##_3_##h, products_##r##_4_##h, products_##r##_5_##h}
+#define ALL_PRODUCT_NAMES(h)                                                                                           \
+    {PRODUCT_NAMES(1, h), PRODUCT_NAMES(2, h), PRODUCT_NAMES(3, h), PRODUCT_NAMES(4, h), PRODUCT_NAMES(5, h)}
+static const Products PRODUCTS_OF[2][SIDE][SIDE] = {ALL_PRODUCT_NAMES(0), ALL_PRODUCT_NAMES(1)};
 
-/* The images of one group with their padding: [channels, height + 2 padding, width + 2 padding, examples]. */
+/* In bf16 a number holds two examples, the last perhaps one and 0. */
+static int64_t numbers(const Shape *s) { return s->half ? (s->examples + 1) / 2 : s->examples; }
+
+static void pair_examples(int64_t rows, int64_t examples, const float *restrict x, float *restrict pairs) {
+    if (examples % 2 == 0) { /* rows follow each other without gaps */
+        uint16_t *restrict halves = (uint16_t *)pairs;
+        for (int64_t i = 0; i < rows * examples; i++) halves[i] = (uint16_t)bf16(x[i]);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, x += examples) {
+        for (int64_t i = 0; i + 1 < examples; i += 2) *pairs++ = pair(x[i], x[i + 1]);
+        *pairs++ = pair(x[examples - 1], 0.0f);
+    }
+}
+
+/* The images of one group with their padding: [channels, height + 2 padding, width + 2 padding, numbers]. */
 static const float *padded(const Shape *s, const float *x, float *room) {
-    if (!s->padding) return x;
-    int64_t high = s->height + 2 * s->padding, wide = (s->width + 2 * s->padding) * s->examples;
-    int64_t edge = s->padding * s->examples, line = s->width * s->examples;
-    memset(room, 0, (size_t)(s->inputs * high * wide) * sizeof(float));
+    if (!s->padding && !s->half) return x;
+    int64_t n = numbers(s), high = s->height + 2 * s->padding, wide = (s->width + 2 * s->padding) * n;
+    if (s->padding) memset(room, 0, (size_t)(s->inputs * high * wide) * sizeof(float));
     for (int64_t c = 0; c < s->inputs; c++)
-        for (int64_t i = 0; i < s->height; i++)
-            memcpy(room + (c * high + i + s->padding) * wide + edge, x + (c * s->height + i) * line,
-                   (size_t)line * sizeof(float));
+        for (int64_t i = 0; i < s->height; i++) {
+            const float *from = x + (c * s->height + i) * s->width * s->examples;
+            float *to = room + (c * high + i + s->padding) * wide + s->padding * n;
+            if (s->half)
+                pair_examples(s->width, s->examples, from, to);
+            else
+                memcpy(to, from, (size_t)(s->width * n) * sizeof(float));
+        }
     return room;
 }
 
@@ -322,10 +407,10 @@ static float total(V v) {
     return sum;
 }
 
-/* The gradient for one member's weights and biases of one group. `sums` has a vector for each weight, `place` a number for each
+/* The gradient for one member's weights of one group. `sums` has a vector for each weight, `place` a number for each
  * tap. */
-static void correlate(const Shape *s, const float *g, const float *x, float *gw, float *gb, V *sums, int64_t *place) {
-    int64_t high = s->height + 2 * s->padding, wide = s->width + 2 * s->padding, n = s->examples;
+static void correlate(const Shape *s, const float *g, const float *x, float *gw, V *sums, int64_t *place) {
+    int64_t high = s->height + 2 * s->padding, wide = s->width + 2 * s->padding, n = numbers(s);
     int64_t taps = s->inputs * s->size * s->size, plane = s->out_height * s->out_width * n;
     int64_t row_blocks = (s->outputs + SIDE - 1) / SIDE, tap_blocks = (taps + SIDE - 1) / SIDE;
     for (int64_t t = 0, c = 0; c < s->inputs; c++)
@@ -346,7 +431,7 @@ static void correlate(const Shape *s, const float *g, const float *x, float *gw,
             int64_t first = block_start(b, s->outputs, SIDE), count = block_start(b + 1, s->outputs, SIDE) - first;
             for (int64_t t = 0; t < tap_blocks; t++) {
                 int64_t tap = block_start(t, taps, SIDE), some = block_start(t + 1, taps, SIDE) - tap;
-                PRODUCTS_OF[count - 1][some - 1](g + first * plane + y * s->out_width * n, plane, g_line,
+                PRODUCTS_OF[s->half][count - 1][some - 1](g + first * plane + y * s->out_width * n, plane, g_line,
                                                  x + y * s->stride * wide * n, place + tap, x_line, lines, length, sum);
                 sum += count * some;
             }
@@ -359,11 +444,15 @@ static void correlate(const Shape *s, const float *g, const float *x, float *gw,
                 for (int64_t tap = block_start(t, taps, SIDE); tap < block_start(t + 1, taps, SIDE); tap++)
                     gw[r * taps + tap] = total(*sums++);
     }
-    for (int64_t r = 0; r < s->outputs; r++) {
+}
+
+/* The gradient for biases: sums over the `n` positions of each row. */
+static void add_up(int64_t rows, int64_t n, const float *g, float *gb) {
+    for (int64_t r = 0; r < rows; r++, g += n) {
         V sum = {0};
         int64_t i = 0;
-        for (; i + LANES <= plane; i += LANES) sum += load(g + r * plane + i);
-        gb[r] = total(sum + load_part(g + r * plane + i, plane - i));
+        for (; i + LANES <= n; i += LANES) sum += load(g + i);
+        gb[r] = total(sum + load_part(g + i, n - i));
     }
 }
 
@@ -371,22 +460,25 @@ static void correlate(const Shape *s, const float *g, const float *x, float *gw,
 void evoact_convolution_weights(const float *g, const float *x, float *gw, float *gb, const int64_t *shape, int threads) {
     Shape s;
     memcpy(&s, shape, sizeof s);
-    int64_t taps = s.inputs * s.size * s.size, parts = s.members * s.groups;
+    int64_t taps = s.inputs * s.size * s.size, parts = s.members * s.groups, positions = s.out_height * s.out_width;
     int64_t high = s.height + 2 * s.padding, wide = s.width + 2 * s.padding;
-    int64_t source = s.inputs * s.height * s.width * s.examples;
-    int64_t target = s.outputs * s.out_height * s.out_width * s.examples;
+    int64_t source = s.inputs * s.height * s.width * s.examples, target = s.outputs * positions * s.examples;
+    int64_t room = s.padding || s.half ? s.inputs * high * wide * numbers(&s) : 0;
+    int64_t halves = s.half ? s.outputs * positions * numbers(&s) : 0;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *room = malloc((size_t)(s.padding ? s.inputs * high * wide * s.examples : 1) * sizeof(float));
+        float *images = malloc((size_t)(room + halves) * sizeof(float)), *pairs = images + room;
         V *sums = aligned_alloc(64, (size_t)(s.outputs * taps) * 64);
         int64_t *place = malloc((size_t)taps * sizeof(int64_t));
 #pragma omp for schedule(static)
         for (int64_t p = 0; p < parts; p++) {
-            const float *images = padded(&s, x + (s.shared ? p % s.groups : p) * source, room);
-            correlate(&s, g + p * target, images, gw + p * s.outputs * taps, gb + p * s.outputs, sums, place);
+            const float *from = padded(&s, x + (s.shared ? p % s.groups : p) * source, images), *gs = g + p * target;
+            add_up(s.outputs, positions * s.examples, gs, gb + p * s.outputs);
+            if (s.half) pair_examples(s.outputs * positions, s.examples, gs, pairs);
+            correlate(&s, s.half ? pairs : gs, from, gw + p * s.outputs * taps, sums, place);
         }
         free(place);
         free(sums);
-        free(room);
+        free(images);
     }
 }
