@@ -4,10 +4,10 @@
 
 LeNet-5 takes batches of 100 images of 28 x 28, KerasNet and ResNet-56 of 32 colour images of 32 x 32; relu and RMSprop
 everywhere, one thread, random images. A pack has four members of one replicate, each a learning rate of its own.
-`NAME_pack4` is how many steps of single networks the pack does in the time in which the plain loop does one, in float32,
-both in processor time; steps of all sides take turns and a ratio is one of medians. `lenet5_over_best_plain` is the pack in
-bf16 over the fastest that PyTorch does with LeNet-5: channels last, products in bf16 by autocast. What plain PyTorch gains by
-either and a pack's share of memory is printed without a bar.
+`NAME_pack4_PRECISION` is how many steps of single networks the pack does in the processor time in which a plain
+loop does one in float32, `NAME_pack4` the better of both; steps of all sides take turns, a ratio is one of medians.
+`lenet5_over_best_plain` is the pack in bf16 over the fastest that PyTorch does: channels last, and products
+in bf16 by autocast. What plain PyTorch gains by these is printed without a bar.
 """
 
 import statistics

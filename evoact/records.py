@@ -152,6 +152,7 @@ class TrainResult:
     device: str = "cpu"
     participation_ratio: float | None = None
     discretised: str = ""
+    precision: str = "float32"
     error: str = ""
     started_at: float = 0.0
     finished_at: float = 0.0

@@ -33,6 +33,10 @@ class Recording:
     def training(self) -> bool:
         return False
 
+    @property
+    def precision(self) -> str:
+        return self.layers.precision
+
     def activate(self, site: str, z: Tensor) -> Tensor:
         y = self.layers.activate(site, z)
         if site == self.site:

@@ -67,6 +67,7 @@ class Experiment:
             schedule_arguments=t.schedule.arguments,
             early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
             train=t.train,
+            precision=t.precision,
         )
 
     @cached_property

@@ -164,6 +164,7 @@ class Training(Section):
     schedule: Named = Named(name="constant")
     early_stop: EarlyStopping | None = None
     train: Literal["all", "activations"] = "all"
+    precision: Literal["float32", "bf16"] = "float32"
 
     @model_validator(mode="before")
     @classmethod

@@ -153,6 +153,7 @@ def _result(e: Experiment, proposal: TrainProposal, member: Member, outcome: Out
         steps_run=outcome.steps_run,
         gradient_examples=outcome.steps_run * e.training.batch_size,
         train_seconds=outcome.seconds,
+        precision=e.training.precision,
         error=outcome.error or (LOST if proposal.start > member.start else ""),
         discretised=discretised(proposal.genome, outcome.learned) if completed else "",
         learned=artifacts(outcome.learned),

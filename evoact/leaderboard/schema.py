@@ -13,7 +13,7 @@ from evoact.records import MetaTrainProposal, MetaTrainResult, Proposal, Result,
 
 # Raised by one whenever a column is added. Files of an older version lack the newer columns, which
 # then read as null; a column never changes its type and never goes.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 VERSION_KEY = b"evoact.schema_version"
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -66,6 +66,7 @@ COLUMNS: Mapping[str, pa.DataType] = {
     "error": pa.string(),
     "started_at": TIME,
     "finished_at": TIME,
+    "precision": pa.string(),
 }
 SCHEMA = pa.schema(list(COLUMNS.items()), metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
 

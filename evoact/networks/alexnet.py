@@ -105,7 +105,7 @@ class AlexNet:
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         h = feature_major(inputs)
         for c in CONVOLUTIONS:
-            h = convolve(parameters, c.name, h, stride=c.stride, padding=c.padding, groups=c.groups)
+            h = convolve(layers, parameters, c.name, h, stride=c.stride, padding=c.padding, groups=c.groups)
             h = activate(layers, c.name, h)
             if c.name in NORMALISED:
                 h = local_response_norm(h, size=5, alpha=1e-4, beta=0.75, k=1.0)
@@ -113,8 +113,8 @@ class AlexNet:
                 h = max_pool(h, 3, 2)
         h = flatten(h)
         for name in ("fc6", "fc7"):
-            h = layers.dropout(layers.activate(name, connect(parameters, name, h)), self.dropout)
-        return connect(parameters, "fc8", h).transpose(1, 2)
+            h = layers.dropout(layers.activate(name, connect(layers, parameters, name, h)), self.dropout)
+        return connect(layers, parameters, "fc8", h).transpose(1, 2)
 
 
 def _after(length: int) -> int:

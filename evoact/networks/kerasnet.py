@@ -70,12 +70,12 @@ class KerasNet:
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         h = feature_major(inputs)
         for same, valid in (("conv1", "conv2"), ("conv3", "conv4")):
-            h = activate(layers, same, convolve(parameters, same, h, padding=1))
-            h = activate(layers, valid, convolve(parameters, valid, h))
+            h = activate(layers, same, convolve(layers, parameters, same, h, padding=1))
+            h = activate(layers, valid, convolve(layers, parameters, valid, h))
             h = drop(layers, max_pool(h, 2, 2), self.dropouts[0])
-        h = layers.activate("fc5", connect(parameters, "fc5", flatten(h)))
+        h = layers.activate("fc5", connect(layers, parameters, "fc5", flatten(h)))
         h = layers.dropout(h, self.dropouts[1])
-        return connect(parameters, "fc6", h).transpose(1, 2)
+        return connect(layers, parameters, "fc6", h).transpose(1, 2)
 
 
 def _after(length: int) -> int:

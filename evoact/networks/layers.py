@@ -17,6 +17,7 @@ from evoact.native.convolution import Window
 from evoact.networks.convolution import convolution
 from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
+from evoact.networks.precision import product
 from evoact.registry import lookup
 
 
@@ -120,6 +121,7 @@ def feature_major(inputs: Tensor) -> Tensor:
 
 
 def convolve(
+    layers: ForwardPass,
     parameters: Mapping[str, Tensor],
     name: str,
     images: Tensor,
@@ -130,12 +132,13 @@ def convolve(
 ) -> Tensor:
     """Return the convolution `name`: images [1 or K, C, H, W, B] -> [K, C', H', W', B]."""
     window = Window(stride, padding, groups)
-    return convolution(images, parameters[f"{name}.weight"], parameters[f"{name}.bias"], window)
+    weights, biases = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+    return convolution(images, weights, biases, window, layers.precision)
 
 
-def connect(parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
+def connect(layers: ForwardPass, parameters: Mapping[str, Tensor], name: str, h: Tensor) -> Tensor:
     """Return the linear layer `name`: h [K, D, B] -> [K, N, B]."""
-    return torch.baddbmm(parameters[f"{name}.bias"], parameters[f"{name}.weight"], h)
+    return product(parameters[f"{name}.weight"], h, parameters[f"{name}.bias"], layers.precision)
 
 
 def flatten(images: Tensor) -> Tensor:

@@ -62,10 +62,10 @@ class LeNet5:
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         h = feature_major(inputs)
-        h = max_pool(activate(layers, "conv1", convolve(parameters, "conv1", h)), 2, 2)
-        h = max_pool(activate(layers, "conv2", convolve(parameters, "conv2", h)), 2, 2)
-        h = layers.activate("fc3", connect(parameters, "fc3", flatten(h)))
-        return connect(parameters, "fc4", h).transpose(1, 2)
+        h = max_pool(activate(layers, "conv1", convolve(layers, parameters, "conv1", h)), 2, 2)
+        h = max_pool(activate(layers, "conv2", convolve(layers, parameters, "conv2", h)), 2, 2)
+        h = layers.activate("fc3", connect(layers, parameters, "fc3", flatten(h)))
+        return connect(layers, parameters, "fc4", h).transpose(1, 2)
 
 
 def _after(length: int) -> int:

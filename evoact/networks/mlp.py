@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
 from evoact.networks.layers import check_dropout, normalisation
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
+from evoact.networks.precision import product
 from evoact.registry import lookup
 
 NORMS, EPSILON = ("batch", "layer"), 1e-5
@@ -76,7 +76,7 @@ class MLP:
         h = inputs.flatten(start_dim=2).transpose(1, 2).expand(k, -1, -1)
         for i, site in enumerate(self.layers):
             weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
-            h = torch.bmm(weight, h) if bias is None else torch.baddbmm(bias, weight, h)
+            h = product(weight, h, bias, layers.precision)
             if f"norm{i}.scale" in parameters:
                 h = self._normalised(parameters, layers, f"norm{i}", h)
             h = layers.activate(site, h) if site else h

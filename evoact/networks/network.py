@@ -67,6 +67,11 @@ class ForwardPass(Protocol):
     @property
     def training(self) -> bool: ...
 
+    @property
+    def precision(self) -> str:
+        """That of products and convolutions, a name of `networks.precision.PRECISIONS`."""
+        ...
+
     def activate(self, site: str, z: Tensor) -> Tensor:
         """Return the site's heterogeneous activation: z[K, N * P, M] -> [K, N, M], with P pieces (1 but
         for `Network.with_pieces`); piece p of neuron n is row n * P + p."""

@@ -122,20 +122,20 @@ class ResNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
-        h = convolve(parameters, "conv0", feature_major(inputs), padding=1)
+        h = convolve(layers, parameters, "conv0", feature_major(inputs), padding=1)
         h = activate(layers, "conv0", normalise(layers, parameters, "norm0", h, self.norm_epsilon))
         for b in self.plan():
             stride = 2 if b.widens else 1
-            z = convolve(parameters, f"{b.name}.conv1", h, stride=stride, padding=1)
+            z = convolve(layers, parameters, f"{b.name}.conv1", h, stride=stride, padding=1)
             z = activate(
                 layers, b.inner, normalise(layers, parameters, f"{b.name}.norm1", z, self.norm_epsilon)
             )
-            z = convolve(parameters, f"{b.name}.conv2", z, padding=1)
+            z = convolve(layers, parameters, f"{b.name}.conv2", z, padding=1)
             z = normalise(layers, parameters, f"{b.name}.norm2", z, self.norm_epsilon)
             if b.widens:
-                h = convolve(parameters, f"{b.name}.shortcut", h, stride=stride)
+                h = convolve(layers, parameters, f"{b.name}.shortcut", h, stride=stride)
             h = activate(layers, b.stream, h + z)
-        return connect(parameters, "output", average_pool(h)).transpose(1, 2)
+        return connect(layers, parameters, "output", average_pool(h)).transpose(1, 2)
 
 
 def resnet56(

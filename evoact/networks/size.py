@@ -37,6 +37,7 @@ class Counting:
     neurons: Mapping[str, int]
     found: list[int] = field(default_factory=list)
     training: bool = False
+    precision: str = "float32"
 
     def activate(self, site: str, z: Tensor) -> Tensor:
         h = z[:, : self.neurons[site]]

@@ -87,6 +87,7 @@ class PackPass:
     training: bool
     counts: Counts | None = None
     dropout_rates: Sequence[float | None] = ()
+    precision: str = "float32"
 
     def activate(self, site: str, z: Tensor) -> Tensor:
         noise = self.chance.noise if self.training else None

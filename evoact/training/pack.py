@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evoact.activations.kinds import site_count
 from evoact.networks.network import Network
+from evoact.networks.precision import check_precision
 from evoact.registry import lookup
 from evoact.tasks.task import Task, to_device
 from evoact.training.batches import Batches
@@ -31,6 +32,7 @@ class TrainingSettings:
     """The settings that all members of a pack share, except settings of the optimizer that a genome has itself;
     `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
     its last step. With `train` activations weights stay as they are drawn, once for all members and replicates.
+    `precision` is that of products and convolutions in training steps, while evaluation computes in `dtype`.
     """
 
     batch_size: int = 100
@@ -41,6 +43,7 @@ class TrainingSettings:
     schedule_arguments: Mapping[str, float] = field(default_factory=dict)
     early_stop: EarlyStop | None = None
     train: str = "all"
+    precision: str = "float32"
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Pack:
     recent_losses: list[Tensor]
     early_stop: EarlyStop | None
     progress: dict[str, Tensor]
+    precision: str = "float32"
 
     @property
     def names(self) -> list[str]:
@@ -82,7 +86,15 @@ class Pack:
         """Return the network's outputs [K, B, n_outputs]; in training with dropout and the batch's own statistics."""
         chance = Chance(self.batches.run_seed, self.names, self.step, inputs.device)
         layers = PackPass(
-            self.plans, self.parameters, self.statistics, chance, training, counts, self.dropout_rates
+            self.plans,
+            self.parameters,
+            self.statistics,
+            chance,
+            training,
+            counts,
+            self.dropout_rates,
+            # Statistics and evaluation are of the network that people take home.
+            self.precision if training and counts is None else "float32",
         )
         return self.network.forward(self.parameters, layers, inputs)
 
@@ -103,6 +115,7 @@ def start_pack(
 
     The members must fit together as `members.by_layout` says.
     """
+    check_precision(settings.precision, device)
     dtype: torch.dtype = getattr(torch, settings.dtype)
     network = with_pieces_of(network, members[0].genome)
     parameters = initial_parameters(members, network, run_seed, device, dtype, settings.train)
@@ -132,6 +145,7 @@ def start_pack(
         recent_losses=[],
         early_stop=settings.early_stop,
         progress=first_progress(len(members), task.direction, device) if settings.early_stop else {},
+        precision=settings.precision,
     )
 
 

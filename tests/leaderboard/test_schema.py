@@ -77,6 +77,7 @@ trainings = st.builds(
     test_metric=numbers,
     test_large_metric=numbers,
     discretised=texts,
+    precision=texts,
     step_seconds_solo=numbers,
     participation_ratio=numbers,
     **told,
@@ -162,7 +163,7 @@ def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
 
 
 def test_every_file_says_its_version():
-    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"4"}
+    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"5"}
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
 
 

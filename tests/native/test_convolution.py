@@ -10,6 +10,9 @@ from evoact.native.tensors import accepts
 from evoact.networks.convolution import convolution
 
 # Inputs and outputs of a group, height, width, examples, size, and the window.
+needs_bf16 = pytest.mark.skipif(
+    not accepts(torch.ones(1)) or not native.has_bf16(), reason="the kernels have no bf16 here"
+)
 SHAPES = [
     (1, 20, 12, 11, 100, 5, Window()),
     (7, 13, 8, 9, 32, 3, Window(padding=1)),
@@ -59,8 +62,9 @@ def test_values_and_derivatives(shape, shared):
 
 
 @pytest.mark.skipif(not accepts(torch.ones(1)), reason="there are no kernels")
+@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=needs_bf16)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_member_has_the_same_bits_alone_in_any_pack_and_with_any_threads(shape):
+def test_a_member_has_the_same_bits_alone_in_any_pack_and_with_any_threads(shape, bf16):
     def results(threads, members):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
@@ -77,3 +81,27 @@ def test_a_member_has_the_same_bits_alone_in_any_pack_and_with_any_threads(shape
     alone = results(1, slice(1, 2))
     for found in (results(1, slice(None)), results(2, slice(None))):
         assert all(torch.equal(one[0], other[1]) for one, other in zip(alone, found, strict=True))
+
+
+@needs_bf16
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shared", [False, True])
+def test_bf16_rounds_the_factors_alone(shape, shared):
+    def rounded(t):
+        return t.bfloat16().to(t.dtype)
+
+    tensors = [t.detach() for t in made(shape, shared=shared)]
+    x, w, b = (t.double() for t in tensors)
+    y = native.convolution(*tensors, shape[-1], True)
+    x, w = rounded(x).requires_grad_(), rounded(w).requires_grad_()
+    expected = plain(x, w, b, shape[-1])
+    assert torch.allclose(y.double(), expected, atol=1e-4)
+    g = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    wanted = torch.autograd.grad((rounded(g.double()) * expected).sum(), (x, w))
+    found = (
+        native.input_gradient(g, tensors[1], x.shape, shape[-1], True),
+        *native.weight_gradients(g, *tensors[:2], shape[-1], True),
+    )
+    assert torch.allclose(found[0].double(), wanted[0], atol=1e-4)
+    assert torch.allclose(found[1].double(), wanted[1], atol=1e-3)
+    assert torch.allclose(found[2], g.sum(dim=(2, 3, 4)), atol=1e-3)

@@ -47,14 +47,14 @@ class Recurrent:
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         u = parameters["recurrent.weight"]
         x = inputs.expand(len(u), -1, -1, -1)  # [K, B, T, D]
-        z = connect(parameters, "input", x.flatten(1, 2).transpose(1, 2))
+        z = connect(layers, parameters, "input", x.flatten(1, 2).transpose(1, 2))
         z = layers.batch_norm("norm", z, parameters["norm.scale"], parameters["norm.shift"], 1e-5).unflatten(
             2, x.shape[1:3]
         )
         h = z.new_zeros(len(u), self.neurons, x.shape[1])
         for t in range(x.shape[2]):
             h = layers.activate("state", z[..., t] + u @ h)
-        return connect(parameters, "output", h).transpose(1, 2)
+        return connect(layers, parameters, "output", h).transpose(1, 2)
 
 
 def recurrent(input_shape: tuple[int, ...], n_outputs: int, neurons: int = 6) -> Recurrent:

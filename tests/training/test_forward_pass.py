@@ -9,8 +9,10 @@ import torch
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Subnetwork
 from evoact.genomes.genome import homogeneous
+from evoact.native.convolution import Window
 from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers
+from evoact.networks.convolution import convolution
 from evoact.training.evaluation import settled
 from evoact.training.forward_pass import Chance
 from evoact.training.loop import train_pack
@@ -211,7 +213,12 @@ def test_statistics_are_averages_over_as_many_batches_as_the_momentum_says():
         train_step(pack)
     seen = [pack.batches([0, 1], step)[0] for step in range(2, 6)]
     z = [
-        packed_layers.convolve(pack.parameters, "conv0", packed_layers.feature_major(x), padding=1).flatten(2)
+        convolution(
+            packed_layers.feature_major(x),
+            pack.parameters["conv0.weight"],
+            pack.parameters["conv0.bias"],
+            Window(padding=1),
+        ).flatten(2)
         for x in seen
     ]
     found = settled(pack).statistics

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from evoact.networks.own.whole_pack import now, of_whole_pack
+from evoact.networks.precision import rounded
 
 
 class PackSite(nn.Module):
@@ -82,10 +83,20 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         y = y.transpose(1, 2)
         return (y if into_site else y.contiguous()).view(*x.shape[:-1], -1)
 
-    y = of_whole_pack(product, input, weight, *(() if bias is None else (bias,)))
+    y = of_whole_pack(_in_precision(product), input, weight, *(() if bias is None else (bias,)))
     if now.seen is not None:
         y._evoact_weight = weight  # type: ignore[attr-defined]
     return y
+
+
+def _in_precision(work: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return work on tensors that are rounded to the forward pass's precision, with the result in theirs."""
+
+    def computed(x: Tensor, *others: Tensor) -> Tensor:
+        precision = "float32" if now.layers is None else now.layers.precision
+        return work(*(rounded(t, precision) for t in (x, *others))).to(x.dtype)
+
+    return computed
 
 
 def _by_member(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -98,7 +109,7 @@ def _by_member(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             each = zip(*(t.unbind() for t in tensors), strict=True)
             return torch.stack([function(x, w, b[0] if b else None, *rest, **named) for x, w, *b in each])
 
-        return of_whole_pack(work, input, weight, *(() if bias is None else (bias,)))
+        return of_whole_pack(_in_precision(work), input, weight, *(() if bias is None else (bias,)))
 
     return computed
 

@@ -216,6 +216,10 @@ class TypedPass:
     def training(self) -> bool:
         return True
 
+    @property
+    def precision(self) -> str:
+        return "float32"
+
     def activate(self, site: str, z: Tensor) -> Tensor:
         typed = self.sites[site]
         if self.beyond is not None:

@@ -1,0 +1,53 @@
+"""The precision of products and convolutions in training; everything else stays in that of the parameters."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from evoact.errors import UserError
+
+# The type to which the factors are rounded, None for none; sums are taken in single precision.
+PRECISIONS: Mapping[str, torch.dtype | None] = {"float32": None, "bf16": torch.bfloat16}
+
+
+def rounded(factor: Tensor, precision: str) -> Tensor:
+    """Return a factor as products of this precision take it.
+
+    >>> rounded(torch.tensor([1.001]), "bf16")
+    tensor([1.], dtype=torch.bfloat16)
+    """
+    dtype = PRECISIONS[precision]
+    return factor if dtype is None else factor.to(dtype)
+
+
+def product(weights: Tensor, h: Tensor, biases: Tensor | None, precision: str = "float32") -> Tensor:
+    """Return each member's product of matrices: weights [K, N, D], h [K, D, B], biases [K, N, 1] -> [K, N, B]."""
+    if PRECISIONS[precision] is None:
+        return torch.bmm(weights, h) if biases is None else torch.baddbmm(biases, weights, h)
+    y = torch.bmm(rounded(weights, precision), rounded(h, precision)).to(h.dtype)
+    return y if biases is None else y + biases
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision in which this device does not compute.
+
+    Raises:
+        UserError: saying what the device has.
+    """
+    if precision == "bf16" and not has_bf16(device):
+        raise UserError(
+            f"expected training.precision float32, since {_called(device)} has no arithmetic in bf16 (processors "
+            "have it as avx512_bf16, NVIDIA's GPUs from compute capability 8.0 on), got 'bf16'; choose float32"
+        )
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether the device multiplies numbers in bf16 faster than in single precision."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
+
+
+def _called(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "this processor"
