@@ -65,4 +65,6 @@ class NativeConvolution(torch.autograd.Function):
             plain = functools.partial(reference, window=ctx.window, precision=ctx.precision)
             return *followed(plain, (x, weights, biases), g), None, None
         grad_x = native.input_gradient(g, weights, x.shape, *how) if ctx.needs_input_grad[0] else None
+        if not any(ctx.needs_input_grad[1:3]):  # weights that stay as they are
+            return grad_x, None, None, None, None
         return grad_x, *native.weight_gradients(g, x, weights, *how), None, None

@@ -154,7 +154,7 @@ def test_permuting_neurons_within_their_symmetry_leaves_the_outputs_equal(name):
 class Maxout:
     """A `ForwardPass` whose every activation is tanh of the largest piece."""
 
-    training = False
+    training, precision = False, "float32"
 
     def __init__(self, net, pieces, norms=None):
         self.neurons = {s.name: s.neurons for s in net.sites}
