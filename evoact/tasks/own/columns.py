@@ -84,7 +84,8 @@ def _check_unmixed(texts: Sequence[str], name: str) -> None:
     if words and len(texts) - len(words) > max(1, SHARE_OF_NUMBERS * len(texts)):
         raise UserError(
             f"expected numbers or categories in column {name}, got {len(texts) - len(words)} different numbers and "
-            f"{', '.join(map(short, words[:3]))}; leave what is missing empty, or add the column to task.categorical"
+            f"{', '.join(map(short, words[:3]))}; leave what is missing empty, or name the column in task.drop or "
+            "task.categorical"
         )
 
 

@@ -11,7 +11,7 @@ from evoact.errors import UserError
 from evoact.tasks.own.advice import absent_classes, rare_classes
 from evoact.tasks.own.columns import check_names, feature_of, targets_of
 from evoact.tasks.own.own_data import Given, Reading, drawn
-from evoact.tasks.own.preprocessing import MOST_CATEGORIES, fitted_columns
+from evoact.tasks.own.preprocessing import MOST_CATEGORIES
 from evoact.tasks.own.suspicions import suspicions
 from evoact.tasks.own.table_file import read_table
 from evoact.tasks.own.targets import check_targets, read_targets, values_rather
@@ -89,9 +89,16 @@ def inspect_table(path: str, target: Sequence[str] = ()) -> Inspection:
         columns.append(Facts(name, str(column.type), kind, column.null_count, _said(values)))
     remarks += _duplicates(usable)
     found, more = _target(table, target, usable) if target else (None, [])
-    features = sum(len(column.feature_names) for column in fitted_columns(usable))
+    features = sum(map(_n_features, usable.values()))
     memory = {"table": table.nbytes, "features": 4 * features * table.num_rows}
     return Inspection(path, table.num_rows, tuple(columns), features, memory, found, (*remarks, *more))
+
+
+def _n_features(values: np.ndarray) -> int:
+    """As many as `fitted_columns` makes of a column."""
+    if values.dtype.kind == "f":
+        return 2 if np.isnan(values).any() else 1
+    return min(len(set(values.tolist())), MOST_CATEGORIES)
 
 
 def _said(values: np.ndarray | None) -> str:

@@ -120,7 +120,7 @@ class Preprocessing:
                [30.,  1.,  1.,  0.]], dtype=float32)
         """
         if not self.columns:
-            return self._scaled(np.asarray(raw))
+            return self._scaled(raw.toarray() if hasattr(raw, "toarray") else np.asarray(raw))
         values = columns_of(raw, {c.name: isinstance(c, Number) for c in self.columns})
         for sentence in self.unseen(values):
             warnings.warn(sentence, stacklevel=2)
@@ -244,6 +244,10 @@ def fitted_to_columns(columns: Sequence[Column], values: Mapping[str, np.ndarray
     """Return the scaling of the features of a table's columns; those that are 0 or 1 alone stay so."""
     means, scales = [], []
     for column in columns:
+        if isinstance(column, Category):
+            means.append(np.zeros(len(column.categories)))
+            scales.append(np.ones(len(column.categories)))
+            continue
         part = column.features(values[column.name])
         scaling = fitted(part)
         indicator = ((part == 0) | (part == 1)).all(axis=0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from evoact.errors import UserError
 from evoact.tasks.own.own_data import Given, Reading, own_task
@@ -119,7 +120,7 @@ def test_targets_are_standardised_and_errors_are_in_their_units():
 )
 def test_arrays_of_another_shape_are_refused_at_prediction(raw):
     known = own_task(Given(X, Y), Reading(standardise=True)).preprocessing
-    assert known.apply(X[:2]).shape == (2, 3)
+    assert known.apply(X[:2]).shape == known.apply(scipy.sparse.csr_matrix(X[:2])).shape == (2, 3)
     with pytest.raises(UserError, match=r"expected numbers \[n, 3\], as the network was trained on, got"):
         known.apply(raw)
 
