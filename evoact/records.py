@@ -124,6 +124,17 @@ def of_part(name: str, arm: str, repeat: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A network on its way, after so many steps: the validation metric, the metric on a sample of the training split,
+    and the mean training loss over the last steps; None for what is not finite."""
+
+    step: int
+    val_metric: float | None
+    train_metric: float | None
+    train_loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrainResult:
     """The result of training a network. Failure is a value: `state` says which, `error` in which words.
 
@@ -131,7 +142,7 @@ class TrainResult:
     the confirmation. `score` turns the metric so that larger is better. `gradient_examples` is what it cost.
 
     `discretised` is what a network with per-neuron hulls becomes if each neuron keeps its strongest function.
-    `learned` holds the contents of its artifact.
+    `learned` holds the contents of its artifact, `curve` its learning curve.
     """
 
     proposal: TrainProposal
@@ -158,6 +169,7 @@ class TrainResult:
     finished_at: float = 0.0
     artifact: str = ""
     learned: Mapping[str, bytes] = field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
 
     @property
     def score(self) -> float | None:

@@ -65,6 +65,7 @@ class Experiment:
             t.optimizer.arguments,
             schedule=t.schedule.name,
             schedule_arguments=t.schedule.arguments,
+            curve_every=t.curve_every,
             early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
             train=t.train,
             precision=t.precision,

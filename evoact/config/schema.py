@@ -154,7 +154,8 @@ class EarlyStopping(Section):
 
 
 class Training(Section):
-    """The length is either `steps`, with a default, or `epochs`: whole passes over the training split. With `train`
+    """The length is either `steps`, with a default, or `epochs`: whole passes over the training split. Every
+    `curve_every` steps a point of each network's learning curve is stored. With `train`
     activations weights stay as they are built, one copy for all networks, and activations alone are trained."""
 
     steps: Positive | None = None
@@ -163,6 +164,7 @@ class Training(Section):
     optimizer: Named = Named(name="adam")
     schedule: Named = Named(name="constant")
     early_stop: EarlyStopping | None = None
+    curve_every: Positive | None = None
     train: Literal["all", "activations"] = "all"
     precision: Literal["float32", "bf16"] = "float32"
 

@@ -18,7 +18,13 @@ from evoact.tasks.outline import FROM_FILES, PLACES, data_digest, outlined
 # network what becomes of it. Where data is does not matter, for the data has a digest.
 FREE = (
     *("name", "description", "budget", "confirm", "packs", "execution", "repeats", "reference", "scaled"),
-    *("equivalence", "warm_start.run", "warm_start.candidates", *(f"task.{place}" for place in PLACES)),
+    *(
+        "equivalence",
+        "training.curve_every",
+        "warm_start.run",
+        "warm_start.candidates",
+        *(f"task.{place}" for place in PLACES),
+    ),
 )
 FREE_IN_ARM = ("description", "group", "amortised", "control_of")
 LONGEST = 80  # of a value in the record; a longer one is known by its digest

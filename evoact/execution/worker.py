@@ -157,6 +157,7 @@ def _result(e: Experiment, proposal: TrainProposal, member: Member, outcome: Out
         error=outcome.error or (LOST if proposal.start > member.start else ""),
         discretised=discretised(proposal.genome, outcome.learned) if completed else "",
         learned=artifacts(outcome.learned),
+        curve=outcome.curve,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.kinds import site_count
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, CurvePoint
 from evoact.tasks.metrics import example_scores, metric_values
 from evoact.tasks.task import Split
 from evoact.training.batches import evaluation_parts
@@ -28,7 +28,7 @@ EXAMPLES = "examples"
 @dataclass(frozen=True)
 class Outcome:
     """The outcome of a member; `metrics` by split, `learned` the tensors that were asked for, `checkpoint` what
-    a resumable member's training can go on from."""
+    a resumable member's training can go on from, `curve` its learning curve."""
 
     state: str
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class Outcome:
     error: str = ""
     learned: Mapping[str, np.ndarray] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=dict)
+    curve: tuple[CurvePoint, ...] = ()
 
 
 @torch.no_grad()

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evoact.networks.network import Network
 from evoact.networks.size import activation_count
-from evoact.records import COMPLETED
+from evoact.records import COMPLETED, CurvePoint
 from evoact.tasks.metrics import metric_values
 from evoact.tasks.task import Task
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled
+from evoact.training.learning_curves import measured
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack, train_step
 
@@ -54,7 +56,7 @@ def train_pack(
         pack = start_pack(chosen, network, task, settings, run_seed, torch.device(device))
         if chosen[0].start:
             restore(pack)
-        trained = _train(pack, evaluate, keep)
+        trained = _train(pack, evaluate, keep, settings.curve_every)
         seconds = (time.perf_counter() - started) / len(group)
         outcomes |= {i: replace(outcome, seconds=seconds) for i, outcome in zip(group, trained, strict=True)}
     return [outcomes[i] for i in range(len(members))]
@@ -71,11 +73,12 @@ def _groups(
     return [list(map(int, part)) for g in groups for part in np.array_split(g, -(-len(g) // most))]
 
 
-def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
+def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | None) -> list[Outcome]:
     """Train the members of a pack to their ends; outcomes as `train_pack` gives them, in order."""
     members, outcomes = list(pack.members), dict[str, Outcome]()
+    curves: dict[str, tuple[CurvePoint, ...]] = {m.name: () for m in members}
     stop = pack.early_stop
-    periods = [LOOK_STEPS, stop.every] if stop else [LOOK_STEPS]
+    periods = [LOOK_STEPS, *([stop.every] if stop else []), *([curve_every] if curve_every else [])]
     while True:
         over = ~are_finite(pack).cpu()
         if stop:
@@ -87,21 +90,29 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str) -> list[Outcome]:
             for i, outcome in zip(ended, evaluate_members(part, evaluate, keep), strict=True):
                 if pack.members[i].resumable and outcome.state == COMPLETED:
                     outcome = replace(outcome, checkpoint=checkpoint(pack, i))
-                outcomes[pack.members[i].name] = outcome
+                name = pack.members[i].name
+                outcomes[name] = replace(outcome, curve=curves[name])
             if not left:
                 return [outcomes[m.name] for m in members]
             pack = keep_members(pack, left)
         look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
         while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
+        metric = None
+        if curve_every and pack.step % curve_every == 0:
+            metric, points = measured(pack)
+            curves |= {
+                m.name: (*curves[m.name], point) for m, point in zip(pack.members, points, strict=True)
+            }
         if stop and pack.step % stop.every == 0:
-            _note_progress(pack)
+            _note_progress(pack, metric)
 
 
-def _note_progress(pack: Pack) -> None:
-    """Evaluates all members on the validation split."""
-    split = pack.task.splits()["validation"]
-    metric = metric_values(pack.task.metric, *answers(settled(pack), split), split.target_scale)
+def _note_progress(pack: Pack, metric: Tensor | None) -> None:
+    """Remember how all members do on the validation split; `metric` [K], if it is known already."""
+    if metric is None:
+        split = pack.task.splits()["validation"]
+        metric = metric_values(pack.task.metric, *answers(settled(pack), split), split.target_scale)
     best = pack.progress[BEST]
     better = metric > best if pack.task.direction == "maximize" else metric < best
     pack.progress = {

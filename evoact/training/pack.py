@@ -31,8 +31,9 @@ SHARED = "shared"  # the name that weights are drawn under that all members shar
 class TrainingSettings:
     """The settings that all members of a pack share, except settings of the optimizer that a genome has itself;
     `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
-    its last step. With `train` activations weights stay as they are drawn, once for all members and replicates.
-    `precision` is that of products and convolutions in training steps, while evaluation computes in `dtype`.
+    its last step; `curve_every` so many steps a point of each member's learning curve is taken. With `train`
+    activations weights stay as they are drawn, once for all members and replicates. `precision` is that of products
+    and convolutions in training steps, while evaluation computes in `dtype`.
     """
 
     batch_size: int = 100
@@ -44,6 +45,7 @@ class TrainingSettings:
     early_stop: EarlyStop | None = None
     train: str = "all"
     precision: str = "float32"
+    curve_every: int | None = None
 
 
 @dataclass
