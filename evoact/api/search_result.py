@@ -20,6 +20,7 @@ from evoact.report.number_format import unit_of
 from evoact.report.run import RunData, read_run
 from evoact.report.search_text import counted, verdict
 from evoact.report.sections.gains import gains_figure
+from evoact.report.sections.learning_curves import curves_of
 from evoact.report.sections.series import best_of_each, colours
 from evoact.report.sections.winners_curves import winner_figure
 
@@ -126,6 +127,20 @@ class SearchResult(Finished):
         if not found:
             raise self._unconfirmed()
         return Picture("Best, median and failures", progress_figure(found, unit_of(run.metric), ""))
+
+    def plot_learning(self) -> Picture:
+        """Return how the confirmed networks learned, step by step.
+
+        Raises:
+            UserError: if there are no learning curves: `training={"curve_every": 100}` stores them.
+        """
+        figure = curves_of(self._run, unit_of(self.summary.metric))
+        if figure is None:
+            raise UserError(
+                f"expected learning curves of confirmed candidates, got none in {self.run_dir!r}; search with "
+                'training={"curve_every": 100}'
+            )
+        return Picture("Learning curves", figure)
 
     def plot_differences(self) -> Picture:
         """Return all gains of confirmed candidates over the best homogeneous network, with intervals.

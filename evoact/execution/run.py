@@ -36,6 +36,7 @@ from evoact.execution.warm_start import warmed
 from evoact.execution.worker import PackTrainer, gpu_here
 from evoact.installation import VERSION
 from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.curves import TABLES, drop_orphans
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import (
     CONFIG,
@@ -213,9 +214,11 @@ def resume(
         return _finished(home, plan, complete, _stored(home, report))
     _check_cluster(plan, address)
     with lock(home, report) as held:
-        sweep(home)
+        for stored_table in TABLES:
+            sweep(home, stored_table)
         results, record = _stored(home, report), record_of(home)
         check_unchanged(home, plan, record)
+        drop_orphans(home, results)
         if "run" not in record:
             names = Leaderboard(home, report=lambda problem: None).to_arrow()["run"].to_pylist()
             write_record(home, record | {"run": name_of(home, names)})
@@ -355,7 +358,8 @@ def _close(home: Location, networks: int) -> None:
     """Finish a run whose rows are all there."""
     checkpoints.keep_only(home, frozenset())
     record = record_of(home) | {"finished_at": _now(), "networks": networks}
-    compact(home)
+    for stored_table in TABLES:
+        compact(home, stored_table)
     write_record(home, record)
 
 

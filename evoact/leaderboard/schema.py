@@ -75,6 +75,22 @@ KEY = ("arm", "repeat", "candidate", "seed", "phase", "rung")
 # What rows are sorted by, wherever something is computed of them: workers store them in any order.
 ORDER = ("run", "arm", "repeat", "proposal")
 
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One of the tables that a run stores in Parquet: its folder, its columns with their version, its key beside `run`,
+    and what its rows are sorted by."""
+
+    folder: str
+    schema: pa.Schema
+    version_key: bytes
+    version: int
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+LEADERBOARD = Table("leaderboard", SCHEMA, VERSION_KEY, SCHEMA_VERSION, KEY, ORDER)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

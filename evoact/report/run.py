@@ -75,6 +75,11 @@ class RunData:
         )
 
     @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The points of learning curves, a row for each network and step; none if none were taken."""
+        return Leaderboard(self.home, report=lambda problem: None).curves().to_pandas()
+
+    @cached_property
     def arms(self) -> list[ArmResult]:
         """The arms of a comparison, with their winners; none of a search."""
         if not self.plan.compares:

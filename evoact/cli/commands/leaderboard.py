@@ -38,7 +38,9 @@ def leaderboard(
         list[str], typer.Argument(help="Run directories, directories of parts, Parquet files.")
     ],
     top: Annotated[int, typer.Option("--top", "-n", help="Show this many of the best candidates.")] = 10,
-    sql: Annotated[str | None, typer.Option(help="Answer one SELECT over the table `leaderboard`.")] = None,
+    sql: Annotated[
+        str | None, typer.Option(help="Answer one SELECT over `leaderboard` and `curves`.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Refresh the table until the runs end.")] = False,

@@ -12,6 +12,7 @@ from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.running import scale
 from evoact.execution.running.log import PACK, Log
+from evoact.leaderboard.curves import TABLES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, record_of
 from evoact.leaderboard.store.compact import Rolling
@@ -39,7 +40,7 @@ class Run:
         self.stages = Interleaved(plan, results)
         self.tally = Tally(results)
         self.checkpoints_kept: Set[str] | None = None
-        self.rolling = Rolling(home)
+        self.rolling = [Rolling(home, table) for table in TABLES]
         self.log, self.packs = Log(home), 0
         self.stopping = False  # begins no more packs
         self.open = 0  # networks in training
@@ -76,7 +77,8 @@ class Run:
         stored = write_part(
             self.home, results, run=self.name, task=config.task.name, network=config.network.name
         )
-        self.rolling.wrote()
+        for rolling in self.rolling:
+            rolling.wrote()
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)

@@ -15,9 +15,10 @@ from evoact.leaderboard.ask import sql
 from evoact.leaderboard.ask.arrow_numpy import from_numpy, from_texts
 from evoact.leaderboard.ask.prefilter import contenders
 from evoact.leaderboard.ask.ranking import COLUMNS, TASK, Ranking, by_task, codes, numbers, rank
+from evoact.leaderboard.curves import CURVES, once
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import ORDER, SCHEMA
-from evoact.leaderboard.store.open_parts import Origin, open_parts, origin_of
+from evoact.leaderboard.store.open_parts import Origin, open_curves, open_parts, origin_of
 from evoact.leaderboard.store.parts import DAMAGE, Part, Unreadable, damaged, read
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Leaderboard:
         self._origins: list[Origin] = []
         seen: set[Path] = set()
         places = {place.local or place.text: place for place in map(Location.of, paths)}
-        for place in places.values():
+        self._places = list(places.values())
+        for place in self._places:
             parts, unreadable = open_parts(place, self)
             fresh = [part for part in parts if part.path.resolve() not in seen]
             seen.update(part.path.resolve() for part in fresh)
@@ -114,7 +116,8 @@ class Leaderboard:
         return _shown(ranking, keys, self._rows(of_task[kept[ranking.first]], _DETAILS))
 
     def sql(self, query: str, *, seconds: float = sql.SECONDS, memory_gb: float = sql.MEMORY_GB) -> pa.Table:
-        """Return the answer to one SELECT over the table `leaderboard`, its columns as in `SCHEMA`.
+        """Return the answer to one SELECT over the tables `leaderboard`, its columns as in `SCHEMA`, and `curves`, a
+        row for each network and step.
 
         The query runs in a process of its own, which reaches no files, network or settings.
 
@@ -127,14 +130,27 @@ class Leaderboard:
         """
         # DuckDB checks no checksums: what has no seal of ours is read once by what does.
         self._leave_out(read([part for part in self._parts if not part.sealed], SCHEMA.names)[1])
+        curves = self._curve_parts() if CURVES.folder in query.lower() else []
         try:
-            return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
+            return sql.run(query, self._parts, curves, seconds=seconds, memory_gb=memory_gb)
         except sql.Damaged as error:
             before = len(self._parts)
             self._read(SCHEMA.names)  # finds the damaged files
             if len(self._parts) == before:
                 raise UserError(f"expected readable parts, got: {error}") from None
-        return sql.run(query, self._parts, seconds=seconds, memory_gb=memory_gb)
+        return sql.run(query, self._parts, curves, seconds=seconds, memory_gb=memory_gb)
+
+    def curves(self) -> pa.Table:
+        """Return the points of all learning curves, by run, arm, repeat, proposal and step; none if
+        `training.curve_every` did not ask for any."""
+        rows, unreadable = read(self._curve_parts(), CURVES.schema.names, CURVES)
+        self._name(unreadable)
+        return once(rows.cast(CURVES.schema))
+
+    def _curve_parts(self) -> list[Part]:
+        found = [open_curves(place, self) for place in self._places]
+        self._name(item for _, unreadable in found for item in unreadable)
+        return [part for parts, _ in found for part in parts]
 
     def to_arrow(self) -> pa.Table:
         """Return all rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""

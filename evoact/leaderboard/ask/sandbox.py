@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from evoact.leaderboard.ask.plain_types import projection
-from evoact.leaderboard.ask.select_only import TABLE, Refused, check, columns_read
+from evoact.leaderboard.ask.select_only import Refused, check, columns_read, tables_read
 
 FAILED = 3
 
@@ -87,8 +87,11 @@ def _answer(request: dict[str, Any]) -> None:
     [serialized] = connection.execute(
         "SELECT json_serialize_sql(?::VARCHAR)", [request["sql"]]
     ).fetchone() or [""]
-    wanted = columns_read(check(serialized), request["columns"]) or list(request["columns"])[:1]
-    _load(connection, request, {name: request["columns"][name] for name in wanted})
+    tree = check(serialized)
+    for name in sorted(tables_read(tree)):
+        table = request["tables"][name]
+        wanted = columns_read(tree, table["columns"]) or list(table["columns"])[:1]
+        _load(connection, name, table, {column: table["columns"][column] for column in wanted})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     answer = connection.sql(request["sql"])
@@ -99,24 +102,24 @@ def _answer(request: dict[str, Any]) -> None:
             stream.write_batch(batch)
 
 
-def _load(connection: Any, request: dict[str, Any], columns: dict[str, str | None]) -> None:
-    """Copies the wanted columns into memory, so that the query itself needs no access to files.
+def _load(connection: Any, name: str, table: dict[str, Any], columns: dict[str, str | None]) -> None:
+    """Copies the wanted columns of a table into memory, so that the query itself needs no access to files.
 
     A view would be faster for `SELECT *`, but it needs the files allowed to the query, and DuckDB
     knows no permission to read without one to write. `columns` maps a name to its DuckDB type if no
     file has the column, else to None.
     """
-    select = ", ".join(f'NULL::{kind} AS "{name}"' if kind else f'"{name}"' for name, kind in columns.items())
-    create = f"CREATE TABLE {TABLE} AS SELECT {select} FROM "
+    select = ", ".join(f'NULL::{kind} AS "{c}"' if kind else f'"{c}"' for c, kind in columns.items())
+    create = f"CREATE TABLE {name} AS SELECT {select} FROM "
     # Paths that mean themselves, because patterns are expected.
-    files = ["".join(f"[{c}]" if c in "*?[" else c for c in file) for file in request["files"]]
+    files = ["".join(f"[{c}]" if c in "*?[" else c for c in file) for file in table["files"]]
     if not files:
         connection.execute(create + "range(0)")
         return
     try:
         connection.execute(
             create + "read_parquet(?, union_by_name = ?, hive_partitioning = false)",
-            [files, request["mixed"]],
+            [files, table["mixed"]],
         )
     except duckdb.Error as error:
         if _failure(error)[0] == "memory":

@@ -1,4 +1,4 @@
-"""Whether a text is exactly one harmless SELECT over the leaderboard, judged on DuckDB's parse tree.
+"""Whether a text is exactly one harmless SELECT over the tables of a run, judged on DuckDB's parse tree.
 
 Only node types in the lists below pass, so that what a later DuckDB adds is refused until somebody
 has looked at it. The statement's type alone would not do: `WITH a AS (COPY ...) SELECT 1` is a SELECT.
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-TABLE = "leaderboard"
+TABLES = ("leaderboard", "curves")
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLES = {"BASE_TABLE", "SUBQUERY", "JOIN", "EXPRESSION_LIST", "EMPTY", "PIVOT", "TABLE_FUNCTION"}
@@ -42,7 +42,7 @@ def check(serialized: str) -> Any:
     """Return the parse tree of the one SELECT in the output of DuckDB's `json_serialize_sql`.
 
     Raises:
-        Refused: if it is anything else than one SELECT over the table `leaderboard`.
+        Refused: if it is anything else than one SELECT over these tables.
     """
     try:
         tree = json.loads(serialized)
@@ -53,10 +53,15 @@ def check(serialized: str) -> Any:
             )
         if len(tree["statements"]) != 1:
             raise Refused(f"{len(tree['statements'])} statements")
-        _walk(tree["statements"][0], frozenset([TABLE]))
+        _walk(tree["statements"][0], frozenset(TABLES))
     except RecursionError:
         raise Refused("a query nested too deeply") from None
     return tree["statements"][0]
+
+
+def tables_read(tree: Any) -> set[str]:
+    """Return those of the tables that a checked query can touch: all whose names stand in it."""
+    return {name for name in TABLES if f'"{name}"' in json.dumps(tree).lower()}
 
 
 def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
@@ -66,7 +71,7 @@ def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
     """
     known = list(known)
     strings: set[str] = set()
-    rows = {TABLE}
+    rows = set(TABLES)
     stack = [tree]
     while stack:
         node = stack.pop()

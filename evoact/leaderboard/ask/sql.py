@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from evoact.errors import UserError
 from evoact.installation import FOLDER
-from evoact.leaderboard.schema import SCHEMA
+from evoact.leaderboard.curves import CURVES
+from evoact.leaderboard.schema import LEADERBOARD, SCHEMA, Table
 from evoact.leaderboard.store.parts import Part
 from evoact.registry import unknown
 
@@ -31,12 +32,13 @@ class Damaged(Exception):
 def run(
     query: str,
     parts: Sequence[Part],
+    curves: Sequence[Part] = (),
     *,
     seconds: float = SECONDS,
     memory_gb: float = MEMORY_GB,
     answer_gb: float = ANSWER_GB,
 ) -> pa.Table:
-    """Return the answer to one SELECT over the table `leaderboard`, whose rows are in `parts`.
+    """Return the answer to one SELECT over the tables `leaderboard`, whose rows are in `parts`, and `curves`.
 
     Args:
         seconds, memory_gb: at most this much time and address space for the child process.
@@ -46,12 +48,9 @@ def run(
         UserError: if the query is refused or wrong, or exceeds a limit.
         Damaged: if a part cannot be read after all.
     """
-    present = {name for part in parts for name in part.columns}
     request = {
         "sql": query,
-        "files": [str(part.path) for part in parts],
-        "mixed": len({part.columns for part in parts}) > 1,
-        "columns": {field.name: None if field.name in present else _duckdb(field.type) for field in SCHEMA},
+        "tables": {LEADERBOARD.folder: _source(LEADERBOARD, parts), CURVES.folder: _source(CURVES, curves)},
         "memory_bytes": int(memory_gb * 2**30),
         "answer_bytes": int(answer_gb * 2**30),
         "seconds": seconds,
@@ -79,6 +78,15 @@ def run(
         return pa.ipc.open_stream(pa.py_buffer(mapped)).read_all()
 
 
+def _source(table: Table, parts: Sequence[Part]) -> dict[str, Any]:
+    present = {name for part in parts for name in part.columns}
+    return {
+        "files": [str(part.path) for part in parts],
+        "mixed": len({part.columns for part in parts}) > 1,
+        "columns": {f.name: None if f.name in present else _duckdb(f.type) for f in table.schema},
+    }
+
+
 def _environment() -> dict[str, str]:
     """Enough for Python to start and find this package; nothing of what the user's shell holds."""
     keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
@@ -96,7 +104,7 @@ def _failure(code: int, stderr: str, memory_gb: float, answer_gb: float) -> Exce
     kind, message = report["kind"], report["message"]
     if kind == "refused":
         return UserError(
-            f"expected one SELECT over the table 'leaderboard', got {message}; files, settings and other "
+            f"expected one SELECT over the tables 'leaderboard' and 'curves', got {message}; files, settings and other "
             "tables cannot be reached from here"
         )
     if kind == "memory" or (kind == "crash" and (code < 0 or "bad_alloc" in stderr or "Memory" in stderr)):
@@ -120,7 +128,7 @@ def _mistake(message: str) -> str:
     first = message.splitlines()[0]
     name = re.search(r'[Cc]olumn (?:named )?"([^"]+)"', first)
     if name and "not found" in first:
-        return unknown("column", name[1], SCHEMA.names)
+        return unknown("column", name[1], dict.fromkeys((*SCHEMA.names, *CURVES.schema.names)))
     return f"expected a valid query, got one that fails: {first}"
 
 

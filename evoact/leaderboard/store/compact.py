@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.schema import KEY, ORDER, SCHEMA
+from evoact.leaderboard.schema import LEADERBOARD, Table
 from evoact.leaderboard.store.parts import REPLACES_KEY, Part, inspect_all, read, replaced
-from evoact.leaderboard.store.write import PARTS, parquet
+from evoact.leaderboard.store.write import parquet
 
 COMPACT = "compact-"
 # Rows sorted and written at once: bounds the memory to a few hundred megabytes.
@@ -31,7 +31,7 @@ MOST_FILES, AT_ONCE = 128, 64
 _CONNECTIONS = 16  # to an object store, each of whose answers takes a while
 
 
-def compact(run_dir: str | Path | Location) -> bool:
+def compact(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> bool:
     """Rewrite a finished or stopped run's parts as few files, sorted by arm, repeat and proposal.
 
     Files that cannot be read are kept as they are. A key that two parts hold is kept once. No other
@@ -40,17 +40,17 @@ def compact(run_dir: str | Path | Location) -> bool:
     Returns:
         Whether there was something to do.
     """
-    home = Location.of(run_dir).child(PARTS)
-    sweep(run_dir)
+    home = Location.of(run_dir).child(table.folder)
+    sweep(run_dir, table)
     names = home.names(".parquet")
     with _here(home, names) as files:
-        parts, _ = inspect_all(files)
-        sound = [part for part in _sound(parts) if part.rows]
+        parts, _ = inspect_all(files, table)
+        sound = [part for part in _sound(parts, table) if part.rows]
         done = len(sound) == 1 and sound[0].path.name.startswith(COMPACT)
         empty = [part.path.name for part in parts if not part.rows]
         if not done:
-            for number, (shard, keep) in enumerate(_shards(sound)):
-                _merge(home, shard, keep, number)
+            for number, (shard, keep) in enumerate(_shards(sound, table)):
+                _merge(home, shard, keep, number, table)
     _delete(home, [] if done else [part.path.name for part in sound])
     _delete(home, empty)
     return bool(names) and not done
@@ -59,8 +59,9 @@ def compact(run_dir: str | Path | Location) -> bool:
 class Rolling:
     """Keeps the files of a run that goes on few: the smallest become one whenever there are too many."""
 
-    def __init__(self, run_dir: str | Path | Location):
-        self._home = Location.of(run_dir).child(PARTS)
+    def __init__(self, run_dir: str | Path | Location, table: Table = LEADERBOARD):
+        self._table = table
+        self._home = Location.of(run_dir).child(table.folder)
         self._files = len(self._home.names(".parquet"))
         self._replaced: list[str] = []
         self._roll_if_many()
@@ -78,25 +79,25 @@ class Rolling:
         sizes = self._home.sizes(".parquet")
         smallest = sorted(sizes, key=lambda name: (sizes[name], name))[:AT_ONCE]
         with _here(self._home, sorted(smallest)) as files:
-            sound = _sound(inspect_all(files)[0])
-            for number, (shard, keep) in enumerate(_shards(sound)):
-                _merge(self._home, shard, keep, number)
+            sound = _sound(inspect_all(files, self._table)[0], self._table)
+            for number, (shard, keep) in enumerate(_shards(sound, self._table)):
+                _merge(self._home, shard, keep, number, self._table)
         self._replaced = [part.path.name for part in sound]
         self._files = len(sizes) - len(sound) + 1
 
 
-def sweep(run_dir: str | Path | Location) -> None:
+def sweep(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> None:
     """Delete the files that others replace."""
-    home = Location.of(run_dir).child(PARTS)
+    home = Location.of(run_dir).child(table.folder)
     merged = [name for name in home.names(".parquet") if name.startswith(COMPACT)]
     with _here(home, merged) as files:
-        gone = replaced(inspect_all(files)[0])
+        gone = replaced(inspect_all(files, table)[0])
     _delete(home, sorted(gone & set(home.names())))
 
 
-def _merge(home: Location, shard: Sequence[Part], keep: pa.Array, number: int) -> None:
-    rows = read(shard, SCHEMA.names)[0].cast(SCHEMA).filter(keep)
-    rows = rows.sort_by([(name, "ascending") for name in ORDER])
+def _merge(home: Location, shard: Sequence[Part], keep: pa.Array, number: int, table: Table) -> None:
+    rows = read(shard, table.schema.names, table)[0].cast(table.schema).filter(keep)
+    rows = rows.sort_by([(name, "ascending") for name in table.order])
     names = sorted(part.path.name for part in shard)
     rows = rows.replace_schema_metadata({**rows.schema.metadata, REPLACES_KEY: json.dumps(names)})
     # A name that never was: what replaces a file of the same name must not take this one for that.
@@ -128,24 +129,25 @@ def _delete(home: Location, names: Sequence[str]) -> None:
             list(pool.map(lambda name: home.child(name).delete(), names))
 
 
-def _sound(parts: Sequence[Part]) -> list[Part]:
+def _sound(parts: Sequence[Part], table: Table) -> list[Part]:
     """Those whose every byte was checked, or that can be read."""
-    return [part for part in parts if part.sealed or not read([part], SCHEMA.names)[1]]
+    return [part for part in parts if part.sealed or not read([part], table.schema.names, table)[1]]
 
 
-def _shards(parts: Sequence[Part]) -> Iterator[tuple[list[Part], pa.Array]]:
+def _shards(parts: Sequence[Part], table: Table) -> Iterator[tuple[list[Part], pa.Array]]:
     """Groups of parts in the order of their first proposals, and which of their rows to keep."""
     parts = [part for part in parts if part.rows]
     if not parts:
         return
-    names = ("run", *KEY, "proposal")
-    keys = read(parts, names)[0].cast(pa.schema([SCHEMA.field(name) for name in names]))
+    key = ("run", *table.key)
+    names = tuple(dict.fromkeys((*key, *table.order)))
+    keys = read(parts, names, table)[0].cast(pa.schema([table.schema.field(name) for name in names]))
     keys = keys.append_column("row", pa.array(np.arange(len(keys))))
-    first = keys.group_by(["run", *KEY], use_threads=False).aggregate([("row", "min")])["row_min"]
+    first = keys.group_by(key, use_threads=False).aggregate([("row", "min")])["row_min"]
     keep = np.zeros(len(keys), dtype=bool)
     keep[first.to_numpy()] = True
     starts = np.cumsum([0, *(part.rows for part in parts)])
-    heads = keys.take(starts[:-1]).select(ORDER).to_pylist()
+    heads = keys.take(starts[:-1]).select(table.order).to_pylist()
     places = [[(value is not None, value) for value in head.values()] for head in heads]
     shard: list[int] = []
     for i in sorted(range(len(parts)), key=lambda i: places[i]):

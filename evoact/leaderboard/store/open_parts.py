@@ -3,14 +3,17 @@
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow import fs
 
 from evoact.errors import UserError
+from evoact.leaderboard.curves import CURVES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG
+from evoact.leaderboard.schema import LEADERBOARD, Table
 from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all
 from evoact.leaderboard.store.write import PARTS
 
@@ -43,24 +46,36 @@ def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreada
     Raises:
         UserError: if the place holds no run, or nothing in it can be read.
     """
-    for _ in range(_ATTEMPTS):
-        try:
-            directory, names = _listed(place)
-            files = _local(directory, names, owner)
-            parts, unreadable = inspect_all(files)
-            again, names_again = _listed(place)
-        except FileNotFoundError:
-            continue
-        # A compaction in between deletes files; a new part takes nothing away.
-        if again.path == directory.path and set(names) <= set(names_again):
-            break
-    else:
-        raise UserError(f"{place.text}: expected stable parts, got parts that keep being replaced; try again")
+    parts, unreadable = _stable(place, lambda: _listed(place), LEADERBOARD, owner)
     if unreadable and not parts:
         raise UserError(
             f"{place.text}: expected at least one readable part, got none: {unreadable[0].problem}"
         )
     return parts, unreadable
+
+
+def open_curves(place: Location, owner: object) -> tuple[list[Part], list[Unreadable]]:
+    """Return the parts of a run directory's learning curves, and the unreadable ones; none if there are no curves."""
+    folder = place.child(CURVES.folder)
+    return _stable(place, lambda: (folder, folder.names(".parquet")), CURVES, owner)
+
+
+def _stable(
+    place: Location, listed: Callable[[], tuple[Location, list[str]]], table: Table, owner: object
+) -> tuple[list[Part], list[Unreadable]]:
+    """The parts that are listed, as they were at one moment."""
+    for _ in range(_ATTEMPTS):
+        try:
+            directory, names = listed()
+            files = _local(directory, names, owner)
+            found = inspect_all(files, table)
+            again, names_again = listed()
+        except FileNotFoundError:
+            continue
+        # A compaction in between deletes files; a new part takes nothing away.
+        if again.path == directory.path and set(names) <= set(names_again):
+            return found
+    raise UserError(f"{place.text}: expected stable parts, got parts that keep being replaced; try again")
 
 
 def _listed(place: Location) -> tuple[Location, list[str]]:

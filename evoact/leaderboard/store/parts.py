@@ -1,4 +1,4 @@
-"""The Parquet files of a leaderboard: which of them can be read, and reading some of their columns."""
+"""The Parquet files of a table of a run: which of them can be read, and reading some of their columns."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evoact.leaderboard.ask.constant_columns import constant_column
-from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION, VERSION_KEY
+from evoact.leaderboard.schema import LEADERBOARD, VERSION_KEY, Table
 from evoact.leaderboard.store.seal import Broken, check_seal
 
 # Few distinct values: read as dictionaries, so that the ranking compares numbers instead of texts.
@@ -74,11 +74,12 @@ class Unreadable:
     problem: str
 
 
-def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
+def inspect(path: Path, like: Part | None = None, table: Table = LEADERBOARD) -> Part | Unreadable:
     """Judge a file by its seal and its footer: torn, foreign, damaged, of a newer version, or a part.
 
     Args:
         like: a part that this one probably resembles, which saves looking at every column.
+        table: what it should be a part of
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -87,7 +88,7 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
         sealed = check_seal(path)
         footer = pq.read_metadata(path)
         alike = like if like and footer.schema.equals(like.footer.schema) else None
-        schema = SCHEMA if alike else footer.schema.to_arrow_schema()
+        schema = table.schema if alike else footer.schema.to_arrow_schema()
     except FileNotFoundError:
         raise
     except Broken as error:
@@ -96,30 +97,32 @@ def inspect(path: Path, like: Part | None = None) -> Part | Unreadable:
         return Unreadable(
             path, f"{path}: expected a Parquet file, got a damaged or foreign one: {_line(error)}"
         )
-    version = (footer.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
+    version = (footer.metadata or {}).get(table.version_key, b"").decode(errors="replace")
     if not version.isdecimal():
-        return Unreadable(path, f"{path}: expected a part of a leaderboard, got a foreign Parquet file")
-    if int(version) > SCHEMA_VERSION:
-        expected = f"expected schema version {SCHEMA_VERSION} or older"
+        return Unreadable(
+            path, f"{path}: expected a part of the table {table.folder}, got a foreign Parquet file"
+        )
+    if int(version) > table.version:
+        expected = f"expected schema version {table.version} or older"
         return Unreadable(path, f"{path}: {expected}, got {version}; upgrade evoact to read it")
     if alike:
         return Part(path, footer, alike.leaves, sealed, _replaces(footer))
     names = set(schema.names)
-    for field in SCHEMA:
+    for field in table.schema:
         if field.name in names and not schema.field(field.name).type.equals(field.type):
             got = schema.field(field.name).type
             return Unreadable(path, f"{path}: expected column {field.name!r} of type {field.type}, got {got}")
     numbers = {footer.schema.column(i).path.partition(".")[0]: i for i in range(footer.num_columns)}
-    leaves = {name: numbers[name] for name in SCHEMA.names if name in names}
+    leaves = {name: numbers[name] for name in table.schema.names if name in names}
     return Part(path, footer, leaves, sealed, _replaces(footer))
 
 
-def inspect_all(paths: Iterable[Path]) -> tuple[list[Part], list[Unreadable]]:
+def inspect_all(paths: Iterable[Path], table: Table = LEADERBOARD) -> tuple[list[Part], list[Unreadable]]:
     """Sort the files of a directory into the readable and the others, in the order given, without replaced ones."""
     judged: list[Part | Unreadable] = []
     like = None
     for path in paths:
-        judged.append(inspect(path, like))
+        judged.append(inspect(path, like, table))
         if like is None and isinstance(judged[-1], Part):
             like = judged[-1]
     gone = replaced(item for item in judged if isinstance(item, Part))
@@ -142,17 +145,19 @@ def _replaces(footer: pq.FileMetaData) -> frozenset[str]:
         return frozenset()
 
 
-def read(parts: Sequence[Part], columns: Sequence[str]) -> tuple[pa.Table, list[Unreadable]]:
+def read(
+    parts: Sequence[Part], columns: Sequence[str], table: Table = LEADERBOARD
+) -> tuple[pa.Table, list[Unreadable]]:
     """Return the columns of all rows in the order of the parts, null if a file lacks one.
 
     A file that turns out damaged contributes no rows and is named in the second value.
     """
-    empty = pa.Table.from_batches([], pa.schema([(name, _type(name)) for name in columns]))
+    empty = pa.Table.from_batches([], pa.schema([(name, _type(name, table)) for name in columns]))
     tables, broken = [empty], []
     # One after another: threads over small files cost more than they gain, on two cores and on one.
     for part in parts:
         try:
-            tables.append(_read(part, columns))
+            tables.append(_read(part, columns, table))
         except DAMAGE as error:
             broken.append(damaged(part.path, error))
     return pa.concat_tables(tables, promote_options="default").select(list(columns)), broken
@@ -163,9 +168,9 @@ def damaged(path: Path, error: BaseException) -> Unreadable:
     return Unreadable(path, f"{path}: expected a whole file, got a damaged one: {_line(error)}")
 
 
-def _read(part: Part, columns: Sequence[str]) -> pa.Table:
+def _read(part: Part, columns: Sequence[str], of: Table) -> pa.Table:
     large = part.rows > _MANY
-    kinds = {name: _type(name) for name in columns if name in part.leaves}
+    kinds = {name: _type(name, of) for name in columns if name in part.leaves}
     constant = {
         n: constant_column(part.footer, part.leaves[n], kind) if large else None for n, kind in kinds.items()
     }
@@ -174,8 +179,8 @@ def _read(part: Part, columns: Sequence[str]) -> pa.Table:
     return pa.table({name: table[name] if array is None else array for name, array in constant.items()})
 
 
-def _type(name: str) -> pa.DataType:
-    kind = SCHEMA.field(name).type
+def _type(name: str, table: Table) -> pa.DataType:
+    kind = table.schema.field(name).type
     return pa.dictionary(pa.int32(), kind) if name in DICTIONARIES else kind
 
 

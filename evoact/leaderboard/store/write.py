@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evoact.leaderboard.curves import CURVES, curve_rows
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import KEY, SCHEMA, row, table
 from evoact.leaderboard.store.seal import sealed
-from evoact.records import Result, of_part
+from evoact.records import Result, TrainResult, of_part
 
 PARTS = "leaderboard"
 ARTIFACTS = "artifacts"
@@ -49,7 +50,7 @@ PARQUET: Mapping[str, Any] = {
 def write_part(
     run_dir: str | Path | Location, results: Sequence[Result], *, run: str, task: str, network: str
 ) -> list[Result]:
-    """Store the results of one finished pack as one Parquet part, after their artifacts.
+    """Store the results of one finished pack as one Parquet part, after their artifacts and learning curves.
 
     When this returns, the rows are durable. The name of the part follows from the pack and the rows'
     keys, so that writing the same results again replaces the part.
@@ -60,7 +61,7 @@ def write_part(
         run, task, network: the values of these columns.
 
     Returns:
-        The results as a reader will see them: `artifact` set, `learned` dropped.
+        The results as a reader will see them: `artifact` set, `learned` and `curve` dropped.
 
     Raises:
         ValueError: if there are no results, or one has several learned files.
@@ -69,6 +70,9 @@ def write_part(
         raise ValueError("expected at least one result to write, got none")
     home = Location.of(run_dir)
     stored = [_store_learned(home, result) for result in results]
+    points = curve_rows(results, run)
+    if len(points):
+        home.child(CURVES.folder, part_name(stored)).write(parquet(points))
     rows = [row(result, run=run, task=task, network=network) for result in stored]
     home.child(PARTS, part_name(stored)).write(parquet(table(rows)))
     return stored
@@ -99,4 +103,5 @@ def _store_learned(home: Location, result: Result) -> Result:
         name = of_part(f"{p.candidate}-{p.seed}-{p.phase}-{p.rung}", p.arm, p.repeat)
         artifact = f"{ARTIFACTS}/{name}.safetensors"
         home.child(artifact).write(content)
-    return dataclasses.replace(result, artifact=artifact, learned={})
+    dropped: dict[str, Any] = {"learned": {}, **({"curve": ()} if isinstance(result, TrainResult) else {})}
+    return dataclasses.replace(result, artifact=artifact, **dropped)

@@ -133,7 +133,7 @@ def spoil_types(part):
 SPOILERS = {
     spoil_torn: "expected a Parquet file, got a damaged or foreign one",
     spoil_empty: "expected a Parquet file, got a damaged or foreign one",
-    spoil_foreign: "expected a part of a leaderboard, got a foreign Parquet file",
+    spoil_foreign: "expected a part of the table leaderboard, got a foreign Parquet file",
     spoil_not_parquet: "expected a Parquet file, got a damaged or foreign one",
     spoil_newer: f"expected schema version {SCHEMA_VERSION} or older, got 99; upgrade evoact",
     spoil_types: "expected column 'candidate' of type int64, got string",

@@ -1,0 +1,95 @@
+"""Learning curves as rows of a second table: exactly once, whatever is killed."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import evoact
+from evoact.config import experiment
+from evoact.errors import UserError
+from evoact.execution.run import resume, search
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.store import write
+
+
+@pytest.fixture(scope="module")
+def asked(tiny):
+    return experiment(tiny(training={"steps": 20, "batch_size": 32, "curve_every": 5}))
+
+
+@pytest.fixture(scope="module")
+def finished(asked, tmp_path_factory):
+    place = tmp_path_factory.mktemp("runs") / "run"
+    search(asked, place)
+    return place
+
+
+def points(place):
+    """All points as plain Parquet holds them, without the run's name."""
+    files = sorted((place / "curves").glob("[!.]*.parquet"))
+    rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+    rows = [{name: value for name, value in row.items() if name != "run"} for row in rows]
+    return sorted(rows, key=lambda row: (row["proposal"], row["step"]))
+
+
+def test_each_network_has_its_points_and_the_last_is_its_metric(finished):
+    board = Leaderboard(finished)
+    curves, rows = board.curves().to_pandas(), board.to_pandas()
+    assert len(curves) == 4 * len(rows)
+    joined = curves.merge(rows, on=["arm", "repeat", "candidate", "seed", "phase", "rung"])
+    last = joined[joined["step"] == joined["steps"]]
+    assert (last["val_metric_x"] == last["val_metric_y"]).all()
+    assert np.allclose(last["train_loss_x"], last["train_loss_y"])
+    assert len(list((finished / "curves").iterdir())) == 1
+
+
+def test_sql_sees_them_beside_the_leaderboard(finished):
+    board = Leaderboard(finished)
+    (row,) = board.sql(
+        "SELECT count(*) AS n, max(c.step) AS last FROM curves c JOIN leaderboard l USING (candidate, seed, phase) "
+        "WHERE l.phase = 'baseline'"
+    ).to_pylist()
+    assert row == {"n": 4 * 6, "last": 20}
+    assert board.sql("SELECT count(*) AS n FROM leaderboard").to_pylist()[0]["n"] == len(board)
+    with pytest.raises(UserError, match="over the tables 'leaderboard' and 'curves', got the table 'curve'"):
+        board.sql("SELECT * FROM curve")
+
+
+def test_without_them_the_table_is_empty_and_networks_are_the_same(finished, tiny, rows_of, tmp_path):
+    search(experiment(tiny()), tmp_path / "run")
+    assert len(Leaderboard(tmp_path / "run").curves()) == 0
+    assert Leaderboard(tmp_path / "run").sql("SELECT count(*) AS n FROM curves").to_pylist() == [{"n": 0}]
+    assert rows_of(tmp_path / "run") == rows_of(finished)
+
+
+@pytest.mark.parametrize("packs", [0, 3])
+def test_a_run_killed_between_curves_and_rows_has_each_point_once(
+    asked, finished, packs, tmp_path, monkeypatch
+):
+    place, written, table = tmp_path / "run", [], write.table
+
+    def killed(rows):
+        written.append(rows)
+        if len(written) > packs:
+            raise RuntimeError("killed")
+        return table(rows)
+
+    monkeypatch.setattr(write, "table", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        search(asked, place)
+    monkeypatch.setattr(write, "table", table)
+    assert len(list((place / "curves").iterdir())) == packs + 1
+    resume(place)
+    assert points(place) == points(finished)
+
+
+def test_the_report_and_the_result_draw_them(finished):
+    found = evoact.resume(finished)
+    assert "training split" in found.plot_learning().figure.note
+    assert 'id="learning"' in (finished / evoact.write_report(finished)).read_text()
+
+
+def test_a_result_without_them_says_how_to_get_them(tiny, tmp_path):
+    found = evoact.search(tiny(), tmp_path / "run")
+    with pytest.raises(UserError, match=r'expected learning curves .* with training={"curve_every": 100}'):
+        found.plot_learning()

@@ -1,0 +1,53 @@
+"""Learning curves measure networks as training leaves them, and change nothing."""
+
+import random
+from dataclasses import replace
+
+from evoact.config import experiment
+from evoact.genomes.genome import fingerprint
+from evoact.training.learning_curves import TRAINING_EXAMPLES, sample
+from evoact.training.loop import train_pack
+from evoact.training.members import Member
+
+
+def members(made, steps):
+    genomes = [made.space.sample(random.Random(i)) for i in range(len(steps))]
+    return [Member(g, f"{fingerprint(g)}-0", 0, n) for g, n in zip(genomes, steps, strict=True)]
+
+
+def test_points_are_those_of_shorter_trainings(tiny):
+    made = experiment(tiny())
+    with_curves = replace(made.training, curve_every=10)
+    curves = [o.curve for o in train_pack(members(made, [20, 35]), made.network, made.task, with_curves)]
+    assert [[p.step for p in curve] for curve in curves] == [[10, 20], [10, 20, 30]]
+    for step in (10, 20):
+        plain = train_pack(members(made, [step, step]), made.network, made.task, made.training)
+        for outcome, curve in zip(plain, curves, strict=True):
+            (point,) = [p for p in curve if p.step == step]
+            assert point.val_metric == outcome.metrics["validation"]
+            assert point.train_loss == outcome.train_loss
+    assert all(outcome.curve == () for outcome in plain)
+
+
+def test_early_stopping_is_the_same_with_and_without(tiny):
+    made = experiment(
+        tiny(training={"steps": 60, "batch_size": 32, "early_stop": {"every": 5, "patience": 1}})
+    )
+    both = [
+        train_pack(
+            members(made, [60] * 3), made.network, made.task, replace(made.training, curve_every=every)
+        )
+        for every in (None, 5)
+    ]
+    assert [o.steps_run for o in both[0]] == [o.steps_run for o in both[1]]
+    assert [[p.step for p in o.curve] for o in both[1]] == [
+        list(range(5, o.steps_run + 1, 5)) for o in both[1]
+    ]
+
+
+def test_the_sample_of_the_training_split_is_spread_over_it(tiny):
+    split = experiment(tiny()).task.splits()["train"]
+    few = sample(split)
+    assert len(few) == min(len(split), TRAINING_EXAMPLES)
+    assert (few.inputs[0] == split.inputs[0]).all()
+    assert (few.inputs[-1] == split.inputs[-1]).all()
