@@ -111,7 +111,7 @@ def test_a_result_comes_back_from_its_row(given_results):
 
 def test_every_field_has_a_column():
     for result in (TrainResult, MetaTrainResult):
-        assert {f.name for f in dataclasses.fields(result)} - {"learned"} <= set(schema.COLUMNS)
+        assert {f.name for f in dataclasses.fields(result)} - {"learned", "curve"} <= set(schema.COLUMNS)
     # Where it goes on from, and that others may go on from it, is over once there is a row.
     in_row = set(schema.COLUMNS) | {"index", "start", "resumable", "settings"}
     for proposal in (TrainProposal, MetaTrainProposal):
