@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from evoact.errors import UserError
+from evoact.exports.model_py import entry
 from evoact.exports.module import TrainedNetwork
 from evoact.tasks.metrics import metric_values
 from evoact.tasks.task import Split, Task
@@ -30,7 +31,7 @@ import numpy as np, torch
 from pathlib import Path
 import model
 
-network = model.load()
+network = getattr(model, sys.argv[2])()
 parts = {"model.py": lambda x: network(torch.as_tensor(x)).detach().numpy()}
 if (program := Path(folder, "model.pt2")).exists():
     exported = torch.export.load(program).module()
@@ -103,11 +104,12 @@ class _Child:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.load = entry((folder / "model.py").read_text(encoding="utf-8"), "load")
 
     def __enter__(self) -> "_Child":
         self.errors = (self.folder / ".errors").open("w+b")
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", PROGRAM, str(self.folder)],
+            [sys.executable, "-I", "-B", "-c", PROGRAM, str(self.folder), self.load],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -1,15 +1,33 @@
 """The file `model.py` of an export: plain PyTorch that needs nothing else."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from evoact.exports.plain_network import PLAIN
+import torch
+from torch import Tensor
+
+from evoact.exports.plain_network import PLAIN, Source
+from evoact.exports.text import TAKEN
 from evoact.tasks.images import ImageTask
 from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing
 from evoact.tasks.task import Task
 
-HEAD = '''"""{title}
+# As safetensors writes them.
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+HEAD = """{title}
 
 Plain PyTorch: this file, model.safetensors beside it, and torch.
 
@@ -17,7 +35,6 @@ Plain PyTorch: this file, model.safetensors beside it, and torch.
     network = load()
     predict(network, x)  # {example}
 """
-'''
 
 LOAD = '''def load() -> nn.Module:
     """Return the trained network, for prepared inputs [batch, {shape}] and with outputs [batch, {outputs}]."""
@@ -34,7 +51,7 @@ TENSORS = '''def tensors(path: Path) -> dict[str, Tensor]:
     found = {}
     for name, entry in header.items():
         first, last = entry["data_offsets"]
-        dtype = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]
+        dtype = {{dtypes}}[entry["dtype"]]
         numbers = torch.frombuffer(bytearray(data[start + first : start + last]), dtype=dtype)
         found[name] = numbers.reshape(entry["shape"])
     return found'''
@@ -102,14 +119,21 @@ def predict(network: nn.Module, x) -> Tensor:
 FACTS = 'FACTS = json.loads(Path(__file__).with_name("model.json").read_text(encoding="utf-8"))'
 
 
-def model_py(title: str, network: str, task: Task, preprocessing: Preprocessing | None) -> str:
+def model_py(
+    title: str,
+    made: Source,
+    task: Task,
+    preprocessing: Preprocessing | None,
+    state: Mapping[str, Tensor],
+) -> str:
     """Return the file's text.
 
     Args:
         title: what it is, one line
-        network: the source of `build`, as `plain_network.source` gives it
+        made: what makes the network
         task: whose inputs and outputs the network has
         preprocessing: of people's own data, None for a task by name
+        state: the network's
     """
     known = preprocessing or Preprocessing(None, None, ())
     classes = metric_named(task.metric).classification
@@ -119,6 +143,7 @@ def model_py(title: str, network: str, task: Task, preprocessing: Preprocessing 
         "shape": ", ".join(map(str, task.input_shape)),
         "outputs": task.n_outputs,
         "scaling": SCALING if known.features else "return x.float()",
+        "dtypes": ", ".join(sorted({f'"{DTYPES[t.dtype]}": {t.dtype}' for t in state.values()})),
     }
     prepare = TABLE if known.columns else STANDARDISED if known.features else AS_IT_IS
     if isinstance(task, ImageTask):
@@ -130,8 +155,18 @@ def model_py(title: str, network: str, task: Task, preprocessing: Preprocessing 
     ends = "\n\n\n".join(filled(text, places) for text in (LOAD, prepare, predict, TENSORS))
     needed = "\n\n\n".join(PLAIN.needed_by(ends))
     facts = filled(FACTS, places) if "FACTS" in ends else ""
-    body = "\n\n\n".join(part for part in (facts, needed, network.strip(), ends) if part)
-    return f"{filled(HEAD, places)}\n{PLAIN.imports_of(body)}\n\n\n{body}\n"
+    body = PLAIN.file("\n\n\n".join(part for part in (facts, needed, made.text, ends) if part), made.own)
+    if not made.own:
+        return f'"""{filled(HEAD, places)}"""\n\n{body}'
+    head = filled(HEAD, places).rstrip()
+    for name in ("load", "predict"):
+        head = re.sub(rf"\b{name}\b", entry(body, name), head)
+    return "".join(f"# {line}".rstrip() + "\n" for line in head.splitlines()) + "\n" + body
+
+
+def entry(text: str, name: str) -> str:
+    """Return the name that a function of this module's, such as `load`, has in a file."""
+    return name + TAKEN if f"\ndef {name}{TAKEN}(" in text else name
 
 
 def filled(text: str, places: Mapping[str, Any]) -> str:

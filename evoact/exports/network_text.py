@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from evoact.errors import UserError
 from evoact.exports.activation_text import site_text
+from evoact.exports.own_text import own_build, places
 from evoact.exports.text import call
 from evoact.genomes.genome import Genome
 from evoact.networks.alexnet import CONVOLUTIONS, NORMALISED, POOLED, AlexNet
@@ -55,12 +55,15 @@ class Parts:
             yield f"nn.Dropout({chosen!r})"
 
 
-def network_text(network: Network, genome: Genome) -> str:
-    """Return the text that makes a network, without its weights.
+def build_text(network: Network, genome: Genome) -> str:
+    """Return the body of a function that makes a network, without its weights."""
+    if isinstance(network, ModuleNetwork):
+        return own_build(network, genome)
+    return f"return {network_text(network, genome)}"
 
-    Raises:
-        UserError: for networks of modules, whose text is not evoact's to write.
-    """
+
+def network_text(network: Network, genome: Genome) -> str:
+    """Return the text that makes a built-in network, without its weights."""
     texts: Mapping[type[Any], Callable[[Any, Parts], str]] = {
         MLP: lambda n, parts: sequential(mlp(n, parts)),
         LeNet5: lambda n, parts: sequential(lenet5(parts)),
@@ -69,11 +72,6 @@ def network_text(network: Network, genome: Genome) -> str:
         ResNet: lambda n, parts: sequential(resnet(n, parts)),
         Hamiltonian: lambda n, parts: call("Hamiltonian", sequential(mlp(n.energy, parts))),
     }
-    if isinstance(network, ModuleNetwork):
-        raise UserError(
-            f"expected a network whose layers evoact writes out, got {network.recipe.name}, a module of its own; "
-            "evoact.load gives the trained network as a torch.nn.Module"
-        )
     return texts[type(network)](network, Parts(network, genome))
 
 
@@ -177,10 +175,14 @@ def _norm(network: ResNet, name: str) -> str:
 # --- names ------------------------------------------------------------------------------------------
 
 _NORM = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+_AVERAGES = ("mean", "variance")
 
 
 def state_name(network: Network, name: str) -> str:
     """Return the name in the module's state of a tensor that is no site's."""
+    if isinstance(network, ModuleNetwork):
+        layer, _, last = name.rpartition(".")
+        return f"{layer}.{_NORM[last]}" if layer in network.batch_norms and last in _AVERAGES else name
     prefix = "energy." if isinstance(network, Hamiltonian) else ""
     if of_mlp := re.fullmatch(r"(weight|bias)(\d+)", name):
         return f"{prefix}linear{of_mlp[2]}.{of_mlp[1]}"
@@ -190,6 +192,8 @@ def state_name(network: Network, name: str) -> str:
 
 def site_name(network: Network, site: str) -> str:
     """Return the name of a site's module."""
+    if isinstance(network, ModuleNetwork):
+        return places(network)[site].name
     prefix = "energy." if isinstance(network, Hamiltonian) else ""
     layers = {p.name.rpartition(".")[0] for p in network.parameters}
     return f"{prefix}{site}" + ("_activation" if site in layers else "")

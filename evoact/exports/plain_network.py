@@ -1,8 +1,8 @@
 """A trained network as plain PyTorch: the source that makes it, and its weights."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -11,35 +11,49 @@ from torch import Tensor, nn
 from evoact.activations.kinds import site_count
 from evoact.exports import plain
 from evoact.exports.activation_text import fixed_in, trained_in
-from evoact.exports.network_text import network_text, site_name, state_name
-from evoact.exports.text import Definitions
+from evoact.exports.network_text import build_text, site_name, state_name
+from evoact.exports.own_text import code_of, own_file
+from evoact.exports.text import TAKEN, Definitions
 from evoact.genomes.genome import Genome
 from evoact.networks.network import Network
+from evoact.networks.own.module_network import ModuleNetwork
+from evoact.networks.own.source import build_function
 from evoact.training.members import with_pieces_of
 
 PLAIN = Definitions(sorted(Path(plain.__path__[0]).glob("[!_]*.py")))
 BUILD = '''def build() -> nn.Module:
     """Return the network with the weights that layers start with."""
-    return {text}
-'''
+    {text}'''
 
 
-def source(network: Network, genome: Genome) -> str:
-    """Return the source of a function `build` that makes a network with this genome's activations, and of all that it
-    needs.
-    """
+@dataclass(frozen=True)
+class Source:
+    """The source of a function `build` that makes a network with a genome's activations, and of all that it needs;
+    `own` is people's own file before it, empty for a built-in network."""
+
+    own: str
+    text: str
+
+
+def source(network: Network, genome: Genome) -> Source:
+    """Return what makes a network."""
     network = with_pieces_of(network, genome)
-    build = BUILD.format(text=network_text(network, genome).replace("\n", "\n    "))
-    return "\n\n\n".join([*PLAIN.needed_by(build), build])
+    build = BUILD.format(text=build_text(network, genome).replace("\n", "\n    "))
+    parts = [*PLAIN.needed_by(build), build]
+    if not isinstance(network, ModuleNetwork):
+        return Source("", "\n\n\n".join(parts))
+    text = own_file(network)
+    if code_of(network).file:
+        return Source(text, "\n\n\n".join(parts))
+    return Source("", "\n\n\n".join([text, *parts]))
 
 
-def module_of(text: str, name: str = "model") -> ModuleType:
-    """Return what a source defines, with the imports that it needs, as a module of its own."""
-    text = f"{PLAIN.imports_of(text)}\n\n{text}"
-    made = ModuleType(name)
-    made.__file__ = f"{name}.py"
-    exec(compile(text, made.__file__, "exec"), made.__dict__)
-    return made
+def built(made: Source) -> nn.Module:
+    """Return the network that a source makes."""
+    text = PLAIN.file(made.text, made.own)
+    name = f"build{TAKEN}" if f"\ndef build{TAKEN}(" in text else "build"
+    network: nn.Module = build_function("model.py", text, name)()
+    return network
 
 
 def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[str, np.ndarray]) -> None:
@@ -49,6 +63,12 @@ def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[s
         for own, name, places in _trained(module, network, genome):
             values = tensors[name] if places is None else tensors[name][places]
             own.copy_(torch.as_tensor(values).reshape(own.shape))
+        if isinstance(network, ModuleNetwork):
+            buffers = dict(network.converted.module.named_buffers())
+            averages = tuple(f"{norm}.running_" for norm in network.batch_norms)
+            for name, own in module.named_buffers():
+                if name in buffers and not name.startswith(averages):
+                    own.copy_(buffers[name])
         for site in genome.sites:
             for own, numbers in fixed_in(module.get_submodule(site_name(network, site.site)), site):
                 own.copy_(torch.tensor(numbers))
@@ -61,7 +81,7 @@ def tensors_in(state: Mapping[str, np.ndarray], network: Network, genome: Genome
         ValueError: if it is the state of another.
     """
     network = with_pieces_of(network, genome)
-    module = module_of(source(network, genome)).build()
+    module = built(source(network, genome))
     try:
         module.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
     except RuntimeError as error:

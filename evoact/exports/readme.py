@@ -9,6 +9,7 @@ import scipy.stats
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.verdicts import FEWEST, LEVEL
 from evoact.exports.load import AGAIN, Found, find
+from evoact.exports.model_py import entry
 from evoact.exports.module import TrainedNetwork
 from evoact.exports.programs import ONNX, missing_for_onnx
 from evoact.report.comparison_text import verdict_sentences
@@ -34,10 +35,10 @@ run `{run}`, on fresh seed {seed}. Inputs are [batch, {shape}], outputs [batch, 
 In this directory, with `torch` alone:
 
 ```python
-from model import load, predict
+from model import {load}, {predict}
 
-network = load()  # a torch.nn.Module in evaluation mode
-{call}
+network = {load}()  # a torch.nn.Module in evaluation mode
+{predict}(network, x)  # for x as the data has it, {gives}
 ```
 
 `evoact.load("{directory}")` gives the same network, with `predict`, where evoact is installed.
@@ -56,8 +57,9 @@ Compared with evoact on the whole test split: {checked}; `model.py` gives the {m
 """
 
 
-def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str) -> str:
-    """Return the text; `worst` says by how much each part differs from evoact's outputs at most."""
+def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str, text: str) -> str:
+    """Return the text; `worst` says by how much each part differs from evoact's outputs at most, `text` is that of
+    `model.py`."""
     row, task = network.rows[0], found.experiment.task
     split = LARGE if row[LARGE] is not None else TEST
     missing = missing_for_onnx()
@@ -80,7 +82,9 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
         split=SPLITS[split],
         figures="\n".join(_figures(found, row, split)),
         verdict="\n\n".join(_verdict(found)),
-        call=f"predict(network, x)  # for x as the data has it, {gives}",
+        gives=gives,
+        load=entry(text, "load"),
+        predict=entry(text, "predict"),
         directory=directory,
         onnx=onnx,
         checked=", ".join(f"`{name}` to {off:.1g}" for name, off in worst.items()),

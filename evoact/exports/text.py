@@ -1,12 +1,17 @@
 """Python source as text: calls that fit a line or are broken, and the definitions that a text needs."""
 
 import ast
+import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import groupby
 from pathlib import Path
 
+from evoact.errors import UserError
+
 LINE = 100
+TAKEN = "_of_export"  # behind a name that somebody's own text has taken
+RULE = "# --- what follows is no part of the file above " + "-" * 52
 # What texts use that no file of theirs imports: module and name.
 STANDARD = {
     "json": ("", "json"),
@@ -56,14 +61,60 @@ class Definitions:
             new = {name for own in new for name in _names(self.texts[own]) & self.texts.keys()} - found
         return [self.texts[name] for name in self.texts if name in found]
 
-    def imports_of(self, text: str) -> str:
-        """Return the import lines that bind names of a text, the standard library's first."""
-        used = sorted({self.origins[name] for name in _names(text) & self.origins.keys()})
+    def imports_of(self, text: str, but: Container[str] = ()) -> str:
+        """Return the import lines that bind names of a text, but for some, the standard library's first."""
+        names = (_names(text) & self.origins.keys()) - {name for name in self.origins if name in but}
+        used = sorted({self.origins[name] for name in names})
         lines = [f"import {name}" for module, name in used if not module]
-        for module, names in groupby((u for u in used if u[0]), key=lambda u: u[0]):
-            lines.append(f"from {module} import {', '.join(name for _, name in names)}")
+        for module, names_of_one in groupby((u for u in used if u[0]), key=lambda u: u[0]):
+            lines.append(f"from {module} import {', '.join(name for _, name in names_of_one)}")
         parts = [[line for line in lines if ("torch" in line) == foreign] for foreign in (False, True)]
         return "\n\n".join("\n".join(part) for part in parts if part)
+
+    def file(self, text: str, own: str = "") -> str:
+        """Return a text with the imports that it needs, behind somebody's own: names that this has taken, too, get a
+        suffix.
+
+        Raises:
+            UserError: if it calls something else by the name of a module of PyTorch's or Python's.
+        """
+        if not own:
+            return f"{self.imports_of(text)}\n\n\n{text}\n"
+        defined, imported = _bound(own)
+        for name in sorted(_names(text) & self.origins.keys() & (defined | imported.keys())):
+            if imported.get(name) != self.origins[name]:
+                module, what = self.origins[name]
+                raise UserError(
+                    f"expected the name {name} in the network's file to be {'.'.join(filter(None, (module, what)))}, "
+                    "got something else; call that another name"
+                )
+        for name in sorted(_bound(text)[0] & (defined | imported.keys())):
+            text = re.sub(rf"(?<!made = )(?<![.\w]){name}\b", name + TAKEN, text)
+        lines = self.imports_of(text, imported)
+        return "\n\n\n".join(part for part in (own.rstrip(), RULE, lines, text) if part) + "\n"
+
+
+def _bound(text: str) -> tuple[set[str], dict[str, tuple[str, str]]]:
+    """Return the names that a text defines, and those that it imports, with module and name."""
+    defined, imported = set[str](), dict[str, tuple[str, str]]()
+    left: list[ast.AST] = [ast.parse(text)]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            defined.add(node.name)
+            continue
+        if isinstance(node, ast.Import):
+            imported |= {a.asname or a.name: ("", _named(a)) for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {a.asname or a.name: (node.module or "", _named(a)) for a in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            defined.add(node.id)
+        left += ast.iter_child_nodes(node)
+    for name, origin in list(imported.items()):  # `import a.b as c` is `from a import b as c`
+        module, dot, last = origin[1].partition(" as ")[0].rpartition(".")
+        if not origin[0] and dot and " as " in origin[1]:
+            imported[name] = module, f"{last} as {name}"
+    return defined, imported
 
 
 def _named(alias: ast.alias) -> str:

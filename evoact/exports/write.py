@@ -17,7 +17,7 @@ from evoact.exports.check import check
 from evoact.exports.load import FACTS, WEIGHTS, Found, find, module
 from evoact.exports.model_py import model_py
 from evoact.exports.module import TrainedNetwork
-from evoact.exports.plain_network import fill, module_of, source
+from evoact.exports.plain_network import built, fill, source
 from evoact.exports.programs import write_programs
 from evoact.exports.readme import readme
 from evoact.genomes.genome import to_json
@@ -89,13 +89,14 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
     task, own, row = found.experiment.task, found.experiment.network, network.rows[0]
     tensors = {name: t[0].detach().numpy() for name, t in network.tensors().items()}
     title = f"{network.genome.label}: candidate {row['candidate']}, seed {row['seed']}, of {row['run']}."
-    text = model_py(title, source(own, network.genome), task, found.preprocessing)
-    (folder / "model.py").write_text(text, encoding="utf-8")
-    plain = module_of(source(own, network.genome)).build()
+    made = source(own, network.genome)
+    plain = built(made)
     fill(plain, own, network.genome, tensors)
     plain.eval()
     state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
     (folder / WEIGHTS).write_bytes(save(state))
+    text = model_py(title, made, task, found.preprocessing, state)
+    (folder / "model.py").write_text(text, encoding="utf-8")
     example = torch.zeros(2, *task.input_shape)
     write_programs(plain, example, folder)
     facts = _facts(found, network, own, tensors)
@@ -106,7 +107,7 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
         file.name: _digest(file) for file in sorted(folder.glob("model.*")) if file.name != FACTS
     }
     (folder / FACTS).write_text(_json(facts), encoding="utf-8")
-    (folder / "README.md").write_text(readme(found, network, worst, target.name), encoding="utf-8")
+    (folder / "README.md").write_text(readme(found, network, worst, target.name, text), encoding="utf-8")
 
 
 def _facts(

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,20 +13,23 @@ import evoact
 from evoact.config import experiment
 from evoact.execution.run import search
 from evoact.exports.model_py import model_py
-from evoact.exports.plain_network import module_of
+from evoact.exports.plain_network import Source
 from evoact.tasks.images import ImageTask
 from evoact.tasks.own.preprocessing import Category, Number, Preprocessing, Standardisation
 from evoact.tasks.task import ArrayTask
 
-BUILD = """def build() -> nn.Module:
-    return nn.Identity()
-"""
+MADE = Source(
+    "",
+    """def build() -> nn.Module:
+    return nn.Identity()""",
+)
 
 
 def made(task, preprocessing=None):
-    module = module_of(model_py("A title.", BUILD, task, preprocessing).replace("FACTS = json", "# FACTS"))
-    module.FACTS = {"preprocessing": preprocessing and preprocessing.to_json()}
-    return module
+    text = model_py("A title.", MADE, task, preprocessing, {"w": torch.zeros(1)})
+    names = {"__name__": "model", "FACTS": {"preprocessing": preprocessing and preprocessing.to_json()}}
+    exec(text.replace("FACTS = json", "# FACTS"), names)
+    return SimpleNamespace(**names)
 
 
 def array_task(classification, *shape):

@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from evoact.errors import UserError
-from evoact.exports.plain_network import fill, module_of, source, tensors_in
+from evoact.exports.plain_network import built, fill, source, tensors_in
 from evoact.genomes.activation import Base, pieces
-from evoact.networks import NETWORKS
 from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import initial_member, with_pieces_of
 from tests.activations.examples import EXAMPLES
@@ -24,7 +22,7 @@ def both(name, types, seed=0):
         value.uniform_(0.5, 1.5)
     x = inputs(name, 1)
     expected = run(whole, [member], drawn, statistics, x)[0]
-    module = module_of(source(network, genome)).build().double().eval()
+    module = built(source(network, genome)).double().eval()
     tensors = {key: value[0].numpy() for key, value in (drawn | statistics).items()}
     fill(module, network, genome, tensors)
     return expected, module(x[0]), module, (network, genome, tensors)
@@ -34,12 +32,6 @@ def both(name, types, seed=0):
 def test_every_network(name):
     expected, got, _, _ = both(name, TYPES)
     assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
-
-
-def test_networks_of_modules_are_refused():
-    network = NETWORKS["gru"]((5, 2), 3, hidden=4)
-    with pytest.raises(UserError, match="whose layers evoact writes out, got gru, a module of its own"):
-        source(network, random_member(network).genome)
 
 
 @pytest.mark.parametrize("activation", EXAMPLES, ids=lambda a: a.label)
@@ -59,7 +51,7 @@ def test_the_tensors_of_an_artifact_come_back(name):
     assert {key: value.shape for key, value in found.items()} == {
         key: value.shape for key, value in tensors.items() if value.size
     }
-    again = module_of(source(network, genome)).build().double().eval()
+    again = built(source(network, genome)).double().eval()
     fill(again, network, genome, found)
     x = inputs(name, 1)[0]
     assert torch.allclose(again(x), expected, atol=1e-4)
@@ -71,7 +63,7 @@ def test_the_tensors_of_an_artifact_come_back(name):
 def test_what_is_written_reads_naturally():
     network = small("mlp")
     genome = random_member(network, 0, (Base("relu"), Base("sin(3*x)"))).genome
-    text = source(network, genome)
+    text = source(network, genome).text
     assert "linear0=nn.Linear(7, 6)" in text
     assert "(Rescaled(Sin(), b=3.0), " in text
     assert "evoact" not in text

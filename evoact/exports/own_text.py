@@ -1,0 +1,224 @@
+"""People's own networks as text: their file, with its activation calls handed over to modules, and what puts these in
+their places."""
+
+import ast
+import inspect
+import itertools
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from torch import nn
+
+from evoact.errors import UserError
+from evoact.exports.activation_text import site_text
+from evoact.exports.text import Definitions, call
+from evoact.genomes.genome import Genome
+from evoact.networks.modules.named_modules import ClassRecipe
+from evoact.networks.own.module_network import ModuleNetwork
+from evoact.networks.own.named import FileRecipe
+from evoact.networks.own.source import build_function
+from evoact.nn.calls import Where, Wrapped
+from evoact.nn.heterogeneous import activation_sites
+from evoact.nn.sites import Shared
+
+# What PyTorch computes in one operation in inference, unless it is told not to.
+FUSED = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+
+BUILD = """made = {made}
+activations = {activations}
+for name, activation in activations.items():
+    owner, _, attribute = name.rpartition(".")
+    setattr(made.get_submodule(owner), attribute, activation)
+{fused}return made"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a site goes: the name of its module there, and, if a call of the file has to be handed over to it, where
+    that call stands (from line, from column, to line, to column, as `ast` counts them)."""
+
+    name: str
+    span: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The text whose function `build` makes a network from the arguments `given`; `file` is where people have it, empty
+    for evoact's own text."""
+
+    name: str
+    file: str
+    text: str
+    build: str
+    given: Mapping[str, Any]
+
+
+def code_of(network: ModuleNetwork) -> Code:
+    """Return the code that makes a network of modules.
+
+    Raises:
+        UserError: if it is in no file.
+    """
+    recipe = network.recipe
+    if isinstance(recipe, ClassRecipe):
+        defined = Definitions([Path(inspect.getfile(recipe.build))])
+        text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
+        return Code(recipe.name, "", text, recipe.build.__name__, json.loads(recipe.arguments))
+    if not isinstance(recipe, FileRecipe):
+        raise UserError(
+            f"expected a network from a file of Python to export, got {recipe.name}; name its file in the config, "
+            "network: {name: own, file: ..., build: ...}, or take it home by evoact.load"
+        )
+    takes = inspect.signature(build_function(recipe.file, recipe.text, recipe.build)).parameters
+    shapes = {"input_shape": recipe.input_shape, "n_outputs": recipe.n_outputs}
+    given = {name: value for name, value in shapes.items() if name in takes} | json.loads(recipe.arguments)
+    return Code(recipe.name, recipe.file, recipe.text, recipe.build, given)
+
+
+def places(network: ModuleNetwork) -> dict[str, Place]:
+    """Return where each site goes.
+
+    Raises:
+        UserError: for a call that is no line of its own module's forward.
+    """
+    code, module = code_of(network), network.converted.module
+    spans = dict(_called(module, code))
+    shared = {
+        f"{name}.sites.{i}"
+        for name, m in module.named_modules()
+        if isinstance(m, Shared)
+        for i in range(len(m.sites))
+    }
+    found = {}
+    for name, site in activation_sites(module).items():
+        if site.in_place and name in spans:
+            raise UserError(
+                f"expected activations that write nothing into their inputs to export {code.name}, got {name}, whose "
+                "input is used again; take one that is not in place"
+            )
+        if name in spans:
+            found[name] = spans[name]
+        elif name in shared or site.original is None:
+            raise UserError(
+                f"expected activation calls that stand once, in the forward of their own module, to export "
+                f"{code.name}, got {name} in a loop, a function or a library; make it a module of its own"
+            )
+        else:
+            found[name] = Place(name)
+    return found
+
+
+def _called(module: nn.Module, code: Code) -> Iterator[tuple[str, Place]]:
+    """Yield the sites that are calls by name, or of a shared module."""
+    modules = dict(module.named_modules())
+    for owner, m in modules.items():
+        wrapped = m.__dict__.get("forward")
+        if not isinstance(wrapped, Wrapped):
+            continue
+        here = f"{owner}." if owner else ""
+        for (where, number), attribute in wrapped.sites.items():
+            if isinstance(m, FUSED):
+                yield here + attribute, Place(f"{here}activation")
+            elif (span := _span(m, where, number, code)) is not None:
+                yield here + attribute, Place(here + attribute, span)
+    for name, m in modules.items():
+        if isinstance(m, Shared):
+            found = [(owner, i, _span(modules[owner], at, n, code)) for (owner, at, n), i in m.places.items()]
+            known = sorted({(owner, span) for owner, _, span in found if span is not None})
+            for owner, index, span in found:
+                if span is not None:
+                    number = [at for one, at in known if one == owner].index(span)
+                    here, last = f"{owner}." if owner else "", name.rpartition(".")[2]
+                    yield f"{name}.sites.{index}", Place(f"{here}{last}_site{number}", span)
+
+
+def _span(owner: nn.Module, where: Where, number: int, of: Code) -> tuple[int, int, int, int] | None:
+    """Return where in the file a call stands; None if it is not in the forward of its module, or passed by again."""
+    code: CodeType = type(owner).forward.__code__
+    if len(where) != 1 or number or code.co_filename != of.file:
+        return None
+    line, last, column, end = list(code.co_positions())[where[0][1] // 2]
+    return None if None in (line, last, column, end) else (line, column, last, end)  # type: ignore[return-value]
+
+
+def own_file(network: ModuleNetwork) -> str:
+    """Return the text of the file, each call of an activation by name, or of a shared module, as one of a module of
+    the owner's own.
+
+    Raises:
+        UserError: as `places`, or if instances of a class would need different texts.
+    """
+    code = code_of(network)
+    wanted: dict[tuple[int, int, int, int], str] = {}
+    for place in places(network).values():
+        if place.span is not None:
+            attribute = place.name.rpartition(".")[2]
+            if wanted.setdefault(place.span, attribute) != attribute:
+                raise UserError(
+                    f"expected all modules of a class to have the same activations to export {code.name}, got others "
+                    f"in line {place.span[0]}"
+                )
+    return handed_over(code.text, wanted)
+
+
+def handed_over(text: str, calls: Mapping[tuple[int, int, int, int], str]) -> str:
+    """Return a source in which the calls at these places are calls of attributes of `self`, with their first input.
+
+    >>> handed_over("y = F.gelu(x.relu(), approximate='tanh')", {(1, 4, 1, 40): "act", (1, 11, 1, 19): "first"})
+    'y = self.act(self.first(x))'
+    """
+    lines = text.encode().splitlines(keepends=True)  # columns count bytes
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    edits = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and (attribute := calls.get(_lies(node))):
+            (first, last), (begin, end) = _range(node, starts), _range(_input(node), starts)
+            edits += [(first, begin, last, f"self.{attribute}("), (end, last, last, ")")]
+    source = text.encode()
+    # From the end, so that places stay what they are; where two begin, what is within the other first.
+    for start, stop, _, new in sorted(edits, key=lambda edit: (-edit[0], edit[2])):
+        source = source[:start] + new.encode() + source[stop:]
+    return source.decode()
+
+
+def _lies(node: ast.expr) -> tuple[int, int, int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+
+def _range(node: ast.expr, starts: Sequence[int]) -> tuple[int, int]:
+    """Return the bytes from which and up to which an expression reaches."""
+    line, column, last, end = _lies(node)
+    return starts[line - 1] + column, starts[last - 1] + end
+
+
+def _input(node: ast.Call) -> ast.expr:
+    """Return the input of a call: its first argument, that named `input`, or the tensor whose method it is."""
+    named = [keyword.value for keyword in node.keywords if keyword.arg == "input"]
+    if found := [*node.args, *named]:
+        return found[0]
+    assert isinstance(node.func, ast.Attribute)
+    return node.func.value
+
+
+def own_build(network: ModuleNetwork, genome: Genome) -> str:
+    """Return the body of `build`."""
+    code, where = code_of(network), places(network)
+    dims = {name: site.dim for name, site in activation_sites(network.converted.module).items()}
+    entries = [f'"{where[s.site].name}": {site_text(s, dims[s.site])}' for s in genome.sites]
+    fused = [
+        f'made.get_submodule("{name}").activation_relu_or_gelu = 0\n'
+        for name, module in network.converted.module.named_modules()
+        if isinstance(module, nn.TransformerEncoderLayer)
+    ]
+    return BUILD.format(
+        made=call(code.build, *(f"{name}={value!r}" for name, value in code.given.items())),
+        activations="{\n" + textwrap.indent(",\n".join(entries), "    ") + ",\n}",
+        fused="".join(fused),
+    )
