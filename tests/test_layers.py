@@ -41,6 +41,8 @@ HOMES = {
     "optuna": ["strategies/proposers/optuna_search.py", "report/optuna_study.py"],
     "tensorboardX": ["report/tensorboard.py"],
     "jinja2": ["report/page.py"],
+    "starlette": ["report/server.py"],
+    "uvicorn": ["report/server.py"],
     "sklearn": [
         "sklearn.py",
         "strategies/surrogate/gaussian_process.py",

@@ -14,6 +14,7 @@ from evoact.cli.commands.leaderboard import leaderboard
 from evoact.cli.commands.listing import list_names
 from evoact.cli.commands.report import report
 from evoact.cli.commands.search import resume, search
+from evoact.cli.commands.serve import serve
 from evoact.cli.commands.show import show
 from evoact.cli.commands.status import scale, status
 from evoact.cli.commands.study import app as study
@@ -42,6 +43,7 @@ app.command("union")(union)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)
+app.command("serve")(serve)
 app.command("show")(show)
 app.command("export")(export)
 app.command("inspect")(inspect)

@@ -79,41 +79,53 @@ const questions = (() => {
 
   /** A table with a row for each group: its keys, how many rows, and of what is measured the mean and its error. */
   function grouped(table, rows, keys) {
-    const groups = new Map();
-    for (const row of rows) {
-      const key = keys.map((column) => column.values[row]).join("|");
-      if (!groups.has(key)) groups.set(key, []);
-      groups.get(key).push(row);
-    }
-    const members = [...groups.values()];
+    const { groups, first } = numbered(rows, keys);
     const measured = table.columns.filter((column) => column.measured && column.shown);
+    const size = count(groups, first.length);
     return {
-      metric: `${table.metric}, mean`,
       columns: [
-        ...keys.map((column) => ({ ...column, shown: true, values: members.map((own) => column.values[own[0]]) })),
-        { name: "n", values: members.map((own) => own.length), scale: 1, sign: "", decimals: 0, shown: true },
-        ...measured.flatMap((column) => summarised(column, members)),
+        ...keys.map((column) => ({ ...column, shown: true, values: first.map((row) => column.values[row]) })),
+        counted("n", size),
+        ...measured.flatMap((column) => summarised(column, rows, groups, size)),
       ],
     };
   }
 
-  function summarised(column, members) {
-    const known = members.map((own) => own.map((row) => column.values[row]).filter((value) => value !== null));
-    const of = (name, values, form = column) => ({ ...form, name: `${column.name}, ${name}`, values, shown: true });
-    const found = [of("mean", known.map(mean)), of("standard error", known.map(standardError))];
-    const complete = known.every((values, i) => values.length === members[i].length);
-    const count = of("n", known.map((values) => values.length), { scale: 1, sign: "", decimals: 0 });
-    return complete ? found : [...found, count];
+  /** For each row the number of its group, and the first row of each group. */
+  function numbered(rows, keys) {
+    const number = new Map();
+    const first = [];
+    const groups = rows.map((row) => {
+      const key = keys.length > 1 ? `${keys[0].values[row]}|${keys[1].values[row]}` : keys[0].values[row];
+      if (!number.has(key)) number.set(key, first.push(row) - 1);
+      return number.get(key);
+    });
+    return { groups, first };
   }
 
-  const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : null);
-
-  function standardError(values) {
-    if (values.length < 2) return null;
-    const middle = mean(values);
-    const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
-    return Math.sqrt(squares / (values.length - 1) / values.length);
+  /** Columns with the mean and standard error over what is known in each group, and how much that is if not all. */
+  function summarised(column, rows, groups, size) {
+    const known = [...rows.keys()].filter((i) => column.values[rows[i]] !== null);
+    const own = known.map((i) => groups[i]);
+    const values = known.map((i) => column.values[rows[i]]);
+    const n = count(own, size.length);
+    const means = total(own, values, size.length).map((sum, group) => (n[group] ? sum / n[group] : null));
+    const squares = total(own, values.map((value, i) => (value - means[own[i]]) ** 2), size.length);
+    const errors = squares.map((sum, group) => (n[group] > 1 ? Math.sqrt(sum / (n[group] - 1) / n[group]) : null));
+    const of = (name, found) => ({ ...column, name: `${column.name}, ${name}`, values: found });
+    const summary = [of("mean", means), of("standard error", errors)];
+    return n.every((number, group) => number === size[group]) ? summary : [...summary, counted(`${column.name}, n`, n)];
   }
+
+  const counted = (name, values) => ({ name, values, scale: 1, sign: "", decimals: 0, shown: true });
+
+  function total(groups, values, length) {
+    const sums = new Array(length).fill(0);
+    groups.forEach((group, i) => (sums[group] += values[i]));
+    return sums;
+  }
+
+  const count = (groups, length) => total(groups, new Array(groups.length).fill(1), length);
 
   /** A cell as the report writes it. */
   function written(column, row) {

@@ -151,7 +151,7 @@ class RunData:
             return next((file.get_tensor(name) for name in file.keys() if name.startswith(EXAMPLES)), None)  # noqa: SIM118
 
 
-def read_run(run_dir: str | Path, shown: int = SHOWN) -> RunData:
+def read_run(run_dir: str | Path | Location, shown: int = SHOWN) -> RunData:
     """Read a run, finished or not.
 
     Args:

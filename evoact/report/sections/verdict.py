@@ -21,7 +21,9 @@ def section(run: RunData, unit: Unit) -> Section:
         said = (*verdict_sentences(run), _estimand(run))
         tables = (arm_table(run), *between_tables(run))
     else:
-        said = (*verdict(run.summary).split("\n"), _tried(run.summary))
+        pending = unfinished and run.summary.winner is None
+        found = "None yet: no candidate has been confirmed." if pending else verdict(run.summary)
+        said = (*found.split("\n"), _tried(run.summary))
         tables = (_confirmed_table(run),) if run.summary.confirmed else ()
     headline, *rest = said
     short, lead = _headline(headline)
