@@ -27,7 +27,7 @@ from evoact.leaderboard.ask.formats import plain, values
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished
-from evoact.leaderboard.store.compact import parts_directory
+from evoact.leaderboard.store.write import PARTS
 from evoact.report.page import overview, page
 from evoact.report.run import read_run
 
@@ -82,8 +82,57 @@ class Followed:
             return self._page
 
     def _found(self) -> str:
-        parts = parts_directory(self.home)
-        return f"{hash(tuple(parts.names('.parquet')) if parts else ())}-{self.finished}"
+        parts = self.home.child(PARTS).names(".parquet")
+        return f"{hash(tuple(parts))}-{self.finished}"
+
+
+class Answers:
+    """What each address below `/TOKEN/` is answered with: the list of runs, or a run's page, version or rows."""
+
+    def __init__(self, runs: Sequence[Followed], token: str):
+        self._runs = runs
+        self._token = token
+        self._asking = threading.Lock()  # a query may take much memory: one at a time
+
+    async def answer(self, request: Request) -> Response:
+        """Return one of a run's resources, or, without a run, of all of them."""
+        if not secrets.compare_digest(request.path_params["token"].encode(), self._token.encode()):
+            return await forbidden(request)
+        number = request.path_params.get("run")
+        if number is not None and number >= len(self._runs):
+            return PlainTextResponse("There is no such run.\n", 404, _HEADERS)
+        if request.method == "POST":
+            query = (await request.body())[:MOST_QUERY].decode(errors="replace")
+            homes = [run.home for run in (self._runs if number is None else [self._runs[number]])]
+            return JSONResponse(await run_in_threadpool(self._ask, homes, query), headers=_HEADERS)
+        return self._overview() if number is None else await self._of_run(self._runs[number], request)
+
+    def _overview(self) -> Response:
+        if len(self._runs) == 1:
+            return RedirectResponse(f"/{self._token}/0/", headers=_HEADERS)
+        listed = [(run.name, run.home.text, run.finished) for run in self._runs]
+        return HTMLResponse(overview(listed), headers=_HEADERS)
+
+    async def _of_run(self, run: Followed, request: Request) -> Response:
+        if request.path_params.get("what") == "version":
+            return JSONResponse({"version": await run_in_threadpool(run.version)}, headers=_HEADERS)
+        return HTMLResponse(await run_in_threadpool(run.page), headers=_HEADERS)
+
+    def _ask(self, homes: Sequence[Location], query: str) -> dict[str, Any]:
+        with self._asking:
+            board = Leaderboard(*homes, report=lambda problem: None)
+            rows = board.sql(query, seconds=SECONDS, memory_gb=MEMORY_GB)
+        columns = [[plain(v) for v in values(column)] for column in rows.slice(0, MOST_ROWS).columns]
+        return {"columns": rows.column_names, "rows": list(zip(*columns, strict=True)), "total": len(rows)}
+
+
+async def forbidden(request: Request) -> Response:
+    said = "Expected the whole address that evoact serve printed, with its token, got another one.\n"
+    return PlainTextResponse(said, 403, _HEADERS)
+
+
+async def _mistaken(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", 400, _HEADERS)
 
 
 def app(run_dirs: Sequence[str], token: str) -> Starlette:
@@ -92,49 +141,7 @@ def app(run_dirs: Sequence[str], token: str) -> Starlette:
     Raises:
         UserError: if something is no run directory.
     """
-    runs = [Followed(run_dir) for run_dir in run_dirs]
-    asking = threading.Lock()  # a query may take much memory: one at a time
-
-    def permitted(request: Request) -> bool:
-        return secrets.compare_digest(request.path_params["token"].encode(), token.encode())
-
-    def ask(homes: Sequence[Location], query: str) -> dict[str, Any]:
-        with asking:
-            rows = Leaderboard(*homes, report=lambda problem: None).sql(
-                query, seconds=SECONDS, memory_gb=MEMORY_GB
-            )
-        columns = [[plain(v) for v in values(column)] for column in rows.slice(0, MOST_ROWS).columns]
-        return {"columns": rows.column_names, "rows": list(zip(*columns, strict=True)), "total": len(rows)}
-
-    async def answer(request: Request) -> Response:
-        """One of a run's resources, or, without a run, of all of them."""
-        if not permitted(request):
-            return await forbidden(request)
-        number, what = request.path_params.get("run"), request.path_params.get("what", "")
-        if number is not None and number >= len(runs):
-            return PlainTextResponse("There is no such run.", 404, _HEADERS)
-        chosen = runs if number is None else [runs[number]]
-        if request.method == "POST":
-            query = (await request.body())[:MOST_QUERY].decode(errors="replace")
-            found = await run_in_threadpool(ask, [run.home for run in chosen], query)
-            return JSONResponse(found, headers=_HEADERS)
-        if number is None:
-            if len(runs) == 1:
-                return RedirectResponse(f"/{token}/0/", headers=_HEADERS)
-            listed = [(run.name, run.home.text, run.finished) for run in runs]
-            return HTMLResponse(overview(listed), headers=_HEADERS)
-        if what == "version":
-            found = {"version": await run_in_threadpool(runs[number].version)}
-            return JSONResponse(found, headers=_HEADERS)
-        return HTMLResponse(await run_in_threadpool(runs[number].page), headers=_HEADERS)
-
-    async def forbidden(request: Request) -> Response:
-        said = "Expected the whole address that evoact serve printed, with its token, got another one.\n"
-        return PlainTextResponse(said, 403, _HEADERS)
-
-    async def mistaken(request: Request, error: Exception) -> Response:
-        return PlainTextResponse(f"{error}\n", 400, _HEADERS)
-
+    answer = Answers([Followed(run_dir) for run_dir in run_dirs], token).answer
     return Starlette(
         routes=[
             Route("/{token}/", answer),
@@ -146,7 +153,7 @@ def app(run_dirs: Sequence[str], token: str) -> Starlette:
         ],
         # Another name for this machine is that of a page elsewhere which wants to read along (DNS rebinding).
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
-        exception_handlers={UserError: mistaken},
+        exception_handlers={UserError: _mistaken},
     )
 
 

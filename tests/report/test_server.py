@@ -39,13 +39,13 @@ def runs(tiny, tmp_path_factory):
 def address(runs):
     """Of a server on any free port, stopped as from the keyboard in the end."""
     command = [str(EVOACT), "serve", str(runs[0]), str(runs[1]), "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = server.stdout.readline()
-    assert said, server.stderr.read()
-    yield re.search(r"http://127\.0\.0\.1:\d+/[-\w]{32}/", said).group()
-    server.send_signal(signal.SIGINT)
-    out, errors = server.communicate(timeout=60)
-    assert (server.returncode, out, errors) == (0, "Stopped.\n", "")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        said = server.stdout.readline()
+        assert said, server.stderr.read()
+        yield re.search(r"http://127\.0\.0\.1:\d+/[-\w]{32}/", said).group()
+        server.send_signal(signal.SIGINT)
+        out, errors = server.communicate(timeout=60)
+        assert (server.returncode, out, errors) == (0, "Stopped.\n", "")
 
 
 def get(url, data=None, **headers):
