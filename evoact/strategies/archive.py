@@ -10,7 +10,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -91,7 +91,7 @@ class Archive:
             return
         proposal = result.proposal
         if proposal.context == ASIDE:
-            self.aside.append(result)
+            self.aside.append(replace(result, learned={}))  # those of all probes would not stay small
             return
         row = self.rows.get(proposal.fingerprint)
         if row is None:

@@ -150,9 +150,11 @@ class Hybrid:
         random = generator(seed, "thompson")
         parents = survivors(model, self.parents, random) if model else archive.best(self.parents)
         shares = earned(archive)
-        certain = self._from_probes(archive) + self._probes(
-            int(shares["probe"] * size / 2), parents, archive, seed
-        )
+        left = self.networks - archive.results - len(archive.aside)
+        further = (
+            int(shares["probe"] * size / 2) if left > size else 0
+        )  # what they become needs a generation more
+        certain = self._from_probes(archive) + self._probes(further, parents, archive, seed)
         if model is None:
             return certain + self._unseen(FEWEST, archive, seed)
         size = max(1, size - len(certain))

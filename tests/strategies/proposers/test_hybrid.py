@@ -48,6 +48,7 @@ def test_begins_with_vertices_then_probes_then_what_these_became(space, landscap
         assert p.genome.hyperparameters == known[p.parents[0]].hyperparameters
     became = [p for p in found[2] if source(p) == "probe"]
     assert {p.parents for p in became} <= {(p.candidate,) for p in probes}
+    assert ASIDE not in {p.context for p in found[max(found)]}  # nothing could come of it any more
     later = {source(p) for g, asked in found.items() if g > 2 for p in asked}
     assert {"child", "sample"} <= later
 
