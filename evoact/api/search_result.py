@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from evoact.errors import UserError
 from evoact.execution.run import Finished
 from evoact.exports.load import load
 from evoact.exports.module import TrainedNetwork
+from evoact.exports.write import export
 from evoact.report.figures.progress import progress_figure
 from evoact.report.number_format import unit_of
 from evoact.report.run import RunData, read_run
@@ -101,6 +103,14 @@ class SearchResult(Finished):
             UserError: if no candidate was confirmed, or the inputs have another form than the data.
         """
         return self._network.predict(x)
+
+    def export(self, directory: str | Path) -> Path:
+        """Write the winner as files that need no evoact, and return where; `evoact.export` has others.
+
+        Raises:
+            UserError: if no candidate was confirmed, or there is something at the directory.
+        """
+        return export(self.run_dir, directory)
 
     def plot_curves(self) -> Picture:
         """Return what the neuron types of the winner compute after training.

@@ -39,3 +39,7 @@ def test_a_notebook_shows_verdict_gains_and_candidates(found):
     page = found._repr_html_()
     assert "<img" in page
     assert page.count("<tr") == 1 + min(5, len(found.leaderboard))
+
+
+def test_the_best_is_exported(found, tmp_path):
+    assert (found.export(tmp_path / "out") / "model.py").is_file()
