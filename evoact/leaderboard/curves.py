@@ -66,6 +66,22 @@ def once(rows: pa.Table) -> pa.Table:
     return rows.take(first).sort_by([(name, "ascending") for name in CURVES.order])
 
 
+def renumbered(points: pa.Table, before: pa.Table, after: pa.Table) -> pa.Table:
+    """Return the points of networks whose rows got other numbers; those of networks without a row are left out.
+
+    Args:
+        points: rows of `curves`
+        before, after: the same rows of the leaderboard in the same order
+    """
+    numbers = before.select(list(KEY))
+    for name in ("candidate", "proposal"):
+        numbers = numbers.append_column(f"new {name}", after[name])
+    joined = points.join(numbers, list(KEY), join_type="inner")
+    for name in ("candidate", "proposal"):
+        joined = joined.set_column(joined.column_names.index(name), name, joined[f"new {name}"])
+    return joined.select(CURVES.schema.names).cast(CURVES.schema)
+
+
 def drop_orphans(home: Location, stored: Iterable[Result]) -> None:
     """Delete the curves of packs whose networks have no rows.
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from evoact.errors import UserError
 from evoact.installation import VERSION
 from evoact.leaderboard.ask.query import Leaderboard
+from evoact.leaderboard.curves import CURVES, renumbered
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, record_of, write_record
 from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION
@@ -72,7 +73,9 @@ def union(
         for i, (home, seed) in enumerate(zip(homes, seeds, strict=True))
     ]
     rows, twice, conflicts = _once(pa.concat_tables(tables), homes, report)
-    rows, candidates = _numbered(rows)
+    kept = rows
+    rows, candidates = _numbered(kept)
+    _write_curves(target, homes, [ordinals[seed] for seed in seeds], kept, rows)
     rows = _with_artifacts(rows, homes, target)
     for number, start in enumerate(range(0, len(rows), SHARD)):
         shard = rows.slice(start, SHARD).select(SCHEMA.names).cast(SCHEMA)
@@ -93,6 +96,24 @@ def union(
     write_record(target, record | union_record)
     target.child(CONFIG).write(homes[0].child(CONFIG).read())
     return Union(target.text, len(rows), candidates, twice, conflicts)
+
+
+def _write_curves(
+    target: Location, homes: Sequence[Location], seeds: Sequence[int], kept: pa.Table, rows: pa.Table
+) -> None:
+    """Write the learning curves of the networks that were kept, under their new numbers."""
+    tables = []
+    for source, (home, seed) in enumerate(zip(homes, seeds, strict=True)):
+        points = Leaderboard(home, report=lambda problem: None).curves()
+        place = points.column_names.index("seed")
+        shifted = pc.add(points["seed"], pa.scalar(seed * SEEDS))
+        points = points.set_column(place, SCHEMA.field("seed"), shifted)
+        own = pc.equal(kept["source"], source)
+        tables.append(renumbered(points, kept.filter(own), rows.filter(own)))
+    points = pa.concat_tables(tables).sort_by([(name, "ascending") for name in CURVES.order])
+    for number, start in enumerate(range(0, len(points), SHARD)):
+        shard = points.slice(start, SHARD)
+        target.child(CURVES.folder, f"{COMPACT}{number:05}.parquet").write(parquet(shard, ROW_GROUP))
 
 
 def _checked(home: Location, first: Location) -> dict[str, Any]:

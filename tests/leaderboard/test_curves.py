@@ -10,6 +10,7 @@ from evoact.errors import UserError
 from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.store import write
+from evoact.leaderboard.union import union
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,16 @@ def test_a_result_without_them_says_how_to_get_them(tiny, tmp_path):
     found = evoact.search(tiny(), tmp_path / "run")
     with pytest.raises(UserError, match=r'expected learning curves .* with training={"curve_every": 100}'):
         found.plot_learning()
+
+
+def test_a_union_has_the_curves_of_each_network_once(finished, tiny, tmp_path):
+    training = {"steps": 20, "batch_size": 32, "curve_every": 5}
+    search(experiment(tiny(training=training, seed=1)), tmp_path / "other")
+    union([finished, tmp_path / "other", finished.parent / "run"], tmp_path / "all")
+    board = Leaderboard(tmp_path / "all")
+    curves, rows = board.curves().to_pandas(), board.to_pandas()
+    joined = curves.merge(rows, on=["candidate", "seed", "phase", "rung"])
+    assert len(joined) == len(curves) == 4 * len(rows)
+    last = joined[joined["step"] == joined["steps"]]
+    assert (last["val_metric_x"] == last["val_metric_y"]).all()
+    assert (joined["proposal_x"] == joined["proposal_y"]).all()
