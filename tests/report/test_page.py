@@ -224,6 +224,75 @@ def test_letters_in_figures_stay_readable_on_a_phone(browser, report):
     assert min(heights) > 9
 
 
+def test_the_first_screen_answers_the_question(browser, report):
+    """The verdict in words and all gains beside each other, without scrolling."""
+    browser.screen(1600, 900)
+    browser.open(report)
+    title, lead, gains = (
+        browser.run(
+            f"(b => [b.left, b.top, b.right, b.bottom])(document.querySelector('{which}').getBoundingClientRect())"
+        )
+        for which in ("#verdict h2", "#verdict .lead", "#verdict figure > svg")
+    )
+    assert title[3] <= lead[1]
+    assert max(lead[3], gains[3]) < 900
+    assert lead[2] <= gains[0]
+    assert gains[1] < lead[3]  # in one row
+    described = browser.run("document.querySelector('#verdict svg desc').textContent")
+    assert described.startswith("Gains over homogeneous: ")
+    assert "random " in described
+    assert "evolution " in described
+
+
+@pytest.mark.parametrize("width", [320, 390, 800])
+def test_verdicts_stay_in_sight_where_tables_scroll(browser, report, width):
+    browser.screen(width, 800)
+    browser.open(report)
+    ends = "[...document.querySelectorAll('#verdict tr')].flatMap(row => [row.firstElementChild, row.lastElementChild])"
+    for scrolled in (0, 60, 1000):
+        browser.run(
+            f"document.querySelectorAll('#verdict .scroll').forEach(box => box.scrollLeft = {scrolled})"
+        )
+        sides = browser.run(f"{ends}.map(cell => cell.getBoundingClientRect()).map(b => [b.left, b.right])")
+        assert len(sides) > 6
+        assert all(left >= 0 and right <= width for left, right in sides)
+
+
+def press(browser, key, **more):
+    for kind in ("keyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
+
+
+def test_the_keyboard_reaches_everything_in_order(page):
+    """From the first stop to behind the table's controls: forward in the page, each with a visible outline."""
+    tab = {"windowsVirtualKeyCode": 9}
+    page.run("document.activeElement.blur(); window.stops = []")
+    seen = []
+    for _ in range(60):
+        press(page, "Tab", **tab)
+        here = page.run(
+            "(e => {window.stops.push(e); const s = getComputedStyle(e); const before = window.stops.at(-2);"
+            "return [e.tagName, e.textContent.trim(), parseFloat(s.outlineWidth) * (s.outlineStyle !== 'none'),"
+            "!before || !!(before.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING)]})"
+            "(document.activeElement)"
+        )
+        seen.append(here)
+        if here[0] == "BUTTON" and here[1] == "phase":
+            break
+    assert seen[0][:2] == ["A", "To the verdict"]
+    assert seen[-1][1] == "phase"
+    assert all(outline >= 2 and forward for _, _, outline, forward in seen)
+    tags = [tag for tag, *_ in seen]
+    assert [tags.count(tag) for tag in ("INPUT", "SELECT", "SUMMARY")] == [
+        1,
+        2,
+        len(page.run("[...document.querySelectorAll('summary')].slice(0, -1).map(s => 1)")),
+    ]
+    press(page, "Enter", windowsVirtualKeyCode=13, text="\r")  # sorts, and keeps its place
+    assert page.run("document.activeElement.textContent") == "phase"
+    assert page.run("document.activeElement.parentElement.ariaSort") == "ascending"
+
+
 def contrast(first, second):
     """Of two colours, as WCAG 2 has it."""
 
@@ -248,12 +317,12 @@ def test_contrast_in_light_and_dark(browser, report, dark):
     for text in ("text.tick", "text.label"):
         ink = browser.run(f"getComputedStyle(document.querySelector('svg {text}')).fill")
         assert contrast(ink, ground) >= 4.5, text
-    for i in range(8):
+    for css in (*(f"c{i}" for i in range(8)), "reference", "accent", "other", "failed"):
         ink = browser.run(
-            f"(e => {{e.className = 'c{i}'; document.body.append(e); const c = getComputedStyle(e).color; "
+            f"(e => {{e.className = '{css}'; document.body.append(e); const c = getComputedStyle(e).color; "
             "e.remove(); return c;})(document.createElement('i'))"
         )
-        assert contrast(ink, ground) >= 3, f"c{i}"
+        assert contrast(ink, ground) >= 3, css
 
 
 def test_on_paper_all_is_black_on_white_and_controls_are_gone(browser, report):

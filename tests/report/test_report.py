@@ -36,6 +36,7 @@ from evoact.report.comparison_text import (
     verdict_sentences,
 )
 from evoact.report.figures.boxes import Box, box_plots
+from evoact.report.figures.forest import Effect, forest
 from evoact.report.figures.scatter import Point, scatter
 from evoact.report.markdown import markdown
 from evoact.report.number_format import unit_of
@@ -545,6 +546,7 @@ def test_tick_labels_lie_within_the_figure_and_tell_ticks_apart(low, spread):
     for figure in (
         box_plots(boxes, unit_of("accuracy"), "test"),
         scatter(points, unit_of("accuracy"), "x", "pr"),
+        forest([Effect("one", values[0], *values, "no difference shown")], unit_of("mse"), "two"),
     ):
         labels = re.findall(
             r'<text x="([-\d.]+)" y="([\d.]+)"(?: text-anchor="(\w+)")? class="tick">([^<]+)<', figure.svg

@@ -11,6 +11,7 @@ from evoact.svg import MARGIN, Scale, figure, line, mark, rectangle, scale, text
 
 STEP, HEADING = 34.0, 20.0
 RIGHT = 276.0  # where the axis ends and the figures begin
+MOST_LETTERS = 24  # in a line of figures
 FURTHEST = 4.0  # times the median reach: what lies beyond is an arrow, or all others would look the same
 
 
@@ -84,7 +85,8 @@ def _row(effect: Effect, x: Scale, y: float, unit: Unit) -> list[str]:
     middle = y + 25
     said = _said(effect, unit)
     parts = [text(MARGIN, y + 14, shortened(effect.name, 38), "label")]
-    parts += [text(RIGHT + 12, y + 14 + 14 * i, words, "tick") for i, words in enumerate(said)]
+    first, step = (y + 14, 14) if len(said) < 3 else (y + 9, 12)
+    parts += [text(RIGHT + 12, first + step * i, words, "tick") for i, words in enumerate(said)]
     css = f"whisker {ACCENT}"
     if math.isfinite(effect.low):
         low, high = unit.scale * effect.low, unit.scale * effect.high
@@ -105,8 +107,10 @@ def _end(x: Scale, value: float, middle: float, css: str) -> list[str]:
 
 
 def _said(effect: Effect, unit: Unit) -> list[str]:
-    """The gain with its interval, and the verdict."""
-    value = unit.difference(effect.value)
+    """The gain, its interval in the same line if there is room, and the verdict."""
+    value, interval = unit.difference(effect.value), ""
     if math.isfinite(effect.low):
-        value += f" ({unit.difference(effect.low)} to {unit.difference(effect.high)})"
-    return [part for part in (value, effect.said) if part]
+        interval = f"({unit.difference(effect.low)} to {unit.difference(effect.high)})"
+    both = f"{value} {interval}".rstrip()
+    figures = [both] if len(both) <= MOST_LETTERS else [value, interval]
+    return [part for part in (*figures, effect.said) if part]
