@@ -5,7 +5,9 @@
 A ResNet-18 for images of 32 x 32, batch 64, and a ViT of four blocks of width 128 on the same images are converted by
 `evoact.heterogenize`, and each site is given three types in random order. The denominator is the original, in the same
 mode; both take turns step by step, so that the machine's drift hits both alike, and a ratio is one of medians.
-`heterogenize_bert_*` converts BERT-base with random weights (needs the extra `models`) in a process of its own.
+`*_pack*` are steps of packs whose members' sites have three functions each, over so many steps of one plain network:
+own modules, and the built-in `mlp` beside them. `heterogenize_bert_*` converts BERT-base with random weights (needs the
+extra `models`) in a process of its own.
 """
 
 import os
@@ -17,13 +19,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from reporting import Row, arguments, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evoact
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import Genome, SiteGenome
+from evoact.networks import NETWORKS
+from evoact.networks.network import Network
+from evoact.networks.own.named import given_network
 from evoact.nn import activation_sites
+from evoact.tasks.task import ArrayTask, Split
+from evoact.training.members import Member
+from evoact.training.pack import TrainingSettings, start_pack, train_step
 
 BATCH, CLASSES = 64, 10
 TYPES = {"relu": ("relu", "tanh", "sin"), "gelu": ("gelu", "tanh", "sin")}
@@ -151,6 +162,57 @@ def sites(name: str, build: Callable[[], nn.Module], function: str, quick: bool)
         yield Row(f"{name}_mixed_{what}", value, "x original", bar, "lower")
 
 
+def packs(
+    name: str,
+    network: Network,
+    build: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    members: int,
+    bar: float | None,
+    quick: bool,
+) -> Iterator[Row]:
+    """A step of a pack per candidate, over a step of the plain network alone."""
+    outputs = CLASSES if len(shape) == 3 else 2
+    rng = np.random.default_rng(0)
+    train = Split(
+        rng.standard_normal((2 * BATCH, *shape)).astype(np.float32), rng.integers(0, outputs, 2 * BATCH)
+    )
+    task = ArrayTask(shape, outputs, True, lambda: {"train": train})
+    settings = TrainingSettings(BATCH, "sgd", {"momentum": 0.9})
+    types = tuple(map(Base, TYPES["relu"]))
+    made = [
+        Member(
+            Genome(
+                tuple(
+                    SiteGenome(s.name, types, tuple(rng.integers(0, len(types), s.neurons).tolist()))
+                    for s in network.sites
+                ),
+                (("learning_rate", 0.01),),
+            ),
+            str(k),
+            0,
+            1,
+        )
+        for k in range(members)
+    ]
+    pack = start_pack(made, network, task, settings, 0, torch.device("cpu"))
+    plain = training(build(), torch.tensor(train.inputs[:BATCH]), torch.tensor(train.targets[:BATCH]))
+    value = ratio(lambda: train_step(pack), plain, 8 if quick else 60) / members
+    yield Row(name, value, "x solo", bar, "lower")
+
+
+def plain_mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+
+
+def vit32() -> nn.Module:
+    return ViT(32)
+
+
+def own(build: Callable[[], nn.Module], shape: tuple[int, ...], outputs: int) -> Network:
+    return NETWORKS["own"](shape, outputs, given=given_network(build)["given"])
+
+
 def bert(quick: bool) -> Iterator[Row]:
     """BERT-base in a process of its own, whose memory is measured."""
     try:
@@ -187,6 +249,11 @@ def convert_bert() -> None:
 MEASURES: tuple[Callable[[bool], Iterator[Row]], ...] = (
     lambda quick: sites("resnet18", resnet18, "relu", quick),
     lambda quick: sites("vit", ViT, "gelu", quick),
+    lambda quick: packs("own_mlp_pack16", own(plain_mlp, (30,), 2), plain_mlp, (30,), 16, 0.25, quick),
+    lambda quick: packs(
+        "mlp_pack16", NETWORKS["mlp"]((30,), 2, hidden=[64, 64]), plain_mlp, (30,), 16, None, quick
+    ),
+    lambda quick: packs("vit_pack8", own(vit32, (3, 32, 32), CLASSES), vit32, (3, 32, 32), 8, 0.6, quick),
     bert,
 )
 

@@ -13,15 +13,14 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 from evoact.networks.own.operations import OfWholePack, PackNorm, PackSite
 from evoact.networks.own.source import said
-from evoact.networks.own.whole_pack import computing
+from evoact.networks.own.whole_pack import computing, members_in_one
 from evoact.networks.size import Counting
 from evoact.nn.heterogeneous import Call, Calls, activation_sites, heterogenize
 
@@ -68,12 +67,43 @@ class Converted:
             if isinstance(m, nn.modules.batchnorm._BatchNorm)
         }
 
+    @cached_property
+    def places(self) -> tuple[tuple[dict[str, Any], str, str], ...]:
+        """Where each tensor is held: a module's own table, the name in it, and the name of the tensor, which tied ones
+        share."""
+        first: dict[int, str] = {}
+        found: list[tuple[dict[str, Any], str, str]] = []
+        for prefix, module in self.module.named_modules():
+            for table in (module._parameters, module._buffers):
+                for attribute, tensor in table.items():
+                    if tensor is not None:
+                        name = f"{prefix}.{attribute}" if prefix else attribute
+                        found.append((table, attribute, first.setdefault(id(tensor), name)))
+        return tuple(found)
+
     def buffers(self, like: Tensor) -> dict[str, Tensor]:
         """Return the buffers where parameters are, those of floating point in their precision."""
         return {
-            name: b.to(like.device, like.dtype if b.is_floating_point() else b.dtype)
-            for name, b in self.module.named_buffers()
+            name: b.to(like.device, like.dtype if b.is_floating_point() else b.dtype) for name, b in self.kept
         }
+
+    @cached_property
+    def kept(self) -> tuple[tuple[str, Tensor], ...]:
+        return tuple(self.module.named_buffers())
+
+    @contextmanager
+    def holding(self, tensors: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+        """Give the module with these tensors in it, by name, in this block; `torch.func.functional_call` does the same,
+        but looks for their places each time.
+        """
+        before = [(table, attribute, table[attribute]) for table, attribute, _ in self.places]
+        try:
+            for table, attribute, name in self.places:
+                table[attribute] = tensors[name]
+            yield self.module
+        finally:
+            for table, attribute, tensor in before:
+                table[attribute] = tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,12 +215,19 @@ def computed(
 
     def one(own: Mapping[str, Tensor], x: Tensor, layers: ForwardPass, member: Tensor | None) -> Any:
         into_sites = frozenset(id(own[name]) for name in made.into_sites)
-        with computing(layers, member, into_sites, seen), OfWholePack():
-            return functional_call(made.module, (dict(own), buffers), (x,))
+        with (
+            computing(layers, member, into_sites, seen),
+            OfWholePack(),
+            made.holding({**own, **buffers}) as m,
+        ):
+            return m(x)
 
     if not (apart or made.apart):
-        together = torch.vmap(lambda own, x, member: one(own, x, layers, member), randomness="error")
-        return together(own, x, first.new_zeros(len(first)))
+        with members_in_one(len(first)) as (enter, leave):
+            mine = {name: enter(p) for name, p in own.items()}
+            return tree_map_only(
+                Tensor, leave, one(mine, enter(x), layers, enter(first.new_zeros(len(first))))
+            )
     each = []
     for k in range(len(first)):
         alone = layers.alone(k)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
+from torch._functorch.vmap import vmap_increment_nesting
 
 from evoact.networks.network import ForwardPass
 
@@ -53,6 +54,22 @@ def computing(
         now.layers, now.member, now.into_sites, now.seen = before
 
 
+@contextmanager
+def members_in_one(members: int) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
+    """Give two functions: from tensors [K, ...] to what a member sees of them in this block, and back, as `torch.vmap`
+    does; random numbers are refused.
+    """
+    with vmap_increment_nesting(members, "error") as level:
+
+        def enter(stacked: Tensor) -> Tensor:
+            return functorch._add_batch_dim(stacked, 0, level)
+
+        def leave(one: Tensor) -> Tensor:
+            return functorch._remove_batch_dim(one, level, members, 0)
+
+        yield enter, leave
+
+
 def of_whole_pack(work: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Return what `work` makes of the stacked tensors, [K, ...] each, as the one member sees it."""
     if now.member is None:
@@ -60,7 +77,7 @@ def of_whole_pack(work: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     level = functorch.maybe_get_level(now.member)
     members = len(functorch.get_unwrapped(now.member))
     # The public way, a `torch.autograd.Function` with a rule for vmap, costs half a millisecond each time.
-    with retrieve_current_functorch_interpreter().lower():
+    with torch._C.DisableTorchFunction(), retrieve_current_functorch_interpreter().lower():
         stacked = [
             t.expand(members, *t.shape) if dim is None else t.movedim(dim, 0)
             for t, dim in (functorch._unwrap_batched(t, level) for t in tensors)
