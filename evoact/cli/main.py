@@ -8,6 +8,7 @@ import typer
 
 from evoact.cli.commands.compare import compare
 from evoact.cli.commands.config import app as config
+from evoact.cli.commands.doctor import doctor
 from evoact.cli.commands.export import export
 from evoact.cli.commands.inspect import inspect
 from evoact.cli.commands.leaderboard import leaderboard
@@ -40,6 +41,7 @@ app.command("resume")(resume)
 app.command("status")(status)
 app.command("scale")(scale)
 app.command("union")(union)
+app.command("doctor")(doctor)
 app.command("tabulate")(tabulate)
 app.command("leaderboard")(leaderboard)
 app.command("report")(report)

@@ -1,2 +1,2 @@
 """A run while it runs: what executors drive (`packs`), its log (`log`), where it stands (`status`), what its owner asks
-of it (`scale`), and how the keyboard stops it (`stopping`)."""
+of it (`scale`), how the keyboard stops it (`stopping`), and whether a machine has what it needs (`doctor`)."""

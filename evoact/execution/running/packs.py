@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 from evoact.config import UNLIMITED, Plan
 from evoact.execution import checkpoints
@@ -11,7 +12,7 @@ from evoact.execution.interleaved import Interleaved
 from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.running import scale
-from evoact.execution.running.log import PACK, Log
+from evoact.execution.running.log import FAULT, PACK, Log
 from evoact.leaderboard.curves import TABLES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, record_of
@@ -22,6 +23,7 @@ from evoact.records import COMPLETED, FRESH, PHASES, Proposal, Result
 
 LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
 LOOK_SECONDS_REMOTE = 15.0
+LONGEST_WAIT_SECONDS = 60.0  # between two tries to reach an object store
 
 
 class Run:
@@ -74,8 +76,8 @@ class Run:
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         self.held.check()
         config = self.plan.config
-        stored = write_part(
-            self.home, results, run=self.name, task=config.task.name, network=config.network.name
+        stored = self._patiently(
+            partial(write_part, run=self.name, task=config.task.name, network=config.network.name), results
         )
         for rolling in self.rolling:
             rolling.wrote()
@@ -84,6 +86,23 @@ class Run:
         self.tally.add(stored)
         self._note(stored, work)
         self.show(stored[0].proposal.phase)
+
+    def _patiently(
+        self, write: Callable[[Location, Sequence[Result]], list[Result]], results: Sequence[Result]
+    ) -> list[Result]:
+        """Write rows; to an object store that does not answer, or not to expired credentials, again until it does."""
+        seconds = 1.0
+        while True:
+            try:
+                return write(self.home, results)
+            except OSError as error:
+                if self.home.local is not None or self.stopping:
+                    raise
+                reason = str(error).splitlines()[0][:200]
+            self.log.note(FAULT, what="store out of reach", reason=reason)
+            self.show(results[0].proposal.phase, f"waiting for {self.home.text}: {reason}")
+            time.sleep(seconds)
+            seconds = min(LONGEST_WAIT_SECONDS, 2 * seconds)
 
     def show(self, phase: str, waiting: str = "") -> None:
         if self.observe:
