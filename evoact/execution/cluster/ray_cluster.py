@@ -55,7 +55,6 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
             _connect(address, quiet)
         else:
             processors = max(os.cpu_count() or 1, ceil(cpus))
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # newer versions of Ray do so by themselves
             # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
             ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
     session = None if address else _ends_at_once()
