@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evoact.cli import study
+from evoact.cli.commands import study
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull, Scaled
 from evoact.genomes.genome import Site, dumps, homogeneous, structure

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoact.cli import study
+from evoact.cli.commands import study
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
