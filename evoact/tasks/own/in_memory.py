@@ -147,7 +147,7 @@ def _parquet(table: "pyarrow.Table", names: Sequence[str]) -> Stored:
 def _pair(data: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     if target is not None:
         x, y = data, target
-    elif isinstance(data, (tuple, list)) and len(data) == 2:
+    elif isinstance(data, tuple) and len(data) == 2:
         x, y = data
     elif hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, np.ndarray):
         x, y = _examples(data)
@@ -161,8 +161,13 @@ def _examples(dataset: Any) -> tuple[Any, Any]:
     pairs = [dataset[i] for i in range(len(dataset))]
     if not pairs or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
         raise UserError(f"expected {FORMS}, got {type(dataset).__name__} of {len(pairs)} other things")
-    x, y = (np.stack([np.asarray(value) for value in values]) for values in zip(*pairs, strict=True))
+    x, y = ([_plain(value) for value in values] for values in zip(*pairs, strict=True))
     return x, y
+
+
+def _plain(value: Any) -> Any:
+    """Tensors of PyTorch, wherever they are and whatever trains them, as arrays."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
 def _array(values: Any, name: str) -> np.ndarray:
@@ -173,7 +178,12 @@ def _array(values: Any, name: str) -> np.ndarray:
                 "columns first, for instance by sklearn.decomposition.TruncatedSVD"
             )
         values = values.toarray()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(_plain(values))
+    except ValueError as error:
+        raise UserError(
+            f"expected {name} of one shape for all examples, got others ({error}); pad or crop them"
+        ) from None
     if array.dtype.kind == "O":
         kinds = sorted({type(value).__name__ for value in array.ravel().tolist()})
         if kinds != ["str"]:

@@ -48,10 +48,12 @@ def test_named_columns(tmp_path, data):
         (X.tolist(), Y.tolist()),
         (scipy.sparse.csr_matrix(X), Y),
         (torch.tensor(X), torch.tensor(Y)),
+        (torch.tensor(X, requires_grad=True), torch.tensor(Y)),
+        ([(list(x), y) for x, y in zip(X, Y, strict=True)], None),
         (TensorDataset(torch.tensor(X), torch.tensor(Y)), None),
         ((X, np.array(["no", "yes"], dtype=object)[Y]), None),
     ],
-    ids=["pair", "arrays", "lists", "sparse", "tensors", "dataset", "names"],
+    ids=["pair", "arrays", "lists", "sparse", "tensors", "trained tensors", "examples", "dataset", "names"],
 )
 def test_arrays(tmp_path, data, target):
     task = read(tmp_path, data, target)
@@ -75,6 +77,8 @@ def test_targets_beside_a_frame(tmp_path):
         (FRAME, Y[:5], r"a target for each of 40 rows, got an array of shape \(5,\)"),
         (pd.DataFrame({"a": [1, "x"], "y": [0, 1]}), "y", "Arrow cannot hold"),
         ((np.array([[1, None]], dtype=object), [0]), None, "got objects .NoneType, int."),
+        ([([1.0, 2.0], 0), ([1.0], 1)], None, "x of one shape for all examples, got others"),
+        ([X, Y], None, "got list of 2 other things"),
         (scipy.sparse.csr_matrix((10**6, 10**6)), Y, "sparse matrix"),
         (pd.DataFrame({"target": [1, 2]}), [0, 1], "no column called 'target' beside the targets"),
     ],
