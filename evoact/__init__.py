@@ -54,7 +54,7 @@ def search(
     data: Any = None,
     target: Any = None,
     model: Any = None,
-    metric: str | None = None,
+    metric: "str | Callable[[Any, Any], Any] | None" = None,
     minutes: float | None = None,
     if_exists: str = "error",
     **sections: Any,
@@ -74,7 +74,9 @@ def search(
         target: the column to predict, or several; of data in memory also the values themselves
         model: the network: a function that builds a `torch.nn.Module` (called with input_shape and n_outputs if it
             takes them), or a module, whose weights every network then starts from; instead of a section `network`
-        metric: what networks are judged by, such as `roc_auc` or `mae`; by default accuracy or mse
+        metric: what networks are judged by, such as `roc_auc` or `mae`, or a function from outputs and targets (tensors
+            [n, n_outputs] and [n] or [n, n_outputs]) to a score of each example [n], larger is better; by default
+            accuracy or mse
         minutes: for everything, confirmation and judgement included; 5 if there is neither a config nor a `budget`
         if_exists: what to do if `run_dir` holds a run: `error`, `resume` it if it is the same search, or `replace` it
         sections: keys of a config, as YAML takes them, in the place of its own: `space="quickstart"`,
@@ -249,9 +251,10 @@ def resume(
     address: str | None = None,
     observe: "Callable[[Progress], None] | None" = None,
     model: Any = None,
+    metric: "Callable[[Any, Any], Any] | None" = None,
 ) -> "Finished":
     """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives. One that
-    began with a `model` goes on with the same.
+    began with a `model`, or a function as `metric`, goes on with the same.
 
     Raises:
         evoact.errors.UserError: if the directory is not a run, or in use, or began with another model.
@@ -262,6 +265,10 @@ def resume(
         from evoact.networks.own.named import given_network
 
         given_network(model)  # known by its digest from here on
+    if metric is not None:
+        from evoact.tasks.metrics import given_metric
+
+        given_metric(metric)
 
     return api.resume(run_dir, address, observe)
 

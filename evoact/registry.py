@@ -69,6 +69,7 @@ def given(what: str, name: str) -> Any:
         same = [n for n in _GIVEN if n.rpartition("@")[0] == name.rpartition("@")[0]]
         got = f"another, {same[-1]}" if same else "none"
         raise UserError(
-            f"expected the {what} {name} that this run began with, got {got}; give it with model="
+            f"expected the {what} {name} that this run began with, got {got}; give it with "
+            f"{'model' if what == 'network' else what}="
         )
     return _GIVEN[name]

@@ -24,6 +24,7 @@ from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
 from evoact.leaderboard.store.lock import lock
 from evoact.networks.own.named import given_network
 from evoact.registry import lookup
+from evoact.tasks.metrics import given_metric
 from evoact.tasks.own.in_memory import task_of
 
 IF_EXISTS = ("error", "resume", "replace")
@@ -68,7 +69,7 @@ class Asked:
         """
         keys = dict(self.sections)
         if self.data is not None:
-            own = {} if self.metric is None else {"metric": self.metric}
+            own = {} if self.metric is None else {"metric": _metric(self.metric)}
             keys["task"] = {**task_of(self.data, self.target, folder), **own, **_section(keys, "task")}
             keys.setdefault("name", Path(self.data).stem if isinstance(self.data, (str, Path)) else "search")
         if self.model is not None:
@@ -148,6 +149,10 @@ def resume(
 def run_directory(name: str) -> str:
     """Return a new directory for a run of this name."""
     return f"runs/{name.replace('/', '_')}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _metric(metric: Any) -> Any:
+    return given_metric(metric) if callable(metric) else metric
 
 
 def _section(keys: Mapping[str, Any], name: str) -> Mapping[str, Any]:

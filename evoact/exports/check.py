@@ -84,7 +84,7 @@ def _check_metric(
 ) -> None:
     expected = network.rows[0]["test_metric"]
     pair = torch.as_tensor(outputs)[None], torch.as_tensor(targets)
-    got = float(metric_values(task.metric, *pair, split.target_scale)[0])
+    got = float(metric_values(task.metric, *pair, split)[0])
     same = got == expected if task.metric == "accuracy" else math.isclose(got, expected, rel_tol=CLOSE_ERROR)
     if not same:
         raise UserError(

@@ -222,10 +222,9 @@ def _both_ends(
 ) -> tuple[OwnData | BuiltIn, Interpretation]:
     """Return the way from inputs as the data has them to what the network takes, and from its outputs to predictions;
     `own` is None for a task by name."""
-    classification = metric_named(metric).classification
     if own is None:
-        return BuiltIn(task, arguments), Interpretation(classification)
-    return OwnData(own), Interpretation(classification, own.classes, own.targets)
+        return BuiltIn(task, arguments), Interpretation(bool(metric_named(metric).classification))
+    return OwnData(own), Interpretation(bool(own.classes), own.classes, own.targets)
 
 
 def preprocessing_in(data: Mapping[str, Any]) -> Preprocessing | None:

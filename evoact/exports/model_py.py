@@ -136,7 +136,7 @@ def model_py(
         state: the network's
     """
     known = preprocessing or Preprocessing(None, None, ())
-    classes = metric_named(task.metric).classification
+    classes = bool(preprocessing.classes) if preprocessing else metric_named(task.metric).classification
     places: dict[str, Any] = {
         "title": title,
         "example": f"{'classes' if classes else 'values'}, for inputs as the data has them",

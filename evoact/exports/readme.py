@@ -66,7 +66,9 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
     onnx = f"| `{ONNX}` | inputs `inputs`, outputs `outputs`, any batch, prepared as for `model.pt2` |"
     if missing:
         onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
-    gives = "the class of each example" if metric_named(task.metric).classification else "values"
+    own = found.preprocessing
+    classes = bool(own.classes) if own else metric_named(task.metric).classification
+    gives = "the class of each example" if classes else "values"
     return TEXT.format(
         label=network.genome.label,
         kind=f"A network (`{found.experiment.config.network.name}`)",

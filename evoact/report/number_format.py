@@ -53,7 +53,8 @@ def unit_of(metric: str) -> Unit:
     """
     if in_percent(metric):
         return Unit(f"{metric} (%)", 100, " %", "points", 2)
-    return Unit(metric, 1, "", metric, None)
+    name = metric.partition("@")[0]  # of a function
+    return Unit(name, 1, "", name, None)
 
 
 def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial: float) -> str:
@@ -65,11 +66,8 @@ def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial:
     >>> beside_trivial("The winner", 0.002, "mse", False, 0.001)  # doctest: +ELLIPSIS
     'The winner is no better than always saying the mean of the training split (0.001): it has learned nothing...'
     """
-    said = (
-        "always saying the "
-        + (METRICS[metric].constant if metric in METRICS else "mean")
-        + " of the training split"
-    )
+    constant = f"the {METRICS[metric].constant} of the training split" if metric in METRICS else "the same"
+    said = f"always saying {constant}"
     number = unit_of(metric).value(trivial)
     if value > trivial if maximize else value < trivial:
         return f"{said[0].upper()}{said[1:]} gives {number}."

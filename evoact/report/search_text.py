@@ -7,7 +7,7 @@ import numpy as np
 from evoact.analysis.candidates import SPLITS, Doubt, sign_of
 from evoact.analysis.search_summary import Confirmed, Summary
 from evoact.analysis.verdicts import FEWEST, LEVEL
-from evoact.report.number_format import beside_trivial
+from evoact.report.number_format import beside_trivial, unit_of
 from evoact.tasks.metrics import in_percent
 
 
@@ -90,7 +90,7 @@ def _tried(summary: Summary) -> str:
 def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tuple[str, str]:
     """The verdict in a few words, and best found minus best baseline with its interval, the seeds being independent."""
     a, b = found.test_by_seed, baseline.test_by_seed
-    unit, scale = ("points", 100) if in_percent(summary.metric) else (summary.metric, 1)
+    unit, scale = ("points", 100) if in_percent(summary.metric) else (unit_of(summary.metric).name, 1)
     gain = f"{scale * (found.test - baseline.test):+.3g} {unit}"
     seeds = min(len(a), len(b))
     if seeds < FEWEST:
@@ -137,7 +137,7 @@ def _doubt(summary: Summary) -> list[str]:
 
 def _of(summary: Summary, doubt: Doubt) -> str:
     percent = in_percent(summary.metric)
-    unit, regret = ("points", 100 * doubt.regret) if percent else (summary.metric, doubt.regret)
+    unit, regret = ("points", 100 * doubt.regret) if percent else (unit_of(summary.metric).name, doubt.regret)
     shown = "under 0.01" if percent and regret < 0.01 else f"{regret:.2g}"
     return (
         f"of {doubt.among} confirmed with probability {1 - doubt.probability:.2f} (expected to be {shown} {unit} "

@@ -41,12 +41,13 @@ class OnDemand(Protocol):
 @dataclass(frozen=True)
 class Split:
     """`inputs` [n, *stored shape], float32, or uint8 pixels that `Task.prepare` makes numbers of;
-    `targets` int64 classes [n] or float32 values [n, outputs]. Errors in targets that were scaled to train on
-    are multiplied by `target_scale` [outputs] to be in their own units again."""
+    `targets` int64 classes [n] or float32 values [n, outputs]. Targets that were scaled to train on are in their own
+    units again times `target_scale` [outputs] plus `target_mean` [outputs]."""
 
     inputs: np.ndarray | OnDemand
     targets: np.ndarray
     target_scale: np.ndarray | None = None
+    target_mean: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

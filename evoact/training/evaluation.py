@@ -59,9 +59,9 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
         if name in splits:
             outputs, targets = answers(pack, split)
             finite &= outputs.flatten(1).isfinite().all(dim=1)
-            metrics[name] = metric_values(pack.task.metric, outputs, targets, split.target_scale)
+            metrics[name] = metric_values(pack.task.metric, outputs, targets, split)
             if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
-                scored = example_scores(pack.task.metric, outputs, targets, split.target_scale)
+                scored = example_scores(pack.task.metric, outputs, targets, split)
                 scores = {} if scored is None else {f"{EXAMPLES}.{name}": scored}
     return [_outcome(pack, i, bool(finite[i]), loss, metrics, keep, scores) for i in range(k)]
 

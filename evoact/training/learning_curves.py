@@ -23,7 +23,7 @@ def measured(pack: Pack) -> tuple[Tensor, list[CurvePoint]]:
     pack = settled(pack)
     splits = pack.task.splits()
     validation, train = (
-        metric_values(pack.task.metric, *answers(pack, split), split.target_scale)
+        metric_values(pack.task.metric, *answers(pack, split), split)
         for split in (splits["validation"], sample(splits["train"]))
     )
     # Added one by one: a reduction over a stack would round differently with the number of members.

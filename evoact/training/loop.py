@@ -112,7 +112,7 @@ def _note_progress(pack: Pack, metric: Tensor | None) -> None:
     """Remember how all members do on the validation split; `metric` [K], if it is known already."""
     if metric is None:
         split = pack.task.splits()["validation"]
-        metric = metric_values(pack.task.metric, *answers(settled(pack), split), split.target_scale)
+        metric = metric_values(pack.task.metric, *answers(settled(pack), split), split)
     best = pack.progress[BEST]
     better = metric > best if pack.task.direction == "maximize" else metric < best
     pack.progress = {

@@ -146,6 +146,28 @@ def test_metrics_by_name(metric, space, tmp_path):
     assert found.summary.metric == metric
 
 
+def nearly(outputs, targets):
+    """A score of each example: whether it is off by less than 1."""
+    return ((outputs - targets).abs().amax(dim=1) < 1).double()
+
+
+def test_a_function_as_metric_is_needed_where_networks_are_judged_alone(space, tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    asked = dict(
+        data=x, target=50 + 9 * x[:, 0], metric=nearly, run_dir=tmp_path / "run", space=space, **QUICK
+    )
+    found = evoact.search(**asked)
+    assert found.summary.metric.startswith("nearly@")
+    assert 0 <= found.best.test <= 1
+    assert evoact.search(**asked, if_exists="resume").networks == found.networks
+    monkeypatch.setattr(registry, "_GIVEN", {})  # as in another process
+    page = Path(evoact.write_report(tmp_path / "run", "md", tmp_path / "report.md")).read_text()
+    assert "Best found minus best baseline" in page or "nearly" in page
+    assert 20 < evoact.load(tmp_path / "run").predict(x).mean() < 80
+    with pytest.raises(UserError, match=r"the metric nearly@.* got none; give it with metric="):
+        evoact.export(tmp_path / "run", tmp_path / "home")
+
+
 CODE = """
 from pathlib import Path
 

@@ -8,7 +8,16 @@ import sklearn.metrics as reference
 import torch
 
 from evoact.errors import UserError
-from evoact.tasks.metrics import METRICS, constant_values, example_scores, metric_named, metric_values
+from evoact.tasks.metrics import (
+    METRICS,
+    constant_values,
+    example_scores,
+    given_metric,
+    metric_named,
+    metric_values,
+)
+from evoact.tasks.own.own_data import Given, Reading, own_task
+from evoact.tasks.task import Split
 
 RNG = np.random.default_rng(0)
 MEMBERS, N = 3, 200
@@ -57,7 +66,9 @@ def test_classes_that_nobody_says_or_has_do_not_count(name):
 def test_regression_in_the_targets_units(name):
     scale = np.array([5.0, 0.1])
     outputs = RNG.normal(size=(MEMBERS, N, 2))
-    found = metric_values(name, torch.as_tensor(outputs), torch.as_tensor(TARGETS), scale)
+    found = metric_values(
+        name, torch.as_tensor(outputs), torch.as_tensor(TARGETS), Split(TARGETS, TARGETS, scale)
+    )
     expected = [REGRESSION[name](TARGETS * scale, o * scale) for o in outputs]
     assert found.numpy() == pytest.approx(expected, rel=1e-12)
 
@@ -91,10 +102,49 @@ def test_a_metric_is_the_mean_of_its_examples_or_has_none(name):
 def test_the_best_constant(name, expected):
     y = np.array([0] * 7 + [1] * 3)
     y = y if METRICS[name].classification else y[:, None].astype(np.float32)
-    found = constant_values(name, y, y, 2 if METRICS[name].classification else 1, None)
+    found = constant_values(name, y, y, 2 if METRICS[name].classification else 1)
     assert found == pytest.approx(expected)
 
 
 def test_an_unknown_metric_is_named_with_the_nearest():
     with pytest.raises(UserError, match="unknown metric 'rocauc'; did you mean 'roc_auc'"):
         metric_named("rocauc")
+
+
+def gains(outputs, targets):
+    """Minus the relative error: it needs values in their own units."""
+    return -((outputs - targets) / targets).abs().mean(dim=1)
+
+
+def test_a_function_is_given_values_in_their_own_units():
+    y = RNG.uniform(1, 2, (N, 2))
+    scale, mean = np.array([5.0, 0.1]), np.array([20.0, -3.0])
+    split = Split(y, y, scale, mean)
+    outputs = torch.as_tensor(y + RNG.normal(size=(MEMBERS, N, 2)))
+    name = given_metric(gains)
+    found = metric_values(name, outputs, torch.as_tensor(y), split)
+    said = [torch.as_tensor(o.numpy() * scale + mean) for o in outputs]
+    own = [gains(o, torch.as_tensor(y * scale + mean)).mean().item() for o in said]
+    assert found.tolist() == pytest.approx(own)
+    assert example_scores(name, outputs, torch.as_tensor(y), split).shape == (MEMBERS, N)
+    assert np.isfinite(constant_values(name, y, y, 2, split))
+
+
+def test_another_function_is_refused_by_its_digest():
+    name = given_metric(gains)
+    with pytest.raises(
+        UserError, match=f"expected the metric gains@0000 .*, got another, {name}; give it with metric="
+    ):
+        metric_named("gains@0000")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda outputs, targets: outputs.mean(), r"return a score for each example, \[2\], got \[\]"),
+        (lambda outputs, targets: outputs.nothing(), "to score outputs and targets, got AttributeError"),
+    ],
+)
+def test_functions_that_score_no_examples(function, message):
+    with pytest.raises(UserError, match=message):
+        own_task(Given(RNG.normal(size=(20, 2)), np.arange(20) % 2), Reading(metric=given_metric(function)))

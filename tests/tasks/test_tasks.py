@@ -14,6 +14,7 @@ from evoact.tasks import ORIGINS, OWN, TASKS, summary
 from evoact.tasks.cache import cache_directory, cached
 from evoact.tasks.metrics import example_scores, metric_values
 from evoact.tasks.mnist1d import _generate
+from evoact.tasks.task import Split
 from tests.tasks import published
 
 NAMED = [name for name in TASKS if name not in OWN]
@@ -170,9 +171,10 @@ def test_metrics():
 
 
 def test_errors_of_scaled_targets_are_in_their_own_units():
-    outputs, scale = torch.tensor([[[2.0, 1.0], [0.0, 1.0]]]), np.array([10.0, 1.0])
-    assert metric_values("mse", outputs, torch.zeros(2, 2), scale).tolist() == [(400 + 1 + 1) / 4]
-    assert example_scores("mse", outputs, torch.zeros(2, 2), scale).tolist() == [[401 / 2, 1 / 2]]
+    outputs = torch.tensor([[[2.0, 1.0], [0.0, 1.0]]])
+    split = Split(np.zeros(2), np.zeros(2), np.array([10.0, 1.0]))
+    assert metric_values("mse", outputs, torch.zeros(2, 2), split).tolist() == [(400 + 1 + 1) / 4]
+    assert example_scores("mse", outputs, torch.zeros(2, 2), split).tolist() == [[401 / 2, 1 / 2]]
 
 
 def test_faulty_rates():

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from evoact.errors import UserError
-from evoact.tasks.metrics import METRICS, metric_named
+from evoact.tasks.metrics import METRICS, Metric, metric_named
 from evoact.tasks.own.targets import Targets, first_of
 
 MORE = "give it more examples, or set another task.seed"
@@ -47,7 +48,10 @@ def checked_metric(
     if metric is None:
         return None
     fitting = [name for name, known in METRICS.items() if known.classification == bool(read.classes)]
-    if metric_named(metric).name not in fitting:
+    own = metric_named(metric)
+    if own.classification is None:
+        _check_function(own, read)
+    elif metric not in fitting:
         problem = "classification" if read.classes else "regression"
         raise UserError(
             f"expected a metric for {problem} in task.metric, one of {', '.join(fitting)}, got {metric}"
@@ -63,6 +67,24 @@ def checked_metric(
                 f"expected values that vary in the {name} split for r2, got the same everywhere; {MORE}"
             )
     return metric
+
+
+def _check_function(metric: Metric, read: Targets) -> None:
+    """Whether somebody's own metric gives a score for each example."""
+    y = torch.as_tensor(read.values[:2])
+    outputs = torch.zeros(1, len(y), len(read.classes) or y.shape[1], dtype=torch.float64)
+    name = metric.name.partition("@")[0]
+    try:
+        assert metric.scores is not None
+        shape = list(metric.scores(outputs, y, None).shape)[1:]
+    except Exception as error:  # whatever anybody's code raises
+        raise UserError(
+            f"expected the metric {name} to score outputs and targets, got {type(error).__name__}: {error}"
+        ) from None
+    if shape != [len(y)]:
+        raise UserError(
+            f"expected the metric {name} to return a score for each example, [{len(y)}], got {shape}"
+        )
 
 
 def check_classes(read: Targets, indices: Mapping[str, np.ndarray], drawn: bool) -> None:

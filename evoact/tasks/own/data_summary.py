@@ -63,7 +63,7 @@ def trivial_metrics(task: Task) -> dict[str, float]:
     splits = task.splits()
     train = splits["train"].targets
     return {
-        name: constant_values(task.metric, train, s.targets, task.n_outputs, s.target_scale)
+        name: constant_values(task.metric, train, s.targets, task.n_outputs, s)
         for name, s in splits.items()
         if name != "train"
     }

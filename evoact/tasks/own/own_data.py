@@ -76,8 +76,8 @@ def own_task(given: Given | Mapping[str, Given], how: Reading = Reading()) -> Ar
     y = read.values if read.classes else read.values.astype(np.float32)
     if prepared.targets is not None:
         y = prepared.targets.apply(read.values)
-    scale = None if prepared.targets is None else prepared.targets.scale
-    splits = {name: Split(x[i], y[i], scale) for name, i in indices.items()}
+    scaling = () if prepared.targets is None else (prepared.targets.scale, prepared.targets.mean)
+    splits = {name: Split(x[i], y[i], *scaling) for name, i in indices.items()}
     return ArrayTask(
         input_shape=tuple(x.shape[1:]),
         n_outputs=len(read.classes) or y.shape[1],
