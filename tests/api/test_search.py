@@ -22,6 +22,7 @@ QUICK = {
     "confirm": {"candidates": 2, "baselines": 1, "seeds": 2, "judge": 3},
     "packs": {"size": 8},
     "execution": {"backend": "local"},
+    "strategy": "random",
 }
 
 
@@ -42,7 +43,7 @@ def space(tiny):
 
 def test_data_alone_is_searched_with_defaults(data, space, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = evoact.search(data=data, space=space, strategy="random", **QUICK)
+    found = evoact.search(data=data, space=space, **QUICK)
     assert isinstance(found, SearchResult)
     assert found.complete
     (run_dir,) = (tmp_path / "runs").iterdir()
@@ -141,7 +142,12 @@ def test_data_in_memory_lies_in_the_run_directory_from_then_on(space, tmp_path):
 def test_metrics_by_name(metric, space, tmp_path):
     x = np.random.default_rng(0).normal(size=(100, 2))
     found = evoact.search(
-        data=x, target=x[:, 0] * 9, metric=metric, run_dir=tmp_path / "run", space=space, **QUICK
+        data=x,
+        target=x[:, 0] * 9,
+        metric=metric,
+        run_dir=tmp_path / "run",
+        space=space,
+        **QUICK,
     )
     assert found.summary.metric == metric
 
@@ -154,7 +160,12 @@ def nearly(outputs, targets):
 def test_a_function_as_metric_is_needed_where_networks_are_judged_alone(space, tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(100, 2))
     asked = dict(
-        data=x, target=50 + 9 * x[:, 0], metric=nearly, run_dir=tmp_path / "run", space=space, **QUICK
+        data=x,
+        target=50 + 9 * x[:, 0],
+        metric=nearly,
+        run_dir=tmp_path / "run",
+        space=space,
+        **QUICK,
     )
     found = evoact.search(**asked)
     assert found.summary.metric.startswith("nearly@")
