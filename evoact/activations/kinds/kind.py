@@ -106,6 +106,8 @@ class Kind:
     plain(activation, sets, text)
         the text of the module of `evoact.exports.plain.activations` that computes the same; its parameters are the
         trained numbers in their order, its buffers `constants`
+    random
+        whether `evaluate` asks `noise`
     pinned(activation)
         with whatever it names outside the genome named by its content, too; raises UserError if that is not there
     constants(activation)
@@ -120,3 +122,4 @@ class Kind:
     learned: Callable[[Any], Learned | None] = none
     pinned: Callable[[Any], Any] = as_it_is
     constants: Callable[[Any], Sequence[np.ndarray]] = no_constants
+    random: bool = False

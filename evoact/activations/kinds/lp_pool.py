@@ -10,9 +10,11 @@ import math
 import torch
 from torch import Tensor
 
+from evoact.activations import units
 from evoact.activations.functions.formulas import softplus
 from evoact.activations.kinds.kind import Kind, Noise, module
 from evoact.genomes.activation import LpPool
+from evoact.native.tensors import accepts
 
 INITIAL_ORDER = 2.0
 SMALLEST = 1e-30  # a distance below counts as this one: the logarithm of 0 has no derivative
@@ -28,8 +30,14 @@ def initial(activation: LpPool, sets: int, generator: torch.Generator) -> Tensor
 def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """Return u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
     n = activation.pieces
-    order = 1 + softplus(parameters[:, n:])
-    distances = [(x[:, i] - parameters[:, i, None]).abs().clamp(min=SMALLEST) for i in range(n)]
+    c = torch.cat([parameters[:, :n], 1 + softplus(parameters[:, n:])], dim=1)
+    return units.norm(x, c, _in_pytorch) if accepts(x) else _in_pytorch(x, c)
+
+
+def _in_pytorch(x: Tensor, c: Tensor) -> Tensor:
+    n = x.shape[1]
+    order = c[:, n:]
+    distances = [(x[:, i] - c[:, i, None]).abs().clamp(min=SMALLEST) for i in range(n)]
     largest = distances[0].detach()
     for distance in distances[1:]:
         largest = torch.maximum(largest, distance.detach())

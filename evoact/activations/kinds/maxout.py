@@ -10,12 +10,17 @@ expectation sum_i p_i z_i, in one deterministic pass. Nothing beyond the pieces'
 import torch
 from torch import Tensor
 
+from evoact.activations import units
 from evoact.activations.kinds.kind import Kind, Noise
 from evoact.genomes.activation import Maxout, ProbabilisticMaxout
+from evoact.native.tensors import accepts
+from evoact.native.units import LARGEST_PIECES
 
 
 def evaluate(activation: Maxout, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """Return max_i z_i; shapes as `kind.Kind` has them."""
+    if accepts(x) and activation.pieces <= LARGEST_PIECES:
+        return units.largest(x)
     return x.amax(dim=1)
 
 
@@ -45,5 +50,7 @@ def evaluate_probabilistic(
 
 MAXOUT = Kind(evaluate, lambda activation, sets, text: "Maxout()")
 PROBABILISTIC = Kind(
-    evaluate_probabilistic, lambda activation, sets, text: f"ProbabilisticMaxout({activation.sharpness!r})"
+    evaluate_probabilistic,
+    lambda activation, sets, text: f"ProbabilisticMaxout({activation.sharpness!r})",
+    random=True,
 )

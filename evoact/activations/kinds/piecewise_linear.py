@@ -7,11 +7,15 @@ hinges: a_s uniform in +-0.2, the wider the fewer hinges (here +-1/S), and b_s n
 deviation 0.5.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from evoact.activations import units
 from evoact.activations.kinds.kind import Kind, Noise, module
 from evoact.genomes.activation import PiecewiseLinear
+from evoact.native.tensors import accepts
 
 OFFSET_DEVIATION = 0.5
 
@@ -28,7 +32,13 @@ def evaluate(
     activation: PiecewiseLinear, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
     """Return Equation 1; shapes as `kind.Kind` has them."""
-    z, hinges = x[:, 0], activation.hinges
+    reference = partial(_in_pytorch, hinges=activation.hinges)
+    if accepts(x):
+        return units.hinges(x[:, 0], parameters, activation.hinges, reference)
+    return reference(x[:, 0], parameters)
+
+
+def _in_pytorch(z: Tensor, parameters: Tensor, hinges: int) -> Tensor:
     y = z.clamp(min=0)
     for s in range(hinges):
         a, b = parameters[:, s, None], parameters[:, hinges + s, None]

@@ -5,15 +5,17 @@
 started at the least-squares fit to a base function on [-3, 3].
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from evoact.activations import units
 from evoact.activations.functions.base_functions import base_function
 from evoact.activations.kinds.kind import Kind, Noise, Text, module
 from evoact.genomes.activation import Rational
+from evoact.native.tensors import accepts
 
 GRID = np.linspace(-3, 3, 601)
 
@@ -57,7 +59,14 @@ def fitted(name: str, m: int, n: int) -> tuple[float, ...]:
 
 def evaluate(activation: Rational, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """Return P(x) / (1 + |Q(x)|), both by Horner's rule; shapes as `kind.Kind` has them."""
-    z, m, n = x[:, 0], activation.numerator, activation.denominator
+    m, n = activation.numerator, activation.denominator
+    reference = partial(_in_pytorch, m=m, n=n)
+    if accepts(x):
+        return units.rational(x[:, 0], parameters, m, n, reference)
+    return reference(x[:, 0], parameters)
+
+
+def _in_pytorch(z: Tensor, parameters: Tensor, m: int, n: int) -> Tensor:
     p = parameters[:, m, None].expand_as(z)
     for j in reversed(range(m)):
         p = torch.addcmul(parameters[:, j, None], p, z)

@@ -53,7 +53,7 @@ def plan_site(
         same = list(equal)
         stop = row + sum(len(b.rows) for b in same)
         if (first := same[0].mixture) is None:
-            groups.append(_type_group(same, device))
+            groups.append(_type_group(same, len(members) * len(members[0].assignment), device))
         else:
             functions = tuple(map(base_function, first.terms))
             offset = None if first.coefficients is None else coefficients.read
@@ -160,13 +160,16 @@ class _Made:
         )
 
 
-def _type_group(blocks: Sequence[_Block], device: torch.device | str) -> TypeGroup:
-    """Types that differ in nothing but their parameters, evaluated together."""
+def _type_group(blocks: Sequence[_Block], rows: int, device: torch.device | str) -> TypeGroup:
+    """Types that differ in nothing but their parameters, evaluated together, at a site of so many rows."""
     activation = blocks[0].activation
+    own = np.concatenate([b.rows for b in blocks])
     return TypeGroup(
         evaluate=functools.partial(kind_of(activation).evaluate, activation),
-        rows=torch.as_tensor(np.concatenate([b.rows for b in blocks]), device=device),
+        rows=torch.as_tensor(own, device=device),
         parameters=torch.as_tensor(np.concatenate([b.parameters for b in blocks]), device=device),
         members=tuple(b.member for b in blocks for _ in b.parameters),
         pieces=pieces(activation),
+        apart=not blocks[0].parameters.shape[1] and not kind_of(activation).random,
+        whole=np.array_equal(own, np.arange(rows)),
     )

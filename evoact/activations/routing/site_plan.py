@@ -49,19 +49,24 @@ class Scales:
 @dataclass(frozen=True)
 class TypeGroup:
     """Equal types with equally many rows a set: `evaluate(x[sets, P, E], parameters[sets, p], noise)`,
-    the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, and the
-    pieces P that it takes."""
+    the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, the pieces P
+    that it takes, and whether the rows are all of the site in their order, and whether each
+    may be a set of its own, since sets have neither parameters nor noise."""
 
     evaluate: Callable[[Tensor, Tensor, Noise | None], Tensor]
     rows: Tensor
     parameters: Tensor
     members: tuple[int, ...]
     pieces: int
+    whole: bool
+    apart: bool
 
     def __call__(self, x: Tensor, flat: Tensor, noise: PackNoise | None) -> Tensor:
         """x[R, P, M] to the group's rows of the result, [rows, M]."""
         sets, m = len(self.parameters), x.shape[-1]
-        mine = x.index_select(0, self.rows)[:, : self.pieces]
+        mine = (x if self.whole else x.index_select(0, self.rows))[:, : self.pieces]
+        if self.apart:
+            return self.evaluate(mine, flat.new_empty(len(mine), 0), None)
         # [set, row, piece, M] -> [set, piece, (row, M)]
         mine = mine.view(sets, -1, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
         own_noise = None if noise is None else lambda template: noise(template, self.members)
@@ -99,6 +104,8 @@ class SitePlan:
         k, _, m = z.shape
         x = z.reshape(k * self.neurons, self.pieces, m)
         flat = parameters.reshape(-1)
+        if self.groups and self.groups[0].whole:
+            return self.groups[0](x, flat, noise).view(k, self.neurons, m)
         c = splines = flat.new_empty(0)
         if self.scales is not None:
             x = self.scales(x, flat)

@@ -1,0 +1,74 @@
+"""Units with parameters that are no sums of base functions, by the kernels, differentiable to any order: x[sets, E], or
+[sets, P, E] of several pieces, and parameters c[sets, numbers]. `reference` is the same in PyTorch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evoact.activations.differentiable import followed
+from evoact.native import units as native
+
+
+def rational(x: Tensor, c: Tensor, top: int, bottom: int, reference: Callable[..., Tensor]) -> Tensor:
+    """Return P(x) / (1 + |Q(x)|) of these degrees; `reference` is the same in PyTorch, for second derivatives."""
+    result: Tensor = Unit.apply(x.contiguous(), c.contiguous(), "evoact_rational", (top, bottom), reference)
+    return result
+
+
+def hinges(x: Tensor, c: Tensor, number: int, reference: Callable[..., Tensor]) -> Tensor:
+    """Return max(0, x) + sum_s a_s max(0, b_s - x)."""
+    result: Tensor = Unit.apply(x.contiguous(), c.contiguous(), "evoact_hinges", (number,), reference)
+    return result
+
+
+def norm(x: Tensor, c: Tensor, reference: Callable[..., Tensor]) -> Tensor:
+    """Return (1/P sum_i |z_i - c_i|^p)^(1/p) of the pieces x[sets, P, E] for c[sets, P + 1], whose last number is p."""
+    result: Tensor = Unit.apply(x.contiguous(), c.contiguous(), "evoact_norm", (), reference)
+    return result
+
+
+def largest(x: Tensor) -> Tensor:
+    """Return the largest of the pieces x[sets, P, E]; the gradient goes to the first of equal ones."""
+    result: Tensor = Largest.apply(x.contiguous())
+    return result
+
+
+class Unit(torch.autograd.Function):
+    """A unit by its kernels, named NAME and NAME_backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, c: Tensor, name: str, settings: tuple[int, ...], reference: Callable[..., Tensor]
+    ) -> Tensor:
+        ctx.kernel, ctx.settings, ctx.reference = name, settings, reference
+        ctx.save_for_backward(x, c)
+        return native.value(name, x, c, settings)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        (x, c), g = ctx.saved_tensors, grads[0].contiguous()
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            again = followed(ctx.reference, (x, c), g)
+            return again[0], again[1], None, None, None
+        return *native.gradients(ctx.kernel, g, x, c, ctx.settings), None, None, None
+
+
+class Largest(torch.autograd.Function):
+    """The largest piece by the kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y, which = native.largest(x)
+        ctx.pieces = x.shape[1]
+        ctx.save_for_backward(which)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Tensor:
+        (which,), g = ctx.saved_tensors, grads[0].contiguous()
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            return g.new_zeros(len(g), ctx.pieces, g.shape[1]).scatter(1, which[:, None].long(), g[:, None])
+        return native.spread(g, which, ctx.pieces)

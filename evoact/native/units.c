@@ -1,0 +1,234 @@
+/* Units with parameters of their own that are no sums of base functions: values, and gradients for inputs and parameters in
+ * one pass. x, y: [sets, n], each set with its own parameters; what a set's result is depends on that set alone. */
+#include "vector_math.h"
+
+#define PIECE 512
+
+/* p + z q, as Horner's rule has it. */
+static void horner(int64_t n, const float *restrict z, float c, float *restrict p) {
+    for (int64_t i = 0; i < n; i++) p[i] = FMA(p[i], z[i], c);
+}
+
+static void fill(int64_t n, float value, float *restrict p) {
+    for (int64_t i = 0; i < n; i++) p[i] = value;
+}
+
+static float dot(int64_t n, const float *restrict a, const float *restrict b) {
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* P and Q at n <= PIECE points, coefficients a_0 .. a_top, b_1 .. b_bottom. */
+static void polynomials(int64_t n, const float *restrict z, const float *restrict c, int64_t top, int64_t bottom,
+                        float *restrict p, float *restrict q) {
+    fill(n, c[top], p);
+    for (int64_t j = top - 1; j >= 0; j--) horner(n, z, c[j], p);
+    fill(n, c[top + bottom], q);
+    for (int64_t k = bottom - 1; k > 0; k--) horner(n, z, c[top + k], q);
+    horner(n, z, 0.0f, q);
+}
+
+/* P(x) / (1 + |Q(x)|). */
+void evoact_rational(const float *x, const float *c, float *y, int64_t sets, int64_t n, int64_t top, int64_t bottom,
+                     int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++)
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            float p[PIECE], q[PIECE], *to = y + s * n + i;
+            polynomials(size, x + s * n + i, c + s * (top + 1 + bottom), top, bottom, p, q);
+            for (int64_t e = 0; e < size; e++) to[e] = p[e] / (1.0f + fabsf(q[e]));
+        }
+}
+
+void evoact_rational_backward(const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets,
+                              int64_t n, int64_t top, int64_t bottom, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++) {
+        const float *cs = c + s * (top + 1 + bottom);
+        float *to = gc + s * (top + 1 + bottom);
+        for (int64_t j = 0; j <= top + bottom; j++) to[j] = 0.0f;
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            const float *z = x + s * n + i;
+            float p[PIECE], q[PIECE], up[PIECE], down[PIECE], slope[PIECE], *grad = gx + s * n + i;
+            polynomials(size, z, cs, top, bottom, p, q);
+            for (int64_t e = 0; e < size; e++) {
+                float whole = 1.0f / (1.0f + fabsf(q[e])), sign = q[e] > 0.0f ? 1.0f : (q[e] < 0.0f ? -1.0f : 0.0f);
+                up[e] = g[s * n + i + e] * whole;
+                down[e] = -up[e] * p[e] * whole * sign;
+            }
+            /* dy/dx = up P' + down Q'. */
+            fill(size, (float)top * cs[top], p);
+            for (int64_t j = top - 1; j > 0; j--) horner(size, z, (float)j * cs[j], p);
+            fill(size, (float)bottom * cs[top + bottom], slope);
+            for (int64_t k = bottom - 1; k > 0; k--) horner(size, z, (float)k * cs[top + k], slope);
+            for (int64_t e = 0; e < size; e++) grad[e] = FMA(up[e], top ? p[e] : 0.0f, down[e] * slope[e]);
+            fill(size, 1.0f, p); /* from here on the powers of x */
+            for (int64_t j = 0; j <= (top > bottom ? top : bottom); j++) {
+                if (j <= top) to[j] += dot(size, up, p);
+                if (j && j <= bottom) to[top + j] += dot(size, down, p);
+                for (int64_t e = 0; e < size; e++) p[e] *= z[e];
+            }
+        }
+    }
+}
+
+/* max(0, x) + sum_s a_s max(0, b_s - x) with c = a_1 .. a_hinges, b_1 .. b_hinges; slopes at bends are those to the side that
+ * counts, as `clamp` of PyTorch has them. */
+void evoact_hinges(const float *x, const float *c, float *y, int64_t sets, int64_t n, int64_t hinges, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++)
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            const float *restrict z = x + s * n + i, *cs = c + s * 2 * hinges;
+            float *restrict to = y + s * n + i;
+            for (int64_t e = 0; e < size; e++) to[e] = z[e] < 0.0f ? 0.0f : z[e];
+            for (int64_t h = 0; h < hinges; h++)
+                for (int64_t e = 0; e < size; e++) {
+                    float left = cs[hinges + h] - z[e];
+                    to[e] = FMA(cs[h], left < 0.0f ? 0.0f : left, to[e]);
+                }
+        }
+}
+
+void evoact_hinges_backward(const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets, int64_t n,
+                            int64_t hinges, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++) {
+        const float *cs = c + s * 2 * hinges;
+        float *to = gc + s * 2 * hinges;
+        for (int64_t h = 0; h < 2 * hinges; h++) to[h] = 0.0f;
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            const float *restrict z = x + s * n + i, *restrict from = g + s * n + i;
+            float *restrict grad = gx + s * n + i;
+            for (int64_t e = 0; e < size; e++) grad[e] = z[e] >= 0.0f ? from[e] : 0.0f;
+            for (int64_t h = 0; h < hinges; h++) {
+                float a = cs[h], b = cs[hinges + h], of_a = 0.0f, of_b = 0.0f;
+#pragma omp simd reduction(+ : of_a, of_b)
+                for (int64_t e = 0; e < size; e++) {
+                    float left = b - z[e], passed = left >= 0.0f ? from[e] : 0.0f;
+                    of_a += passed * left;
+                    of_b += passed;
+                    grad[e] = FMA(-a, passed, grad[e]);
+                }
+                to[h] += of_a;
+                to[hinges + h] += a * of_b;
+            }
+        }
+    }
+}
+
+/* The largest of the pieces x[sets, pieces, n], the first of equal ones, and which it is. */
+void evoact_largest(const float *x, float *y, uint8_t *which, int64_t sets, int64_t pieces, int64_t n, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++) {
+        const float *restrict z = x + s * pieces * n;
+        float *restrict to = y + s * n;
+        uint8_t *restrict at = which + s * n;
+        for (int64_t e = 0; e < n; e++) to[e] = z[e], at[e] = 0;
+        for (int64_t p = 1; p < pieces; p++)
+            for (int64_t e = 0; e < n; e++) {
+                float best = to[e], other = z[p * n + e];
+                int32_t wins = !(other <= best) && best == best; /* NaN wins */
+                to[e] = wins ? other : best;
+                at[e] = wins ? (uint8_t)p : at[e];
+            }
+    }
+}
+
+void evoact_largest_backward(const float *g, const uint8_t *which, float *gx, int64_t sets, int64_t pieces, int64_t n,
+                             int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++)
+        for (int64_t p = 0; p < pieces; p++)
+            for (int64_t e = 0; e < n; e++)
+                gx[(s * pieces + p) * n + e] = which[s * n + e] == p ? g[s * n + e] : 0.0f;
+}
+
+/* log(x) of a positive, normal number, to 1e-7 of itself or of 1. */
+INLINE float vlog(float x) {
+    Bits bits = {.f = x};
+    float power = (float)((bits.i >> 23) - 127);
+    bits.i = (bits.i & 0x7fffff) | 0x3f800000;
+    return FMA(power, 0.693147181f, vlog1p_unit(bits.f - 1.0f));
+}
+
+#define SMALLEST 1e-30f /* as in kinds/lp_pool.py */
+
+INLINE float distance(float z, float c) {
+    float d = fabsf(z - c);
+    return d < SMALLEST ? SMALLEST : d;
+}
+
+/* The largest distance of n <= PIECE points, the sum of (d_i / largest)^p, and the sum of its terms times their logarithms. */
+static void distances(int64_t n, const float *restrict x, int64_t stride, const float *c, int64_t pieces, float *restrict far,
+                      float *restrict total, float *restrict slopes) {
+    for (int64_t e = 0; e < n; e++) far[e] = distance(x[e], c[0]);
+    for (int64_t i = 1; i < pieces; i++)
+        for (int64_t e = 0; e < n; e++) {
+            float d = distance(x[i * stride + e], c[i]);
+            far[e] = d > far[e] || d != d ? d : far[e];
+        }
+    fill(n, 0.0f, total);
+    fill(n, 0.0f, slopes);
+    for (int64_t i = 0; i < pieces; i++)
+        for (int64_t e = 0; e < n; e++) {
+            float log = vlog(distance(x[i * stride + e], c[i]) / far[e]), term = vexp(c[pieces] * log);
+            total[e] += term;
+            slopes[e] = FMA(term, log, slopes[e]);
+        }
+}
+
+/* (1 / pieces sum_i |z_i - c_i|^p)^(1 / p) of x[sets, pieces, n] with c = c_1 .. c_pieces, p. */
+void evoact_norm(const float *x, const float *c, float *y, int64_t sets, int64_t pieces, int64_t n, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++)
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            const float *cs = c + s * (pieces + 1);
+            float far[PIECE], total[PIECE], slopes[PIECE], *to = y + s * n + i;
+            distances(size, x + s * pieces * n + i, n, cs, pieces, far, total, slopes);
+            for (int64_t e = 0; e < size; e++)
+                to[e] = far[e] * vexp(vlog(total[e] / (float)pieces) / cs[pieces]);
+        }
+}
+
+void evoact_norm_backward(const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets,
+                          int64_t pieces, int64_t n, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++) {
+        const float *cs = c + s * (pieces + 1);
+        float *to = gc + s * (pieces + 1), p = cs[pieces];
+        for (int64_t i = 0; i <= pieces; i++) to[i] = 0.0f;
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t size = n - i < PIECE ? n - i : PIECE;
+            const float *from = x + s * pieces * n + i, *restrict gs = g + s * n + i;
+            float far[PIECE], total[PIECE], slopes[PIECE], of_p = 0.0f;
+            distances(size, from, n, cs, pieces, far, total, slopes);
+            /* From here on `total` is log(u / largest), and `slopes` du / dp. */
+#pragma omp simd reduction(+ : of_p)
+            for (int64_t e = 0; e < size; e++) {
+                float mean = vlog(total[e] / (float)pieces), u = far[e] * vexp(mean / p);
+                of_p += gs[e] * u * (slopes[e] / total[e] - mean / p) / p;
+                total[e] = mean / p;
+            }
+            to[pieces] += of_p;
+            for (int64_t k = 0; k < pieces; k++) {
+                const float *restrict z = from + k * n;
+                float *restrict grad = gx + (s * pieces + k) * n + i, of_c = 0.0f;
+                for (int64_t e = 0; e < size; e++) {
+                    float d = z[e] - cs[k], log = vlog(distance(z[e], cs[k]) / far[e]) - total[e];
+                    float weight = vexp((p - 1.0f) * log) * gs[e] / (float)pieces;
+                    grad[e] = d >= SMALLEST ? weight : (d <= -SMALLEST ? -weight : 0.0f * d);
+                }
+#pragma omp simd reduction(+ : of_c)
+                for (int64_t e = 0; e < size; e++) of_c += grad[e];
+                to[k] -= of_c;
+            }
+        }
+    }
+}
