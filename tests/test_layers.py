@@ -30,15 +30,19 @@ LAYERS = [
     {"report", "studies"},
     {"exports"},
     {"api"},
-    {"cli", "sklearn"},
+    {"cli", "integrations", "sklearn"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Which part of the package may import which foreign framework.
 HOMES = {
-    "ray": ["execution/cluster/"],
+    "ray": ["execution/cluster/", "integrations/ray_tune.py"],
     "deap": ["strategies/selection/breeding.py", "strategies/selection/pareto.py"],
-    "optuna": ["strategies/proposers/optuna_search.py", "report/optuna_study.py"],
+    "optuna": [
+        "integrations/optuna_study.py",
+        "strategies/proposers/optuna_search.py",
+        "report/optuna_study.py",
+    ],
     "tensorboardX": ["report/tensorboard.py"],
     "jinja2": ["report/page.py"],
     "starlette": ["report/server.py"],
@@ -63,6 +67,7 @@ HOMES = {
         "execution/",
         "studies/",
         "exports/",
+        "integrations/ray_tune.py",
     ],
     "triton": ["triton/"],
     "typer": ["cli/"],

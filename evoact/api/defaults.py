@@ -13,7 +13,7 @@ DEFAULTS: Mapping[str, Any] = {"network": {"name": "mlp", "hidden": [64, 64]}, "
 EPOCHS = 20
 STEPS = (200, 2000)  # the fewest and the most of a network
 SHARE = 0.5  # of the time at most for baselines, confirmation and judgement: the rest is for the search
-RESERVE = 1.25  # packs side by side, and what is not training, take longer than steps alone
+RESERVE = 2.0  # what is not the steps themselves, and a machine that others use, too
 STARTING = 20.0  # seconds that Ray and its workers take until the first pack
 SHORT = 1.0  # minutes, below which workers are not worth their start
 

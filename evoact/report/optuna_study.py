@@ -1,7 +1,8 @@
 """A run as Optuna studies in one journal file, as optuna-dashboard and Optuna's own plots read them.
 
 One study for each arm, its trials the networks of the search in order. Parameters are the genome's in the flat
-encoding that TPE sees, and the learning rate; seed, repeat and activations are attributes of the trial.
+encoding that TPE sees, and the learning rate; seed, repeat, activations and the genome itself are attributes of the
+trial.
 """
 
 from pathlib import Path
@@ -20,6 +21,8 @@ from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, FRESH, META_TRAIN
 from evoact.report.run import RunData
 
+GENOME = "genome"  # the attribute of a trial that holds its genome, as in the leaderboard
+
 
 def write_optuna(run: RunData, file: Path) -> None:
     """Write a journal for `optuna-dashboard FILE`.
@@ -33,20 +36,24 @@ def write_optuna(run: RunData, file: Path) -> None:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        searched = run.rows[~run.rows["phase"].isin(FRESH) & (run.rows["kind"] != META_TRAIN)]
-        for arm, rows in searched.groupby("arm", sort=False):
+        for arm in run.plan.arms:
             study = optuna.create_study(
                 storage=storage,
-                study_name=str(arm) or run.plan.name or "search",
+                study_name=arm or run.plan.name or "search",
                 direction="maximize" if run.maximize else "minimize",
             )
-            space = run.plan.part(str(arm), 0).space
             study.set_user_attr("metric", run.metric)
-            study.add_trials(
-                [_trial(row, space) for _, row in rows.sort_values(["repeat", "proposal"]).iterrows()]
-            )
+            study.add_trials(trials(run, arm))
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def trials(run: RunData, arm: str) -> list[FrozenTrial]:
+    """Return the networks of an arm's baselines and search, in their order; of a search the arm is empty."""
+    searched = run.rows[~run.rows["phase"].isin(FRESH) & (run.rows["kind"] != META_TRAIN)]
+    rows = searched[searched["arm"] == arm].sort_values(["repeat", "proposal"])
+    space = run.plan.part(arm, 0).space
+    return [_trial(row, space) for _, row in rows.iterrows()]
 
 
 def _trial(row: pd.Series, space: SearchSpace) -> FrozenTrial:
@@ -67,6 +74,7 @@ def _trial(row: pd.Series, space: SearchSpace) -> FrozenTrial:
                 distributions[name] = IntDistribution(int(domain[0]), int(domain[1]))
     attributes = {
         "activations": genome.label,
+        GENOME: row["genome"],
         "candidate": int(row["candidate"]),
         "repeat": int(row["repeat"]),
         "seed": int(row["seed"]),
