@@ -8,7 +8,7 @@ import numpy as np
 
 from evoact.errors import UserError, short
 from evoact.registry import unknown
-from evoact.tasks.own.raw_columns import named, plain
+from evoact.tasks.own.raw_columns import is_numeric, is_text, named, plain
 from evoact.tasks.own.suspicions import numbers_rows
 
 if TYPE_CHECKING:
@@ -48,18 +48,13 @@ def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool 
             f"holds {'dates' if types.is_date(kind) or types.is_timestamp(kind) else 'times'}; store what matters of "
             "them as numbers (the month, an age in days), or split by it with task.time",
         )
-    if types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+    if not (is_numeric(kind) or is_text(kind)):
         return Kind("left out", f"holds {kind}, which is no number and no text")
     if categorical:
         return Kind("category")
     if types.is_integer(kind) and _beyond_floats(column):
         return Kind("left out", "holds whole numbers beyond 2^53, which name things and measure none")
-    if not (
-        types.is_dictionary(kind)
-        or types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-    ):
+    if is_numeric(kind):
         return Kind("number")
     different = compute.unique(column.combine_chunks()).drop_null()
     texts = (different.dictionary if types.is_dictionary(different.type) else different).to_pylist()
@@ -194,7 +189,7 @@ def targets_of(table: "pyarrow.Table", names: Sequence[str]) -> np.ndarray:
     read = []
     for name in names:
         column = table.column(name)
-        if types.is_temporal(column.type) or types.is_nested(column.type):
+        if not (is_numeric(column.type) or is_text(column.type) or types.is_null(column.type)):
             raise UserError(f"expected classes or numbers in the target {name}, got {column.type}")
         values = (
             column.to_numpy() if types.is_boolean(column.type) and not column.null_count else _labels(column)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evoact.errors import UserError
+from evoact.tasks.own.raw_columns import is_numeric, named
 
 if TYPE_CHECKING:
     import pyarrow
@@ -75,20 +76,21 @@ def as_file(data: Any, target: Any = None) -> Stored:
     >>> stored.name, stored.task
     ('table.parquet', {'name': 'table', 'target': 'sex'})
     """
-    named = isinstance(target, str) or (
+    by_name = isinstance(target, str) or (
         isinstance(target, (list, tuple)) and bool(target) and all(isinstance(name, str) for name in target)
     )
     if isinstance(data, Mapping) or hasattr(data, "__arrow_c_stream__"):
         table = _table(data)
-        if named:
-            return _parquet(table, [target] if isinstance(target, str) else list(target))
+        if by_name:
+            names = [target] if isinstance(target, str) else list(target)
+            return _parquet(_with_texts(table, names), names)
         if target is None:
             raise UserError(
                 f"expected target, the column to predict or the values themselves, got none; the columns are "
                 f"{', '.join(table.column_names)}"
             )
-        return _parquet(*_with_targets(table, target))
-    if named and not (isinstance(data, np.ndarray) and data.dtype.names):
+        return _parquet(*_with_targets(_with_texts(table, ()), target))
+    if by_name and not (isinstance(data, np.ndarray) and data.dtype.names):
         raise UserError(
             f"expected named columns with target {target!r}, got {type(data).__name__}; give {FORMS}"
         )
@@ -114,6 +116,21 @@ def _table(data: Any) -> "pyarrow.Table":
             "make each column numbers, or texts"
         ) from None
     return table.replace_schema_metadata(None)
+
+
+def _with_texts(table: "pyarrow.Table", targets: Sequence[str]) -> "pyarrow.Table":
+    """Categorical columns as texts, which files keep; numbers that are targets stay so."""
+    import pyarrow
+
+    for i, field in enumerate(table.schema):
+        if pyarrow.types.is_dictionary(field.type):
+            column = table.column(i)
+            if field.name in targets and is_numeric(field.type.value_type):
+                texts = column.cast(field.type.value_type)
+            else:
+                texts = pyarrow.array(named(column), pyarrow.string())
+            table = table.set_column(i, field.name, texts)
+    return table
 
 
 def _with_targets(table: "pyarrow.Table", target: Any) -> tuple["pyarrow.Table", list[str]]:

@@ -62,7 +62,7 @@ def _by_name(raw: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
         import pyarrow
 
         table = pyarrow.table(raw)
-        return {name: plain(table.column(i)) for i, name in enumerate(table.column_names)}
+        return {name: plain(table.column(name)) for name in names if name in table.column_names}
     if isinstance(raw, Mapping):
         return raw
     if hasattr(raw, "toarray"):  # SciPy's sparse matrices
@@ -90,13 +90,22 @@ def plain(column: Any) -> np.ndarray:
         column = column.cast(pyarrow.uint8())
     if pyarrow.types.is_decimal(kind):
         column = column.cast(pyarrow.float64())
-    if pyarrow.types.is_dictionary(kind) or not _numeric(kind):
-        return named(column)
+    if not is_numeric(kind):
+        return named(column) if is_text(kind) else _objects(column.to_pylist())
     values: np.ndarray = column.to_numpy()
     return values.astype(np.float64)
 
 
-def _numeric(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Return whether an Arrow type holds texts, or categories of whatever kind."""
+    from pyarrow import types
+
+    texts = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(texts or types.is_dictionary(kind))
+
+
+def is_numeric(kind: Any) -> bool:
+    """Return whether an Arrow type holds numbers or booleans."""
     from pyarrow import types
 
     return bool(
@@ -138,6 +147,11 @@ def _number(name: str, value: Any) -> float:
 
 def _texts(values: Any) -> np.ndarray:
     x = np.asarray(values, dtype=object)
-    found = np.empty(len(x), dtype=object)
-    found[:] = [text(value) if value is not None else None for value in x.tolist()]
+    return _objects([text(value) if value is not None else None for value in x.tolist()])
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    """Whatever they are: NumPy would make more dimensions of lists."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
     return found

@@ -91,3 +91,42 @@ def test_other_data_is_refused(data, target, message):
 def test_what_is_in_a_file_stays_there(tmp_path):
     assert task_of("a.csv", "y", tmp_path) == {"name": "table", "path": "a.csv", "target": "y"}
     assert not list(tmp_path.iterdir())
+
+
+def test_columns_of_pandas_and_polars_own_kinds(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "whole": pd.array([1, None] * 20, dtype="Int64"),
+            "flag": pd.array([True, None, False, True] * 10, dtype="boolean"),
+            "kind": pd.Categorical(["u", "v", "w", "v"] * 10),
+            "code": pd.Categorical([3, 1] * 20),
+            "period": pd.period_range("2020", periods=N, freq="D"),
+            "y": pd.Categorical(["no", "yes"] * 20),
+        }
+    )
+    task = read(tmp_path, frame, "y")
+    names = (
+        "whole",
+        "whole missing",
+        "flag",
+        "flag missing",
+        "kind=u",
+        "kind=v",
+        "kind=w",
+        "code=1",
+        "code=3",
+    )
+    assert task.preprocessing.feature_names == names
+    assert any("column 'period' is left out: it holds extension" in note for note in task.notes)
+    assert task.preprocessing.apply(frame[:3]).shape == (3, *task.input_shape)
+    other = polars.DataFrame(
+        {
+            "kind": polars.Series(["u", "v"] * 20, dtype=polars.Categorical),
+            "list": [[1, 2]] * N,
+            "a": X[:, 0],
+            "y": Y,
+        }
+    )
+    task = read(tmp_path, other, "y")
+    assert task.preprocessing.feature_names == ("kind=u", "kind=v", "a")
+    assert task.preprocessing.apply(other[:3]).shape == (3, 3)
