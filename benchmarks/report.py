@@ -120,7 +120,11 @@ def searched(networks: int) -> Experiment:
 
 def compared(networks: int) -> Plan:
     """The shipped comparison of some arms, with random networks in place of those that each would train."""
-    overrides = [f"budget.networks={networks // (len(ARMS) * REPEATS)}", f"repeats={REPEATS}"]
+    overrides = [
+        f"budget.networks={networks // (len(ARMS) * REPEATS)}",
+        f"repeats={REPEATS}",
+        "confirm.judge=0",
+    ]
     whole = load_comparison(CONFIGS / "compare_mnist1d.yaml", overrides)
     data = whole.plain()
     return comparison(

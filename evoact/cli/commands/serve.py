@@ -32,8 +32,9 @@ def serve(
     try:
         from evoact.report import server
     except ModuleNotFoundError as error:
+        missing = (error.name or str(error)).partition(".")[0]
         raise UserError(
-            f"expected starlette and uvicorn, got no {error.name}; pip install 'evoact[serve]'"
+            f"expected starlette and uvicorn, got no {missing}; pip install 'evoact[serve]'"
         ) from None
 
     token = secrets.token_urlsafe(24)

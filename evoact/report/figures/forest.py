@@ -9,7 +9,7 @@ from evoact.report.figures.figure import ACCENT, WIDTH, Figure, shortened
 from evoact.report.number_format import Unit
 from evoact.svg import MARGIN, Scale, figure, line, mark, rectangle, scale, text, x_axis
 
-STEP, HEADING = 34.0, 20.0
+STEP, HEADING = 34.0, 20.0  # of a row with two lines of figures, of a question
 RIGHT = 276.0  # where the axis ends and the figures begin
 MOST_LETTERS = 24  # in a line of figures
 FURTHEST = 4.0  # times the median reach: what lies beyond is an arrow, or all others would look the same
@@ -46,7 +46,8 @@ def forest(
     """
     x = _axis(effects, unit, equivalence)
     top = 4.0
-    bottom = top + sum(STEP + (HEADING if e.heading else 0) for e in effects) + 4
+    step = STEP + 14 * (max(len(_said(e, unit)) for e in effects) > 2)
+    bottom = top + sum(step + (HEADING if e.heading else 0) for e in effects) + 4
     parts = []
     if equivalence:
         low, high = (x(_within(x, sign * unit.scale * equivalence)) for sign in (-1, 1))
@@ -59,7 +60,7 @@ def forest(
             parts.append(text(MARGIN, y + 15, shortened(effect.heading, 70), "tick"))
             y += HEADING
         parts += _row(effect, x, y, unit)
-        y += STEP
+        y += step
     described = f"Gains over {over}: " + "; ".join(f"{e.name} {', '.join(_said(e, unit))}" for e in effects)
     return Figure(figure(WIDTH, bottom + 38, parts, "Gains with 95 % intervals", described, "gains"), note)
 
@@ -85,8 +86,7 @@ def _row(effect: Effect, x: Scale, y: float, unit: Unit) -> list[str]:
     middle = y + 25
     said = _said(effect, unit)
     parts = [text(MARGIN, y + 14, shortened(effect.name, 38), "label")]
-    first, step = (y + 14, 14) if len(said) < 3 else (y + 9, 12)
-    parts += [text(RIGHT + 12, first + step * i, words, "tick") for i, words in enumerate(said)]
+    parts += [text(RIGHT + 12, y + 14 + 14 * i, words, "tick") for i, words in enumerate(said)]
     css = f"whisker {ACCENT}"
     if math.isfinite(effect.low):
         low, high = unit.scale * effect.low, unit.scale * effect.high

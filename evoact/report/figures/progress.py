@@ -11,6 +11,7 @@ from evoact.report.number_format import Unit
 from evoact.svg import Scale, band, figure, line, path, rectangle, room_for, scale, text, x_axis, y_axis
 
 EARLY = 0.1  # of the budget
+WIDE = 20.0  # times the least value: the axis is then logarithmic
 FAILURES = 24.0  # pixels of the strip that shows them
 _NOTE = (
     "The line is the best validation metric so far{mean}, the dashed line the median of the networks that were being "
@@ -28,14 +29,15 @@ def progress_figure(curves: Sequence[Progress], unit: Unit, reference: str) -> F
     each = height + (FAILURES + 10 if failing else 0) + 44
     rows = math.ceil(len(curves) / columns)
     values = _shown_values(curves, unit)
-    left = max(40.0, room_for(scale(values, height, 0)))
+    log = min(values, default=0) > 0 and max(values) > WIDE * min(values)  # errors that fall by orders
+    left = max(40.0, room_for(scale(values, height, 0, log)))
     known = {curve.arm: curve for curve in curves}
     most = max((c.failed[c.tried > 0] / c.tried[c.tried > 0]).max() for c in curves)
     parts = [text(2, 11, f"validation {unit.name}", "axis")]
     for i, curve in enumerate(curves):
         x0, y0 = (i % columns) * (width + gap), top + (i // columns) * each
         x = Scale(0.0, 1.02 * max(c.edges[-1] for c in curves) or 1.0, x0 + left, x0 + width - 10)
-        y = scale(values, y0 + height, y0)
+        y = scale(values, y0 + height, y0, log)
         parts.append(text(x0 + left, y0 - 8, shortened(curve.arm or "search", 26), "label"))
         parts += [*x_axis(x, y.start + (FAILURES + 10 if failing else 0), y.end, "")]
         parts += y_axis(y, x.start, x.end, "")

@@ -30,6 +30,7 @@ def section(run: RunData, unit: Unit) -> Section:
     paragraphs = (*run.problems, *unfinished, *filter(None, (lead, *rest)))
     figure = gains_figure(run, unit)
     figures = (("", figure),) if figure is not None else ()
+    short = {"no verdict": "none", "no verdict yet": "none yet"}.get(short, short)
     return Section("verdict", f"Verdict: {short}", paragraphs, tables, figures)
 
 
