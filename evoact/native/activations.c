@@ -299,3 +299,90 @@ void evoact_mixture_backward(const float *g, const float *x, const float *y, flo
         backward_rows(share(rows, t, threads), share(rows, t + 1, threads), g, x, y, grad_x, c, grad_c, begin, terms,
                       pieces, m);
 }
+
+/* --- neurons as columns -------------------------------------------------------------------------------------------
+ * x, y: [m, neurons]. A block of COLUMNS examples is turned into rows that fit into the cache, sorted by the program:
+ * neuron j is its row place[j]. Turning whole tensors would take several times as long as the functions themselves.
+ * Buffers are APART, because addresses a multiple of 4096 bytes apart make processors wait. */
+enum { COLUMNS = 16, APART = 208 };
+
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t Picked __attribute__((vector_size(16)));
+#ifdef __clang__
+#define PICK(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define PICK(a, b, i, j, k, l) __builtin_shuffle(a, b, (Picked){i, j, k, l})
+#endif
+
+/* Transposes four vectors of four. */
+static inline void turn(Four v[4]) {
+    Four a = PICK(v[0], v[1], 0, 4, 1, 5), b = PICK(v[2], v[3], 0, 4, 1, 5);
+    Four c = PICK(v[0], v[1], 2, 6, 3, 7), d = PICK(v[2], v[3], 2, 6, 3, 7);
+    v[0] = PICK(a, b, 0, 1, 4, 5), v[1] = PICK(a, b, 2, 3, 6, 7);
+    v[2] = PICK(c, d, 0, 1, 4, 5), v[3] = PICK(c, d, 2, 3, 6, 7);
+}
+
+static void into_rows(const float *x, float *rows, const int32_t *place, int64_t neurons, int n) {
+    int64_t whole = n < COLUMNS ? 0 : neurons / 4 * 4;
+    if (n < COLUMNS) memset(rows, 0, (size_t)(neurons * COLUMNS) * sizeof(float));
+    for (int64_t j = 0; j < whole; j += 4)
+        for (int i = 0; i < COLUMNS; i += 4) {
+            Four v[4];
+            for (int k = 0; k < 4; k++) v[k] = *(const Four *)(x + (i + k) * neurons + j);
+            turn(v);
+            for (int k = 0; k < 4; k++) *(Four *)(rows + (int64_t)place[j + k] * COLUMNS + i) = v[k];
+        }
+    for (int i = 0; i < n; i++)
+        for (int64_t j = whole; j < neurons; j++) rows[(int64_t)place[j] * COLUMNS + i] = x[i * neurons + j];
+}
+
+static void out_of_rows(const float *rows, float *x, const int32_t *place, int64_t neurons, int n) {
+    int64_t whole = n < COLUMNS ? 0 : neurons / 4 * 4;
+    for (int64_t j = 0; j < whole; j += 4)
+        for (int i = 0; i < COLUMNS; i += 4) {
+            Four v[4];
+            for (int k = 0; k < 4; k++) v[k] = *(const Four *)(rows + (int64_t)place[j + k] * COLUMNS + i);
+            turn(v);
+            for (int k = 0; k < 4; k++) *(Four *)(x + (i + k) * neurons + j) = v[k];
+        }
+    for (int i = 0; i < n; i++)
+        for (int64_t j = whole; j < neurons; j++) x[i * neurons + j] = rows[(int64_t)place[j] * COLUMNS + i];
+}
+
+/* `room`: [threads, 2, neurons * COLUMNS + APART] */
+void evoact_mixture_columns_forward(const float *x, float *y, const float *c, const int32_t *begin, const Term *terms,
+                                    const int32_t *place, float *room, int64_t m, int64_t neurons, int threads) {
+    int64_t blocks = (m + COLUMNS - 1) / COLUMNS, size = neurons * COLUMNS + APART;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *in = room + 2 * t * size, *out = in + size;
+        for (int64_t b = share(blocks, t, threads); b < share(blocks, t + 1, threads); b++) {
+            int64_t at = b * COLUMNS * neurons;
+            int n = min(m - b * COLUMNS, COLUMNS);
+            into_rows(x + at, in, place, neurons, n);
+            forward_rows(0, neurons, in, out, c, begin, terms, 1, COLUMNS);
+            out_of_rows(out, y + at, place, neurons, n);
+        }
+    }
+}
+
+/* `room`: [threads, 4, neurons * COLUMNS + APART]; grad_c: [threads, coefficients], 0 on entry, to be added up. What fills up
+ * the last block has g = 0, so it adds nothing. */
+void evoact_mixture_columns_backward(const float *g, const float *x, const float *y, float *grad_x, const float *c,
+                                     float *grad_c, const int32_t *begin, const Term *terms, const int32_t *place,
+                                     float *room, int64_t m, int64_t neurons, int64_t coefficients, int threads) {
+    int64_t blocks = (m + COLUMNS - 1) / COLUMNS, size = neurons * COLUMNS + APART;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *gr = room + 4 * t * size, *xr = gr + size, *yr = xr + size, *out = yr + size;
+        for (int64_t b = share(blocks, t, threads); b < share(blocks, t + 1, threads); b++) {
+            int64_t at = b * COLUMNS * neurons;
+            int n = min(m - b * COLUMNS, COLUMNS);
+            into_rows(g + at, gr, place, neurons, n);
+            into_rows(x + at, xr, place, neurons, n);
+            into_rows(y + at, yr, place, neurons, n);
+            backward_rows(0, neurons, gr, xr, yr, out, c, grad_c + t * coefficients, begin, terms, 1, COLUMNS);
+            out_of_rows(out, grad_x + at, place, neurons, n);
+        }
+    }
+}

@@ -42,6 +42,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_function_name": (ctypes.c_char_p, [_INT]),
     "evoact_mixture_forward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_mixture_backward": (None, [_POINTER] * 8 + [_SIZE] * 3 + [_INT]),
+    "evoact_mixture_columns_forward": (None, [_POINTER] * 7 + [_SIZE] * 2 + [_INT]),
+    "evoact_mixture_columns_backward": (None, [_POINTER] * 10 + [_SIZE] * 3 + [_INT]),
     "evoact_spline_forward": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_FLOAT] * 2 + [_INT]),
     "evoact_spline_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),
     "evoact_spline_curvature": (None, [_POINTER] * 8 + [_SIZE] * 4 + [_FLOAT] * 2 + [_INT]),

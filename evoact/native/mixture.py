@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -65,3 +66,46 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
     tensors = g, x, y, grad_x, c, grad_c, program.begin, program.terms
     call("evoact_mixture_backward", *tensors, rows, pieces, m, threads(y, SERIAL))
     return grad_x, grad_c
+
+
+# --- neurons as columns -----------------------------------------------------------------------------
+
+COLUMNS, APART = 16, 208  # as in activations.c
+
+
+@dataclass(frozen=True)
+class ColumnProgram:
+    """A program whose rows are sorted by their terms, and the row `place[j]` of each neuron j."""
+
+    program: Program
+    place: np.ndarray
+
+    @staticmethod
+    def of(program: Program) -> "ColumnProgram":
+        """Sort the rows of a program: those of the same functions together."""
+        rows = [program.terms[a:b] for a, b in pairwise(program.begin)]
+        order = sorted(range(len(rows)), key=lambda r: tuple(rows[r]["function"].tolist()))
+        counts = [len(rows[r]) for r in order]
+        begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        terms = np.concatenate([rows[r] for r in order]) if rows else program.terms
+        return ColumnProgram(Program(begin, np.ascontiguousarray(terms)), np.argsort(order).astype(np.int32))
+
+
+def columns_forward(x: Tensor, c: Tensor, of: ColumnProgram) -> Tensor:
+    """Return y[m, neurons] from x[m, neurons]."""
+    y = torch.empty_like(x)
+    n = threads(y, SERIAL)
+    room = x.new_empty(n, 2, x.shape[1] * COLUMNS + APART)
+    p = of.program
+    call("evoact_mixture_columns_forward", x, y, c, p.begin, p.terms, of.place, room, *x.shape, n)
+    return y
+
+
+def columns_backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, of: ColumnProgram) -> tuple[Tensor, Tensor]:
+    """Return the gradients with respect to x and c."""
+    grad_x, n = torch.empty_like(x), threads(y, SERIAL)
+    room, grad_c = x.new_empty(n, 4, x.shape[1] * COLUMNS + APART), c.new_zeros(n, len(c))
+    p = of.program
+    tensors = g, x, y, grad_x, c, grad_c, p.begin, p.terms, of.place, room
+    call("evoact_mixture_columns_backward", *tensors, *x.shape, len(c), n)
+    return grad_x, grad_c.sum(0)

@@ -18,7 +18,7 @@ from evoact.errors import UserError, short
 from evoact.genomes.activation import Activation, is_base, names_in, pieces
 from evoact.genomes.genome import Genome, SiteGenome, loads
 from evoact.genomes.notation import parse_site, site_text
-from evoact.native.tensors import is_plain
+from evoact.native.tensors import accepts, is_plain
 from evoact.nn.operators import mixture as mixture_operator
 from evoact.nn.operators import operable, site_key
 from evoact.registry import lookup
@@ -168,6 +168,13 @@ class MixedActivation(nn.Module):
             rows = z.reshape(before.numel(), -1, after.numel())
             y = self._plan(len(rows), z.device)(rows, flat.expand(len(rows), -1), self._noise())
             return y.reshape(*before, self.width, *after)
+        if (
+            after.numel() == 1
+            and z.is_contiguous()
+            and accepts(z)
+            and (plan := self._plan(1, z.device)).in_columns
+        ):
+            return plan.columns(z.reshape(-1, self.width), flat).reshape(z.shape)
         if after.numel() == 1 and z.is_contiguous():  # in two dimensions: PyTorch transposes these in blocks
             rows = z.reshape(-1, self.width * self.pieces).t().contiguous()[None]
             y = self._plan(1, z.device)(rows, flat[None], self._noise())

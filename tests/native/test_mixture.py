@@ -147,3 +147,30 @@ def test_other_tensors_are_left_to_pytorch():
     assert not accepts(torch.zeros(1, device="meta"))
     z, p = pack(SITES[:2])
     assert plan_site(SITES[:2])(z, p).dtype == torch.float64
+
+
+@needs_kernels
+@pytest.mark.parametrize("m", [1, 16, 37])
+@pytest.mark.parametrize("site", SITES, ids=lambda s: s.label)
+def test_neurons_as_columns(site, m):
+    plan = plan_site([site])
+    if not plan.in_columns:
+        pytest.skip("splines, scales or types that are no mixtures")
+    z, p = pack([site], m)
+    x = z[0].t().float().contiguous().detach().requires_grad_()
+    flat = p[0].float().detach().requires_grad_()
+    g = torch.randn(m, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = plan(z, p)[0].t()
+    got = plan.columns(x, flat)
+    assert torch.allclose(got.double(), expected, rtol=1e-5, atol=1e-6)
+    wanted = torch.autograd.grad((expected * g).sum(), (z, p), create_graph=True, materialize_grads=True)
+    first = torch.autograd.grad((got * g.float()).sum(), (x, flat), materialize_grads=True)
+    again = torch.autograd.grad(
+        (plan.columns(x, flat) * g.float()).sum(), (x, flat), create_graph=True, materialize_grads=True
+    )
+    for some in (first, again):
+        assert torch.allclose(some[0].double(), wanted[0][0].t(), rtol=1e-5, atol=1e-5)
+        assert torch.allclose(some[1].double(), wanted[1][0], rtol=1e-5, atol=1e-5)
+    second = torch.autograd.grad(again[0].square().sum(), x, materialize_grads=True)[0]
+    exact = torch.autograd.grad(wanted[0].square().sum(), z, materialize_grads=True)[0][0].t()
+    assert torch.allclose(second.double(), exact, rtol=1e-4, atol=1e-4)

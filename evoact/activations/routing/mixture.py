@@ -9,6 +9,7 @@ of any order.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +76,11 @@ class MixturePlan:
     cuda_program: "Program | None"
     splined: SplineRows | None
     grid: Grid
+
+    @cached_property
+    def columns(self) -> native.ColumnProgram | None:
+        """The same for neurons as columns; None if the kernels cannot, or rows have splines."""
+        return None if self.program is None or self.splined else native.ColumnProgram.of(self.program)
 
     def __call__(self, x: Tensor, c: Tensor, splines: Tensor) -> Tensor:
         """x[rows, pieces, m], the segments' coefficients c and the splines' [splines, nodes + 2] to
@@ -198,6 +204,27 @@ class NativeMixture(torch.autograd.Function):
         where, grid = plan.splined.native, (plan.grid.low, plan.grid.per_step)
         grad_splines = native_spline.rows_backward(grad_x, g, x, slopes, splines, where, grid)
         return grad_x, grad_c, grad_splines, None, None
+
+
+class NativeColumns(torch.autograd.Function):
+    """`MixturePlan.mixed` of x[m, neurons], without its pieces, by the kernels: y[m, neurons]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor, plan: MixturePlan) -> Tensor:
+        assert plan.columns is not None
+        y = native.columns_forward(x, c, plan.columns)
+        ctx.plan = plan
+        ctx.save_for_backward(x, c, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None]:
+        x, c, y = ctx.saved_tensors
+        plan, g = ctx.plan, grads[0].contiguous()
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            again = followed(lambda x, c: plan.mixed(x.t()[:, None], c).t(), (x, c), g)
+            return again[0], again[1], None
+        return *native.columns_backward(g, x, c, y, plan.columns), None
 
 
 class TritonMixture(torch.autograd.Function):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.kinds.kind import Noise
-from evoact.activations.routing.mixture import MixturePlan
+from evoact.activations.routing.mixture import MixturePlan, NativeColumns
 
 # Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
 PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
@@ -106,15 +106,30 @@ class SitePlan:
         flat = parameters.reshape(-1)
         if self.groups and self.groups[0].whole:
             return self.groups[0](x, flat, noise).view(k, self.neurons, m)
-        c = splines = flat.new_empty(0)
+        splines = flat.new_empty(0)
         if self.scales is not None:
             x = self.scales(x, flat)
-        if self.coefficients:
-            made = torch.cat([group(flat).flatten() for group in self.coefficients])
-            c = made.index_select(0, self.expansion)
+        c = self._coefficients(flat)
         if self.splines:
             splines = torch.cat([group(flat) for group in self.splines])
         y = self.mixture(x, c, splines)
         for types in self.groups:
             y = y.index_copy(0, types.rows, types(x, flat, noise))
         return y.view(k, self.neurons, m)
+
+    @property
+    def in_columns(self) -> bool:
+        """Whether `columns` can be asked."""
+        alone = not self.groups and self.scales is None and self.pieces == 1
+        return alone and self.mixture.columns is not None
+
+    def columns(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """Apply one member's activations to z [m, N], contiguous, which the kernels accept; parameters [A]."""
+        result: Tensor = NativeColumns.apply(z, self._coefficients(parameters), self.mixture)
+        return result
+
+    def _coefficients(self, flat: Tensor) -> Tensor:
+        if not self.coefficients:
+            return flat.new_empty(0)
+        made = torch.cat([group(flat).flatten() for group in self.coefficients])
+        return made.index_select(0, self.expansion)
