@@ -12,7 +12,7 @@ from evoact.report.number_format import NOTHING, Unit
 
 @dataclass(frozen=True)
 class Column:
-    """`values` are texts, or numbers with None or NaN for what is not known.
+    """`values` are texts, or numbers; None, NaN and infinite ones are not known.
 
     Numbers are written in their `unit`, else with `decimals` or four significant digits; they are `measured` if means
     over rows say something. Columns that are not `shown` can be chosen.
@@ -84,4 +84,4 @@ class DataTable:
 
 
 def _unknown(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or not math.isfinite(value)

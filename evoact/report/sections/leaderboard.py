@@ -8,6 +8,7 @@ from evoact.report.run import RunData
 from evoact.report.sections.section import Section
 
 MOST_LETTERS = 2_500_000  # of labels, so that the page of large networks stays small
+METRIC = "validation"  # what a number without a name is compared with
 
 _KEY = ["arm", "repeat", "candidate"]
 
@@ -23,7 +24,7 @@ def section(run: RunData, unit: Unit) -> Section | None:
         if len(shown) < total
         else f"All {total:,} candidates, confirmed ones first"
     )
-    table = DataTable(caption, _columns(shown, unit, bool(run.arms)), _ids(shown, run), "validation")
+    table = DataTable(caption, _columns(shown, unit, bool(run.arms)), _ids(shown, run), METRIC)
     return Section("leaderboard", "Leaderboard", sortable=table)
 
 
@@ -39,11 +40,11 @@ def _columns(rows: pd.DataFrame, unit: Unit, compared: bool) -> tuple[Column, ..
     mixed = ["yes" if flag else "no" for flag in values["heterogeneous"]]
     found = [
         Column("rank", values["rank"], decimals=0),
-        Column("arm", values["arm"], words=True, shown=compared),
-        Column("repeat", values["repeat"], decimals=0, shown=compared),
+        Column("arm", values["arm"], words=True),
+        Column("repeat", values["repeat"], decimals=0),
         Column("candidate", values["candidate"], decimals=0),
         Column("activations", values["label"], words=True),
-        Column("validation", values["val_mean"], unit, measured=True),
+        Column(METRIC, values["val_mean"], unit, measured=True),
         Column("seeds", values["seeds"], decimals=0),
         Column("test", values["test_mean"], unit, measured=True),
         Column("test (large)", values["test_large_mean"], unit, measured=True),
@@ -54,7 +55,7 @@ def _columns(rows: pd.DataFrame, unit: Unit, compared: bool) -> tuple[Column, ..
         Column("strategy", values["strategy"], words=True, shown=False),
         Column("generation", values["generation"], decimals=0, shown=False),
     ]
-    told = {column.name for column in found if column.words or not pd.isna(column.values).all()}
+    told = {c.name for c in found if c.words or c.name == METRIC or not pd.isna(c.values).all()}
     return tuple(c for c in found if c.name in told and (compared or c.name not in ("arm", "repeat")))
 
 
