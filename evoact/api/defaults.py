@@ -27,10 +27,10 @@ def with_defaults(given: Mapping[str, Any], minutes: float | None) -> dict[str, 
     return made
 
 
-def left_open(training: Mapping[str, Any]) -> Set[str]:
-    """Return the keys of `training` that are to follow from the data and the time."""
-    steps = set() if {"steps", "epochs"} & training.keys() else {"steps"}
-    return steps | ({"batch_size"} - training.keys())
+def left_open(given: Set[str]) -> Set[str]:
+    """Return the keys of `training` that are to follow from the data and the time, if these are given."""
+    steps = set() if {"steps", "epochs"} & given else {"steps"}
+    return steps | ({"batch_size"} - given)
 
 
 def chosen(made: Experiment, training: Mapping[str, Any], minutes: float | None = None) -> Experiment:

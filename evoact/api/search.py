@@ -49,14 +49,20 @@ class Asked:
     @property
     def time(self) -> float | None:
         """The minutes that were asked for; five if nothing at all limits a search of data."""
-        if self.minutes is None and self.config is None and "budget" not in self.sections:
-            return MINUTES
-        return self.minutes
+        given = "budget" in self.sections or any(key.startswith("budget") for key in self._overridden)
+        return MINUTES if self.minutes is None and self.config is None and not given else self.minutes
+
+    @property
+    def _overridden(self) -> list[str]:
+        return [text.partition("=")[0].strip() for text in self.overrides]
 
     @property
     def open_keys(self) -> frozenset[str]:
         """What of `training` follows from data and time: nothing that a config says."""
-        return frozenset(left_open(_section(self.sections, "training")) if self.config is None else ())
+        if self.config is not None or "training" in self._overridden:
+            return frozenset()
+        overridden = {key.removeprefix("training.") for key in self._overridden}
+        return frozenset(left_open({*_section(self.sections, "training"), *overridden}))
 
     def experiment(self, folder: str | Path) -> Experiment:
         """Return the experiment as far as it is known without measuring anything.

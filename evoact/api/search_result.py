@@ -29,7 +29,7 @@ from evoact.report.sections.winners_curves import winner_figure
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 5  # candidates below the verdict in a notebook
+SHOWN, SHOWN_COLUMNS = 5, 7  # candidates below the verdict in a notebook, and what of them
 # What most people look at first; `evoact.Leaderboard(run_dir)` has every row and column.
 COLUMNS = (
     "rank",
@@ -179,8 +179,10 @@ class SearchResult(Finished):
         parts = [f"<p><b>{escape(first)}</b></p>", *(f"<p>{escape(line)}</p>" for line in rest)]
         with suppress(UserError):  # nothing is confirmed yet
             parts.append(self.plot_differences()._repr_html_())
-        best = self.leaderboard.head(SHOWN).to_html(
-            index=False, border=0, justify="left", float_format="{:.4g}".format
+        best = (
+            self.leaderboard[[*COLUMNS[:SHOWN_COLUMNS]]]
+            .head(SHOWN)
+            .to_html(index=False, border=0, justify="left", float_format="{:.4g}".format)
         )
         parts.append(best.replace("<table", '<table style="text-align:left"', 1))
         parts.append(f"<p>Run directory <code>{escape(self.run_dir)}</code></p>")

@@ -433,6 +433,27 @@ def test_resolved_config_and_record_are_in_the_run_directory(run, config_file, t
     assert {"torch", "ray", "numpy"} <= record["machine"]["packages"].keys()
 
 
+def test_data_alone_is_searched(run, tiny, tmp_path):
+    rows = [f"{i % 7},{'yes' if i % 7 > 3 else 'no'}" for i in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(["size,big", *rows]))
+    keys = ["space=four_functions", "learning_rate={values: [0.03]}", "strategy=random", "training.steps=7"]
+    keys += [
+        "budget.networks=4",
+        "confirm={candidates: 1, baselines: 1, seeds: 1}",
+        "execution.backend=local",
+    ]
+    asked = ["--data", "mine.csv", "--target", "big", *(word for key in keys for word in ("--set", key))]
+    code, out, err = run("search", *asked)
+    assert code == 0, err
+    assert "on the test split" in out
+    (made,) = (tmp_path / "runs").iterdir()
+    config = yaml.safe_load((made / "config.yaml").read_text())
+    assert (config["training"]["steps"], config["training"]["batch_size"]) == (7, 36)
+    assert config["budget"] == {"networks": 4}
+    assert made.name.startswith("mine-")
+    assert run("search", "--data", "mine.csv")[0] == 2
+
+
 def test_default_run_directory(run, config_file, tmp_path):
     assert run("search", config_file(training__steps=1, confirm__candidates=0))[0] == 0
     (made,) = (tmp_path / "runs").iterdir()
