@@ -54,6 +54,7 @@ def search(
     data: Any = None,
     target: Any = None,
     model: Any = None,
+    loss: Any = None,
     metric: "str | Callable[[Any, Any], Any] | None" = None,
     minutes: float | None = None,
     if_exists: str = "error",
@@ -74,6 +75,9 @@ def search(
         target: the column to predict, or several; of data in memory also the values themselves
         model: the network: a function that builds a `torch.nn.Module` (called with input_shape and n_outputs if it
             takes them), or a module, whose weights every network then starts from; instead of a section `network`
+        loss: what networks are trained by: `cross_entropy`, `mse`, `mae`, `huber`, or a function of one network's
+            outputs and the targets, as networks learn them, which gives a number for each example; with one a `model`
+            may return tuples or dictionaries
         metric: what networks are judged by, such as `roc_auc` or `mae`, or a function from outputs and targets (tensors
             [n, n_outputs] and [n] or [n, n_outputs]) to a score of each example [n], larger is better; by default
             accuracy or mse
@@ -93,7 +97,7 @@ def search(
     """
     from evoact.api import search as api
 
-    asked = api.Asked(config, overrides, data, target, metric, minutes, sections, model)
+    asked = api.Asked(config, overrides, data, target, metric, minutes, sections, model, loss)
     return api.search(asked, run_dir, address, observe, if_exists)
 
 
@@ -179,12 +183,10 @@ def load(
     Raises:
         evoact.errors.UserError: if the directory is neither, or holds no such network with its weights.
     """
+    from evoact.api.search import know
     from evoact.exports.load import load
 
-    if model is not None:
-        from evoact.networks.own.named import given_network
-
-        given_network(model)
+    know(model)
     return load(directory, candidate, seed, arm, repeat)
 
 
@@ -251,25 +253,18 @@ def resume(
     address: str | None = None,
     observe: "Callable[[Progress], None] | None" = None,
     model: Any = None,
+    loss: Any = None,
     metric: "Callable[[Any, Any], Any] | None" = None,
 ) -> "Finished":
     """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives. One that
-    began with a `model`, or a function as `metric`, goes on with the same.
+    began with a `model`, or functions as `loss` or `metric`, goes on with the same.
 
     Raises:
         evoact.errors.UserError: if the directory is not a run, or in use, or began with another model.
     """
     from evoact.api import search as api
 
-    if model is not None:
-        from evoact.networks.own.named import given_network
-
-        given_network(model)  # known by its digest from here on
-    if metric is not None:
-        from evoact.tasks.metrics import given_metric
-
-        given_metric(metric)
-
+    api.know(model, loss, metric)
     return api.resume(run_dir, address, observe)
 
 

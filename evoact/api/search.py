@@ -23,8 +23,10 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
 from evoact.leaderboard.store.lock import lock
 from evoact.networks.own.named import given_network
+from evoact.networks.own.source import source_text
 from evoact.registry import lookup
 from evoact.tasks.metrics import given_metric
+from evoact.tasks.objective import given_loss
 from evoact.tasks.own.in_memory import task_of
 
 IF_EXISTS = ("error", "resume", "replace")
@@ -45,6 +47,7 @@ class Asked:
     minutes: float | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
     model: Any = None
+    loss: Any = None
 
     @property
     def time(self) -> float | None:
@@ -75,13 +78,14 @@ class Asked:
         """
         keys = dict(self.sections)
         if self.data is not None:
-            own = {} if self.metric is None else {"metric": _metric(self.metric)}
+            own = {} if self.metric is None or self.loss is not None else {"metric": _metric(self.metric)}
             keys["task"] = {**task_of(self.data, self.target, folder), **own, **_section(keys, "task")}
             keys.setdefault("name", Path(self.data).stem if isinstance(self.data, (str, Path)) else "search")
-        if self.model is not None:
-            if "network" in keys:
-                raise UserError("expected model or network, got both; leave one out")
-            keys["network"] = given_network(self.model)
+        if self.model is not None and "network" in keys:
+            raise UserError("expected model or network, got both; leave one out")
+        keys |= know(self.model, self.loss)
+        if self.loss is not None and self.metric is not None:
+            keys["metric"] = _metric(self.metric)  # of what the loss takes
         if self.time is not None:
             keys["budget"] = {**_section(keys, "budget"), "minutes": self.time}
         if isinstance(self.config, (str, Path)):
@@ -91,6 +95,22 @@ class Asked:
         if "task" not in keys:
             raise UserError("expected a config, or data, to search on, got neither; name the file of one")
         return experiment(with_defaults(keys, self.time), "search", overrides=self.overrides)
+
+
+def know(model: Any = None, loss: Any = None, metric: Any = None) -> dict[str, Any]:
+    """Return the keys of a config for objects of the program's own, which this process remembers from here on.
+
+    Raises:
+        UserError: for what is neither an object of that sort nor a name.
+    """
+    keys: dict[str, Any] = {}
+    if model is not None:
+        keys["network"] = given_network(model) | ({} if loss is None else {"free": True})
+    if loss is not None:
+        keys["loss"] = given_loss(loss, source_text(loss))
+    if callable(metric):
+        given_metric(metric)
+    return keys
 
 
 def settled(asked: Asked) -> Experiment:

@@ -14,6 +14,7 @@ from evoact.strategies import proposer
 from evoact.strategies.numbering import worth
 from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
+from evoact.tasks.objective import with_loss
 from evoact.tasks.task import Task
 from evoact.training.early_stop import EarlyStop
 from evoact.training.pack import TrainingSettings
@@ -39,7 +40,8 @@ class Experiment:
     @cached_property
     def task(self) -> Task:
         named = self.config.task
-        return lookup(TASKS, "task", named.name)(**named.arguments)
+        made = lookup(TASKS, "task", named.name)(**named.arguments)
+        return with_loss(made, self.config.loss, self.config.metric)
 
     @cached_property
     def network(self) -> Network:

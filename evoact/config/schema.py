@@ -251,12 +251,15 @@ class CurveData(Section):
 class Config(Section):
     """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
     it repeats the run without their files and on any machine. `test_splits` says which networks are evaluated on
-    the test splits: those of the confirmation, or all, as a table of a whole space needs."""
+    the test splits: those of the confirmation, or all, as a table of a whole space needs. `loss` takes the place
+    of the task's, and so does `metric`, one of whatever a loss of one's own takes."""
 
     name: str = ""
     description: str = ""
     seed: Seed = 0
     task: Named
+    loss: str | None = None
+    metric: str | None = None
     network: Named
     space: Space
     strategy: Named = Named(name="hybrid")

@@ -7,12 +7,13 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from evoact.registry import given, lookup, remember
 
@@ -181,8 +182,16 @@ def given_metric(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     return name
 
 
+def member_of(outputs: Any, k: int) -> Any:
+    """Return one member's outputs [n, ...], in whatever structure of tensors they are."""
+    return tree_map_only(Tensor, lambda t: t[k], outputs)
+
+
 def _scores_of(function: Callable[[Tensor, Tensor], Tensor]) -> Measure:
-    def scores(outputs: Tensor, targets: Tensor, split: Scaled | None) -> Tensor:
+    def scores(outputs: Any, targets: Tensor, split: Scaled | None) -> Tensor:
+        if not isinstance(outputs, Tensor):  # only the function knows which of them are values
+            members = range(len(tree_leaves(outputs)[0]))
+            return torch.stack([function(member_of(outputs, k), targets).double() for k in members])
         outputs = outputs.double()
         if split is not None and split.target_scale is not None and split.target_mean is not None:
             scale, mean = (torch.as_tensor(v).to(outputs) for v in (split.target_scale, split.target_mean))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -129,7 +129,8 @@ class ArrayTask:
 
     `load` is called when the arrays are first needed, so that a config can be checked without them. Of people's own
     data `preprocessing` is what was done to it, and `notes` are sentences about what was understood or is amiss;
-    `measure` is the metric if it is not accuracy or mse, `class_weights` [n_outputs] weigh the loss.
+    `measure` is the metric if it is not accuracy or mse, `class_weights` [n_outputs] weigh the loss. An `objective` of
+    outputs [K, B, ...] and targets [1 or K, B, ...], a number for each example [K, B], takes its place.
     """
 
     input_shape: tuple[int, ...]
@@ -140,6 +141,7 @@ class ArrayTask:
     notes: tuple[str, ...] = ()
     measure: str | None = None
     class_weights: tuple[float, ...] | None = None
+    objective: Callable[[Any, Tensor], Tensor] | None = None
 
     @property
     def metric(self) -> str:
@@ -156,6 +158,8 @@ class ArrayTask:
         return inputs
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
+        if self.objective is not None:
+            return self.objective(outputs, targets).mean(dim=1)
         if not self.classification:
             return squared_error(outputs, targets)
         return cross_entropy(

@@ -4,10 +4,12 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from evoact.activations.kinds import site_count
 from evoact.records import COMPLETED, CurvePoint
@@ -58,7 +60,8 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
     for name, split in pack.task.splits().items():
         if name in splits:
             outputs, targets = answers(pack, split)
-            finite &= outputs.flatten(1).isfinite().all(dim=1)
+            for part in tree_leaves(outputs):
+                finite &= part.flatten(1).isfinite().all(dim=1)
             metrics[name] = metric_values(pack.task.metric, outputs, targets, split)
             if keep == "all" and name.startswith("test"):  # the last one, the larger, is what stays
                 scored = example_scores(pack.task.metric, outputs, targets, split)
@@ -85,14 +88,17 @@ def settled(pack: Pack) -> Pack:
 
 
 @torch.no_grad()
-def answers(pack: Pack, split: Split) -> tuple[Tensor, Tensor]:
-    """Return the members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]."""
+def answers(pack: Pack, split: Split) -> tuple[Any, Tensor]:
+    """Return the members' outputs [K, n, n_outputs] for a whole split, and its targets [n, ...]; outputs of modules may
+    have other structures of tensors [K, n, ...].
+    """
     reference = next(iter(pack.parameters.values()))
     room = EVALUATION_NUMBERS // math.prod(pack.task.input_shape)
     size = min(EVALUATION_EXAMPLES, max(room, pack.batches.batch_size))
     parts = evaluation_parts(pack.task, split, size, reference.device, reference.dtype)
     found = [(pack.outputs(inputs), targets) for inputs, targets in parts]
-    return torch.cat([part for part, _ in found], dim=1), torch.cat([part for _, part in found])
+    outputs = tree_map(lambda *parts: torch.cat(parts, dim=1), *(part for part, _ in found))
+    return outputs, torch.cat([part for _, part in found])
 
 
 def are_finite(pack: Pack) -> Tensor:

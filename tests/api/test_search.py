@@ -190,7 +190,7 @@ Path({marker!r}).touch()
 def make(input_shape, n_outputs, width=6):
     return nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, n_outputs))
 """
-OWN = {key: value for key, value in QUICK.items() if key != "network"}
+OWN = {**{key: value for key, value in QUICK.items() if key != "network"}, "strategy": "random"}
 
 
 def test_an_own_network_is_executed_by_whatever_trains_it_alone(data, space, tmp_path):
@@ -272,3 +272,56 @@ def test_a_model_is_to_be_given_again_in_another_process(data, space, tmp_path):
         evoact.resume(run_dir)
     assert evoact.resume(run_dir, model=build).complete
     registry._GIVEN.update(known)
+
+
+class TwoHeads(nn.Module):
+    """Gives a mapping, as networks with several outputs do."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.mean, self.spread = nn.Linear(3, 5), nn.Linear(5, 1), nn.Linear(5, 1)
+
+    def forward(self, x):
+        h = torch.tanh(self.body(x))
+        return {"mean": self.mean(h), "log_variance": self.spread(h)}
+
+
+def likelihood(outputs, targets):
+    """The negative logarithm of a normal density, but for a constant."""
+    error, spread = outputs["mean"] - targets, outputs["log_variance"]
+    return (error.square() * torch.exp(-spread) + spread).flatten(1).mean(1)
+
+
+def within_half(outputs, targets):
+    return ((outputs["mean"] - targets).abs() < 0.5).flatten(1).double().mean(1)
+
+
+def test_losses_and_metrics_as_functions_of_whatever_a_model_gives(space, tmp_path):
+    x = np.random.default_rng(0).normal(size=(100, 3)).astype("f")
+    both = {"data": (x, np.sin(x[:, 0])), "space": space, **OWN, "execution": {"backend": "local"}}
+    found = evoact.search(
+        run_dir=tmp_path / "run",
+        model=TwoHeads,
+        loss=likelihood,
+        metric=within_half,
+        **both,
+    )
+    assert found.complete
+    board = evoact.Leaderboard(tmp_path / "run").to_pandas()
+    assert set(board["direction"]) == {"maximize"}
+    assert board["metric"][0].startswith("within_half@")
+    assert board["val_metric"].between(0, 1).all()
+    evoact.write_report(tmp_path / "run")
+    named = evoact.search(run_dir=tmp_path / "named", loss="mae", network=QUICK["network"], **both)
+    assert named.complete
+    with pytest.raises(UserError, match="unknown loss 'hubber'; did you mean 'huber'"):
+        evoact.search(run_dir=tmp_path / "bad", loss="hubber", network=QUICK["network"], **both)
+    with pytest.raises(
+        UserError, match=r"to give a number for each of .* examples, got .*leave out the mean"
+    ):
+        evoact.search(
+            run_dir=tmp_path / "mean",
+            loss=lambda y, t: (y - t).square().mean(),
+            network=QUICK["network"],
+            **both,
+        )

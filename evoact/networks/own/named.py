@@ -18,7 +18,7 @@ from evoact.registry import given, remember
 
 OWN = "own"  # in the table of networks
 TEXT, FOUND = "text", "found"
-OF_RUNS = (TEXT, FOUND, "given")  # arguments that nobody writes
+OF_RUNS = (TEXT, FOUND, "given", "free")  # arguments that nobody writes
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def own(
     text: str | None = None,
     found: Mapping[str, int] | None = None,
     given: str = "",
+    free: bool = False,
 ) -> ModuleNetwork:
     """Return the network of a function in a file of Python, which builds a `torch.nn.Module`.
 
@@ -109,6 +110,7 @@ def own(
         text: of the file, as a run keeps it; by default what is in the file now
         found: the neurons of each site, as a run keeps them; the code is not executed then until it has to be
         given: the name of an object that the program gave, instead of a file
+        free: whether outputs may be whatever a loss of the program's own takes
 
     Raises:
         UserError: if the file, the function or what it builds cannot be used.
@@ -124,7 +126,7 @@ def own(
     if not given:
         text = read(Path(file)) if text is None else text
         recipe = FileRecipe(file, text, build, with_arguments, shape, n_outputs)
-    return ModuleNetwork(recipe, shape, n_outputs, tuple(sites), found)
+    return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), found)
 
 
 def _are_sites(found: Any) -> bool:
