@@ -9,7 +9,7 @@ import numpy as np
 from evoact.errors import UserError, short
 from evoact.registry import unknown
 from evoact.tasks.own.raw_columns import is_numeric, is_text, named, plain
-from evoact.tasks.own.suspicions import numbers_rows
+from evoact.tasks.own.suspicions import FIRST, numbers_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -150,13 +150,14 @@ def _constant(values: np.ndarray) -> bool:
     >>> _constant(np.array([1.0, np.nan])), _constant(np.array(["a", "a"], object))
     (False, True)
     """
-    return bool((values == values[0]).all())
+    return all(bool((part == values[0]).all()) for part in (values[:FIRST], values))
 
 
 def check_finite(values: np.ndarray, name: str) -> None:
     """Check that numbers, where they are not missing, fit single precision."""
-    wrong = np.abs(values) > np.finfo(np.float32).max
-    if wrong.any():
+    largest = np.finfo(np.float32).max
+    if max(np.fmax.reduce(values), -np.fmin.reduce(values)) > largest:
+        wrong = np.abs(values) > largest
         row = int(wrong.argmax())
         others = f" and {int(wrong.sum()) - 1} more" if wrong.sum() > 1 else ""
         raise UserError(

@@ -105,7 +105,9 @@ def _said(values: np.ndarray | None) -> str:
     if values is None:
         return ""
     if values.dtype.kind == "f":
-        return f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}, mean {np.nanmean(values):.4g}"
+        mean = values.mean()
+        mean = np.nanmean(values) if np.isnan(mean) else mean
+        return f"{np.fmin.reduce(values):.4g} to {np.fmax.reduce(values):.4g}, mean {mean:.4g}"
     counts = Counter(values.tolist())
     shown = ", ".join(
         f"{value or 'missing'} {100 * n / len(values):.2g} %" for value, n in counts.most_common(SHOWN)

@@ -93,7 +93,7 @@ def plain(column: Any) -> np.ndarray:
     if not is_numeric(kind):
         return named(column) if is_text(kind) else _objects(column.to_pylist())
     values: np.ndarray = column.to_numpy()
-    return values.astype(np.float64)
+    return values.astype(np.float64, copy=False)
 
 
 def is_text(kind: Any) -> bool:
