@@ -229,3 +229,20 @@ def test_a_network_of_a_leaderboard(tmp_path):
 def test_mistakes_are_one_sentence(act, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         act()
+
+
+@pytest.mark.parametrize(
+    "text", ["2 relu + 2 tanh", "3 convex(relu,tanh)/neuron + 2 gelu", "2 scaled(sin) + 2 rational(3/2,tanh)"]
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # PyTorch's own use
+def test_forward_mode_derivatives(text):
+    act = MixedActivation(text, -1).double()
+    x, t = torch.randn(2, 4, act.width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    _, tangent = torch.func.jvp(act, (x,), (t,))
+    assert torch.allclose(tangent, (act(x + 1e-6 * t) - act(x - 1e-6 * t)) / 2e-6, atol=1e-7)
+
+    def energy(z):
+        return act(z).square().sum()
+
+    twice = torch.func.jacrev(torch.func.jacrev(energy))(x[0])
+    assert torch.allclose(torch.func.hessian(energy)(x[0]), twice, atol=1e-12)

@@ -270,11 +270,18 @@ class _Apply(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, ctx.f = inputs
         ctx.save_for_backward(x, output)
+        ctx.save_for_forward(x, output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
         x, y = ctx.saved_tensors
         return grads[0] * ctx.f.derivative(x, y), None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        x, y = ctx.saved_tensors
+        result: Tensor = tangents[0] * ctx.f.derivative(x, y)
+        return result
 
 
 def apply(f: BaseFunction, x: Tensor) -> Tensor:
