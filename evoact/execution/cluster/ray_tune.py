@@ -41,9 +41,9 @@ from evoact.execution.local import PackSource
 from evoact.installation import FOLDER, VERSION
 from evoact.registry import remembered
 
-# The driver works between two turns of Tune, each of which takes one event: at most so long, and the shorter the more
-# workers there are to hear of.
-TURN_SECONDS = 0.25
+# The driver works between two turns of Tune, each of which takes one event, or waits a tenth of a second for one: at
+# most so long, less while workers are starting, and the shorter the more of them there are to hear of.
+TURN_SECONDS, TURN_SECONDS_AT_STARTS = 1.0, 0.25
 TURNS_OF_ALL_SECONDS = 20.0
 
 
@@ -107,7 +107,9 @@ class UntilDone(_Unpickled, tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        self.driver.work(min(TURN_SECONDS, TURNS_OF_ALL_SECONDS / self.driver.workers))
+        starting = len(self.driver.joined) < self.driver.workers
+        turn = TURN_SECONDS_AT_STARTS if starting else TURN_SECONDS
+        self.driver.work(min(turn, TURNS_OF_ALL_SECONDS / self.driver.workers))
         return self.driver.done
 
 

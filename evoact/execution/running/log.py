@@ -77,8 +77,15 @@ class Log:
             self._number, self._lines = self._number + 1, []
 
 
-def events(home: Location, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a run's log in order, without torn ones; of the last `most` bytes alone, if given."""
+def events(home: Location, most: int | None = None, only: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the lines of a run's log in order, without torn ones.
+
+    Args:
+        home: the run directory
+        most: take the last so many bytes of each file alone
+        only: the event whose lines are wanted, if not all are: the others are not even parsed
+    """
+    mark = json.dumps({"event": only})[1:-1].encode() if only else b""
     for name in _names(home):
         file, start = home.child(name), 0
         size = file.filesystem.get_file_info(file.path).size
@@ -88,6 +95,8 @@ def events(home: Location, most: int | None = None) -> Iterator[dict[str, Any]]:
             stream.seek(start)
             content: bytes = stream.read()
         for line in content.split(b"\n")[1 if start else 0 :]:
+            if mark not in line:
+                continue
             with suppress(ValueError):
                 event = json.loads(line)
                 if isinstance(event, dict) and isinstance(event.get("event"), str):

@@ -92,7 +92,7 @@ def status_of(run_dir: str | Path) -> Status:
         queue_wait_seconds=_waits(recent),
         failures=failures,
         causes=causes,
-        faults=dict(Counter(str(event.get("what")) for event in events(home) if event["event"] == FAULT)),
+        faults=dict(Counter(str(event.get("what")) for event in events(home, only=FAULT))),
         cost=_cost(last, execution, examples),
         seconds_left=None if left is None else max(0.0, left - (time.time() - _time(last))),
         held_by=None

@@ -218,6 +218,26 @@ def most_likely_to_fail(made):
     return first, rate
 
 
+def test_a_worker_that_hangs_is_given_up(shared_cluster, tiny, tmp_path, monkeypatch, rows_of):
+    """Stopped in the middle of a pack: another process trains that, and the row says nothing of it."""
+    monkeypatch.setattr("evoact.execution.cluster.driver.SILENT_SECONDS", 15.0)
+    stopped = []
+
+    def observe(progress):
+        if progress.done >= 4 and not stopped:
+            worker = [e for e in events(Location.of(tmp_path / "ray")) if e["event"] == "pack"][-1]["worker"]
+            stopped.append(int(worker.rpartition(":")[2]))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    config = tiny(**SLEEPY, budget__networks=16, training__steps=1, confirm__candidates=0)
+    assert search(on_ray(config, workers=1), tmp_path / "ray", observe=observe).complete
+    search(experiment(config | {"task": {"name": "faulty"}}), tmp_path / "local")
+    assert rows_of(tmp_path / "ray", BUT) == rows_of(tmp_path / "local", BUT)
+    faults = [e["what"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "fault"]
+    assert faults == ["worker hung"]
+    wait_for(lambda: not os.path.exists(f"/proc/{stopped[0]}"))
+
+
 POISON = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit('poisoned')"
 
 

@@ -92,6 +92,7 @@ def test_a_torn_log(tmp_path):
     )
     assert [event["event"] for event in events(Location.of(tmp_path))] == ["pack", "fault"]
     assert [event["event"] for event in events(Location.of(tmp_path), 30)] == ["fault"]
+    assert [event["event"] for event in events(Location.of(tmp_path), only="pack")] == ["pack"]
 
 
 @pytest.fixture
