@@ -148,6 +148,13 @@ def _writable(run_dir: str) -> Iterator[Finding]:
         probe.delete()
     else:
         home.child("run.json").check_writable()
+        there = next(folder for folder in (home.local, *home.local.parents) if folder.exists())
+        try:
+            tempfile.TemporaryFile(dir=there).close()  # also where the rights promise too much
+        except OSError as error:
+            raise UserError(
+                f"expected a run directory that can be made, got {home.text!r}: {error.strerror}; choose another with -o"
+            ) from None
     yield Finding("run directory", OK, f"{home.text} can be written to")
 
 
