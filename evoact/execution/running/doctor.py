@@ -153,7 +153,8 @@ def _writable(run_dir: str) -> Iterator[Finding]:
             tempfile.TemporaryFile(dir=there).close()  # also where the rights promise too much
         except OSError as error:
             raise UserError(
-                f"expected a run directory that can be made, got {home.text!r}: {error.strerror}; choose another with -o"
+                f"expected a run directory that can be made, got {home.text!r}: {error.strerror}; choose another "
+                "with -o"
             ) from None
     yield Finding("run directory", OK, f"{home.text} can be written to")
 
