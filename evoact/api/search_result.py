@@ -79,7 +79,11 @@ class SearchResult(Finished):
 
     @property
     def leaderboard(self) -> "pd.DataFrame":
-        """The best candidates, one a row, confirmed ones first."""
+        """The best candidates, one a row, confirmed ones first; empty as long as nothing is trained."""
+        if not self.networks:
+            import pandas
+
+            return pandas.DataFrame(columns=list(COLUMNS))
         shown = self._run.shown
         return shown[[name for name in COLUMNS if name in shown]]
 

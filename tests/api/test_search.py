@@ -102,6 +102,15 @@ def test_the_keyboard_keeps_what_is_finished(data, space, tmp_path):
     assert evoact.resume(tmp_path / "run").best is not None
 
 
+def test_the_keyboard_before_the_first_network(data, space, tmp_path):
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    stopped = evoact.search(data=data, run_dir=tmp_path / "run", space=space, **QUICK, observe=stop)
+    assert len(stopped.leaderboard) == stopped.networks == 0
+    assert stopped._repr_html_().startswith("<p>Stopped after 0 networks")
+
+
 @pytest.mark.slow
 def test_keywords_take_the_place_of_a_configs_keys(config_file, tiny, tmp_path):
     found = evoact.search(config_file(), tmp_path / "a", ["seed=3"], training={"steps": 5, "batch_size": 8})
