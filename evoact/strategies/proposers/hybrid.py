@@ -36,7 +36,8 @@ BEST = 0.2  # of all candidates; whoever is among them was a success
 SUGGESTED = 4  # of Optuna's, at most, in a generation: each takes as long as a hundred children
 PROBED = 3  # candidates whose functions a further probe has
 VERTICES = 1 / 8  # of the budget, at most, beyond one learning rate
-ROOM = 2  # a budget of so many times what the first two generations take has room for mixtures
+TUNING = 3 / 4  # of a budget without room for mixtures
+ROOM = 2  # a budget of so many times each function at each rate has room for mixtures
 UNLIMITED = 2**30  # networks
 
 
@@ -53,7 +54,7 @@ class Hybrid:
     are all there, to the end.
 
     `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
-    networks alone: each function at as many rates as half of it allows, then what wins.
+    networks alone: each function at as many rates as three quarters of it allow, then what wins.
     """
 
     space: SearchSpace
@@ -113,8 +114,9 @@ class Hybrid:
 
     @property
     def _needed(self) -> int:
-        rates = max(1, len(self.space.learning_rates) // 2)
-        return ROOM * (len(self._vertices_at(rates)) + 2 * self.probes)
+        """The least budget for mixtures: enough to see each function at all rates, and as much again."""
+        functions, rates = len(self.space.functions), len(self.space.learning_rates)
+        return ROOM * max(functions * rates, functions * max(1, rates // 2) + 2 * self.probes)
 
     @property
     def _can_probe(self) -> bool:
@@ -128,9 +130,10 @@ class Hybrid:
     @cached_property
     def _vertices(self) -> list[Genome]:
         """Those of the first generation: at half of the learning rates, or as many as the budget allows."""
-        part = VERTICES if self.mixes else 1 / 2
+        rates = len(self.space.learning_rates)
+        part, most = (VERTICES, rates // 2) if self.mixes else (TUNING, rates)
         allowed = int(part * self.networks / max(1, len(self.space.functions)))
-        return self._vertices_at(max(1, min(allowed, len(self.space.learning_rates) // 2)))
+        return self._vertices_at(max(1, min(allowed, most)))
 
     def _vertices_at(self, number: int) -> list[Genome]:
         """Each base function at so many learning rates, evenly from the grid; of other settings, any."""
