@@ -2,7 +2,7 @@
 
 >>> from sklearn.datasets import load_iris
 >>> x, y = load_iris(return_X_y=True)
->>> quick = {"confirm": {"candidates": 1, "baselines": 1, "seeds": 1, "judge": 0}, "learning_rate": {"values": [0.03]}}
+>>> quick = {"strategy": "random", "learning_rate": {"values": [0.03]}, "confirm": {"candidates": 1, "judge": 0}}
 >>> found = EvoActClassifier(networks=4, steps=60, hidden=(16,), space="four_functions", config=quick).fit(x, y)
 >>> found.score(x, y) > 0.8
 True

@@ -81,7 +81,11 @@ def test_real_data_is_learned_as_it_is():
         "steps": 200,
         "hidden": (32,),
         "space": "four_functions",
-        "config": {"confirm": {"candidates": 1, "seeds": 1, "judge": 3}, "learning_rate": {"values": [0.01]}},
+        "config": {
+            "strategy": "random",
+            "confirm": {"candidates": 1, "seeds": 1, "judge": 3},
+            "learning_rate": {"values": [0.01]},
+        },
     }
     x, y = load_breast_cancer(return_X_y=True)
     assert EvoActClassifier(**quick).fit(x[::2], y[::2]).score(x[1::2], y[1::2]) > 0.95
