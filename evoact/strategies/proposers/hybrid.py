@@ -46,12 +46,12 @@ class Hybrid:
     """Each base function alone and probes by gradient first, then offspring of several sources under one surrogate.
 
     Generations have `batch` proposals, or a sixteenth of all results so far if that is more. The first has the
-    vertices that are not known yet from the baselines, each base function alone at every other learning rate,
-    and `probes` of all functions at each rate. The second is what these became. Of all later ones each place
-    goes to whoever wins a posterior sample: of `offspring` from all sources, or one of the best candidates
-    known, which is then evaluated on another replicate, at most `elites` of them. How much of the offspring
-    each source brings follows from how many of its recent candidates are among the best; homogeneous networks
-    are all there, to the end.
+    vertices that are not known yet from the baselines, each base function alone at every other learning rate, or
+    at one if the budget is small. The next has `probes` of all functions with the settings of the best vertices. What
+    probes become is always trained. All other places go to whoever wins a posterior sample: of `offspring` from all
+    sources, or one of the best candidates known, which is then evaluated on another replicate, at most `elites` of
+    them. How much each source brings, further probes among them, follows from how many of its recent candidates
+    are among the best; homogeneous networks are all there, to the end.
 
     `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
     networks alone: each function at as many rates as three quarters of it allow, then what wins.
@@ -154,9 +154,8 @@ class Hybrid:
         parents = survivors(model, self.parents, random) if model else archive.best(self.parents)
         shares = earned(archive)
         left = self.networks - archive.results - len(archive.aside)
-        further = (
-            int(shares["probe"] * size / 2) if left > size else 0
-        )  # what they become needs a generation more
+        # What probes become needs a generation more.
+        further = int(shares["probe"] * size / 2) if left > size else 0
         certain = self._from_probes(archive) + self._probes(further, parents, archive, seed)
         if model is None:
             return certain + self._unseen(FEWEST, archive, seed)
