@@ -101,7 +101,7 @@ def test_sql_is_that_of_the_command_line(address, tmp_path):
     ):
         status, said, _ = get(f"{address}0/sql", refused.encode() or b" ")
         assert status == 400
-        assert said.startswith("expected one SELECT over the table 'leaderboard', got ")
+        assert said.startswith("expected one SELECT over the tables 'leaderboard' and 'curves', got ")
         assert said.count("\n") == 1
 
 
