@@ -22,6 +22,7 @@ from evoact.networks.own.operations import OfWholePack, PackNorm, PackSite
 from evoact.networks.own.source import said
 from evoact.networks.own.whole_pack import computing, members_in_one
 from evoact.networks.size import Counting
+from evoact.nn.checks import check
 from evoact.nn.heterogeneous import Call, Calls, activation_sites, heterogenize
 
 EXAMPLES = 4  # on which a module is tried
@@ -262,7 +263,7 @@ def converted(
     example = torch.randint(
         0, 2, (EXAMPLES, *input_shape), generator=torch.Generator().manual_seed(0)
     ).float()
-    model = _checked_build(recipe)
+    model = _checked_build(recipe, also)
     made, calls = heterogenize(model.train(), example, also)
     for name, site in activation_sites(made).items():
         setattr(site, "mixture", PackSite(name, site.dim))  # noqa: B010
@@ -274,8 +275,14 @@ def converted(
     return replace(result, apart=_reason_to_part(result, recipe, example))
 
 
-def _checked_build(recipe: Recipe) -> nn.Module:
+def _checked_build(recipe: Recipe, also: tuple[str, ...]) -> nn.Module:
     first, again = recipe(0), recipe(0)
+    check(first, None, also)
+    if elsewhere := {p.device.type for p in first.parameters()} - {"cpu"}:
+        raise UserError(
+            f"expected {recipe.name} to make a module on the CPU, got one on {elsewhere.pop()}; packs are moved to "
+            "where they are trained"
+        )
     if first is again:
         raise UserError(
             f"expected {recipe.name} to make a new module each time, got the same one twice; make it in the function"

@@ -26,6 +26,7 @@ from evoact.execution.run import resume, search
 from evoact.execution.running.log import events
 from evoact.execution.running.scale import Scale, ask
 from evoact.leaderboard.location import Location
+from evoact.networks.own.named import given_network
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.tasks.faulty import faulty
@@ -86,6 +87,25 @@ def test_learned_curves_travel_with_the_networks_made_of_them(shared_cluster, ti
     rows = rows_of(tmp_path / "ray", BUT)
     assert rows == rows_of(tmp_path / "local", BUT)
     assert [r["kind"] for r in rows if r["phase"] == "search"][:3] == ["meta_train", "meta_train", "train"]
+
+
+def test_models_travel_with_the_run(shared_cluster, tiny, tmp_path, rows_of):
+    """A file's text in the config, an object of the program's own beside it."""
+    code = (
+        "from torch import nn\ndef make(n_outputs):\n"
+        "    return nn.Sequential(nn.Linear({}, 5), nn.Tanh(), nn.Linear(5, n_outputs))\n"
+    )
+    width = experiment(tiny()).task.input_shape[0]
+    names = {}
+    exec(code.format(width), names)
+    (tmp_path / "model.py").write_text(code.format(width))
+    config = tiny(network={"name": "own", "file": str(tmp_path / "model.py"), "build": "make"})
+    made = on_ray(config, workers=1)
+    (tmp_path / "model.py").unlink()
+    assert search(made, tmp_path / "file").complete
+    given = on_ray(tiny(network=given_network(names["make"])), workers=1)
+    assert search(given, tmp_path / "object").complete
+    assert rows_of(tmp_path / "file", BUT) == rows_of(tmp_path / "object", BUT)
 
 
 def test_any_worker_goes_on_from_anothers_checkpoint(shared_cluster, tiny, tmp_path, monkeypatch, rows_of):

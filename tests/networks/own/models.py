@@ -106,6 +106,14 @@ def no_module():
     return 3
 
 
+def lazy():
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3), nn.ReLU())
+
+
+def elsewhere():
+    return Half().to("meta")
+
+
 def without_activation():
     return nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
 

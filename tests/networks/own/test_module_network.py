@@ -160,6 +160,8 @@ def test_sites_and_sizes():
         ("unseeded", "the same module twice from the same seed"),
         ("failing", r"failing\(\) to make a network, got ValueError: no such weights \(line \d+\)"),
         ("no_module", "return a torch.nn.Module, got 3"),
+        ("lazy", "expected initialised layers, got LazyLinear '1'"),
+        ("elsewhere", "expected elsewhere of models.py to make a module on the CPU, got one on meta"),
         ("without_activation", "calls an activation on this example, got none"),
         ("without_parameters", "a module with parameters, got one without"),
         ("Counting", "the buffer 'passes', which its forward changes"),
