@@ -25,7 +25,13 @@ from evoact.config.json_schema import json_schema, space_schema
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-SMALL = "budget: {networks: 16}\ntraining: {steps: 20}\npacks: {size: 16}\nexecution: {backend: local}\n"
+SMALL = """
+strategy: {name: random}
+budget: {networks: 16}
+training: {steps: 20}
+packs: {size: 16}
+execution: {backend: local}
+"""
 
 
 def blocks(language):
