@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from evoact.genomes.activation import Activation, Base, Hull, Scaled, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome
 from evoact.networks import NETWORKS
+from evoact.networks.precision import has_bf16
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack, train_step
@@ -30,7 +31,9 @@ HULL = ("identity", "relu", "tanh")
 Step = Callable[[], object]
 
 
-def our_step(types: tuple[Activation, ...], inputs: Tensor, targets: Tensor) -> Step:
+def our_step(
+    types: tuple[Activation, ...], inputs: Tensor, targets: Tensor, precision: str = "float32"
+) -> Step:
     """A step of a pack of one whose neurons take these types in equal shares and random order."""
     split = Split(inputs.cpu().numpy(), targets.cpu().numpy())
     task = ArrayTask((WIDTH,), 10, True, lambda: {"train": split, "validation": split, "test": split})
@@ -41,7 +44,7 @@ def our_step(types: tuple[Activation, ...], inputs: Tensor, targets: Tensor) -> 
         random.Random(number).shuffle(assignment)
         sites.append(SiteGenome(site.name, types, tuple(assignment)))
     genome = Genome(tuple(sites), (("learning_rate", 1e-3),))
-    settings = TrainingSettings(BATCH)
+    settings = TrainingSettings(BATCH, precision=precision)
     pack = start_pack([Member(genome, "one", 0, 1)], network, task, settings, 0, inputs.device)
     return lambda: train_step(pack)
 
@@ -110,13 +113,18 @@ def main() -> None:
             "hull_3": our_step((Hull("linear", HULL, "neuron"),), *data),
             "scaled": our_step((Scaled("tanh", "neuron"),), *data),
             "subnetwork_50": our_step((Subnetwork("sin", 50), Subnetwork("identity", 50)), *data),
+            **(
+                {"per_neuron_4_bf16": our_step(tuple(map(Base, FOUR)), *data, "bf16")}
+                if has_bf16(device)
+                else {}
+            ),
             "masks": plain_step(Masked, *data),
             "plain_hull_3": plain_step(PlainHull, *data),
         },
         30 if options.quick else 200,
         device,
     )
-    bars = {"per_neuron_4": 1.10, "hull_3": 1.15, "subnetwork_50": 1.30}
+    bars = {"per_neuron_4": 1.10, "hull_3": 1.15, "subnetwork_50": 1.30, "per_neuron_4_bf16": 0.35}
     rows = [Row("plain_relu_ms", 1e3 * times["plain_relu"], "ms")]
     for name, seconds in times.items():
         if name != "plain_relu":

@@ -42,6 +42,7 @@ from torch.profiler import ProfilerActivity, profile
 from evoact.genomes.activation import Base, Hull
 from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint, homogeneous
 from evoact.networks import NETWORKS
+from evoact.networks.precision import has_bf16
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.loop import train_pack
 from evoact.training.members import Member
@@ -114,13 +115,19 @@ def genomes(network, k: int, functions: tuple[str, ...]) -> list[Genome]:
 
 
 def packed_steps_per_second(
-    k: int, functions: tuple[str, ...], steps: int, threads: int = 1, device: torch.device = CPU
+    k: int,
+    functions: tuple[str, ...],
+    steps: int,
+    threads: int = 1,
+    device: torch.device = CPU,
+    precision: str = "float32",
 ) -> float:
     """Candidate-steps per second of a pack of k in this process."""
     torch.set_num_threads(threads)
     keep_freed_memory()  # as workers do
     task, network = numbers_task(), NETWORKS["mlp"]((40,), 10, hidden=[100, 100])
-    pack = start_pack(members_of(network, k, functions), network, task, TrainingSettings(BATCH), 0, device)
+    settings = TrainingSettings(BATCH, precision=precision)
+    pack = start_pack(members_of(network, k, functions), network, task, settings, 0, device)
     for _ in range(3):
         train_step(pack)
     started = now(device)
@@ -237,9 +244,12 @@ def cost_past_best(rounds: int, most: int) -> float:
     return max(costs[cheapest:]) / costs[cheapest]
 
 
-def on_workers(workers: Executor, k: int, functions: tuple[str, ...], steps: int) -> float:
+def on_workers(
+    workers: Executor, k: int, functions: tuple[str, ...], steps: int, precision: str = "float32"
+) -> float:
     """The sum over one pack in every worker process, all at once."""
-    runs = [workers.submit(packed_steps_per_second, k, functions, steps) for _ in range(PROCESSORS)]
+    measure = partial(packed_steps_per_second, k, functions, steps, precision=precision)
+    runs = [workers.submit(measure) for _ in range(PROCESSORS)]
     return sum(run.result() for run in runs)
 
 
@@ -286,7 +296,8 @@ def main() -> None:
     with ProcessPoolExecutor(PROCESSORS, multiprocessing.get_context("spawn")) as workers:
         on_workers(workers, 2, FOUR, 1)  # starts the processes
         lenet = workers.submit(lenet_pack_cost, 3 * rounds).result()
-        plain, same, mixed, one, same_threads, mixed_threads = in_turn(
+        reduced = ["bf16"] if has_bf16(CPU) else []
+        plain, same, mixed, one, same_threads, mixed_threads, *in_bf16 = in_turn(
             rounds,
             lambda: plain_steps_per_second(100, 10 * steps),
             lambda: on_workers(workers, 64, ("relu",), steps),
@@ -294,6 +305,11 @@ def main() -> None:
             lambda: packed_steps_per_second(1, ("relu",), 10 * steps),
             lambda: packed_steps_per_second(64, ("relu",), steps, PROCESSORS),
             lambda: packed_steps_per_second(64, FOUR, steps, PROCESSORS),
+            *(
+                partial(on_workers, workers, 64, functions, steps, precision)
+                for precision in reduced
+                for functions in (("relu",), FOUR)
+            ),
         )
     report(
         options,
@@ -301,6 +317,12 @@ def main() -> None:
             Row("plain_steps_per_s", plain, "candidate-steps/s"),
             Row("packed_homogeneous_k64", same / plain, "x plain", 8.0, "higher"),
             Row("packed_heterogeneous_k64", mixed / plain, "x plain", 6.0, "higher"),
+            *(
+                Row(f"packed_{name}_k64_bf16", value / plain, "x plain", bar, "higher")
+                for name, value, bar in zip(
+                    ("homogeneous", "heterogeneous"), in_bf16, (22.0, 18.0), strict=False
+                )
+            ),
             Row("packed_homogeneous_k64_threads", same_threads / plain, "x plain"),
             Row("packed_heterogeneous_k64_threads", mixed_threads / plain, "x plain"),
             Row("pack_of_one", one / plain, "x plain"),
