@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.overrides import TorchFunctionMode
 
 from evoact.nn.found import FUNCTIONS
@@ -103,7 +104,8 @@ class Wrapped:
 _BOUNDARY = Wrapped.computed.__code__
 
 
-@torch.compiler.disable
+# Not torch.compiler.disable, which imports the whole compiler (over a second) whenever evoact is imported.
+@_disable_dynamo
 def _eagerly(wrapped: Wrapped, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Compute in Python: compilers cannot see where a call stands."""
     return wrapped.computed(args, kwargs)
