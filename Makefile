@@ -55,6 +55,7 @@ docs: $(VENV)/.installed-for-docs  ## the documentation site, in site/; its note
 bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute each
 	$(BIN)/python benchmarks/packed_step.py $(ARGS)
 	$(BIN)/python benchmarks/activation_step.py $(ARGS)
+	$(BIN)/python benchmarks/convolutions.py $(ARGS)
 	$(BIN)/python benchmarks/take_home.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
 	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
