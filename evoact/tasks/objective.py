@@ -69,6 +69,10 @@ def with_loss(task: Task, loss: str | None, metric: str | None = None) -> Task:
         )
     if not isinstance(task, ArrayTask):
         raise UserError(f"expected a task of arrays with a loss by name, got a {type(task).__name__}")
+    if task.class_weights is not None:
+        raise UserError(
+            f"expected task.balanced, which weighs cross-entropy, or a loss, got both, {loss!r}; leave one out"
+        )
     function = given("loss", loss) if "@" in loss else lookup(LOSSES, "loss", loss)
     return replace(task, objective=_Scores(loss, function), measure=metric or task.measure)
 

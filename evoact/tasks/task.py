@@ -151,6 +151,11 @@ class ArrayTask:
     def direction(self) -> str:
         return metric_named(self.metric).direction
 
+    @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is `cross_entropy`, without weights."""
+        return self.classification and self.class_weights is None and self.objective is None
+
     def splits(self) -> Mapping[str, Split]:
         return self.load()
 

@@ -31,6 +31,13 @@ def test_losses_by_name_are_pytorchs():
     )
 
 
+def test_derivatives_by_hand_are_of_plain_cross_entropy_alone():
+    assert digits().is_cross_entropy
+    assert not regression().is_cross_entropy
+    assert not with_loss(digits(), given_loss(F.cross_entropy, "text")).is_cross_entropy
+    assert not replace(digits(), class_weights=(1.0,) * 10).is_cross_entropy
+
+
 def first(outputs, targets):
     return (outputs[0] - targets).abs().mean(1)
 
@@ -51,6 +58,10 @@ def test_mistakes_are_named():
         with_loss(regression(), None, "mae")
     with pytest.raises(UserError, match="unknown loss 'mea'"):
         with_loss(regression(), "mea")
+    with pytest.raises(
+        UserError, match=r"task.balanced, which weighs cross-entropy, or a loss, got both, 'mae'"
+    ):
+        with_loss(replace(digits(), class_weights=(1.0,) * 10), "mae")
     with pytest.raises(UserError, match="a task of arrays with a loss by name"):
         with_loss(faulty(), "mse")
     with pytest.raises(UserError, match="expected a function of outputs and targets, got 3"):

@@ -136,7 +136,7 @@ class MLPDerivatives:
     def _output(self, h: Tensor, targets: Tensor, th: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """The losses of outputs h [K, D, B], their gradients, and the derivative of these along th."""
         task = self.loss.task
-        if isinstance(task, ArrayTask) and task.classification and task.class_weights is None:
+        if isinstance(task, ArrayTask) and task.is_cross_entropy:
             return _cross_entropy(h, targets, th)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
