@@ -277,6 +277,10 @@ class _Apply(torch.autograd.Function):
         x, y = ctx.saved_tensors
         return grads[0] * ctx.f.derivative(x, y), None
 
+
+class _ApplyForwards(_Apply):
+    """The same with forward-mode derivatives, which compilers do not follow."""
+
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         x, y = ctx.saved_tensors
@@ -293,4 +297,4 @@ def apply(f: BaseFunction, x: Tensor) -> Tensor:
     """
     if not (torch.is_grad_enabled() and x.requires_grad):
         return f.value(x)
-    return _Apply.apply(x, f)
+    return (_Apply if torch.compiler.is_compiling() else _ApplyForwards).apply(x, f)
