@@ -12,7 +12,7 @@ AT_ONCE ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RUN ?=
 CONFIG_OPTIONS ?=
 
-.PHONY: search test test-quick coverage lint format docs bench clean
+.PHONY: search test test-quick coverage lint format schema docs bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,10 @@ lint: $(VENV)/.installed  ## formatting, lint rules, types
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.installed  ## what editors know of configs, after a change of their keys
+	$(BIN)/evoact config schema > configs/schema.json
+	$(BIN)/evoact config schema --of space > search_spaces/schema.json
 
 $(VENV)/.installed-for-docs: $(VENV)/.installed
 	$(PIP) -e '.[docs]'

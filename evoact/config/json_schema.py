@@ -70,10 +70,7 @@ def space_schema() -> dict[str, Any]:
 
 
 def _named(table: Iterable[str]) -> dict[str, Any]:
-    """A name of a table, and that entry's own arguments beside it."""
-    return {
-        "type": "object",
-        "required": ["name"],
-        # Plugins bring names of their own: the table's complete, and others are allowed.
-        "properties": {"name": {"anyOf": [{"enum": sorted(table)}, {"type": "string"}]}},
-    }
+    """A name of a table, alone or with that entry's own arguments beside it."""
+    # A table's names complete, and others are allowed: which there are, `evoact validate` knows.
+    name = {"anyOf": [{"enum": sorted(table)}, {"type": "string"}]}
+    return {"anyOf": [name, {"type": "object", "required": ["name"], "properties": {"name": name}}]}

@@ -1,5 +1,6 @@
 """The schema for editors: what is shipped keeps it, and it refuses what configs refuse."""
 
+import json
 from pathlib import Path
 
 import jsonschema
@@ -29,7 +30,7 @@ def test_the_search_spaces_of_the_repository_keep_the_schema(path):
     [
         ("trainin: {steps: 5}", []),
         ("training: {steps: 0}", ["training", "steps"]),
-        ("training: {optimizer: adam}", ["training", "optimizer"]),
+        ("training: {optimizer: [adam]}", ["training", "optimizer"]),
         ("budget: {networks: many}", ["budget", "networks"]),
         ("confirm: {distinct: everything}", ["confirm", "distinct"]),
         ("network: {hidden: [5]}", ["network"]),
@@ -42,6 +43,12 @@ def test_mistakes_are_found_where_they_are(text, where):
     assert list(error.absolute_path) == where
 
 
+def test_the_schemas_of_the_repository_are_these():
+    """`make schema` writes them."""
+    assert json.loads((ROOT / "configs" / "schema.json").read_text()) == json_schema()
+    assert json.loads((ROOT / "search_spaces" / "schema.json").read_text()) == space_schema()
+
+
 def test_names_of_tables_complete():
-    names = json_schema()["properties"]["strategy"]["properties"]["name"]["anyOf"][0]["enum"]
+    names = json_schema()["properties"]["strategy"]["anyOf"][0]["anyOf"][0]["enum"]
     assert {"random", "evolution", "optuna"} <= set(names)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SEARCHES = sorted(path for path in (ROOT / "configs").glob("*.yaml") if not path.stem.startswith("compare_"))
 COMPARISONS = sorted((ROOT / "configs").glob("compare_*.yaml"))
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
+SCHEMA = "# yaml-language-server: $schema=schema.json"  # a config's first line, for editors
 loaded = cache(load)  # several tests ask for each
 
 
@@ -22,8 +23,10 @@ loaded = cache(load)  # several tests ask for each
 def test_the_configs_of_the_repository(path):
     made = loaded(path)
     assert experiment(yaml.safe_load(made.to_yaml())) == made
-    command, *options = path.read_text().splitlines()[0].split(f" configs/{path.name}")
-    assert command == "# evoact search", "the first line is the command that runs it"
+    editors, line, *_ = path.read_text().splitlines()
+    assert editors == SCHEMA
+    command, *options = line.split(f" configs/{path.name}")
+    assert command == "# evoact search", "the second line is the command that runs it"
     assert options in ([""], [" --address auto"])
     if made.config.strategy.name == "enumerate":  # neither cut short nor announced as more than it is
         strategy = proposer("enumerate", made.space, made.seed, made.config.strategy.arguments)
@@ -64,7 +67,7 @@ def test_the_search_spaces_of_the_repository(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.stem)
 def test_the_comparisons_of_the_repository(path):
-    assert path.read_text().splitlines()[0] == f"# evoact compare configs/{path.name}"
+    assert path.read_text().splitlines()[:2] == [SCHEMA, f"# evoact compare configs/{path.name}"]
     made = load_comparison(path)
     made.check_budgets()
     assert read_plan(yaml.safe_load(made.to_yaml())) == made
