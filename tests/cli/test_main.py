@@ -204,6 +204,12 @@ def test_listings_on_narrow_and_wide_terminals(run, monkeypatch):
 def test_parameter_counts_are_right(run):
     rows = json.loads(run("list", "networks", "--format", "json")[1])
     counts = {row["name"]: row["parameters"] for row in rows}
+    # Three stages of two blocks, 3 x 3 convolutions without biases, 1 x 1 where the width changes; batch norms; head.
+    convolutions = 9 * (3 * 16 + 4 * 16**2 + 16 * 32 + 3 * 32**2 + 32 * 64 + 3 * 64**2) + 16 * 32 + 32 * 64
+    residual = convolutions + 2 * (5 * 16 + 5 * 32 + 5 * 64) + 64 * 10 + 10
+    # Four blocks of width 64: attention, an MLP of four times the width, two layer norms; a last norm; head.
+    block = 4 * (64 * 64 + 64) + 64 * 256 + 256 + 256 * 64 + 64 + 2 * 2 * 64
+    encoder = 4 * block + 2 * 64 + 64 * 10 + 10
     assert counts == {
         "mlp": {"40 to 10": 40 * 100 + 100 + 100 * 100 + 100 + 100 * 10 + 10},
         "lenet5": {"1x28x28 to 10": 431_080, "3x32x32 to 10": 657_080},
@@ -211,6 +217,13 @@ def test_parameter_counts_are_right(run):
         "resnet56": {"3x32x32 to 10": 857_706},
         "alexnet": {"3x227x227 to 1000": 60_965_224},
         "hamiltonian": {"4 to 4": 600, "2 to 2": 400},
+        "resnet": {"3x32x32 to 10": residual},
+        "transformer": {
+            "3x32x32 to 10": 48 * 64 + 64 + 64 * 64 + encoder,
+            "100x8 to 10": 8 * 64 + 64 + 100 * 64 + encoder,
+        },
+        "gru": {"100x8 to 10": 3 * (64 * 8 + 64 * 64 + 2 * 64) + 64 * 10 + 10},
+        "own": {},
     }
 
 

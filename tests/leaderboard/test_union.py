@@ -86,7 +86,7 @@ def test_every_strategy_starts_from_it(strategy, united, tiny, tmp_path, rows_of
         strategy={"name": strategy, **json.loads(json.dumps(OPTIONS[strategy]))},
         warm_start={"run": str(united[0]), "candidates": 3},
         training__steps=3,
-        budget={"networks": 12},
+        budget={"networks": 24},
         baselines__replicates=0,
         confirm__candidates=0,
     )
