@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from evoact.installation import VERSION
 
 if TYPE_CHECKING:
+    from evoact import nn
     from evoact.analysis.comparison import Findings
     from evoact.api.search_result import SearchResult
     from evoact.execution.progress import Progress
     from evoact.execution.run import Finished
     from evoact.exports.module import TrainedNetwork
     from evoact.leaderboard.ask.query import Leaderboard
+    from evoact.nn import heterogenize, homogenize
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
 # Library depend on how its operands are aligned (measured on an AMD EPYC; "Conditional Numerical Reproducibility" in
@@ -268,14 +270,13 @@ def resume(
     return api.resume(run_dir, address, observe)
 
 
+# Importing evoact must stay light: PyTorch and pyarrow are imported when one of these is first asked for.
+_LATER = {"Leaderboard": "evoact.leaderboard.ask.query", "heterogenize": "evoact.nn", "homogenize": "evoact.nn"}
+
+
 def __getattr__(name: str) -> Any:
-    # Importing evoact must stay light: the leaderboard brings pyarrow with it.
     if name == "nn":
         return importlib.import_module("evoact.nn")
-    if name in ("heterogenize", "homogenize"):
-        return getattr(importlib.import_module("evoact.nn"), name)
-    if name == "Leaderboard":
-        from evoact.leaderboard.ask.query import Leaderboard
-
-        return Leaderboard
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'evoact' has no attribute {name!r}")
