@@ -271,7 +271,11 @@ def resume(
 
 
 # Importing evoact must stay light: PyTorch and pyarrow are imported when one of these is first asked for.
-_LATER = {"Leaderboard": "evoact.leaderboard.ask.query", "heterogenize": "evoact.nn", "homogenize": "evoact.nn"}
+_LATER = {
+    "Leaderboard": "evoact.leaderboard.ask.query",
+    "heterogenize": "evoact.nn",
+    "homogenize": "evoact.nn",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.progress import Observer
-from evoact.execution.running.log import BEGIN, END
+from evoact.execution.running.log import BEGIN, END, is_log
 from evoact.execution.running.packs import Run
 from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
@@ -251,7 +251,7 @@ def _check_empty(home: Location) -> None:
     """Refuse a directory with foreign files; a search that ended before it wrote its config may be repeated."""
     if home.child(CONFIG).exists():  # a run: refused under the lock
         return
-    foreign = [name for name in home.entries() if name not in (RECORD, FOLDER)]
+    foreign = [name for name in home.entries() if name not in (RECORD, FOLDER) and not is_log(name)]
     if foreign:
         raise UserError(
             f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is not "

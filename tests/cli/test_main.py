@@ -85,7 +85,7 @@ def test_version(run):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["serch"], "No such command 'serch'. Did you mean 'search'? See `evoact --help`."),
+        (["serch"], "No such command 'serch'. Did you mean 'search', 'serve'? See `evoact --help`."),
         (["search"], "expected a config, or data, to search on, got neither; name the file of one"),
         (["search", "a.yaml", "--outptu", "b"], "No such option: --outptu"),
         (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),

@@ -73,7 +73,14 @@ def test_names_that_differ_look_different(runs, monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", out)
     with pytest.raises(SystemExit):
-        main(["leaderboard", str(runs / "vergleich"), "--sql", "SELECT DISTINCT arm, '±' FROM leaderboard"])
+        main(
+            [
+                "leaderboard",
+                str(runs / "vergleich"),
+                "--sql",
+                "SELECT DISTINCT arm, '±' FROM leaderboard ORDER BY arm",
+            ]
+        )
     out.flush()
     said = out.buffer.getvalue().decode("ascii")
     assert [line.split() for line in said.splitlines()[2:]] == [["\\u03b1", "+-"], ["\\u03b2", "+-"]]
@@ -103,7 +110,7 @@ def test_sigterm_stops_a_search_as_ctrl_c_does(command, config_file, tmp_path):
 
 
 def test_ctrl_c_while_the_rows_are_brought_together(tiny, tmp_path, monkeypatch, rows_of):
-    def interrupted(home):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -163,7 +163,7 @@ def test_wrong_settings_of_the_optimizer(tiny, optimizer, training, message):
         (
             {"dropout": [0, 0.5]},
             {"name": "resnet56"},
-            "dropout: expected a network with dropout, one of mlp, kerasnet, alexnet, got resnet56",
+            "dropout: expected a network with dropout, one of mlp, kerasnet, alexnet, transformer, got resnet56",
         ),
         (
             {"dropout": [0, 0.5]},

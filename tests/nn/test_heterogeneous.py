@@ -3,7 +3,6 @@
 import copy
 import pickle
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -284,16 +283,6 @@ def test_mistakes_are_one_sentence(model, example, sentence):
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="expected a network from heterogenize"):
         homogenize(nn.Linear(2, 2))
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-def test_the_documented_blocks_run():
-    names = {}
-    text = (Path(__file__).parents[2] / "docs" / "own_models.md").read_text()
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(block, names)
-    assert names["act"].coefficients.tolist() == [2.0, 0.5]
-    assert repr(names["plain"]) == repr(names["model"])
 
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}

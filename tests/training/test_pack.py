@@ -47,7 +47,7 @@ def test_optimizers(optimizer):
 
 # Dropout and probabilistic maxout draw from generators, which this device has none of.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"kerasnet", "alexnet"}))
+@pytest.mark.parametrize("name", sorted(({*NETWORKS} & {*SMALL}) - {"kerasnet", "alexnet"}))
 def test_networks(name):
     net = small(name)
     members = diverse(net, 4)

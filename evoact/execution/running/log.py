@@ -107,9 +107,18 @@ def _name(number: int) -> str:
     return FIRST if number == 0 else f"log-{number:05}.jsonl"
 
 
+def is_log(name: str) -> bool:
+    """Return whether a file of this name in a run directory is one of its log.
+
+    >>> is_log("log.jsonl"), is_log("log-00001.jsonl"), is_log("notes.jsonl")
+    (True, True, False)
+    """
+    return name == FIRST or (name.startswith("log-") and name.endswith(".jsonl"))
+
+
 def _names(home: Location) -> list[str]:
     """The files of a log, the oldest first."""
     return sorted(
-        (name for name in home.names(".jsonl") if name == FIRST or name.startswith("log-")),
+        filter(is_log, home.names(".jsonl")),
         key=lambda name: (name != FIRST, name),
     )
