@@ -204,15 +204,16 @@ def export(
 
     Args:
         run_dir: the directory of a run, or the URI of one
-        directory: a new one, for `model.py`, its weights, programs and a README
+        directory: a new one
         candidate, seed, arm, repeat: as `load` has them; one seed
 
     Returns:
-        The directory.
+        The directory, with `model.py`, `model.safetensors`, `model.json`, `model.pt2`, `README.md`, and `model.onnx` if
+        the extra `export` is installed. All of it was compared with evoact on the test split.
 
     Raises:
-        evoact.errors.UserError: if there is no such network, its data is not there, or a part does not compute what
-            evoact does; nothing is left behind then.
+        evoact.errors.UserError: if the directory is there already, there is no such network, its data is not there, or
+            a part does not compute what evoact does; nothing is left behind then.
     """
     from evoact.exports.write import export
 

@@ -13,6 +13,7 @@ PHASES = ("baseline", "search", "confirm", "judge")
 # Those on fresh seeds, whose networks are evaluated on the test splits: the best are chosen on the seeds of the one,
 # and what was chosen is judged on those of the other.
 FRESH = ("confirm", "judge")
+UNLIMITED = 2**30  # networks of a budget: from here on, time alone ends the search
 COMPLETED = "completed"
 STATES = (COMPLETED, "diverged", "failed", "out_of_memory", "timed_out", "pruned")
 

@@ -115,11 +115,11 @@ class _EvoAct(BaseEstimator):
         self.leaderboard_ = result.leaderboard
         self.n_iter_ = result.networks
 
-    def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The winner's outputs [n, n_outputs] and its predictions."""
+    def _checked(self, X: Any) -> np.ndarray:
+        """Examples [n, features] as the winner takes them."""
         check_is_fitted(self, "network_")
-        x = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.network_.outputs(x), self.network_.predict(x)
+        x: np.ndarray = validate_data(self, X, reset=False, dtype=np.float64)
+        return x
 
 
 class EvoActClassifier(ClassifierMixin, _EvoAct):
@@ -148,12 +148,13 @@ class EvoActClassifier(ClassifierMixin, _EvoAct):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each example."""
-        outputs, _ = self._outputs(X)
-        return self.classes_[outputs.argmax(axis=1)]
+        x = self._checked(X)
+        return self.classes_[self.network_.outputs(x).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`: [n, classes]."""
-        logits, _ = self._outputs(X)
+        x = self._checked(X)
+        logits = self.network_.outputs(x)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -184,5 +185,6 @@ class EvoActRegressor(RegressorMixin, _EvoAct):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the value of each example: [n], or [n, outputs] if `fit` had several."""
-        _, values = self._outputs(X)
+        x = self._checked(X)
+        values = self.network_.predict(x)
         return values.ravel() if self._flat else values

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from evoact.config import UNLIMITED, Plan
+from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.execution.progress import Progress
+from evoact.records import UNLIMITED
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns

@@ -168,7 +168,7 @@ def resume(
     home = Location.of(run_dir)
     plan = plan_of(home, data=not is_finished(home))
     with show(plan, home.text) as display:
-        finished = run.resume(home, address, _both(observe, display), report)
+        finished = run.resume(home, address, _both(observe, display), report, plan)
     return finished if plan.compares else SearchResult(**vars(finished))
 
 

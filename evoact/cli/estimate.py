@@ -3,9 +3,10 @@
 import os
 
 from evoact.cli.options import say, warn
-from evoact.config import UNLIMITED, Experiment, Plan
+from evoact.config import Experiment, Plan
 from evoact.execution.estimate import estimate
 from evoact.execution.worker import gpu_here
+from evoact.records import UNLIMITED
 from evoact.report.number_format import duration
 
 

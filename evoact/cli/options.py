@@ -28,6 +28,18 @@ Address = Annotated[
         help="A running Ray cluster: HOST:PORT, or `auto` for the cluster of this machine.",
     ),
 ]
+# A candidate of a run.
+RunDir = Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")]
+OneCandidate = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(metavar="N", help="The number of the candidate in the leaderboard; default the winner."),
+]
+OneSeed = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(metavar="S", help="Which of its fresh seeds; default the one that validates best."),
+]
+Arm = Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")]
+Repeat = Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost, then stop.")]
 
 

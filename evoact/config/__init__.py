@@ -3,14 +3,13 @@
 A config stops here: what is above takes an `Experiment`, which hands out flat values and plain objects.
 """
 
-from evoact.config.experiment import UNLIMITED, Experiment
+from evoact.config.experiment import Experiment
 from evoact.config.load import experiment, load, load_space
 from evoact.config.load_comparison import comparison, load_comparison, read_plan
 from evoact.config.plan import Plan
 from evoact.config.yaml_files import find_config, read_yaml, shipped
 
 __all__ = [
-    "UNLIMITED",
     "Experiment",
     "Plan",
     "comparison",

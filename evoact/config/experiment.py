@@ -9,6 +9,7 @@ from evoact.config.spaces import search_space
 from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network, parameter_count
+from evoact.records import UNLIMITED
 from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.numbering import worth
@@ -20,7 +21,7 @@ from evoact.training.early_stop import EarlyStop
 from evoact.training.pack import TrainingSettings
 from evoact.yaml_text import dumps
 
-UNLIMITED = 2**30  # networks: from here on, time alone ends the search
+SHAPING = {"task", "loss", "network", "space"}  # the entries of a config on which network and space depend
 
 
 @dataclass(frozen=True)
@@ -159,14 +160,16 @@ class Experiment:
         }
 
     def seeded(self, seed: int) -> "Experiment":
-        """Return the same under another seed; task, network and space are shared, for they do not depend on it."""
-        other = Experiment(self.config.model_copy(update={"seed": seed})).sharing(self.task)
-        other.__dict__.update(network=self.network, space=self.space)
-        return other
+        """Return the same under another seed."""
+        return self.with_config(seed=seed)
 
     def with_config(self, **update: Any) -> "Experiment":
-        """Return the same but for these entries of its config; its data, which is read already, is held once."""
-        return Experiment(self.config.model_copy(update=update)).sharing(self.task)
+        """Return the same but for these entries of its config. Its data, which is read already, is held once; network
+        and space are shared, too, if they do not depend on these entries."""
+        other = Experiment(self.config.model_copy(update=update)).sharing(self.task)
+        if not SHAPING & update.keys():
+            other.__dict__.update(network=self.network, space=self.space)
+        return other
 
     def sharing(self, task: Task) -> "Experiment":
         """Return this experiment, with a task that was made of an equal config: data is held once, not for each arm."""

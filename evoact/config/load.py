@@ -136,8 +136,7 @@ def _with_sites(made: Experiment) -> Experiment:
     if named.name != OWN or FOUND in named.arguments:
         return made
     found = {site.name: site.neurons for site in made.network.sites}
-    config = made.config.model_copy(update={"network": named.model_copy(update={FOUND: found})})
-    return Experiment(config).sharing(made.task)
+    return made.with_config(network=named.model_copy(update={FOUND: found}))
 
 
 def inline_files(data: dict[str, Any], beside: Path) -> list[str]:

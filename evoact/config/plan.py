@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from evoact.config.experiment import UNLIMITED, Experiment
+from evoact.config.experiment import Experiment
 from evoact.config.schema import Config
 from evoact.errors import UserError
+from evoact.records import UNLIMITED
 from evoact.registry import lookup
 from evoact.seeding import derive
 from evoact.tasks.task import Task

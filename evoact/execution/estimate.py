@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evoact.config import UNLIMITED, Experiment, Plan
+from evoact.config import Experiment, Plan
 from evoact.execution.meta_trainings import captured, learn_types
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
 from evoact.execution.worker import device_for
 from evoact.genomes.genome import Genome
 from evoact.networks.network import parameter_count
+from evoact.records import UNLIMITED
 from evoact.strategies.proposers.learned_diversity import networks_of
 from evoact.strategies.strategy import MetaDraft
 

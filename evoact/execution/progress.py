@@ -5,8 +5,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from evoact.config import UNLIMITED
-from evoact.records import COMPLETED, PHASES, Result, TrainResult
+from evoact.records import COMPLETED, PHASES, UNLIMITED, Result, TrainResult
 
 
 @dataclass(frozen=True)

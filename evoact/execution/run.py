@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -34,7 +33,7 @@ from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
 from evoact.execution.worker import PackTrainer, gpu_here
-from evoact.installation import VERSION
+from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.curves import TABLES, drop_orphans
 from evoact.leaderboard.location import Location
@@ -192,6 +191,7 @@ def resume(
     address: str | None = None,
     observe: Observer | None = None,
     report: Callable[[str], None] = warnings.warn,
+    plan: Plan | None = None,
 ) -> Finished:
     """Continue an interrupted run by replaying its rows; a finished one is left as it is.
 
@@ -202,6 +202,7 @@ def resume(
         address: of a running Ray cluster; None starts a local one if the config asks for Ray
         observe: called at the start and after each pack
         report: called with a sentence about each damaged part
+        plan: the run's, of a caller that has read it, and its data, already
 
     Raises:
         UserError: if the directory is not a run, or another process uses it.
@@ -209,7 +210,7 @@ def resume(
     """
     home = Location.of(run_dir)
     complete = is_finished(home)
-    plan = plan_of(home, data=not complete)
+    plan = plan or plan_of(home, data=not complete)
     if complete:
         return _finished(home, plan, complete, _stored(home, report))
     _check_cluster(plan, address)
@@ -398,11 +399,10 @@ def _now() -> str:
 
 
 def _machine() -> dict[str, Any]:
-    packages = ("torch", "ray", "optuna", "deap", "numpy", "pyarrow", "duckdb")
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "kernels": library() is not None,
-        "packages": {name: metadata.version(name) for name in packages},
+        "packages": package_versions(),
     }

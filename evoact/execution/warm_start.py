@@ -33,7 +33,7 @@ def warmed(made: Experiment, report: Callable[[str], None]) -> Experiment:
     if ignored:
         report(f"{warm.run}: not in this search space, so ignored: {', '.join(ignored)}")
     settled = warm.model_copy(update={"genomes": [to_json(genome) for genome in found]})
-    return Experiment(made.config.model_copy(update={"warm_start": settled}))
+    return made.with_config(warm_start=settled)
 
 
 def warm_genomes(made: Experiment) -> tuple[Genome, ...]:

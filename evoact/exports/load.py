@@ -14,7 +14,7 @@ from evoact.analysis.candidates import READ, candidates, chosen, sign_of
 from evoact.config import Experiment, Plan
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
-from evoact.exports.module import TrainedNetwork
+from evoact.exports.module import TrainedNetwork, classifies
 from evoact.exports.plain_network import tensors_in
 from evoact.genomes.genome import Genome, from_json, loads
 from evoact.leaderboard.ask.query import Leaderboard
@@ -24,30 +24,23 @@ from evoact.networks import NETWORKS
 from evoact.records import COMPLETED, FRESH
 from evoact.registry import lookup
 from evoact.tasks import TASKS
-from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 AGAIN = "trained again"  # the phase of a network that is of no run
-COLUMNS = tuple(
-    dict.fromkeys(
-        (
-            *(
-                "run",
-                "arm",
-                "repeat",
-                "genome",
-                "label",
-                "fingerprint",
-                "artifact",
-                "steps",
-                "step_seconds_solo",
-                "metric",
-            ),
-            *READ,
-        )
-    )
+_SHOWN = (
+    "run",
+    "arm",
+    "repeat",
+    "genome",
+    "label",
+    "fingerprint",
+    "artifact",
+    "steps",
+    "step_seconds_solo",
+    "metric",
 )
+COLUMNS = tuple(dict.fromkeys((*_SHOWN, *READ)))
 
 
 @dataclass(frozen=True)
@@ -86,18 +79,7 @@ def load(
     arm: str = "",
     repeat: int = 0,
 ) -> TrainedNetwork:
-    """Return a confirmed network of a run, or an exported one, as an ordinary PyTorch module, in evaluation mode.
-
-    Args:
-        directory: of a run, or the URI of one; or one that `export` wrote, which holds one network
-        candidate: its number in the leaderboard; by default the winner
-        seed: of its fresh seeds; by default the one that validates best, "all" for the ensemble of them
-        arm: of a comparison
-        repeat: of a comparison
-
-    Raises:
-        UserError: if the directory is neither, or holds no such network with its weights.
-    """
+    """Return a confirmed network of a run, or an exported one; see `evoact.load`."""
     home = Location.of(directory)
     if home.child(FACTS).exists():
         return _exported(home, candidate, seed)
@@ -222,9 +204,10 @@ def _both_ends(
 ) -> tuple[OwnData | BuiltIn, Interpretation]:
     """Return the way from inputs as the data has them to what the network takes, and from its outputs to predictions;
     `own` is None for a task by name."""
+    classes = classifies(own, metric)
     if own is None:
-        return BuiltIn(task, arguments), Interpretation(bool(metric_named(metric).classification))
-    return OwnData(own), Interpretation(bool(own.classes), own.classes, own.targets)
+        return BuiltIn(task, arguments), Interpretation(classes)
+    return OwnData(own), Interpretation(classes, own.classes, own.targets)
 
 
 def preprocessing_in(data: Mapping[str, Any]) -> Preprocessing | None:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evoact.exports.module import classifies
 from evoact.exports.plain_network import PLAIN, Source
 from evoact.exports.text import TAKEN
 from evoact.tasks.images import ImageTask
-from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing
 from evoact.tasks.task import Task
 
@@ -136,7 +136,7 @@ def model_py(
         state: the network's
     """
     known = preprocessing or Preprocessing(None, None, ())
-    classes = bool(preprocessing.classes) if preprocessing else metric_named(task.metric).classification
+    classes = classifies(preprocessing, task.metric)
     places: dict[str, Any] = {
         "title": title,
         "example": f"{'classes' if classes else 'values'}, for inputs as the data has them",

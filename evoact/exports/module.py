@@ -10,11 +10,18 @@ from torch import Tensor, nn
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome
 from evoact.networks.network import Network
+from evoact.tasks.metrics import metric_named
+from evoact.tasks.own.preprocessing import Preprocessing
 from evoact.training.forward_pass import Chance, PackPass
 from evoact.training.members import Member, with_pieces_of
 from evoact.training.pack import plan_sites
 
 BATCH = 1000  # examples that `predict` takes at a time
+
+
+def classifies(own: Preprocessing | None, metric: str) -> bool:
+    """Return whether outputs are of classes: by the labels of people's own data, `own`, else by a task's metric."""
+    return bool(own.classes if own else metric_named(metric).classification)
 
 
 class TrainedNetwork(nn.Module):

@@ -190,10 +190,13 @@ def state_name(network: Network, name: str) -> str:
     return f"{layer}.{_NORM.get(last, last)}"
 
 
-def site_name(network: Network, site: str) -> str:
-    """Return the name of a site's module."""
+def site_names(network: Network) -> dict[str, str]:
+    """Return the name of each site's module."""
     if isinstance(network, ModuleNetwork):
-        return places(network)[site].name
+        return {site: place.name for site, place in places(network).items()}
     prefix = "energy." if isinstance(network, Hamiltonian) else ""
     layers = {p.name.rpartition(".")[0] for p in network.parameters}
-    return f"{prefix}{site}" + ("_activation" if site in layers else "")
+    return {
+        site.name: f"{prefix}{site.name}" + ("_activation" if site.name in layers else "")
+        for site in network.sites
+    }

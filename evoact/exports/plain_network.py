@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evoact.activations.kinds import site_count
 from evoact.exports import plain
 from evoact.exports.activation_text import fixed_in, trained_in
-from evoact.exports.network_text import build_text, site_name, state_name
+from evoact.exports.network_text import build_text, site_names, state_name
 from evoact.exports.own_text import code_of, own_file
 from evoact.exports.text import TAKEN, Definitions
 from evoact.genomes.genome import Genome
@@ -69,8 +69,9 @@ def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[s
             for name, own in module.named_buffers():
                 if name in buffers and not name.startswith(averages):
                     own.copy_(buffers[name])
+        modules = site_names(network)
         for site in genome.sites:
-            for own, numbers in fixed_in(module.get_submodule(site_name(network, site.site)), site):
+            for own, numbers in fixed_in(module.get_submodule(modules[site.site]), site):
                 own.copy_(torch.tensor(numbers))
 
 
@@ -107,6 +108,7 @@ def _trained(
     averages = [f"{norm}.{what}" for norm in network.batch_norms for what in ("mean", "variance")]
     for name in (*(p.name for p in network.parameters), *averages):
         yield state[state_name(network, name)], name, None
+    modules = site_names(network)
     for site in genome.sites:
-        for own, places in trained_in(module.get_submodule(site_name(network, site.site)), site):
+        for own, places in trained_in(module.get_submodule(modules[site.site]), site):
             yield own, f"{site.site}.activation", places

@@ -10,12 +10,12 @@ from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.verdicts import FEWEST, LEVEL
 from evoact.exports.load import AGAIN, Found, find
 from evoact.exports.model_py import entry
-from evoact.exports.module import TrainedNetwork
+from evoact.exports.module import TrainedNetwork, classifies
 from evoact.exports.programs import ONNX, missing_for_onnx
 from evoact.report.comparison_text import verdict_sentences
 from evoact.report.run import read_run
 from evoact.report.search_text import counted, verdict
-from evoact.tasks.metrics import in_percent, metric_named
+from evoact.tasks.metrics import in_percent
 
 TEXT = """# {label}
 
@@ -66,8 +66,7 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
     onnx = f"| `{ONNX}` | inputs `inputs`, outputs `outputs`, any batch, prepared as for `model.pt2` |"
     if missing:
         onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
-    own = found.preprocessing
-    classes = bool(own.classes) if own else metric_named(task.metric).classification
+    classes = classifies(found.preprocessing, task.metric)
     gives = "the class of each example" if classes else "values"
     return TEXT.format(
         label=network.genome.label,

@@ -35,16 +35,7 @@ def export(
     arm: str = "",
     repeat: int = 0,
 ) -> Path:
-    """Write a confirmed network of a run into a new directory; the other arguments are those of `load`.
-
-    Returns:
-        The directory, with `model.py`, `model.safetensors`, `model.json`, `model.pt2`, `README.md`, and `model.onnx` if
-        the extra `export` is installed. All of it was compared with evoact on the test split.
-
-    Raises:
-        UserError: if the directory is there already, there is no such network, its data is not there, or a part does
-            not compute what evoact does; nothing is left behind then.
-    """
+    """Write a confirmed network of a run into a new directory; see `evoact.export`."""
     target = new_directory(directory)
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
         raise UserError(

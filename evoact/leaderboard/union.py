@@ -65,7 +65,10 @@ def union(
         raise UserError(
             f"expected a new run directory, got {target.text!r}, which is not empty; choose another with -o"
         )
-    configs = [_checked(home, homes[0]) for home in homes]
+    configs = [_searched(home) for home in homes]
+    records = [record_of(home) for home in homes]
+    for home, own in zip(homes, records, strict=True):
+        _check_same(home, own, homes[0], records[0])
     seeds = [config.get("seed", 0) for config in configs]
     ordinals = {seed: i for i, seed in enumerate(dict.fromkeys(seeds))}
     tables = [
@@ -77,13 +80,11 @@ def union(
     rows, candidates = _numbered(kept)
     _write_curves(target, homes, [ordinals[seed] for seed in seeds], kept, rows)
     rows = _with_artifacts(rows, homes, target)
-    for number, start in enumerate(range(0, len(rows), SHARD)):
-        shard = rows.slice(start, SHARD).select(SCHEMA.names).cast(SCHEMA)
-        target.child(PARTS, f"{COMPACT}{number:05}.parquet").write(parquet(shard, ROW_GROUP))
-    record = record_of(homes[0])
+    _write(target.child(PARTS), rows.select(SCHEMA.names), SCHEMA)
+    record = records[0]
     of = [
-        {"run": record_of(home).get("run", home.name), "rows": len(t)}
-        for home, t in zip(homes, tables, strict=True)
+        {"run": own.get("run", home.name), "rows": len(t)}
+        for home, own, t in zip(homes, records, tables, strict=True)
     ]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     union_record = {
@@ -111,19 +112,28 @@ def _write_curves(
         own = pc.equal(kept["source"], source)
         tables.append(renumbered(points, kept.filter(own), rows.filter(own)))
     points = pa.concat_tables(tables).sort_by([(name, "ascending") for name in CURVES.order])
-    for number, start in enumerate(range(0, len(points), SHARD)):
-        shard = points.slice(start, SHARD)
-        target.child(CURVES.folder, f"{COMPACT}{number:05}.parquet").write(parquet(shard, ROW_GROUP))
+    _write(target.child(CURVES.folder), points, CURVES.schema)
 
 
-def _checked(home: Location, first: Location) -> dict[str, Any]:
-    """The config of a run that can be united with the first."""
+def _write(folder: Location, rows: pa.Table, schema: pa.Schema) -> None:
+    """Write a table as files of a bounded size."""
+    for number, start in enumerate(range(0, len(rows), SHARD)):
+        shard = rows.slice(start, SHARD).cast(schema)
+        folder.child(f"{COMPACT}{number:05}.parquet").write(parquet(shard, ROW_GROUP))
+
+
+def _searched(home: Location) -> dict[str, Any]:
+    """The config of a run, which is to be a search."""
     config = config_of(home)
     if "arms" in config:
         raise UserError(
             f"{home.text}: expected a search, got a comparison, whose arms are searches of their own"
         )
-    ours, theirs = record_of(home), record_of(first)
+    return config
+
+
+def _check_same(home: Location, ours: dict[str, Any], first: Location, theirs: dict[str, Any]) -> None:
+    """Check by their records that two runs trained the same networks on the same data."""
     trained = [_trained(record) for record in (ours, theirs)]
     for key in dict.fromkeys((*trained[0], *trained[1])):
         got, expected = (t.get(key, "left out") for t in trained)
@@ -136,7 +146,6 @@ def _checked(home: Location, first: Location) -> dict[str, Any]:
             f"{home.text}: expected the data of {first.text}, with digest {str(theirs.get('digest'))[:12]}, got "
             f"{str(ours.get('digest'))[:12]}; unite runs on the same data"
         )
-    return config
 
 
 def _trained(record: dict[str, Any]) -> dict[str, str]:

@@ -100,11 +100,19 @@ def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tupl
             f"{gain} over {counted(seeds, 'seed')}, too few to tell; set {key} to {FEWEST} or more",
         )
     low, high = welch_interval(a, b)
-    better, worse = sorted((sign_of(summary.direction) * low, sign_of(summary.direction) * high))[::-1]
-    said = "A gain" if worse > 0 else "A loss" if better < 0 else "No difference shown"
+    said = in_words(*sorted(sign_of(summary.direction) * end for end in (low, high))).capitalize()
     failed = found.figures.failed + baseline.figures.failed
     lost = f"; {counted(failed, 'network')} of them failed" if failed else ""
     return said, f"{gain}, 95 % interval {scale * low:+.3g} to {scale * high:+.3g}, over {seeds} seeds{lost}"
+
+
+def in_words(low: float, high: float) -> str:
+    """Return the verdict of an interval of a gain, which is above 0 if it is one.
+
+    >>> in_words(0.1, 0.3), in_words(-0.1, 0.3)
+    ('a gain', 'no difference shown')
+    """
+    return "a gain" if low > 0 else "a loss" if high < 0 else "no difference shown"
 
 
 def welch_interval(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float]:

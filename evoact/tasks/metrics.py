@@ -3,7 +3,6 @@
 Definitions and names are scikit-learn's (Pedregosa et al. 2011), which the tests compare with.
 """
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from evoact.registry import given, lookup, remember
+from evoact.registry import given, lookup, remember_by_content
 
 
 class Scaled(Protocol):
@@ -176,10 +175,7 @@ def given_metric(function: Callable[[Tensor, Tensor], Tensor]) -> str:
         text = inspect.getsource(function)
     except (OSError, TypeError):  # typed at a prompt, or no function of Python
         text = repr(getattr(getattr(function, "__code__", None), "co_code", ""))
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    name = f"{getattr(function, '__name__', type(function).__name__)}@{digest}"
-    remember({name: function})
-    return name
+    return remember_by_content(function, text.encode("utf-8", "surrogatepass"))
 
 
 def member_of(outputs: Any, k: int) -> Any:

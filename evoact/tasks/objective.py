@@ -4,7 +4,6 @@ A function is of one network's outputs, whatever its module gives, and the targe
 a number for each example.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
 from evoact.errors import UserError, short
-from evoact.registry import given, lookup, remember
+from evoact.registry import given, lookup, remember_by_content
 from evoact.tasks.metrics import member_of
 from evoact.tasks.task import ArrayTask, Task
 
@@ -35,24 +34,18 @@ LOSSES: Mapping[str, OfExamples] = {
 }
 
 
-def named_function(function: Any, text: str) -> str:
-    """Return the name of a function that this process remembers from here on, by the digest of its text.
+def given_loss(loss: Any, text: str) -> str:
+    """Return the name of a loss: one of the table's, or that of a function, which this process remembers from here on,
+    by the digest of its text.
 
     Raises:
-        UserError: if it is no function.
+        UserError: if it is neither a name nor a function.
     """
-    if not callable(function):
-        raise UserError(f"expected a function of outputs and targets, got {short(function)}")
-    return f"{getattr(function, '__name__', 'function')}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def given_loss(loss: Any, text: str) -> str:
-    """Return the name of a loss: one of the table's, or that of a function, which is remembered."""
     if isinstance(loss, str):
         return loss
-    name = named_function(loss, text)
-    remember({name: loss})
-    return name
+    if not callable(loss):
+        raise UserError(f"expected a function of outputs and targets, got {short(loss)}")
+    return remember_by_content(loss, text.encode("utf-8", "surrogatepass"))
 
 
 def with_loss(task: Task, loss: str | None, metric: str | None = None) -> Task:

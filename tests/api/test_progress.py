@@ -1,8 +1,9 @@
 """Progress in a notebook; that on terminals is tested with the command line."""
 
 from evoact.api.progress import Notebook
-from evoact.config import UNLIMITED, Plan, experiment
+from evoact.config import Plan, experiment
 from evoact.execution.progress import Progress
+from evoact.records import UNLIMITED
 
 
 def test_a_notebook_has_a_bar_for_each_phase(tiny):

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 
 from evoact.activations.capture import capture
-from evoact.config import UNLIMITED, experiment
+from evoact.config import experiment
 from evoact.errors import ConfigError, UserError
 from evoact.execution.meta_trainings import meta_trained
 from evoact.execution.run import search
@@ -16,6 +16,7 @@ from evoact.genomes import genome as genomes
 from evoact.genomes import meta_training
 from evoact.genomes.activation import Subnetwork
 from evoact.leaderboard.schema import result
+from evoact.records import UNLIMITED
 from evoact.strategies import create
 from tests.execution.test_run import at_random, check_same, run_killed
 

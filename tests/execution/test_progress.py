@@ -5,11 +5,10 @@ import statistics
 import numpy as np
 import pytest
 
-from evoact.config import UNLIMITED
 from evoact.execution.progress import Tally
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
-from evoact.records import PHASES, TrainProposal, TrainResult
+from evoact.records import PHASES, UNLIMITED, TrainProposal, TrainResult
 
 GENOME = Genome((SiteGenome("h", (Base("sin"),), (0,)),), (("learning_rate", 0.1),))
 EXPECTED = {"baseline": 10, "search": 60, "confirm": 30, "judge": 0}

@@ -1,26 +1,20 @@
 """`evoact export`."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from evoact.cli.options import say
+from evoact.cli.options import Arm, OneCandidate, OneSeed, Repeat, RunDir, say
 
 
 def export(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")],
+    run_dir: RunDir,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new directory.")],
-    candidate: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", help="The number of the candidate in the leaderboard; default the winner."),
-    ] = None,
-    seed: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="S", help="Which of its fresh seeds; default the one that validates best."),
-    ] = None,
-    arm: Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")] = "",
-    repeat: Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")] = 0,
+    candidate: OneCandidate = None,
+    seed: OneSeed = None,
+    arm: Arm = "",
+    repeat: Repeat = 0,
 ) -> None:
     """Write a confirmed network as files that need no evoact: PyTorch source, weights, programs and a README.
 

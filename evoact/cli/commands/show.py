@@ -1,20 +1,13 @@
 """`evoact show`."""
 
-from typing import Annotated, Optional
-
-import typer
-
-from evoact.cli.options import say
+from evoact.cli.options import Arm, OneCandidate, Repeat, RunDir, say
 
 
 def show(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")],
-    candidate: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", help="The number of the candidate in the leaderboard; default the winner."),
-    ] = None,
-    arm: Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")] = "",
-    repeat: Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")] = 0,
+    run_dir: RunDir,
+    candidate: OneCandidate = None,
+    arm: Arm = "",
+    repeat: Repeat = 0,
 ) -> None:
     """Show one confirmed candidate: its activations, its figures by seed, and what its types learned.
 

@@ -4,19 +4,13 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import say
+from evoact.cli.options import Arm, OneCandidate, OneSeed, Repeat, RunDir, say
 
 
 def train(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")],
-    candidate: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", help="The number of the candidate in the leaderboard; default the winner."),
-    ] = None,
-    seed: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="S", help="Which of its fresh seeds; default the one that validates best."),
-    ] = None,
+    run_dir: RunDir,
+    candidate: OneCandidate = None,
+    seed: OneSeed = None,
     overrides: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--set", metavar="training.KEY=VALUE", help="Overrides the training; may be repeated."),
@@ -29,8 +23,8 @@ def train(
         Optional[str],  # noqa: UP045
         typer.Option("-o", "--output", metavar="DIR", help="A new directory; default runs/NAME-N-TIME."),
     ] = None,
-    arm: Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")] = "",
-    repeat: Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")] = 0,
+    arm: Arm = "",
+    repeat: Repeat = 0,
 ) -> None:
     """Train a confirmed candidate again, longer or on all data, and export the network.
 

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -14,12 +13,11 @@ import torch
 from evoact.cache_directory import cache_directory
 from evoact.config import read_plan
 from evoact.errors import UserError
-from evoact.installation import VERSION
+from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.native.library import library
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
-PACKAGES = ("torch", "ray", "optuna", "deap", "numpy", "pyarrow", "duckdb")
 ALIKE = ("evoact", "python", "ray")  # what must be the same on all machines of a cluster
 LITTLE_MEMORY = 2e9  # bytes
 
@@ -36,8 +34,7 @@ class Finding:
 
 def versions() -> dict[str, str]:
     """Return the versions of what a search runs on."""
-    installed = {name: metadata.version(name) for name in PACKAGES}
-    return {"evoact": VERSION, "python": platform.python_version(), **installed}
+    return {"evoact": VERSION, "python": platform.python_version(), **package_versions()}
 
 
 def examine(

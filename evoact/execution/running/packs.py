@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
-from evoact.config import UNLIMITED, Plan
+from evoact.config import Plan
 from evoact.execution import checkpoints
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.local import Work
@@ -19,7 +19,7 @@ from evoact.leaderboard.run_files import CONFIG, record_of
 from evoact.leaderboard.store.compact import Rolling
 from evoact.leaderboard.store.lock import Held
 from evoact.leaderboard.store.write import write_part
-from evoact.records import COMPLETED, FRESH, PHASES, Proposal, Result
+from evoact.records import COMPLETED, FRESH, PHASES, UNLIMITED, Proposal, Result
 
 LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
 LOOK_SECONDS_REMOTE = 15.0

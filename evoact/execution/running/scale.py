@@ -5,10 +5,10 @@ What was asked for goes into the run's config, which is what a resumed run does;
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from evoact.config import Experiment, Plan
+from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import config_of, is_finished
@@ -97,12 +97,8 @@ def with_networks(plan: Plan, networks: int) -> Plan:
 
 
 def _changed(plan: Plan, sections: dict[str, dict[str, int | None]]) -> Plan:
-    from dataclasses import replace
-
     arms = {}
     for name, arm in plan.arms.items():
         update = {key: getattr(arm.config, key).model_copy(update=values) for key, values in sections.items()}
-        changed = Experiment(arm.config.model_copy(update=update)).sharing(arm.task)
-        changed.__dict__.update(network=arm.network, space=arm.space)
-        arms[name] = changed
+        arms[name] = arm.with_config(**update)
     return replace(plan, arms=arms)

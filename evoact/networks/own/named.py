@@ -1,7 +1,6 @@
 """`network: {name: own}`: a module that a function in somebody's file builds."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import nn
 from evoact.errors import UserError, short
 from evoact.networks.own.module_network import ModuleNetwork, Recipe
 from evoact.networks.own.source import build_function, built_module, read, source_text
-from evoact.registry import given, remember
+from evoact.registry import given, remember_by_content
 
 OWN = "own"  # in the table of networks
 TEXT, FOUND = "text", "found"
@@ -77,15 +76,13 @@ def given_network(model: Any) -> dict[str, Any]:
         raise UserError(
             f"expected model as a torch.nn.Module, or a function that builds one, got {short(model)}"
         )
-    code = type(model) if isinstance(model, nn.Module) else model
-    text = source_text(code)
-    content = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    text = source_text(type(model) if isinstance(model, nn.Module) else model)
+    content: list[bytes | memoryview] = [text.encode("utf-8", "surrogatepass")]
     if isinstance(model, nn.Module):
-        for name, tensor in model.state_dict().items():
-            content.update(name.encode())
-            content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    name = f"{getattr(code, '__name__', type(code).__name__)}@{content.hexdigest()[:12]}"
-    remember({name: model})
+        for key, tensor in model.state_dict().items():
+            values = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+            content += [key.encode(), values.numpy().data]
+    name = remember_by_content(model, *content)
     return {"name": OWN, "given": name, TEXT: text}
 
 

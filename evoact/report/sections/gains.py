@@ -11,7 +11,7 @@ from evoact.report.figures.figure import Figure
 from evoact.report.figures.forest import Effect, forest
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
-from evoact.report.search_text import welch_interval
+from evoact.report.search_text import in_words, welch_interval
 from evoact.report.sections.series import named
 
 
@@ -66,5 +66,5 @@ def _difference(c: Confirmed, baseline: Confirmed, sign: int, judge: int) -> Eff
     said = "too few seeds"
     if min(own.seeds, other.seeds) >= FEWEST:
         low, high = sorted(sign * end for end in welch_interval(own.test_by_seed, other.test_by_seed))
-        said = "a gain" if low > 0 else "a loss" if high < 0 else "no difference shown"
+        said = in_words(low, high)
     return Effect(named(c), value, low, high, said, hollow=bool(judge) and not judged)

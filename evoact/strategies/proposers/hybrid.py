@@ -18,6 +18,7 @@ from evoact.genomes.activation import Base, Hull, functions_of
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.space import SearchSpace
+from evoact.records import UNLIMITED
 from evoact.seeding import derive, generator, python_random
 from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.proposers.enumerate import baselines
@@ -38,7 +39,6 @@ PROBED = 3  # candidates whose functions a further probe has
 VERTICES = 1 / 8  # of the budget, at most, beyond one learning rate
 TUNING = 3 / 4  # of a budget without room for mixtures
 ROOM = 2  # a budget of so many times each function at each rate has room for mixtures
-UNLIMITED = 2**30  # networks
 
 
 @dataclass(frozen=True)

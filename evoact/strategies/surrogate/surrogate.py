@@ -102,15 +102,12 @@ def surrogate(archive: Archive) -> Surrogate | None:
     values, centre, scale = first
     losses = archive.losses(rows)
     known = np.isfinite(losses)
-    second = _standardised(-losses[known]) if SIGNALS and known.sum() >= FEWEST else None
+    second = _standardised(-losses[known]) if known.sum() >= FEWEST else None
     if second is not None:
         further = learnt[known].copy()
         further[:, -2] = 1
         learnt, values = np.concatenate([learnt, further]), np.concatenate([values, second[0]])
     return Surrogate(archive, rows, x, fitted(learnt, values), centre, scale)
-
-
-SIGNALS = True
 
 
 def _standardised(values: np.ndarray) -> tuple[np.ndarray, float, float] | None:

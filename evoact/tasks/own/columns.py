@@ -14,13 +14,9 @@ from evoact.tasks.own.suspicions import FIRST, numbers_rows
 if TYPE_CHECKING:
     import pyarrow
 
-MANY_TEXTS, SHARE_OF_TEXTS = (
-    50,
-    0.5,
-)  # more different texts than either, of the rows, name rows rather than kinds
-SHARE_OF_NUMBERS = (
-    0.5  # of the different texts of a column: with more that read as numbers it is a mix of both
-)
+# More different texts than either, the latter of the rows, name rows rather than kinds.
+MANY_TEXTS, SHARE_OF_TEXTS = 50, 0.5
+SHARE_OF_NUMBERS = 0.5  # of a column's different texts: with more that read as numbers it is a mix of both
 
 
 @dataclass(frozen=True)
