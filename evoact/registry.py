@@ -9,6 +9,7 @@ from evoact.errors import UserError, short
 
 T = TypeVar("T")
 COMPARED = 1000  # known names that the nearest is looked for among, and characters of the unknown one
+LISTED, NEAREST = 16, 8  # names in a sentence: all, or of more than that the nearest
 
 
 def unknown(what: str, name: Any, known: Iterable[str]) -> str:
@@ -20,13 +21,21 @@ def unknown(what: str, name: Any, known: Iterable[str]) -> str:
     "unknown function 'x'; known: relu, tanh"
     >>> unknown("function", ["relu"], ["relu", "tanh"])
     "expected text as function, got ['relu']; known: relu, tanh"
+    >>> unknown("curve", "c7", [f"c{i}" for i in range(30)]).partition("Known: ")[2].rpartition(", ")[2]
+    'c9 and 22 others'
     """
     names = sorted(map(str, known))
+    text = name[:COMPARED] if isinstance(name, str) else ""
+    listed, others = names, ""
+    if len(names) > LISTED:
+        nearest = difflib.get_close_matches(text, names[:COMPARED], n=NEAREST, cutoff=0)
+        listed, others = sorted(nearest), f" and {len(names) - len(nearest)} others"
+    names_listed = ", ".join(listed) + others
     if not isinstance(name, str):
-        return f"expected text as {what}, got {short(name)}; known: {', '.join(names)}"
-    near = difflib.get_close_matches(name[:COMPARED], names[:COMPARED], n=1, cutoff=0.5)
+        return f"expected text as {what}, got {short(name)}; known: {names_listed}"
+    near = difflib.get_close_matches(text, names[:COMPARED], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Known" if near else "known"
-    return f"unknown {what} {short(name)}; {hint}: {', '.join(names)}"
+    return f"unknown {what} {short(name)}; {hint}: {names_listed}"
 
 
 def lookup(table: Mapping[str, T], what: str, name: Any) -> T:
