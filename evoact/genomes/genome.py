@@ -8,6 +8,7 @@ genomes that describe the same network to one of them, and `structure` and `fing
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from evoact.genomes.activation import Activation, canonical_activation, is_absen
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 
 SHOWN_RUNS = 6  # of different sites, in a label
+# Layers that are called after their place need no name in a label; sites of people's own modules do.
+_PLACE = re.compile(r"(?:hidden|conv|fc|stage)\d+(?:\.block\d+\.\w+)?")
 MOST_NEURONS = 1_000_000  # of one site
 _JSON: Mapping[type, str] = {list: "a list", Mapping: "keys and values", str: "text", int: "an integer"}
 
@@ -99,6 +102,7 @@ class Genome:
     def label(self) -> str:
         """A short description for tables, such as `60 relu + 40 sin | 100 tanh`, with settings of its own at the end.
 
+        Where places do not tell sites apart, as in people's own networks, they are named: `act1: 60 relu | act2: 9 sin`.
         Not an identity: of many different sites in a row only the first and the last are shown.
 
         >>> from evoact.genomes.activation import Base
@@ -111,12 +115,21 @@ class Genome:
     def _activations_label(self) -> str:
         if len(self.sites) > 1 and len({site.types for site in self.sites}) == 1 == len(self.sites[0].types):
             return f"{self.sites[0].types[0].label} everywhere ({len(self.sites)} sites)"
-        runs = [(label, len(list(same))) for label, same in groupby(site.label for site in self.sites)]
+        runs = [list(same) for _, same in groupby(self.sites, key=lambda site: site.label)]
+        named = len(self.sites) > 1 and not all(_PLACE.fullmatch(site.site) for site in self.sites)
+        shown = [_run_label(run, named) for run in runs]
         if len(runs) > SHOWN_RUNS:
             ends = SHOWN_RUNS // 2
-            hidden = sum(n for _, n in runs[ends:-ends])
-            runs = [*runs[:ends], (f"... {hidden} more sites ...", 1), *runs[-ends:]]
-        return " | ".join(label if n == 1 else f"{label} (at {n} sites)" for label, n in runs)
+            hidden = sum(map(len, runs[ends:-ends]))
+            shown = [*shown[:ends], f"... {hidden} more sites ...", *shown[-ends:]]
+        return " | ".join(shown)
+
+
+def _run_label(run: Sequence[SiteGenome], named: bool) -> str:
+    """The label of sites in a row with equal labels, and, if wanted, which they are."""
+    first, last = run[0].site, run[-1].site
+    name = "" if not named else f"{first}: " if len(run) == 1 else f"{first} to {last}: "
+    return name + run[0].label + ("" if len(run) == 1 else f" (at {len(run)} sites)")
 
 
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:

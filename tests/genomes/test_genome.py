@@ -8,7 +8,16 @@ import pytest
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, PReLU
 from evoact.genomes.activation import from_json as activation_from_json
-from evoact.genomes.genome import Genome, Site, SiteGenome, dumps, from_json, homogeneous, loads
+from evoact.genomes.genome import (
+    Genome,
+    Site,
+    SiteGenome,
+    dumps,
+    from_json,
+    homogeneous,
+    loads,
+    shared_out,
+)
 from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS
 
@@ -88,7 +97,7 @@ def of_types(name: str, *types: tuple[str, int]) -> SiteGenome:
 
 
 def test_few_sites_are_written_out():
-    genome = Genome((of_types("a", ("relu", 60), ("sin", 40)), of_types("b", ("tanh", 100))))
+    genome = Genome((of_types("hidden0", ("relu", 60), ("sin", 40)), of_types("hidden1", ("tanh", 100))))
     assert genome.label == "60 relu + 40 sin | 100 tanh"
     assert Genome(genome.sites[1:]).label == "100 tanh"
 
@@ -96,7 +105,7 @@ def test_few_sites_are_written_out():
 def test_one_activation_everywhere():
     sites = NETWORKS["resnet56"]((3, 32, 32), 10).sites
     assert homogeneous(Base("tanh"), sites).label == f"tanh everywhere ({len(sites)} sites)"
-    mixed = Genome((of_types("a", ("relu", 2), ("sin", 2)), of_types("b", ("relu", 2), ("sin", 2))))
+    mixed = Genome((of_types("conv1", ("relu", 2), ("sin", 2)), of_types("fc2", ("relu", 2), ("sin", 2))))
     assert mixed.label == "2 relu + 2 sin (at 2 sites)"
 
 
@@ -110,7 +119,21 @@ def test_ordinary_networks():
 
 def test_equal_neighbours_stand_together():
     genome = Genome((of_types("a", ("relu", 4)), of_types("b", ("relu", 4)), of_types("c", ("sin", 4))))
-    assert genome.label == "4 relu (at 2 sites) | 4 sin"
+    assert genome.label == "a to b: 4 relu (at 2 sites) | c: 4 sin"
+
+
+def test_sites_whose_places_say_nothing_are_named():
+    own = Genome(
+        (of_types("blocks.0.act", ("relu", 3), ("sin", 1)), of_types("head.relu_site0", ("tanh", 9)))
+    )
+    assert own.label == "blocks.0.act: 3 relu + 1 sin | head.relu_site0: 9 tanh"
+    assert Genome(own.sites[:1]).label == "3 relu + 1 sin"
+    resnet = NETWORKS["resnet56"]((3, 32, 32), 10, blocks=1).sites
+    assert "stage" not in shared_label(resnet)
+
+
+def shared_label(sites):
+    return Genome(tuple(shared_out(site, [Base("relu"), Base("sin")]) for site in sites)).label
 
 
 def test_many_different_sites_are_abbreviated():
@@ -118,5 +141,5 @@ def test_many_different_sites_are_abbreviated():
     space = SearchSpace("s", sites, (choices("base", name=("relu", "sin", "tanh")),), (3, 3), (0.1,))
     label = space.sample(random.Random(0)).label
     assert "... 49 more sites ..." in label
-    assert len(label) < 300
+    assert len(label) < 400
     assert label.count(" | ") == 6

@@ -165,7 +165,7 @@ def test_at_least_one_neuron_of_each_type_is_present():
 
 def test_the_ordinary_network_of_a_space_with_own_choices():
     genome = SPACES["own choices"].homogeneous(Base("tanh"), (("learning_rate", 0.1),))
-    assert genome.label == "3 tanh | 4 relu | 2 identity"
+    assert genome.label == "h: 3 tanh | g: 4 relu | out: 2 identity"
     assert SPACES["own choices"].contains(genome)
 
 

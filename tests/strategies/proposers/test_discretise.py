@@ -69,7 +69,7 @@ def test_genomes_are_carried_over_to_other_widths_and_blocks():
     )
     found = carried(space, other, python_random(0))
     assert space.contains(found)
-    assert found.label == "4 relu + 6 sin | 2 relu + 2 sin"
+    assert found.label == "h: 4 relu + 6 sin | g: 2 relu + 2 sin"
     with pytest.raises(UserError, match="expected a genome on the sites h, g, got one on h"):
         carried(space, Genome(other.sites[:1], other.hyperparameters), python_random(0))
 

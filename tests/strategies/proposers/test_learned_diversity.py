@@ -57,7 +57,7 @@ def test_a_meta_training_is_a_pack_of_its_own(landscape):
 
 def test_networks_are_made_of_what_was_learned(landscape):
     meta, *networks = search(landscape, networks=9)
-    assert meta.proposal.genome.label.startswith("3 subnetwork(sin,50) + 4 subnetwork(sin,50)")
+    assert meta.proposal.genome.label.startswith("h: 3 subnetwork(sin,50) + 4 subnetwork(sin,50)")
     learned = found_types(meta)
     labels = [(r.proposal.genome.label, r.proposal.genome.hyperparameter("learning_rate")) for r in networks]
     assert len(set(labels)) == len(labels) == 6
