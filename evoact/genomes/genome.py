@@ -102,7 +102,7 @@ class Genome:
     def label(self) -> str:
         """A short description for tables, such as `60 relu + 40 sin | 100 tanh`, with settings of its own at the end.
 
-        Where places do not tell sites apart, as in people's own networks, they are named: `act1: 60 relu | act2: 9 sin`.
+        Where places do not tell sites apart, as in people's own networks, names do: `act1: 60 relu | act2: 9 sin`.
         Not an identity: of many different sites in a row only the first and the last are shown.
 
         >>> from evoact.genomes.activation import Base
