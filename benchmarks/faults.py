@@ -1,12 +1,18 @@
-"""What `kill -9` costs: runs whose driver is killed at random moments of every phase, resumed until they finish.
+"""What `kill -9` costs: runs whose driver, workers, nodes or head are killed at random moments, until they finish.
 
-    python benchmarks/faults.py [--quick] [--json FILE] [--kills N] [--seed SEED] [--backend local|ray]
+    python benchmarks/faults.py [--quick] [--json FILE] [--matrix] [--victim driver|worker|node|head] [--kills N]
+        [--seed SEED] [--backend local|ray] [--plan search|comparison] [--phases PHASE ...]
 
-A run is prepared to stand where a phase begins: `baseline`, `search`, `confirm`, or `compact`, when the leaderboard of
-a finished run is rewritten. It is killed in this phase a few times in a row, each time at a random moment after some
-of it was stored, then left alone. The phases take turns, N kills in all. On Ray the driver alone is killed.
+`--matrix` is all of it: 40 kills of the driver (10 in each of baseline, search, confirm and compact; half on Ray, half
+of comparisons), 20 of workers, 10 of nodes, 5 of the head.
 
-A run is `stuck` if a resume does not end, or ends otherwise than well; rows are `lost` or `doubled` beside those of a
+A driver is killed in a given phase: a run is prepared to stand where that begins, `compact` being when the leaderboard
+of a finished run is rewritten. It is killed there a few times in a row, each time at a random moment after some of it
+was stored, then left alone; on Ray the driver alone is killed. Workers and nodes are killed while a run goes on, each
+node with all its processes, and another takes its place. With the head a run loses its cluster: it is resumed on
+another.
+
+A run is `stuck` if it does not end, or ends otherwise than well; rows are `lost` or `doubled` beside those of a
 run that nobody disturbed; it `differs` if any of its rows does, but for what clocks say.
 """
 
@@ -16,11 +22,15 @@ import os
 import random
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -30,8 +40,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from reporting import Row, report
 
-from evoact.config import Experiment, experiment
-from evoact.execution.run import resume, search
+from evoact.config import Plan, read_plan
+from evoact.execution.run import compare, resume, search
+from evoact.execution.running.log import PACK, events
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished, record_of, write_record
 from evoact.leaderboard.schema import KEY
@@ -72,6 +83,37 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
+ARMS: dict[str, Any] = {
+    "baselines": {"replicates": 0},
+    "budget": {"networks": 24},
+    "confirm": {"candidates": 3, "seeds": 2, "judge": 3},
+    "repeats": 1,
+    "arms": {"evolution": {}, "random": {"strategy": {"name": "random"}}},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """So many kills of a victim: of a driver by the phase that it is killed in, of others in all."""
+
+    victim: str
+    backend: str
+    plan: str
+    kills: Mapping[str, int]
+
+
+MATRIX = (
+    Cell("driver", "local", "search", {"baseline": 5, "search": 2, "confirm": 2, COMPACTION: 1}),
+    Cell("driver", "local", "comparison", {"search": 3, "confirm": 3, COMPACTION: 4}),
+    Cell("driver", "ray", "search", {"baseline": 5, "search": 1, "confirm": 2, COMPACTION: 2}),
+    Cell("driver", "ray", "comparison", {"search": 4, "confirm": 3, COMPACTION: 3}),
+    Cell("worker", "ray", "search", {"any": 10}),
+    Cell("worker", "ray", "comparison", {"any": 10}),
+    Cell("node", "ray", "search", {"any": 10}),
+    Cell("head", "ray", "search", {"any": 5}),
+)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a run that was killed so many times; `seconds` of its last resume."""
@@ -85,7 +127,7 @@ class Outcome:
     seconds: float
 
 
-def started(run_dir: Path, made: Experiment | None = None) -> BaseProcess:
+def started(run_dir: Path, made: Plan | None = None, address: str | None = None) -> BaseProcess:
     """A process that carries out `made` in a new run directory, or resumes the run that is there.
 
     It is forked from this one, which has imported everything and run nothing.
@@ -93,10 +135,12 @@ def started(run_dir: Path, made: Experiment | None = None) -> BaseProcess:
 
     def carry_out() -> None:
         os.setsid()
-        if made is not None:
-            search(made, run_dir)
+        if made is None:
+            resume(run_dir, address)
+        elif made.compares:
+            compare(made, run_dir, address)
         else:
-            resume(run_dir)
+            search(made.first, run_dir, address)
 
     process = multiprocessing.get_context("fork").Process(target=carry_out)
     process.start()
@@ -150,10 +194,17 @@ def keys_of(rows: Sequence[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row[name] for name in KEY) for row in rows)
 
 
-def outcome(run_dir: Path, moment: str, kills: int, undisturbed: Sequence[dict[str, Any]]) -> Outcome:
-    """Resume a killed run to its end, and compare it with the one that nobody disturbed."""
+def outcome(
+    run_dir: Path,
+    moment: str,
+    kills: int,
+    undisturbed: Sequence[dict[str, Any]],
+    process: BaseProcess | None = None,
+    address: str | None = None,
+) -> Outcome:
+    """Wait for a run, or resume a killed one to its end, and compare it with the one that nobody disturbed."""
     begin = time.monotonic()
-    process = started(run_dir)
+    process = process or started(run_dir, address=address)
     process.join(SECONDS)
     stuck = process.exitcode != 0 or not is_finished(Location.of(run_dir))
     if process.exitcode is None:
@@ -172,44 +223,227 @@ def outcome(run_dir: Path, moment: str, kills: int, undisturbed: Sequence[dict[s
     )
 
 
-def measured(kills: int, seed: int, backend: str, moments: Sequence[str], directory: Path) -> list[Outcome]:
-    """The outcomes of runs that were killed so many times in all; `directory` holds them."""
-    execution = {"backend": "local"} if backend == "local" else {"backend": "ray_tune", "workers": 2}
-    made, chance = experiment(EXPERIMENT | {"execution": execution}), random.Random(seed)
+def packs_of(run_dir: Path) -> list[dict[str, Any]]:
+    """What the log says of the packs that are back."""
+    return [e for e in events(Location.of(run_dir), only=PACK) if e["event"] == PACK]
+
+
+def at_work(run_dir: Path, process: BaseProcess, packs: int) -> bool:
+    """Wait until so many packs are back; whether the run still goes on then."""
+    end = time.monotonic() + SECONDS
+    while process.is_alive() and time.monotonic() < end:
+        if len(packs_of(run_dir)) >= packs:
+            return not is_finished(Location.of(run_dir))
+        time.sleep(0.02)
+    return False
+
+
+def worker_struck(
+    run_dir: Path, process: BaseProcess, undisturbed: int, kills: int, chance: random.Random
+) -> int:
+    """Kill workers of a run that goes on, each at a random moment after a random pack; how many were."""
+    struck = 0
+    for _ in range(kills):
+        before = len(packs_of(run_dir)) if run_dir.exists() else 0
+        if not at_work(run_dir, process, before + chance.randint(1, max(1, undisturbed // (2 * kills)))):
+            break
+        time.sleep(chance.uniform(0, 0.5))
+        pid = int(packs_of(run_dir)[-1]["worker"].rpartition(":")[2])
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            struck += 1
+    return struck
+
+
+# --- clusters -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Cluster:
+    """A head without processors and nodes with one each, of `ray start`, every one in a session of its own."""
+
+    port: int
+    scratch: str
+    head: subprocess.Popen[bytes]
+    nodes: list[subprocess.Popen[bytes]]
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def join(self) -> None:
+        self.nodes.append(ray_start(f"--address={self.address}", "--num-cpus=1"))
+
+    def kill(self, node: subprocess.Popen[bytes]) -> None:
+        """Kill a node with all its processes, which `ray start` leaves in its session."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "-s", str(node.pid)], capture_output=True, text=True, check=False
+        )
+        for pid in map(int, listed.stdout.split()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        node.wait()
+
+
+def ray_start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--block",
+            "--include-dashboard=false",
+            *arguments,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def cluster_of_nodes(nodes: int) -> Iterator[Cluster]:
+    """Hold a cluster of this machine, each node of which can be killed alone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
+    head = ray_start("--head", f"--port={port}", "--num-cpus=0", f"--temp-dir={scratch}")
+    cluster = Cluster(port, scratch, head, [])
+    try:
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.2)
+        for _ in range(nodes):
+            cluster.join()
+        # `ray start` has joined when its raylet listens; a run refuses a cluster without any room.
+        time.sleep(10.0)
+        yield cluster
+    finally:
+        for node in (*cluster.nodes, head):
+            cluster.kill(node)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def nodes_struck(
+    made: Plan, run_dir: Path, undisturbed: Sequence[dict[str, Any]], kills: int, chance: random.Random
+) -> Outcome:
+    """Kill nodes of the cluster that a run is on, one after the other; another joins for each."""
+    with cluster_of_nodes(2) as cluster:
+        process, struck = started(run_dir, made, cluster.address), 0
+        for _ in range(kills):
+            before = len(packs_of(run_dir)) if run_dir.exists() else 0
+            if not at_work(run_dir, process, before + chance.randint(1, 4)):
+                break
+            time.sleep(chance.uniform(0, 0.5))
+            cluster.kill(cluster.nodes.pop(0))
+            struck += 1
+            cluster.join()
+        return outcome(run_dir, "node", struck, undisturbed, process)
+
+
+def head_struck(
+    made: Plan, run_dir: Path, undisturbed: Sequence[dict[str, Any]], chance: random.Random
+) -> Outcome:
+    """Kill the head of the cluster that a run is on, which must end then, and resume it on another."""
+    with cluster_of_nodes(1) as cluster:
+        process = started(run_dir, made, cluster.address)
+        struck = at_work(run_dir, process, chance.randint(1, 12))
+        time.sleep(chance.uniform(0, 0.5))
+        cluster.kill(cluster.head)
+        process.join(SECONDS)
+        ended = process.exitcode is not None
+        if not ended:
+            process.kill()
+            process.join()
+    with cluster_of_nodes(1) as cluster:
+        found = outcome(run_dir, "head", int(struck), undisturbed, address=cluster.address)
+    return found if ended else replace(found, stuck=True)
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def drivers_struck(
+    directory: Path, cell: Cell, undisturbed: Sequence[dict[str, Any]], chance: random.Random
+) -> Iterator[Outcome]:
+    for moment, kills in cell.kills.items():
+        for first in range(0, kills, IN_A_ROW):
+            run_dir = directory / f"{moment}-{first}"
+            prepare(directory / "undisturbed", run_dir, moment)
+            # The compaction takes some hundredths of a second.
+            longest = 0.03 if moment == COMPACTION else 1.0
+            tried = min(IN_A_ROW, kills - first)
+            worked = sum(killed(run_dir, moment, chance.uniform(0, longest)) for _ in range(tried))
+            yield outcome(run_dir, moment, worked, undisturbed)
+
+
+def others_struck(
+    directory: Path, cell: Cell, made: Plan, undisturbed: Sequence[dict[str, Any]], chance: random.Random
+) -> Iterator[Outcome]:
+    left, number = sum(cell.kills.values()), 0
+    while left > 0:
+        run_dir, tried = directory / f"struck-{number}", min(left, IN_A_ROW)
+        if cell.victim == "head":
+            tried, found = 1, head_struck(made, run_dir, undisturbed, chance)
+        elif cell.victim == "node":
+            found = nodes_struck(made, run_dir, undisturbed, tried, chance)
+        else:
+            process = started(run_dir, made)
+            struck = worker_struck(run_dir, process, len(undisturbed) // 2, tried, chance)
+            found = outcome(run_dir, "worker", struck, undisturbed, process)
+        yield found
+        left, number = left - max(1, found.kills), number + 1
+
+
+def measured(cell: Cell, seed: int, directory: Path) -> Iterator[Outcome]:
+    """Yield the outcomes of the runs of a cell; `directory` holds them."""
+    execution = {"backend": "local"} if cell.backend == "local" else {"backend": "ray_tune", "workers": 2}
+    more = ARMS if cell.plan == "comparison" else {}
+    made, chance = read_plan({**EXPERIMENT, **more, "execution": execution}), random.Random(f"{seed} {cell}")
     first = started(directory / "undisturbed", made)
     first.join()
     if first.exitcode:
         raise RuntimeError("expected a run that nobody disturbs to finish, got what is printed above")
     undisturbed = rows_of(directory / "undisturbed")
-    found: list[Outcome] = []
-    left = kills
-    while left > 0:
-        moment = moments[len(found) % len(moments)]
-        run_dir = directory / f"{len(found)}-{moment}"
-        prepare(directory / "undisturbed", run_dir, moment)
-        # The compaction takes some hundredths of a second.
-        longest = 0.03 if moment == COMPACTION else 1.0
-        tried = min(left, IN_A_ROW, -(-kills // len(moments)))
-        left -= tried
-        worked = sum(killed(run_dir, moment, chance.uniform(0, longest)) for _ in range(tried))
-        found.append(outcome(run_dir, moment, worked, undisturbed))
-        print(f"{kills - left:>4} of {kills}: {found[-1]}", flush=True)
-    return found
+    if cell.victim == "driver":
+        yield from drivers_struck(directory, cell, undisturbed, chance)
+    else:
+        yield from others_struck(directory, cell, made, undisturbed, chance)
 
 
-def figures(found: Sequence[Outcome]) -> list[Row]:
-    """For each phase: kills that struck it, and what is wrong with runs that were killed in it."""
+def figures(found: Sequence[tuple[Cell, Outcome]]) -> list[Row]:
+    """For each victim and place: kills that struck, and what is wrong with runs that were killed there."""
     rows = []
-    for moment in dict.fromkeys(o.moment for o in found):
-        own = [o for o in found if o.moment == moment]
+    named = [
+        (f"{c.victim}_{c.backend}_{c.plan}_{o.moment}".removesuffix(f"_{c.victim}"), o) for c, o in found
+    ]
+    for name in dict.fromkeys(name for name, _ in named):
+        own = [o for other, o in named if other == name]
         rows += [
-            Row(f"{moment}_kills", sum(o.kills for o in own), f"in {len(own)} runs"),
-            Row(f"{moment}_stuck", sum(o.stuck for o in own), "runs", 0, "lower"),
-            Row(f"{moment}_lost", sum(o.lost for o in own), "rows", 0, "lower"),
-            Row(f"{moment}_doubled", sum(o.doubled for o in own), "rows", 0, "lower"),
-            Row(f"{moment}_differs", sum(o.differs for o in own), "runs", 0, "lower"),
+            Row(f"{name}_kills", sum(o.kills for o in own), f"in {len(own)} runs"),
+            Row(f"{name}_stuck", sum(o.stuck for o in own), "runs", 0, "lower"),
+            Row(f"{name}_lost", sum(o.lost for o in own), "rows", 0, "lower"),
+            Row(f"{name}_doubled", sum(o.doubled for o in own), "rows", 0, "lower"),
+            Row(f"{name}_differs", sum(o.differs for o in own), "runs", 0, "lower"),
         ]
     return rows
+
+
+def cells(options: argparse.Namespace) -> list[Cell]:
+    """What is asked for."""
+    if options.matrix:
+        return [c for c in MATRIX if options.victim in (None, c.victim)]
+    victim = options.victim or "driver"
+    if victim != "driver":
+        return [Cell(victim, "ray", options.plan, {"any": 1 if options.quick else options.kills})]
+    moments = [m for m in options.phases if options.plan == "search" or m != PHASES[0]]
+    share, more = divmod(options.kills, len(moments))
+    kills = {m: 1 if options.quick else share + (i < more) for i, m in enumerate(moments)}
+    return [Cell(victim, options.backend, options.plan, kills)]
 
 
 def main() -> None:
@@ -218,16 +452,20 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one kill in each phase")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument(
-        "--kills", type=int, default=40, metavar="N", help="how many there are, in all phases"
-    )
+    parser.add_argument("--matrix", action="store_true", help="all victims and places, or all of one victim")
+    parser.add_argument("--victim", choices=("driver", "worker", "node", "head"))
+    parser.add_argument("--kills", type=int, default=40, metavar="N", help="how many there are in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--backend", choices=("local", "ray"), default="local")
-    parser.add_argument("--phases", nargs="+", choices=MOMENTS, default=MOMENTS, help="where to kill")
+    parser.add_argument("--backend", choices=("local", "ray"), default="local", help="for drivers")
+    parser.add_argument("--plan", choices=("search", "comparison"), default="search")
+    parser.add_argument("--phases", nargs="+", choices=MOMENTS, default=MOMENTS, help="where to kill drivers")
     options = parser.parse_args()
-    kills = len(options.phases) if options.quick else options.kills
-    with tempfile.TemporaryDirectory(prefix="evoact-faults-") as directory:
-        found = measured(kills, options.seed, options.backend, options.phases, Path(directory))
+    found: list[tuple[Cell, Outcome]] = []
+    for cell in cells(options):
+        with tempfile.TemporaryDirectory(prefix="evoact-faults-") as directory:
+            for one in measured(cell, options.seed, Path(directory)):
+                found.append((cell, one))
+                print(f"{cell.victim} {cell.backend} {cell.plan}: {one}", flush=True)
     report(options, figures(found))
 
 
