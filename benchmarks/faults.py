@@ -258,6 +258,14 @@ def worker_struck(
 # --- clusters -------------------------------------------------------------------------------------
 
 
+JOINED = """
+import sys, time, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[2]):
+    time.sleep(0.2)
+"""
+
+
 @dataclass
 class Cluster:
     """A head without processors and nodes with one each, of `ray start`, every one in a session of its own."""
@@ -296,6 +304,8 @@ def ray_start(*arguments: str) -> subprocess.Popen[bytes]:
             "--include-dashboard=false",
             *arguments,
         ],
+        # Whatever tokens others use here, this cluster needs none.
+        env=os.environ | {"RAY_AUTH_MODE": "disabled"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -319,8 +329,8 @@ def cluster_of_nodes(nodes: int) -> Iterator[Cluster]:
             time.sleep(0.2)
         for _ in range(nodes):
             cluster.join()
-        # `ray start` has joined when its raylet listens; a run refuses a cluster without any room.
-        time.sleep(10.0)
+        # A run refuses a cluster without any room.
+        subprocess.run([sys.executable, "-c", JOINED, cluster.address, str(nodes + 1)], check=True)
         yield cluster
     finally:
         for node in (*cluster.nodes, head):

@@ -1,5 +1,8 @@
 """The compiled kernels: built once per machine into the user's cache, None if that is not possible.
 
+Whoever can write to that folder, or change a file in it, can have this process run what they like: it is the user's
+own, and a file is loaded only if its content has the digest in its name. One that has not is built again.
+
 The sources lie beside this file. They need a C compiler (`cc`, or what the environment variable CC
 names) and nothing else; EVOACT_NATIVE=0 leaves them out. Without them PyTorch computes the same.
 """
@@ -19,7 +22,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from evoact.cache_directory import cache_directory
+from evoact.cache_directory import code_directory, is_private
+from evoact.errors import UserError
 
 SOURCES = Path(__file__).parent
 FLAGS = [
@@ -86,7 +90,7 @@ def library() -> ctypes.CDLL | None:
         return None
     try:
         loaded = ctypes.CDLL(str(_built(compiler)))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError, UserError):
         return None
     for name, (result, arguments) in SIGNATURES.items():
         function = getattr(loaded, name)  # attribute access keeps the function, indexing does not
@@ -109,14 +113,15 @@ def _plain(argument: Any) -> Any:
 
 
 def _built(compiler: list[str]) -> Path:
-    """The shared library of these sources, this compiler and this processor; built if it is not there."""
-    target = cache_directory() / "native" / f"kernels-{_digest(compiler)}.so"
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """The shared library of these sources, this compiler and this processor; built if it is not there, or not whole."""
+    folder, name = code_directory("native"), f"kernels-{_digest(compiler)}"
+    for found in sorted(folder.glob(f"{name}-*.so")):
+        if is_private(found) and _named(name, found) == found.name:
+            return found
+        found.unlink(missing_ok=True)
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        made = Path(folder) / target.name
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        made = Path(beside) / "kernels.so"
         error: subprocess.SubprocessError | None = None
         for variant in VARIANTS:
             command = [*compiler, *FLAGS, *variant, "-o", str(made), *sources, "-lm"]
@@ -125,9 +130,16 @@ def _built(compiler: list[str]) -> Path:
             except subprocess.SubprocessError as raised:
                 error = raised
                 continue
+            made.chmod(0o700)
+            target = folder / _named(name, made)
             made.replace(target)  # at once and whole: other processes may be building the same
             return target
     raise error or subprocess.SubprocessError("no variant was tried")
+
+
+def _named(name: str, made: Path) -> str:
+    """How a library is called, by the digest of its bytes."""
+    return f"{name}-{hashlib.sha256(made.read_bytes()).hexdigest()[:32]}.so"
 
 
 def _digest(compiler: list[str]) -> str:

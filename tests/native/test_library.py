@@ -4,9 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from evoact.cache_directory import code_directory, is_private
+from evoact.native import library as built
 from evoact.native.library import library
 
 WITHOUT = [{"EVOACT_NATIVE": "0"}, {"CC": "no-such-compiler"}, {"CC": "false"}, {"CC": "cc --no-such-option"}]
@@ -25,6 +28,100 @@ def test_a_missing_or_failing_compiler_is_silent(environment, tmp_path, monkeypa
         monkeypatch.setenv(name, value)
     assert library.__wrapped__() is None
     assert capfd.readouterr() == ("", "")
+
+
+STAND_IN = """#!/bin/sh
+# Instead of a compiler: writes what it was last told, and takes note of each call.
+echo call >> "$(dirname "$0")/calls"
+[ "$1" = --version ] && exit 0
+while [ "$1" != -o ]; do shift; done
+cp "$(dirname "$0")/library" "$2"
+"""
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """A stand-in for a compiler, in whose place the files are what counts; returns how often it has compiled."""
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path / "cache"))
+    stand_in = tmp_path / "compiler"
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o700)
+    (tmp_path / "library").write_bytes(b"kernels")
+
+    def compile_it():
+        found = built._built([str(stand_in)])
+        calls = (tmp_path / "calls").read_text().count("call") - compile_it.versions
+        compile_it.versions += 1
+        return found, calls - 1
+
+    compile_it.versions = 0
+    return compile_it
+
+
+def test_built_once_and_only_for_this_user(compiler):
+    found, compiled = compiler()
+    assert (found.read_bytes(), compiled) == (b"kernels", 1)
+    assert compiler() == (found, 1)
+    for place in (found, found.parent):
+        assert place.stat().st_mode & 0o077 == 0
+    assert [*found.parent.iterdir()] == [found]
+
+
+@pytest.mark.parametrize("content", [b"", b"kernel", b"Kernels", b"kernels and more"])
+def test_other_bytes_are_not_loaded_but_built_again(content, compiler):
+    found, _ = compiler()
+    found.write_bytes(content)
+    assert compiler() == (found, 2)
+    assert found.read_bytes() == b"kernels"
+
+
+def test_a_file_that_others_can_write_to_is_built_again(compiler):
+    found, _ = compiler()
+    found.chmod(0o722)
+    assert compiler() == (found, 2)
+    assert is_private(found)
+
+
+def test_a_folder_of_ones_own_is_closed_to_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path))
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native").chmod(0o777)
+    assert code_directory("native") == tmp_path / "native"
+    assert is_private(tmp_path / "native")
+
+
+def test_a_cache_that_others_can_write_to_is_not_used_for_code(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)  # who owns nothing in it can still put another folder in the place of ours
+    monkeypatch.setenv("EVOACT_CACHE", str(shared))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    found = code_directory("native")
+    assert found == tmp_path / f"evoact-cache-{os.getuid()}" / "native"
+    assert is_private(found)
+    shared.chmod(0o1777)
+    assert code_directory("native") == shared / "native"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files away, which only root can")
+def test_what_another_user_owns_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    (tmp_path / "cache" / "native").mkdir(parents=True)
+    os.chown(tmp_path / "cache" / "native", 12345, 12345)
+    assert code_directory("native").parent.parent == tmp_path
+    os.chown(tmp_path / "cache" / "native", 0, 0)
+    os.chown(tmp_path / "cache", 12345, 12345)
+    assert code_directory("native").parent.parent == tmp_path
+
+
+def test_a_link_counts_as_what_it_leads_to(tmp_path):
+    open_to_all = tmp_path / "open"
+    (open_to_all / "inner").mkdir(parents=True)
+    open_to_all.chmod(0o777)
+    Path(tmp_path / "link").symlink_to(open_to_all / "inner")
+    assert not is_private(tmp_path / "link")
+    assert not is_private(tmp_path / "nothing")
 
 
 @pytest.mark.slow

@@ -1,13 +1,16 @@
 """Whether a text is exactly one harmless SELECT over the tables of a run, judged on DuckDB's parse tree.
 
-Only node types in the lists below pass, so that what a later DuckDB adds is refused until somebody
-has looked at it. The statement's type alone would not do: `WITH a AS (COPY ...) SELECT 1` is a SELECT.
+Only node types in the lists below and the functions of `sql_functions` pass, so that what a later DuckDB adds is
+refused until somebody has looked at it. The statement's type alone would not do: `WITH a AS (COPY ...) SELECT 1` is
+a SELECT.
 """
 
 import json
-import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
+
+from evoact.leaderboard.ask.sql_functions import FUNCTIONS, TABLE_FUNCTIONS
 
 TABLES = ("leaderboard", "curves")
 
@@ -21,15 +24,6 @@ _EXPRESSIONS = {
     *("FUNCTION", "LAMBDA", "LAMBDA_REF", "OPERATOR", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY", "TYPE"),
     "WINDOW",
 }
-_TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
-
-# Functions that tell about the process, its settings and its catalogue, or that change something.
-_ENVIRONMENT = re.compile(
-    r"current_(?!date$|time$|timestamp$|localtime$|localtimestamp$).*|duckdb_.*|pg_(?!typeof$).*|inet_.*"
-    r"|has_.*_privilege|json_(serialize|deserialize|execute)_.*|.*_description|getenv|getvariable|setseed"
-    r"|(next|set|curr)val|user|session_user|version|in_search_path|write_log|sleep_ms|txid_current"
-    r"|get_block_size|query|query_table|glob|read_.*|parquet_.*|.*_scan|sniff_.*|which_secret|platform"
-)
 # These are functions even without parentheses.
 _BARE = {"current_catalog", "current_role", "current_schema", "current_user", "session_user", "user"}
 
@@ -140,7 +134,7 @@ def _check_node(node: dict[str, Any], tables: frozenset[str]) -> None:
             raise Refused(f"the table {name!r}")
     elif kind == "TABLE_FUNCTION":
         name = node["function"].get("function_name", "")
-        if name.lower() not in _TABLE_FUNCTIONS:
+        if name.lower() not in TABLE_FUNCTIONS:
             raise Refused(f"the table function {name!r}")
 
 
@@ -149,7 +143,8 @@ def _check_expression(node: dict[str, Any]) -> None:
         raise Refused(f"the expression {node['class']}")
     if node["class"] in ("FUNCTION", "WINDOW"):
         name = node["function_name"].lower()
-        if node.get("schema") or node.get("catalog") or _ENVIRONMENT.fullmatch(name):
-            raise Refused(f"the function {name!r}")
+        if node.get("schema") or node.get("catalog") or name not in FUNCTIONS:
+            near = get_close_matches(name, FUNCTIONS, 1)
+            raise Refused(f"the function {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if node["class"] == "COLUMN_REF" and node["column_names"][-1].lower() in _BARE:
         raise Refused(f"the function {node['column_names'][-1]!r}")
