@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -26,9 +27,10 @@ except RuntimeError:  # without a home directory Ray cannot even be imported
     os.environ["EVOACT_CACHE"] = os.environ["HOME"] = str(cache_directory())
 
 # `ray start` asks for a token where it finds one, and `ray.init` sends none unless it is told to. One that is sent to a
-# cluster without is ignored.
-if any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")) or (
-    (Path.home() / ".ray" / "auth_token").exists()
+# cluster without is ignored. Ray reads this when it is imported, and the processes that it starts read it again.
+if "ray" not in sys.modules and (
+    any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    or (Path.home() / ".ray" / "auth_token").exists()
 ):
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
