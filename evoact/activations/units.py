@@ -1,14 +1,17 @@
 """Units with parameters that are no sums of base functions, by the kernels, differentiable to any order: x[sets, E], or
-[sets, P, E] of several pieces, and parameters c[sets, numbers]. `reference` is the same in PyTorch.
+of several pieces [sets, rows, P, M], and parameters c[sets, numbers]. `reference` is the same in PyTorch.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evoact.activations.differentiable import followed
+from evoact.native import pieces
 from evoact.native import units as native
 
 
@@ -25,8 +28,16 @@ def hinges(x: Tensor, c: Tensor, number: int, reference: Callable[..., Tensor]) 
 
 
 def norm(x: Tensor, c: Tensor, reference: Callable[..., Tensor]) -> Tensor:
-    """Return (1/P sum_i |z_i - c_i|^p)^(1/p) of the pieces x[sets, P, E] for c[sets, P + 1], whose last number is p."""
-    result: Tensor = Unit.apply(x.contiguous(), c.contiguous(), "evoact_norm", (), reference)
+    """Return (1/P sum_i |z_i - c_i|^p)^(1/p) of the pieces x[sets, rows, P, M] for c[sets, P + 1], whose last number
+    is p: [sets, rows, M]; `reference` takes x[sets, P, rows * M]."""
+    result: Tensor = Pieces.apply(x.contiguous(), c.contiguous(), "evoact_norm", None, reference)
+    return result
+
+
+def network(x: Tensor, c: Tensor, f: np.ndarray, reference: Callable[..., Tensor]) -> Tensor:
+    """Return f(sum_i v_i f(z_i) + d) of the pieces x[sets, rows, P, M] for c[sets, P + 1] = v_1 .. v_P, d and f, a term
+    of the kernels: [sets, rows, M]; `reference` takes x[sets, P, rows * M]."""
+    result: Tensor = Pieces.apply(x.contiguous(), c.contiguous(), "evoact_network", f, reference)
     return result
 
 
@@ -54,6 +65,32 @@ class Unit(torch.autograd.Function):
             again = followed(ctx.reference, (x, c), g)
             return again[0], again[1], None, None, None
         return *native.gradients(ctx.kernel, g, x, c, ctx.settings), None, None, None
+
+
+class Pieces(torch.autograd.Function):
+    """A unit of several pieces by its kernels, named NAME and NAME_backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, c: Tensor, name: str, f: np.ndarray | None, reference: Callable[..., Tensor]
+    ) -> Tensor:
+        ctx.kernel, ctx.f, ctx.reference = name, f, reference
+        ctx.save_for_backward(x, c)
+        return pieces.value(name, x, c, f)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        (x, c), g = ctx.saved_tensors, grads[0].contiguous()
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            again = followed(functools.partial(_of_rows, ctx.reference), (x, c), g)
+            return again[0], again[1], None, None, None
+        return *pieces.gradients(ctx.kernel, g, x, c, ctx.f), None, None, None
+
+
+def _of_rows(reference: Callable[..., Tensor], x: Tensor, c: Tensor) -> Tensor:
+    """`reference`, which takes x[sets, P, E], for x[sets, rows, P, M]."""
+    sets, rows, _, m = x.shape
+    return reference(x.transpose(1, 2).flatten(2), c).view(sets, rows, m)
 
 
 class Largest(torch.autograd.Function):

@@ -214,6 +214,13 @@ static void backward_piece(const Term *first, const Term *last, const float *c, 
         for (int i = 0; i < n; i++) grad_x[i] *= g[i];
 }
 
+void evoact_term_value(const Term *t, int n, const float *x, float *y) {
+    float scaled[TERM_PIECE];
+    FUNCTIONS[t->function].value(n, term_input(t, n, x, scaled), y);
+    if (t->output_scale == 1.0f && t->shift == 0.0f) return;
+    for (int i = 0; i < n; i++) y[i] = FMA(t->output_scale, y[i], t->shift);
+}
+
 void evoact_term(const Term *t, int n, const float *x, float *y, float *slope) {
     float scaled[TERM_PIECE], core[TERM_PIECE], scale = t->output_scale * t->input_scale;
     const float *input = term_input(t, n, x, scaled);

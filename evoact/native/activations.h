@@ -1,4 +1,4 @@
-/* Terms of rows, and one of them evaluated: what `spline.c` needs of `activations.c`. */
+/* Terms of rows, and one of them evaluated: what other files need of `activations.c`. */
 #ifndef EVOACT_ACTIVATIONS_H
 #define EVOACT_ACTIVATIONS_H
 
@@ -13,6 +13,9 @@ typedef struct {
 } Term;
 
 #define TERM_PIECE 256
+
+/* A term without its coefficient, at up to TERM_PIECE elements. */
+void evoact_term_value(const Term *t, int n, const float *x, float *y);
 
 /* A term without its coefficient, and its derivative, at up to TERM_PIECE elements. */
 void evoact_term(const Term *t, int n, const float *x, float *y, float *slope);

@@ -35,6 +35,13 @@ def function_codes() -> dict[str, int]:
     return codes
 
 
+def one_term(core: str, input_scale: float, output_scale: float, shift: float) -> np.ndarray | None:
+    """Return output_scale * core(input_scale * x) + shift as a term; None if the kernels do not know the function."""
+    if (code := function_codes().get(core)) is None:
+        return None
+    return np.array([(code, ALONE, input_scale, output_scale, shift)], TERM)
+
+
 @dataclass(frozen=True)
 class Program:
     """The terms of each row: `terms[begin[r]:begin[r + 1]]` are row r's."""

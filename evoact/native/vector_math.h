@@ -88,6 +88,26 @@ INLINE float vtanh(float x) {
 /* 1 / (1 + e^-x) */
 INLINE float vlogistic(float x) { return 1.0f / (1.0f + vexp(-x)); }
 
+/* log(x) of a positive, normal number, to 1e-7 of itself or of 1: of 2^n z with z around 1 by the polynomial of Cephes. */
+INLINE float vlog(float x) {
+    Bits bits = {.f = x};
+    int32_t above = bits.i - 0x3f3504f3; /* sqrt(1/2) */
+    float n = (float)(above >> 23);
+    bits.i = (above & 0x7fffff) + 0x3f3504f3;
+    float z = bits.f - 1.0f, q = z * z;
+    float p = 7.0376836292e-2f;
+    p = FMA(p, z, -1.1514610310e-1f);
+    p = FMA(p, z, 1.1676998740e-1f);
+    p = FMA(p, z, -1.2420140846e-1f);
+    p = FMA(p, z, 1.4249322787e-1f);
+    p = FMA(p, z, -1.6668057665e-1f);
+    p = FMA(p, z, 2.0000714765e-1f);
+    p = FMA(p, z, -2.4999993993e-1f);
+    p = FMA(p, z, 3.3333331174e-1f);
+    p = FMA(p * z, q, FMA(-0.5f, q, z));
+    return FMA(n, 0.693147181f, p);
+}
+
 /* log(1 + u) for 0 <= u <= 1: 2 artanh(u / (2 + u)) by its Taylor series, remainder below 2e-8. */
 INLINE float vlog1p_unit(float u) {
     float s = u / (2.0f + u), q = s * s;

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evoact.activations.kinds import kind_of
-from evoact.genomes.activation import LpPool, Maxout, PiecewiseLinear, Rational, pieces
+from evoact.genomes.activation import Maxout, PiecewiseLinear, Rational, pieces
 from evoact.native.tensors import accepts
 
 UNITS = [
@@ -12,8 +12,6 @@ UNITS = [
     Rational(2, 1),
     PiecewiseLinear(3),
     PiecewiseLinear(1),
-    LpPool(3),
-    LpPool(1),
     Maxout(3),
 ]
 

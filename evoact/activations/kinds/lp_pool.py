@@ -29,9 +29,20 @@ def initial(activation: LpPool, sets: int, generator: torch.Generator) -> Tensor
 
 def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """Return u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
+    if accepts(x):
+        return by_rows(activation, x[:, None], parameters)[:, 0]
+    return _in_pytorch(x, _centres_and_order(activation, parameters))
+
+
+def by_rows(activation: LpPool, x: Tensor, parameters: Tensor) -> Tensor:
+    """Return u by the kernels; shapes as `kind.Kind` has them."""
+    return units.norm(x, _centres_and_order(activation, parameters), _in_pytorch)
+
+
+def _centres_and_order(activation: LpPool, parameters: Tensor) -> Tensor:
+    """c_1..c_P and p of each set."""
     n = activation.pieces
-    c = torch.cat([parameters[:, :n], 1 + softplus(parameters[:, n:])], dim=1)
-    return units.norm(x, c, _in_pytorch) if accepts(x) else _in_pytorch(x, c)
+    return torch.cat([parameters[:, :n], 1 + softplus(parameters[:, n:])], dim=1)
 
 
 def _in_pytorch(x: Tensor, c: Tensor) -> Tensor:
@@ -52,4 +63,5 @@ KIND = Kind(
     lambda activation, sets, text: module("LpPool", activation.pieces, sets=sets),
     lambda activation: activation.pieces + 1,
     initial,
+    by_rows=by_rows,
 )

@@ -6,12 +6,17 @@ with v and d shared by the neurons of the type: a small network of shape P-1 on 
 first layer. v and d start as PyTorch starts a linear layer of P inputs, uniform in +-1/sqrt(P).
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from evoact.activations.functions.base_functions import apply, base_function
+from evoact.activations import units
+from evoact.activations.functions.base_functions import BaseFunction, apply, base_function
 from evoact.activations.kinds.kind import Kind, Noise
 from evoact.genomes.activation import NetworkInNetwork
+from evoact.native.mixture import one_term
+from evoact.native.tensors import accepts
 
 
 def initial(activation: NetworkInNetwork, sets: int, generator: torch.Generator) -> Tensor:
@@ -24,7 +29,19 @@ def evaluate(
     activation: NetworkInNetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
     """Return f(sum_i v_i f(z_i) + d); shapes as `kind.Kind` has them."""
-    f, n = base_function(activation.base), activation.pieces
+    y = by_rows(activation, x[:, None], parameters) if accepts(x) else None
+    return _in_pytorch(x, parameters, base_function(activation.base)) if y is None else y[:, 0]
+
+
+def by_rows(activation: NetworkInNetwork, x: Tensor, parameters: Tensor) -> Tensor | None:
+    """Return the same by the kernels, if they have the base function; shapes as `kind.Kind` has them."""
+    f = base_function(activation.base)
+    term = one_term(f.core, f.input_scale, f.output_scale, f.shift)
+    return None if term is None else units.network(x, parameters, term, partial(_in_pytorch, f=f))
+
+
+def _in_pytorch(x: Tensor, parameters: Tensor, f: BaseFunction) -> Tensor:
+    n = x.shape[1]
     total = parameters[:, n:].expand_as(x[:, 0])
     for i in range(n):
         total = torch.addcmul(total, parameters[:, i, None], apply(f, x[:, i]))
@@ -36,4 +53,5 @@ KIND = Kind(
     lambda activation, sets, text: f"NetworkInNetwork({text(activation.base)}, {activation.pieces})",
     lambda activation: activation.pieces + 1,
     initial,
+    by_rows=by_rows,
 )

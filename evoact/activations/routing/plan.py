@@ -164,12 +164,14 @@ def _type_group(blocks: Sequence[_Block], rows: int, device: torch.device | str)
     """Types that differ in nothing but their parameters, evaluated together, at a site of so many rows."""
     activation = blocks[0].activation
     own = np.concatenate([b.rows for b in blocks])
+    kind = kind_of(activation)
     return TypeGroup(
-        evaluate=functools.partial(kind_of(activation).evaluate, activation),
+        evaluate=functools.partial(kind.evaluate, activation),
         rows=torch.as_tensor(own, device=device),
         parameters=torch.as_tensor(np.concatenate([b.parameters for b in blocks]), device=device),
         members=tuple(b.member for b in blocks for _ in b.parameters),
         pieces=pieces(activation),
-        apart=not blocks[0].parameters.shape[1] and not kind_of(activation).random,
+        apart=not blocks[0].parameters.shape[1] and not kind.random,
         whole=np.array_equal(own, np.arange(rows)),
+        by_rows=None if kind.by_rows is None else functools.partial(kind.by_rows, activation),
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evoact.activations.kinds.kind import Noise
 from evoact.activations.routing.mixture import MixturePlan, NativeColumns
+from evoact.native.tensors import accepts
 
 # Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
 PackNoise = Callable[[Tensor, Sequence[int]], Tensor]
@@ -51,7 +52,7 @@ class TypeGroup:
     """Equal types with equally many rows a set: `evaluate(x[sets, P, E], parameters[sets, p], noise)`,
     the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, the pieces P
     that it takes, and whether the rows are all of the site in their order, and whether each
-    may be a set of its own, since sets have neither parameters nor noise."""
+    may be a set of its own, since sets have neither parameters nor noise. `by_rows` is the kind's."""
 
     evaluate: Callable[[Tensor, Tensor, Noise | None], Tensor]
     rows: Tensor
@@ -60,6 +61,7 @@ class TypeGroup:
     pieces: int
     whole: bool
     apart: bool
+    by_rows: Callable[[Tensor, Tensor], Tensor | None] | None = None
 
     def __call__(self, x: Tensor, flat: Tensor, noise: PackNoise | None) -> Tensor:
         """x[R, P, M] to the group's rows of the result, [rows, M]."""
@@ -67,6 +69,10 @@ class TypeGroup:
         mine = (x if self.whole else x.index_select(0, self.rows))[:, : self.pieces]
         if self.apart:
             return self.evaluate(mine, flat.new_empty(len(mine), 0), None)
+        if self.by_rows is not None and accepts(mine):
+            y = self.by_rows(mine.reshape(sets, -1, self.pieces, m), flat[self.parameters])
+            if y is not None:
+                return y.view(-1, m)
         # [set, row, piece, M] -> [set, piece, (row, M)]
         mine = mine.view(sets, -1, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
         own_noise = None if noise is None else lambda template: noise(template, self.members)
