@@ -2,7 +2,8 @@
 
     python benchmarks/families.py [--quick] [--json FILE]
 
-Packs of 32 networks 40-100-100-10, batch 100, Adam, one thread, processor time; all take turns, a ratio is one of medians.
+Packs of 32 networks 40-100-100-10, batch 100, Adam, one thread, processor time; all take turns, a ratio is one of
+medians.
 Units of P pieces have P times as many weights in hidden layers, so P times the products: what cannot be saved is
 beside them as `..._products`, the arithmetic over that of relu.
 """
