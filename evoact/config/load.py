@@ -17,7 +17,7 @@ from evoact.config.schema import Config, Space
 from evoact.config.spaces import pinned, space_problems
 from evoact.config.yaml_files import find_config, find_space, override, read_yaml
 from evoact.errors import ConfigError, UserError
-from evoact.networks.own.named import FOUND, OWN, TEXT
+from evoact.networks.own.named import FOUND, OWN, SYMMETRIES, TEXT
 from evoact.networks.own.source import read
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
@@ -136,7 +136,8 @@ def _with_sites(made: Experiment) -> Experiment:
     if named.name != OWN or FOUND in named.arguments:
         return made
     found = {site.name: site.neurons for site in made.network.sites}
-    return made.with_config(network=named.model_copy(update={FOUND: found}))
+    symmetries = {site.name: site.symmetry for site in made.network.sites if site.symmetry != "none"}
+    return made.with_config(network=named.model_copy(update={FOUND: found, SYMMETRIES: symmetries}))
 
 
 def inline_files(data: dict[str, Any], beside: Path) -> list[str]:

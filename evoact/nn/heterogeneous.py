@@ -3,12 +3,12 @@
 import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from evoact.errors import UserError, shortened
 from evoact.nn.calls import Where, Wrapped, unwrap
@@ -16,6 +16,7 @@ from evoact.nn.checks import check
 from evoact.nn.found import GATE, SIGMOID
 from evoact.nn.recording import Seen, record
 from evoact.nn.sites import Shared, Site
+from evoact.nn.symmetry import Exchangeable, exchangeable
 
 # What PyTorch computes in one operation in inference, which would pass the sites by: the setting, and its value for no.
 _FUSED: Mapping[type[nn.Module], tuple[str, Any]] = {
@@ -28,8 +29,11 @@ _FUSED: Mapping[type[nn.Module], tuple[str, Any]] = {
 class Call:
     """An activation call of a network: where it stands, what was found, which dimension (from the last) holds the
     neurons, how many they are, and why it is no site (empty if it is one). `function` is the base function that it
-    computes, if one does. `symmetry` is `none`: that neurons are exchangeable was not proven. A result that `gates`
-    multiplies another tensor."""
+    computes, if one does. A result that `gates` multiplies another tensor.
+
+    `symmetry` is `free` if its neurons are exchangeable, so that only counts of types matter, `stream:ID` if they are
+    together with those of all sites of the same ID, as on a residual stream, and `none` where neither was proven.
+    """
 
     name: str
     line: str
@@ -43,23 +47,37 @@ class Call:
 
 
 class Calls(tuple[Call, ...]):
-    """All activation calls in the order of the network's run; printed as a table."""
+    """All activation calls in the order of the network's run; printed as a table.
+
+    `exchangeable` says of the sites that are not `none` which weights change places with their neurons.
+    """
+
+    exchangeable: tuple[Exchangeable, ...] = ()
 
     @property
     def sites(self) -> tuple[Call, ...]:
         return tuple(call for call in self if not call.reason)
 
     def __str__(self) -> str:
-        rows = [("site", "line", "found", "dim", "width", "")]
+        rows = [("site", "line", "found", "dim", "width", "symmetry")]
         rows += [
-            (c.name, c.line, c.found, str(c.dim), str(c.width), c.reason and f"not replaced: {c.reason}")
+            (
+                c.name,
+                c.line,
+                c.found,
+                str(c.dim),
+                str(c.width),
+                f"not replaced: {c.reason}" if c.reason else c.symmetry,
+            )
             for c in self
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> tuple[nn.Module, Calls]:
+def heterogenize(
+    model: nn.Module, example: Any, sites: Sequence[str] = (), symmetry: bool = True
+) -> tuple[nn.Module, Calls]:
     """Make a copy of a network in which every activation call is a site, and the table of its calls.
 
     Each site computes what was called there, bit by bit, until it is given a mixture, as by
@@ -71,6 +89,7 @@ def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> t
         example: an input that it takes, a tuple of its arguments, or a mapping of them by name
         sites: functions that are sites on request alone, of `sigmoid` and `tanh` (which is one by itself where no
             sigmoid is beside it)
+        symmetry: whether to find out which neurons are exchangeable, which takes about ten runs a site
 
     Raises:
         UserError: if it calls no activation, the example does not fit, or the module is wrapped, scripted, lazily
@@ -103,7 +122,7 @@ def heterogenize(model: nn.Module, example: Any, sites: Sequence[str] = ()) -> t
     after, _ = _run(made, args, kwargs, recording=False)
     _restore(made, buffers)
     _compare(before, after)
-    return made, calls
+    return made, with_symmetry(calls, made, model, example) if symmetry else calls
 
 
 def homogenize(model: nn.Module) -> nn.Module:
@@ -266,6 +285,34 @@ def _compare(before: Any, after: Any) -> None:
             "expected the same outputs with sites as without, got others; a network that computes something else each "
             "time, even from the same random numbers, cannot be converted"
         )
+
+
+def with_symmetry(calls: Calls, made: nn.Module, model: nn.Module, example: Any) -> Calls:
+    """Return the calls with the symmetry of sites, which runs of the network show.
+
+    Args:
+        calls: of `made`
+        made: a network with sites, which is as before in the end
+        model: the network that it was made of
+        example: as `heterogenize` takes it
+    """
+    inputs = _arguments(example)
+
+    def run(network: nn.Module, double: bool) -> Any:
+        args, kwargs = tree_map_only(_floating, Tensor.double, inputs) if double else inputs
+        return _run(network, args, kwargs, recording=False)[0]
+
+    buffers = {name: b.clone() for name, b in made.named_buffers()}
+    found = exchangeable(made, model, run)
+    _restore(made, buffers)
+    known = {site: group.symmetry for group in found for site in group.sites}
+    named = Calls(replace(call, symmetry=known.get(call.name, "none")) for call in calls)
+    named.exchangeable = found
+    return named
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -23,9 +23,11 @@ from evoact.networks.own.source import said
 from evoact.networks.own.whole_pack import computing, members_in_one
 from evoact.networks.size import Counting
 from evoact.nn.checks import check
-from evoact.nn.heterogeneous import Call, Calls, activation_sites, heterogenize
+from evoact.nn.heterogeneous import Call, Calls, activation_sites, heterogenize, with_symmetry
+from evoact.nn.symmetry import floating
 
 EXAMPLES = 4  # on which a module is tried
+LIKELY = 5  # standard errors, up to which a correlation of two draws is taken for chance
 
 
 class Recipe(Hashable, Protocol):
@@ -116,7 +118,8 @@ class ModuleNetwork:
         input_shape: of one example
         n_outputs: per example; None where a loss takes whatever the module gives
         also: functions that are sites on request alone (`nn.heterogenize`)
-        symmetries: of sites, by a pattern of their names, the first that fits; `none` where none does
+        symmetries: of sites, by a pattern of their names, the first that fits, `none` where none does; by default they
+            are found out
         known: the neurons of each site, if they were found before: nothing is made then until it is needed
 
     Raises:
@@ -129,7 +132,7 @@ class ModuleNetwork:
     n_outputs: int | None
     also: tuple[str, ...] = ()
     known: Mapping[str, int] | None = None
-    symmetries: tuple[tuple[str, str], ...] = ()
+    symmetries: tuple[tuple[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.known is None:
@@ -150,7 +153,8 @@ class ModuleNetwork:
     @property
     def calls(self) -> Calls:
         """The activation calls that were found, with the reason where one is no site."""
-        return self.converted.calls
+        symmetry = {site.name: site.symmetry for site in self.sites}
+        return Calls(replace(c, symmetry=symmetry.get(c.name, "none")) for c in self.converted.calls)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -164,11 +168,14 @@ class ModuleNetwork:
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        known = self.known or {call.name: call.width for call in self.calls.sites}
-        return tuple(Site(name, neurons, self._symmetry(name)) for name, neurons in known.items())
-
-    def _symmetry(self, site: str) -> str:
-        return next((s for pattern, s in self.symmetries if fnmatchcase(site, pattern)), "none")
+        known = self.known or {call.name: call.width for call in self.converted.calls.sites}
+        declared = self.symmetries
+        if declared is None:
+            declared = symmetries(self.recipe, self.input_shape, self.n_outputs, self.also)
+        symmetry = {name: [s for pattern, s in declared if fnmatchcase(name, pattern)] for name in known}
+        return tuple(
+            Site(name, n, symmetry[name][0] if symmetry[name] else "none") for name, n in known.items()
+        )
 
     @property
     def batch_norms(self) -> Mapping[str, BatchNorm]:
@@ -260,11 +267,9 @@ def converted(
 ) -> Converted:
     """Return the module that a recipe makes with its sites, tried out on zeros and ones, which may be pixels, features
     or tokens."""
-    example = torch.randint(
-        0, 2, (EXAMPLES, *input_shape), generator=torch.Generator().manual_seed(0)
-    ).float()
+    example = _example(input_shape)
     model = _checked_build(recipe, also)
-    made, calls = heterogenize(model.train(), example, also)
+    made, calls = heterogenize(model.train(), example, also, symmetry=False)
     for name, site in activation_sites(made).items():
         setattr(site, "mixture", PackSite(name, site.dim))  # noqa: B010
     for name, module in made.named_modules():
@@ -273,6 +278,45 @@ def converted(
     result = Converted(made, calls)
     result = replace(result, into_sites=_try_alone(result, recipe, example, n_outputs))
     return replace(result, apart=_reason_to_part(result, recipe, example))
+
+
+def _example(input_shape: tuple[int, ...]) -> Tensor:
+    return torch.randint(0, 2, (EXAMPLES, *input_shape), generator=torch.Generator().manual_seed(0)).float()
+
+
+@lru_cache(maxsize=16)
+def symmetries(
+    recipe: Recipe, input_shape: tuple[int, ...], n_outputs: int | None, also: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return the symmetry of the sites whose neurons are exchangeable with their weights, which are as likely before as
+    afterwards: weights that are the same in every network, such as trained ones, let no neurons change places.
+    """
+    made = converted(recipe, input_shape, n_outputs, also)
+    first, second = recipe(0), recipe(1)
+    calls = with_symmetry(made.calls, made.module, first, _example(input_shape))
+    drawn = floating(first), floating(second)
+    return tuple(
+        (site, group.symmetry)
+        for group in calls.exchangeable
+        if all(_alike(drawn[0][n], drawn[1][n], dim, places) for (n, dim), places in group.places.items())
+        for site in group.sites
+    )
+
+
+def _alike(first: Tensor, second: Tensor, dim: int, places: Tensor) -> bool:
+    """Return whether two draws of a tensor may have been drawn alike for all neurons: what differs between neurons is
+    not the same in both, neither values nor their sizes.
+    """
+    for of in (torch.clone, torch.abs):
+        a, b = (
+            of(t.detach().double()).index_select(dim, places.flatten()).movedim(dim, 0)
+            for t in (first, second)
+        )
+        a, b = (t.reshape(len(places), -1) - t.reshape(len(places), -1).mean(0) for t in (a, b))
+        together = float((a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-300))
+        if together > min(1 - 1e-9, LIKELY * (a.numel() - a.shape[1]) ** -0.5):
+            return False
+    return True
 
 
 def _checked_build(recipe: Recipe, also: tuple[str, ...]) -> nn.Module:

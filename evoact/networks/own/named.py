@@ -16,8 +16,8 @@ from evoact.networks.own.source import build_function, built_module, read, sourc
 from evoact.registry import given, remember_by_content
 
 OWN = "own"  # in the table of networks
-TEXT, FOUND = "text", "found"
-OF_RUNS = (TEXT, FOUND, "given", "free")  # arguments that nobody writes
+TEXT, FOUND, SYMMETRIES = "text", "found", "symmetries"
+OF_RUNS = (TEXT, FOUND, SYMMETRIES, "given", "free")  # arguments that nobody writes
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def own(
     sites: Sequence[str] = (),
     text: str | None = None,
     found: Mapping[str, int] | None = None,
+    symmetries: Mapping[str, str] | None = None,
     given: str = "",
     free: bool = False,
 ) -> ModuleNetwork:
@@ -106,6 +107,7 @@ def own(
         sites: functions that are sites on request alone, of sigmoid and tanh
         text: of the file, as a run keeps it; by default what is in the file now
         found: the neurons of each site, as a run keeps them; the code is not executed then until it has to be
+        symmetries: of the sites in `found` that are not `none`, as a run keeps them
         given: the name of an object that the program gave, instead of a file
         free: whether outputs may be whatever a loss of the program's own takes
 
@@ -116,6 +118,8 @@ def own(
         raise UserError(f"expected network.arguments as a mapping, got {short(arguments)}")
     if found is not None and not _are_sites(found):
         raise UserError(f"expected network.found as the neurons of each site, got {short(found)}")
+    if symmetries is not None and not _are_symmetries(symmetries):
+        raise UserError(f"expected network.symmetries as free or stream:ID by site, got {short(symmetries)}")
     if not given and not (file and build):
         raise UserError("expected network.file and network.build, the function in it that builds the module")
     with_arguments, shape = json.dumps(arguments or {}), tuple(input_shape)
@@ -123,10 +127,18 @@ def own(
     if not given:
         text = read(Path(file)) if text is None else text
         recipe = FileRecipe(file, text, build, with_arguments, shape, n_outputs)
-    return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), found)
+    known = None if found is None else tuple((symmetries or {}).items())
+    return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), found, known)
 
 
 def _are_sites(found: Any) -> bool:
     return isinstance(found, Mapping) and all(
         isinstance(name, str) and type(neurons) is int and neurons > 0 for name, neurons in found.items()
+    )
+
+
+def _are_symmetries(symmetries: Any) -> bool:
+    return isinstance(symmetries, Mapping) and all(
+        isinstance(site, str) and isinstance(s, str) and (s == "free" or s.startswith("stream:"))
+        for site, s in symmetries.items()
     )

@@ -3,7 +3,7 @@
 import shlex
 
 from evoact.leaderboard.run_files import CONFIG
-from evoact.networks.own.named import FOUND, TEXT
+from evoact.networks.own.named import FOUND, SYMMETRIES, TEXT
 from evoact.networks.own.source import digest
 from evoact.report.comparison_text import TextTable
 from evoact.report.number_format import Unit
@@ -54,7 +54,7 @@ def section(run: RunData, unit: Unit) -> Section:
 def _shown(arguments: dict[str, object]) -> dict[str, object]:
     """Of somebody's own code the digest, and not the sites, which all sections name."""
     text = arguments.get(TEXT)
-    shown = {key: value for key, value in arguments.items() if key not in (TEXT, FOUND)}
+    shown = {key: value for key, value in arguments.items() if key not in (TEXT, FOUND, SYMMETRIES)}
     return shown | ({"SHA-256": digest(text)[:12]} if isinstance(text, str) else {})
 
 

@@ -1,6 +1,7 @@
 """Anybody's modules in packs: a member equals its solo run to the last bit, and bad ones are refused in a sentence."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from torch.nn import functional as F
 
 from evoact.errors import UserError
 from evoact.genomes.activation import Base, Hull
-from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.choices import choices
+from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, fingerprint
+from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import parameter_count
-from evoact.networks.own.named import own
+from evoact.networks.own.named import given_network, own
 from evoact.networks.size import activation_count
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.loop import train_pack
@@ -142,15 +145,60 @@ def test_activations_alone_are_trained_over_one_copy_of_the_weights(name):
 def test_sites_and_sizes():
     net = network("Convolutional")
     assert [(s.name, s.neurons, s.symmetry) for s in net.sites] == [
-        ("act.sites.0", 6, "none"),
-        ("act.sites.1", 6, "none"),
+        ("act.sites.0", 6, "stream:act.sites.0"),
+        ("act.sites.1", 6, "stream:act.sites.0"),
     ]
     assert parameter_count(net) == sum(p.numel() for p in models.Convolutional(3).parameters())
     assert activation_count(net, SHAPE) == 6 * 16 + 6 * 4
     assert {n: b.channels for n, b in net.batch_norms.items()} == {"norm1": 6, "norm2": 6}
     assert net.with_pieces({"act.sites.0": 1}) is net
+    net = network("sequential")
     with pytest.raises(UserError, match="one pre-activation per neuron in a network of modules, got 2"):
-        net.with_pieces({"act.sites.0": 2})
+        net.with_pieces({"2": 2})
+
+
+def test_symmetry_counts_only_where_weights_are_drawn_anew():
+    """Trained weights are the neurons' own, though the function is symmetric; so is what differs between neurons in
+    every draw."""
+    build = partial(models.sequential, width=40)
+
+    def uneven():
+        made = build()
+        made[1].weight.data *= torch.linspace(0.1, 3, 40)[:, None]
+        return made
+
+    def almost_trained():
+        torch.manual_seed(torch.initial_seed() % 1000)
+        noise, made = torch.randn(40, 48), trained()
+        made[1].weight.data += 0.01 * noise
+        return made
+
+    def trained():
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            return build()
+
+    def symmetries(model):
+        return [s.symmetry for s in NETWORKS["own"](SHAPE, 3, given=given_network(model)["given"]).sites]
+
+    assert symmetries(build) == ["free", "free"]
+    assert symmetries(trained()) == symmetries(trained) == ["none", "none"]
+    assert symmetries(uneven) == [*symmetries(almost_trained)[:1], "free"] == ["none", "free"]
+
+
+def test_free_sites_make_permuted_genomes_one():
+    net = network("sequential")
+    assert [s.symmetry for s in net.sites] == ["free", "free"]
+    first, second = (
+        canonical(Genome(tuple(SiteGenome(s.name, TYPES[:2], a) for s in net.sites)), net.sites)
+        for a in ((0, 1, 0, 1, 1, 1), (1, 1, 1, 1, 0, 0))
+    )
+    assert fingerprint(first) == fingerprint(second)
+    free, fixed = (
+        SearchSpace("s", sites, (choices("base", name=("relu", "sin")),), (1, 2), (0.1,))
+        for sites in (net.sites, tuple(Site(s.name, s.neurons, "none") for s in net.sites))
+    )
+    assert (free.size(), fixed.size()) == (7**2, 2**12)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ def code(tmp_path):
 
 
 def test_code_whose_sites_are_known_is_executed_when_it_is_needed(tmp_path):
-    net = own(SHAPE, 3, "elsewhere.py", "make", {"width": 5}, text=code(tmp_path), found={"2": 5})
-    assert [(s.name, s.neurons) for s in net.sites] == [("2", 5)]
+    known = {"found": {"2": 5}, "symmetries": {"2": "free"}}
+    net = own(SHAPE, 3, "elsewhere.py", "make", {"width": 5}, text=code(tmp_path), **known)
+    assert [(s.name, s.neurons, s.symmetry) for s in net.sites] == [("2", 5, "free")]
     assert net.with_pieces({}) is net
     assert not (tmp_path / "executed").exists()
     assert len(net.parameters) == 4
@@ -43,6 +44,10 @@ def test_other_sites_than_before_are_refused(tmp_path):
         ({"text": "raise SystemExit"}, "to be importable, got SystemExit"),
         ({"arguments": [1]}, r"expected network.arguments as a mapping, got \[1\]"),
         ({"text": "", "found": {"a": "b"}}, "expected network.found as the neurons of each site"),
+        (
+            {"text": "", "found": {"a": 1}, "symmetries": {"a": "some"}},
+            "expected network.symmetries as free or",
+        ),
         ({"sites": ["relu"]}, "unknown function that is a site on request 'relu'"),
     ],
 )
