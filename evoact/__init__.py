@@ -87,7 +87,7 @@ def search(
         if_exists: what to do if `run_dir` holds a run: `error`, `resume` it if it is the same search, or `replace` it
         sections: keys of a config, as YAML takes them, in the place of its own: `space="quickstart"`,
             `network={"name": "mlp", "hidden": [32]}`, `strategy="evolution"`, `training={"steps": 500}`, `seed=1`,
-            `task={"groups": "patient"}`
+            `task={"groups": "patient"}`, `trackers=["mlflow"]`
 
     Returns:
         Where the run is, whether it is complete, and what it found: `best`, `verdict`, `leaderboard`, `predict`,
@@ -120,14 +120,14 @@ def compare(
         evoact.errors.SearchFailed: if not one network could be trained.
     """
     from evoact import config as configs
-    from evoact.execution import run
+    from evoact.api import search as api
 
     made = (
         configs.comparison(config)
         if isinstance(config, Mapping)
         else configs.load_comparison(config, overrides)
     )
-    return run.compare(made, run_dir, address, observe)
+    return api.compare(made, run_dir, address, observe)
 
 
 def findings(run_dir: str | Path) -> "Findings":
@@ -258,9 +258,11 @@ def resume(
     model: Any = None,
     loss: Any = None,
     metric: "Callable[[Any, Any], Any] | None" = None,
+    trackers: Sequence[str] = (),
 ) -> "Finished":
     """Continue an interrupted run; the same as `evoact resume`. Of a search the result is what `search` gives. One that
-    began with a `model`, or functions as `loss` or `metric`, goes on with the same.
+    began with a `model`, or functions as `loss` or `metric`, goes on with the same; in its trackers it goes on by
+    itself, and `trackers` names others, which are told all of it.
 
     Raises:
         evoact.errors.UserError: if the directory is not a run, or in use, or began with another model.
@@ -268,7 +270,7 @@ def resume(
     from evoact.api import search as api
 
     api.know(model, loss, metric)
-    return api.resume(run_dir, address, observe)
+    return api.resume(run_dir, address, observe, track=trackers)
 
 
 # Importing evoact must stay light: PyTorch and pyarrow are imported when one of these is first asked for.

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,6 +69,26 @@ def config_file(tiny: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def scalars_of() -> Callable[[Path], dict[str, list[tuple[int, float]]]]:
+    """The steps and values of all scalars in a directory of TensorBoard's event files; texts have the value 0."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
+        found: dict[str, list[tuple[int, float]]] = {}
+        for file in sorted(folder.iterdir()):
+            data = file.read_bytes()
+            while data:  # a record: length, its checksum, content, its checksum
+                (length,) = struct.unpack("<Q", data[:8])
+                event = Event.FromString(data[12 : 12 + length])
+                data = data[16 + length :]
+                for value in event.summary.value:
+                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
+        return found
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A search from Python or the command line: what was asked for, with defaults for the rest, carried out."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 from evoact.api.defaults import MINUTES, chosen, fitted, left_open, with_defaults
 from evoact.api.progress import Display, Notebook, shown_where_seen
 from evoact.api.search_result import SearchResult
+from evoact.api.tracking import Tracking, tracked
 from evoact.config import Experiment, Plan, experiment, load
+from evoact.config.schema import Named
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError, short
 from evoact.execution import run
@@ -28,6 +30,7 @@ from evoact.registry import lookup
 from evoact.tasks.metrics import given_metric
 from evoact.tasks.objective import given_loss
 from evoact.tasks.own.in_memory import task_of
+from evoact.trackers import tracker_class
 
 IF_EXISTS = ("error", "resume", "replace")
 
@@ -135,9 +138,11 @@ def search(
     if_exists: str = "error",
     show: Show = shown_where_seen,
     report: Callable[[str], None] = warnings.warn,
+    track: Sequence[str] = (),
 ) -> SearchResult:
-    """Carry out a search; see `evoact.search`. `show` makes what shows progress, and `report` is called with a sentence
-    about what ends nothing."""
+    """Carry out a search; see `evoact.search`. `show` makes what shows progress, `report` is called with a sentence
+    about what ends nothing, and `track` names trackers beside those of the config."""
+    more = trackers(track)
     lookup(dict.fromkeys(IF_EXISTS), "if_exists", if_exists)
     made, files = _stored(asked)
     home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
@@ -147,14 +152,29 @@ def search(
     if exists and if_exists == "resume":
         stored = config_of(home).get("training", {})
         check_same(home, Plan.of(chosen(made, {key: stored.get(key) for key in asked.open_keys})))
-        return SearchResult(**vars(resume(home, address, observe, show, report)))
+        return SearchResult(**vars(resume(home, address, observe, show, report, track)))
     made = fitted(made, asked.time, asked.open_keys)
     if exists:
         with lock(home, report):  # nobody else may be at work there
             home.filesystem.delete_dir_contents(home.path)
-    with show(Plan.of(made), home.text) as display:
-        finished = run.search(made, home, address, _both(observe, display), report, files)
+    with _watched(Plan.of(made), home, observe, show, report, more) as watch:
+        finished = watch.end(run.search(made, home, address, watch.update, report, files))
     return SearchResult(**vars(finished))
+
+
+def compare(
+    plan: Plan,
+    run_dir: str | Path,
+    address: str | None = None,
+    observe: Observer | None = None,
+    show: Show = shown_where_seen,
+    report: Callable[[str], None] = warnings.warn,
+    track: Sequence[str] = (),
+) -> Finished:
+    """Carry out a comparison; the arguments are those of `search`."""
+    home = Location.of(run_dir)
+    with _watched(plan, home, observe, show, report, trackers(track)) as watch:
+        return watch.end(run.compare(plan, home, address, watch.update, report))
 
 
 def resume(
@@ -163,13 +183,25 @@ def resume(
     observe: Observer | None = None,
     show: Show = shown_where_seen,
     report: Callable[[str], None] = warnings.warn,
+    track: Sequence[str] = (),
 ) -> Finished:
     """Continue a run; of a search the result is a `SearchResult`."""
-    home = Location.of(run_dir)
+    home, more = Location.of(run_dir), trackers(track)
     plan = plan_of(home, data=not is_finished(home))
-    with show(plan, home.text) as display:
-        finished = run.resume(home, address, _both(observe, display), report, plan)
+    with _watched(plan, home, observe, show, report, more) as watch:
+        finished = watch.end(run.resume(home, address, watch.update, report, plan))
     return finished if plan.compares else SearchResult(**vars(finished))
+
+
+def trackers(names: Sequence[str]) -> list[Named]:
+    """Return the named trackers, without options.
+
+    Raises:
+        UserError: for an unknown tracker, naming the nearest.
+    """
+    for name in names:
+        tracker_class(name)
+    return [Named(name=name) for name in names]
 
 
 def run_directory(name: str) -> str:
@@ -188,12 +220,31 @@ def _section(keys: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section
 
 
-def _both(observe: Observer | None, display: Display | Notebook | None) -> Observer | None:
-    if display is None or observe is None:
-        return observe if display is None else display.update
+@dataclass
+class _Watched:
+    """Whoever watches a run: they are updated while it goes on, and trackers are told how it ended."""
 
-    def each(progress: Progress) -> None:
-        display.update(progress)
-        observe(progress)
+    observers: Sequence[Observer]
+    tracking: Tracking
 
-    return each
+    def update(self, progress: Progress) -> None:
+        for observe in self.observers:
+            observe(progress)
+
+    def end(self, finished: Finished) -> Finished:
+        self.tracking.end(finished)
+        return finished
+
+
+@contextmanager
+def _watched(
+    plan: Plan,
+    home: Location,
+    observe: Observer | None,
+    show: Show,
+    report: Callable[[str], None],
+    more: Sequence[Named],
+) -> Iterator[_Watched]:
+    with tracked(plan, home, report, more) as tracking, show(plan, home.text) as display:
+        own = (display.update if display else None, tracking.update, observe)
+        yield _Watched([one for one in own if one], tracking)

@@ -28,6 +28,15 @@ Address = Annotated[
         help="A running Ray cluster: HOST:PORT, or `auto` for the cluster of this machine.",
     ),
 ]
+Track = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--track",
+        metavar="NAME",
+        help="Show the run in a tracker while it goes on: mlflow, wandb, trackio or tensorboard; may be repeated. "
+        "Options of trackers are keys of the config.",
+    ),
+]
 # A candidate of a run.
 RunDir = Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")]
 OneCandidate = Annotated[

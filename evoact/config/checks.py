@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
 from evoact.config.meta_checks import check_meta_training
-from evoact.config.schema import MOST, Config
+from evoact.config.schema import MOST, Config, Named
 from evoact.config.spaces import space_problems
 from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import is_finite
@@ -19,6 +19,7 @@ from evoact.registry import unknown
 from evoact.strategies import NO_SETTINGS, STRATEGIES, strategy_class
 from evoact.tasks import TASKS
 from evoact.tasks.task import Task
+from evoact.trackers import MADE_WITH, TRACKERS, tracker_class
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
@@ -56,6 +57,19 @@ def _named(config: Config) -> Iterator[str]:
             continue
         build: Any = strategy_class(named.name) if key == "strategy" else table[named.name]
         yield from _argument_problems(key, build, named.arguments, skip)
+    yield from _tracker_problems(config.trackers)
+
+
+def _tracker_problems(trackers: Sequence[Named]) -> Iterator[str]:
+    """Problems of trackers' names and options; whether their packages are there shows when a run begins."""
+    for i, named in enumerate(trackers):
+        if named.name not in TRACKERS:
+            yield f"trackers.{i}.name: {unknown('tracker', named.name, TRACKERS)}"
+        elif named.name in {other.name for other in trackers[:i]}:
+            yield f"trackers.{i}: expected each tracker once, got {named.name!r} again; leave one out"
+        else:
+            cls = tracker_class(named.name)
+            yield from _argument_problems(f"trackers.{i}", cls, named.arguments, MADE_WITH)
 
 
 def _contradictions(config: Config) -> Iterator[str]:

@@ -10,6 +10,7 @@ from evoact.config.yaml_files import shipped
 from evoact.networks import NETWORKS
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
+from evoact.trackers import TRACKERS
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
@@ -38,6 +39,8 @@ def json_schema() -> dict[str, Any]:
     tables: Mapping[str, Iterable[str]] = {"task": TASKS, "network": NETWORKS, "strategy": STRATEGIES}
     for key, table in tables.items():
         config["properties"][key] = _named(table)
+    tracker = _named(TRACKERS)
+    config["properties"]["trackers"] = {"anyOf": [tracker, {"type": "array", "items": tracker}]}
     for key, table in {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}.items():
         parts["Training"]["properties"][key] = _named(table)
     parts["Arm"]["properties"] |= {

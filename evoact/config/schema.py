@@ -252,7 +252,8 @@ class Config(Section):
     """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
     it repeats the run without their files and on any machine. `test_splits` says which networks are evaluated on
     the test splits: those of the confirmation, or all, as a table of a whole space needs. `loss` takes the place
-    of the task's, and so does `metric`, one of whatever a loss of one's own takes."""
+    of the task's, and so does `metric`, one of whatever a loss of one's own takes. `trackers` show the run while it
+    goes on."""
 
     name: str = ""
     description: str = ""
@@ -272,6 +273,7 @@ class Config(Section):
     test_splits: Literal["confirmed", "all"] = "confirmed"
     packs: Packs = Packs()
     execution: Execution = Execution()
+    trackers: list[Named] = []
     curves: dict[str, CurveData] = {}
 
     @model_validator(mode="before")
@@ -280,6 +282,14 @@ class Config(Section):
         """`warm_start: RUN_DIR` is short for the section."""
         if isinstance(data, Mapping) and isinstance(data.get("warm_start"), str):
             return {**data, "warm_start": {"run": data["warm_start"]}}
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_tracker(cls, data: Any) -> Any:
+        """`trackers: NAME` is short for a list of one."""
+        if isinstance(data, Mapping) and isinstance(data.get("trackers"), (str, Mapping)):
+            return {**data, "trackers": [data["trackers"]]}
         return data
 
 

@@ -17,7 +17,18 @@ from evoact.tasks.outline import FROM_FILES, PLACES, data_digest, outlined
 # What may change before a run goes on: it decides how much is trained, where, and what is said of it, but of no
 # network what becomes of it. Where data is does not matter, for the data has a digest.
 FREE = (
-    *("name", "description", "budget", "confirm", "packs", "execution", "repeats", "reference", "scaled"),
+    *(
+        "name",
+        "description",
+        "budget",
+        "confirm",
+        "packs",
+        "execution",
+        "trackers",
+        "repeats",
+        "reference",
+        "scaled",
+    ),
     *(
         "equivalence",
         "training.curve_every",

@@ -2,7 +2,7 @@
 
 import time
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evoact.records import COMPLETED, PHASES, UNLIMITED, Result, TrainResult
@@ -12,7 +12,7 @@ from evoact.records import COMPLETED, PHASES, UNLIMITED, Result, TrainResult
 class Progress:
     """Where a run stands, at its start, while it waits for workers, and after each pack.
 
-    Metrics are validation metrics of this phase.
+    Metrics are validation metrics of this phase; `results` are those of the pack, which are stored.
     """
 
     phase: str
@@ -25,6 +25,7 @@ class Progress:
     rate: float | None
     seconds_left: float | None
     waiting: str = ""  # what for, before the first pack is back
+    results: Sequence[Result] = ()
 
 
 Observer = Callable[[Progress], None]

@@ -40,6 +40,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import (
     CONFIG,
     RECORD,
+    TRACKED,
     is_finished,
     parsed,
     record_of,
@@ -57,6 +58,7 @@ from evoact.records import COMPLETED, Result
 from evoact.tasks.own.data_summary import data_record, notes_of
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
+from evoact.trackers import EVENTS
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,8 @@ def _check_empty(home: Location) -> None:
     """Refuse a directory with foreign files; a search that ended before it wrote its config may be repeated."""
     if home.child(CONFIG).exists():  # a run: refused under the lock
         return
-    foreign = [name for name in home.entries() if name not in (RECORD, FOLDER) and not is_log(name)]
+    own = (RECORD, TRACKED, FOLDER, EVENTS)
+    foreign = [name for name in home.entries() if name not in own and not is_log(name)]
     if foreign:
         raise UserError(
             f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is not "

@@ -13,6 +13,7 @@ from evoact.yaml_text import MOST_BYTES, loads
 # A directory with a config is a run, even before its first row.
 CONFIG = "config.yaml"
 RECORD = "run.json"
+TRACKED = "trackers.json"  # what trackers call the run
 MOST_STORED = 2_000_000  # keys and values of a resolved config
 
 # What the entries of a record are, if there are any: those of evoact 0.1 have not all.

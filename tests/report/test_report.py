@@ -5,7 +5,6 @@ import json
 import random
 import re
 import shutil
-import struct
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -460,22 +459,13 @@ def test_the_command_that_compares(tiny_comparison, command, tmp_path):
 
 
 @pytest.mark.slow
-def test_tensorboard_scalars(compared, command, tmp_path):
-    from tensorboardX.proto.event_pb2 import Event
-
+def test_tensorboard_scalars(compared, command, scalars_of, tmp_path):
     assert command("report", compared, "--format", "tensorboard", "-o", "events") == (0, "events\n", [])
     rows = read_run(compared).rows
     assert {p.name for p in (tmp_path / "events").iterdir()} == {
         f"{arm}-{repeat}" for arm, repeat in rows[["arm", "repeat"]].itertuples(index=False)
     }
-    (file,) = (tmp_path / "events" / "evolution-1").iterdir()
-    data, found = file.read_bytes(), {}
-    while data:  # a record: length, its checksum, content, its checksum
-        (length,) = struct.unpack("<Q", data[:8])
-        event = Event.FromString(data[12 : 12 + length])
-        data = data[16 + length :]
-        for value in event.summary.value:
-            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    found = scalars_of(tmp_path / "events" / "evolution-1")
     own = rows[(rows["arm"] == "evolution") & (rows["repeat"] == 1) & (rows["phase"] == "search")]
     assert [v for _, v in found["validation"]] == pytest.approx(
         own.sort_values("proposal")["val_metric"].tolist()

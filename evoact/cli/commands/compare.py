@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, warn
+from evoact.cli.options import Address, DryRun, Output, Overrides, Track, warn
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
     output: Output = None,
     set_: Overrides = None,
     address: Address = None,
+    track: Track = None,
     dry_run: DryRun = False,
 ) -> None:
     """Compare several searches at equal budget over repeats; print a verdict and write a report.
@@ -35,11 +36,9 @@ def compare(
         print_estimates(made)
         return
     from evoact.api.progress import Display
+    from evoact.api.search import compare as carry_out
     from evoact.api.search import run_directory
     from evoact.cli.results import end
-    from evoact.execution.run import compare as carry_out
 
     run_dir = output or run_directory(made.name)
-    with Display(made, run_dir) as display:
-        compared = carry_out(made, run_dir, address, display.update, warn)
-    end(compared)
+    end(carry_out(made, run_dir, address, show=Display, report=warn, track=track or ()))

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evoact.cli.options import Address, DryRun, Output, Overrides, say, warn
+from evoact.cli.options import Address, DryRun, Output, Overrides, Track, say, warn
 
 
 def search(
@@ -37,6 +37,7 @@ def search(
             metavar="FILE", help="Look networks up in a table of `evoact tabulate` instead of training them."
         ),
     ] = None,
+    track: Track = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run the search of an experiment, or on your data, and store it in a run directory.
@@ -61,12 +62,13 @@ def search(
     from evoact.api.progress import Display
     from evoact.cli.results import end
 
-    end(api.search(asked, output, address, show=Display, report=warn))
+    end(api.search(asked, output, address, show=Display, report=warn, track=track or ()))
 
 
 def resume(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of an interrupted run.")],
     address: Address = None,
+    track: Track = None,
 ) -> None:
     """Continue an interrupted run; stored networks are not trained again.
 
@@ -83,7 +85,7 @@ def resume(
     from evoact.api.search import resume as carry_out
     from evoact.cli.results import end
 
-    end(carry_out(run_dir, address, show=Display, report=warn))
+    end(carry_out(run_dir, address, show=Display, report=warn, track=track or ()))
 
 
 def _name_damage(run_dir: str) -> None:

@@ -85,7 +85,7 @@ class Run:
         self.open -= len(stored)
         self.tally.add(stored)
         self._note(stored, work)
-        self.show(stored[0].proposal.phase)
+        self.show(stored[0].proposal.phase, results=stored)
 
     def _patiently(
         self, write: Callable[[Location, Sequence[Result]], list[Result]], results: Sequence[Result]
@@ -104,9 +104,10 @@ class Run:
             time.sleep(seconds)
             seconds = min(LONGEST_WAIT_SECONDS, 2 * seconds)
 
-    def show(self, phase: str, waiting: str = "") -> None:
+    def show(self, phase: str, waiting: str = "", results: Sequence[Result] = ()) -> None:
         if self.observe:
-            self.observe(replace(self.tally.progress(phase, self.stages.expected), waiting=waiting))
+            progress = self.tally.progress(phase, self.stages.expected)
+            self.observe(replace(progress, waiting=waiting, results=results))
 
     def _note(self, stored: Sequence[Result], work: Work) -> None:
         """Write a pack's line of the log."""
