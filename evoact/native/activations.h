@@ -20,4 +20,10 @@ void evoact_term_value(const Term *t, int n, const float *x, float *y);
 /* A term without its coefficient, and its derivative, at up to TERM_PIECE elements. */
 void evoact_term(const Term *t, int n, const float *x, float *y, float *slope);
 
+/* The functions of rows start .. stop, one by one, of x and y[rows, m], which point to row `start`; backward grad_c grows. */
+void evoact_rows_values(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
+                        const Term *terms, int64_t m);
+void evoact_rows_gradients(int64_t start, int64_t stop, const float *g, const float *x, const float *y, float *grad_x,
+                           const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t m);
+
 #endif

@@ -1,11 +1,14 @@
 """The precision of products and convolutions in training; everything else stays in that of the parameters."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evoact.errors import UserError
+from evoact.native import dense
+from evoact.native.tensors import accepts
 
 # The type to which the factors are rounded, None for none; sums are taken in single precision.
 PRECISIONS: Mapping[str, torch.dtype | None] = {"float32": None, "bf16": torch.bfloat16}
@@ -24,9 +27,44 @@ def rounded(factor: Tensor, precision: str) -> Tensor:
 def product(weights: Tensor, h: Tensor, biases: Tensor | None, precision: str = "float32") -> Tensor:
     """Return each member's product of matrices: weights [K, N, D], h [K, D, B], biases [K, N, 1] -> [K, N, B]."""
     if PRECISIONS[precision] is None:
-        return torch.bmm(weights, h) if biases is None else torch.baddbmm(biases, weights, h)
+        if accepts(weights) and accepts(h) and weights.is_contiguous():
+            result: Tensor = NativeProduct.apply(weights, h, biases)
+            return result
+        return _in_pytorch(weights, h, biases)
     y = torch.bmm(rounded(weights, precision), rounded(h, precision)).to(h.dtype)
     return y if biases is None else y + biases
+
+
+def _in_pytorch(weights: Tensor, h: Tensor, biases: Tensor | None = None) -> Tensor:
+    return torch.bmm(weights, h) if biases is None else torch.baddbmm(biases, weights, h)
+
+
+class NativeProduct(torch.autograd.Function):
+    """`product` in single precision by the kernels; its gradients, too, unless a derivative of them is wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, h: Tensor, biases: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weights, h)
+        return dense.values(weights, _one_of_equal(h), None if biases is None else biases.contiguous())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        (weights, h), g = ctx.saved_tensors, grads[0].contiguous()
+        of_weights, of_h, of_biases = ctx.needs_input_grad
+        if not torch.is_grad_enabled():
+            return dense.gradients(g, weights, _one_of_equal(h), of_weights, of_h, of_biases)
+        # A derivative of this derivative will be asked for.
+        return (
+            torch.bmm(g, h.transpose(1, 2)) if of_weights else None,
+            torch.bmm(weights.transpose(1, 2), g) if of_h else None,
+            g.sum(dim=2, keepdim=True) if of_biases else None,
+        )
+
+
+def _one_of_equal(h: Tensor) -> Tensor:
+    """One for all if all members have the same, in one of the ways that the kernels take."""
+    h = h[:1] if h.stride(0) == 0 else h
+    return h if dense.takes(h) else h.contiguous()
 
 
 def check_precision(precision: str, device: torch.device) -> None:

@@ -37,6 +37,11 @@ class ImageTask:
     metric: str = "accuracy"
     direction: str = "maximize"
 
+    @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is `cross_entropy`, without weights."""
+        return True
+
     def splits(self) -> Mapping[str, Split]:
         return self.load()
 

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from evoact.activations.differentiable import followed
+from evoact.native import mlp as native
+from evoact.native.tensors import accepts
 from evoact.tasks.metrics import metric_named
 from evoact.tasks.own.preprocessing import Preprocessing
 
@@ -110,12 +113,37 @@ def cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = Non
     """Return mean cross-entropy (nats) of each member: outputs [K, B, C], targets [1 or K, B] -> [K]; with `weights`
     [C] of the classes their weighted mean, as `torch.nn.CrossEntropyLoss` has it."""
     # Networks compute feature-major, so [K, C, B] is how the outputs lie in memory.
+    if weights is None and accepts(outputs) and targets.dtype == torch.int64 and targets.dim() == 2:
+        result: Tensor = NativeCrossEntropy.apply(outputs.transpose(1, 2), targets)
+        return result
+    return _cross_entropy(outputs, targets, weights)
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     log_p = F.log_softmax(outputs.transpose(1, 2), dim=1)
     chosen = log_p.gather(1, targets.expand(len(outputs), -1).unsqueeze(1))
     if weights is None:
         return -chosen.squeeze(1).mean(dim=1)
     w = weights.to(outputs)[targets]
     return -(chosen.squeeze(1) * w).sum(dim=1) / w.sum(dim=1)
+
+
+class NativeCrossEntropy(torch.autograd.Function):
+    """`cross_entropy` of outputs [K, C, B], without weights, by the kernels, unless a second derivative is wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, outputs: Tensor, targets: Tensor) -> Tensor:
+        losses, grad = native.cross_entropy(outputs.contiguous(), targets.contiguous())
+        ctx.save_for_backward(outputs, targets, grad)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, None]:
+        outputs, targets, grad = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+            again = followed(lambda z: _cross_entropy(z.transpose(1, 2), targets), (outputs,), grads[0])
+            return again[0], None
+        return grad * grads[0][:, None, None], None
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

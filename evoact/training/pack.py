@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.kinds import site_count
+from evoact.native.tensors import accepts
 from evoact.networks.network import Network
 from evoact.networks.precision import check_precision
 from evoact.registry import lookup
@@ -23,6 +24,7 @@ from evoact.training.forward_pass import Chance, Counts, PackPass, Plans
 from evoact.training.members import Member, initial_activations, initial_weights, with_pieces_of
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
+from evoact.training.whole_step import can_step, whole_step
 
 SHARED = "shared"  # the name that weights are drawn under that all members share
 
@@ -78,6 +80,15 @@ class Pack:
     def dropout_rates(self) -> list[float | None]:
         """The members' own rates of dropout, None for the network's."""
         return [m.genome.settings.get("dropout") for m in self.members]
+
+    @cached_property
+    def in_one_kernel(self) -> bool:
+        """Whether `whole_step` does the training steps."""
+        return (
+            self.precision == "float32"
+            and not any(self.dropout_rates)
+            and can_step(self.network, self.task, self.plans, self.parameters)
+        )
 
     @property
     def trained(self) -> list[Tensor]:
@@ -208,14 +219,24 @@ def plan_sites(
 def train_step(pack: Pack) -> Tensor:
     """Return one optimizer step of every member; returns their losses [K] before it."""
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
-    losses = pack.losses(inputs, targets)
-    # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
-    if pack.trained:  # base functions train nothing if weights do not
-        gradients = torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
+    losses, gradients = _losses_and_gradients(pack, inputs, targets)
+    if gradients:  # base functions train nothing if weights do not
         with torch.no_grad():
             pack.optimizer.step(gradients, pack.schedule(pack.step))
     pack.step += 1
-    return losses.detach()
+    return losses
+
+
+def _losses_and_gradients(pack: Pack, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    """Losses [K] and the gradients for `pack.trained`."""
+    if pack.in_one_kernel and accepts(inputs):
+        losses, by_name = whole_step(pack.network, pack.plans, pack.parameters, inputs, targets)
+        return losses, [by_name[name] for name in trained_names(pack.parameters)]
+    losses = pack.losses(inputs, targets)
+    if not pack.trained:
+        return losses.detach(), []
+    # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
+    return losses.detach(), torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
 
 
 @torch.no_grad()

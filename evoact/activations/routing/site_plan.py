@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evoact.activations.kinds.kind import Noise
 from evoact.activations.routing.mixture import MixturePlan, NativeColumns
+from evoact.native.mixture import Program
 from evoact.native.tensors import accepts
 
 # Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
@@ -115,7 +116,7 @@ class SitePlan:
         splines = flat.new_empty(0)
         if self.scales is not None:
             x = self.scales(x, flat)
-        c = self._coefficients(flat)
+        c = self.coefficients_of(flat)
         if self.splines:
             splines = torch.cat([group(flat) for group in self.splines])
         y = self.mixture(x, c, splines)
@@ -126,15 +127,21 @@ class SitePlan:
     @property
     def in_columns(self) -> bool:
         """Whether `columns` can be asked."""
-        alone = not self.groups and self.scales is None and self.pieces == 1
-        return alone and self.mixture.columns is not None
+        return self.program is not None and self.mixture.columns is not None
+
+    @property
+    def program(self) -> Program | None:
+        """The kernels' program if it is all of the site, with the coefficients `coefficients_of` for all rows."""
+        alone = not self.groups and self.scales is None and not self.splines and self.pieces == 1
+        return self.mixture.program if alone else None
 
     def columns(self, z: Tensor, parameters: Tensor) -> Tensor:
         """Apply one member's activations to z [m, N], contiguous, which the kernels accept; parameters [A]."""
-        result: Tensor = NativeColumns.apply(z, self._coefficients(parameters), self.mixture)
+        result: Tensor = NativeColumns.apply(z, self.coefficients_of(parameters), self.mixture)
         return result
 
-    def _coefficients(self, flat: Tensor) -> Tensor:
+    def coefficients_of(self, flat: Tensor) -> Tensor:
+        """Return the coefficients of all rows, as the mixture reads them, of the flat parameters [K * A]."""
         if not self.coefficients:
             return flat.new_empty(0)
         made = torch.cat([group(flat).flatten() for group in self.coefficients])

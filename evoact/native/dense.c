@@ -1,0 +1,223 @@
+/* Products of small matrices, member by member: y = w x + b, and its gradients.
+ *
+ * Every number of a result is one chain of fused multiply-adds in the order of the summed dimension, wherever it lies and
+ * whatever the tiles are. A panel of the right factor, as wide as a tile, is copied so that it stays in the first-level cache
+ * (Goto & van de Geijn 2008); the left factor is read where it lies. */
+#include "dense.h"
+
+/* Products are added by one fused operation where the processor can, alike in every variant of a loop. */
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+#include <stdlib.h>
+
+#include "vectors.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define ROWS 6 /* with VECTORS they fill the registers */
+#define VECTORS 4
+#define WIDE (VECTORS * LANES)
+#define DEEP 112 /* of the summed dimension at a time */
+
+int64_t evoact_dense_room(void) { return DEEP * WIDE + LANES; }
+
+/* rows x vectors of a result from the left factor a[row * a_row + k * a_k] and the panel, [deep, WIDE]. Sums start at
+ * those of `y` if it is to go on, else at `bias` or 0. The last vector has `last` numbers. */
+INLINE void tile(int rows, int vectors, int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,
+                 const float *bias, int go_on, float *y, int64_t y_row, int64_t last) {
+    V sum[ROWS][VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) {
+            const float *from = y + r * y_row + v * LANES;
+            if (go_on)
+                sum[r][v] = v < vectors - 1 || last == LANES ? load(from) : load_part(from, last);
+            else
+                sum[r][v] = (bias ? bias[r] : 0.0f) - (V){0};
+        }
+    for (int64_t k = 0; k < deep; k++) {
+        V x[VECTORS];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) x[v] = *(const V *)(panel + k * WIDE + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++) sum[r][v] += x[v] * (a[r * a_row + k * a_k] - (V){0});
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) {
+            float *to = y + r * y_row + v * LANES;
+            if (v < vectors - 1 || last == LANES)
+                store(to, sum[r][v]);
+            else
+                memcpy(to, &sum[r][v], (size_t)last * sizeof(float));
+        }
+}
+
+typedef void (*Tile)(int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel, const float *bias,
+                     int go_on, float *y, int64_t y_row, int64_t last);
+#define TILE(r, v)                                                                                                     \
+    static void tile_##r##_##v(int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,           \
+                               const float *bias, int go_on, float *y, int64_t y_row, int64_t last) {                  \
+        tile(r, v, deep, a, a_row, a_k, panel, bias, go_on, y, y_row, last);                                           \
+    }
+#define TILE_ROW(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
+TILE_ROW(1) TILE_ROW(2) TILE_ROW(3) TILE_ROW(4) TILE_ROW(5) TILE_ROW(6)
+#define NAMES(r) {tile_##r##_1, tile_##r##_2, tile_##r##_3, tile_##r##_4}
+static const Tile TILE_OF[ROWS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
+
+/* Turns LANES vectors: number j of vector i becomes number i of vector j. */
+INLINE void turn(V v[LANES]) {
+    Lane low, high;
+    for (int i = 0; i < LANES; i++) {
+        low[i] = i / 2 + i % 2 * LANES;
+        high[i] = LANES / 2 + i / 2 + i % 2 * LANES;
+    }
+#pragma GCC unroll 4
+    for (int stage = 1; stage < LANES; stage *= 2) {
+        V w[LANES];
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES / 2; i++) {
+#ifdef __clang__
+            for (int j = 0; j < LANES; j++) {
+                w[2 * i][j] = j % 2 ? v[i + LANES / 2][j / 2] : v[i][j / 2];
+                w[2 * i + 1][j] = j % 2 ? v[i + LANES / 2][LANES / 2 + j / 2] : v[i][LANES / 2 + j / 2];
+            }
+#else
+            w[2 * i] = __builtin_shuffle(v[i], v[i + LANES / 2], low);
+            w[2 * i + 1] = __builtin_shuffle(v[i], v[i + LANES / 2], high);
+#endif
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) v[i] = w[i];
+    }
+}
+
+/* A panel [deep, WIDE] of a right factor: `wide` <= WIDE columns of b[k * stride + column], 0 beside them. */
+static void copy_panel(int64_t deep, int64_t wide, const float *b, int64_t stride, float *panel) {
+    for (int64_t k = 0; k < deep; k++, b += stride, panel += WIDE) {
+        if (wide == WIDE) {
+            for (int v = 0; v < VECTORS; v++) store(panel + v * LANES, load(b + v * LANES));
+            continue;
+        }
+        int64_t whole = wide / LANES * LANES;
+        for (int64_t i = 0; i < whole; i += LANES) store(panel + i, load(b + i));
+        if (whole < wide) store(panel + whole, load_part(b + whole, wide - whole));
+    }
+}
+
+/* The same of b[column * stride + k]. */
+static void turn_panel(int64_t deep, int64_t wide, const float *b, int64_t stride, float *panel) {
+    for (int64_t i = 0; i < wide; i += LANES)
+        for (int64_t k = 0; k < deep; k += LANES) {
+            int64_t columns = wide - i < LANES ? wide - i : LANES, some = deep - k < LANES ? deep - k : LANES;
+            V v[LANES];
+            const float *from = b + i * stride + k;
+            if (columns == LANES && some == LANES)
+#pragma GCC unroll 16
+                for (int j = 0; j < LANES; j++) v[j] = load(from + j * stride);
+            else
+                for (int j = 0; j < LANES; j++) v[j] = j < columns ? load_part(from + j * stride, some) : (V){0};
+            turn(v);
+            if (some == LANES)
+#pragma GCC unroll 16
+                for (int j = 0; j < LANES; j++) *(V *)(panel + (k + j) * WIDE + i) = v[j];
+            else
+                for (int j = 0; j < some; j++) *(V *)(panel + (k + j) * WIDE + i) = v[j];
+        }
+}
+
+/* y[rows, columns] = a b + bias with a[row * a_row + k * a_k] and b[k * b_k + column * b_column], one of whose strides is 1. */
+static void multiply(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_k, const float *b,
+                     int64_t b_k, int64_t b_column, const float *bias, float *y, float *room) {
+    float *panel = (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES));
+    int64_t blocks = (rows + ROWS - 1) / ROWS;
+    if (!depth)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < columns; i++) y[r * columns + i] = bias ? bias[r] : 0.0f;
+    for (int64_t k = 0; k < depth; k += DEEP) {
+        int64_t deep = depth - k < DEEP ? depth - k : DEEP;
+        for (int64_t i = 0; i < columns; i += WIDE) {
+            int64_t wide = columns - i < WIDE ? columns - i : WIDE, vectors = (wide + LANES - 1) / LANES;
+            if (b_column == 1)
+                copy_panel(deep, wide, b + k * b_k + i, b_k, panel);
+            else
+                turn_panel(deep, wide, b + i * b_column + k, b_column, panel);
+            for (int64_t q = 0; q < blocks; q++) {
+                int64_t r = q * rows / blocks, some = (q + 1) * rows / blocks - r;
+                TILE_OF[some - 1][vectors - 1](deep, a + r * a_row + k * a_k, a_row, a_k, panel, bias ? bias + r : NULL, k > 0,
+                                               y + r * columns + i, columns, wide - (vectors - 1) * LANES);
+            }
+        }
+    }
+}
+
+void evoact_dense_values(const float *w, const float *x, int across, const float *bias, float *y, int64_t n, int64_t d,
+                         int64_t m, float *room) {
+    multiply(n, m, d, w, d, 1, x, across ? 1 : m, across ? d : 1, bias, y, room);
+}
+
+void evoact_dense_inputs(const float *w, const float *g, float *gx, int64_t n, int64_t d, int64_t m, float *room) {
+    multiply(d, m, n, w, 1, d, g, m, 1, NULL, gx, room);
+}
+
+void evoact_dense_weights(const float *g, const float *x, int across, float *gw, int64_t n, int64_t d, int64_t m,
+                          float *room) {
+    multiply(n, d, m, g, m, 1, x, across ? d : 1, across ? 1 : m, NULL, gw, room);
+}
+
+void evoact_dense_biases(const float *g, float *gb, int64_t n, int64_t m) {
+    for (int64_t r = 0; r < n; r++, g += m) {
+        V sum = {0};
+        int64_t i = 0;
+        for (; i + LANES <= m; i += LANES) sum += load(g + i);
+        if (i < m) sum += load_part(g + i, m - i);
+        gb[r] = lanes_total(sum);
+    }
+}
+
+/* All members': w[members, n, d], x[1 or members, d, m], `x_member` apart. */
+void evoact_dense(const float *w, const float *x, int64_t x_member, int across, const float *bias, float *y,
+                  int64_t members, int64_t n, int64_t d, int64_t m, int threads) {
+    int64_t parts = members < threads ? threads : 1; /* of a member's rows */
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        float *room = malloc((size_t)evoact_dense_room() * sizeof(float));
+#pragma omp for schedule(static)
+        for (int64_t q = 0; q < members * parts; q++) {
+            int64_t k = q / parts, first = q % parts * n / parts, rows = (q % parts + 1) * n / parts - first;
+            evoact_dense_values(w + (k * n + first) * d, x + k * x_member, across, bias ? bias + k * n + first : NULL,
+                                y + (k * n + first) * m, rows, d, m, room);
+        }
+        free(room);
+    }
+}
+
+/* gx, gw and gb may be NULL. */
+void evoact_dense_backward(const float *g, const float *w, const float *x, int64_t x_member, int across, float *gx,
+                           float *gw, float *gb, int64_t members, int64_t n, int64_t d, int64_t m, int threads) {
+    int64_t parts = members < threads ? threads : 1;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        float *room = malloc((size_t)evoact_dense_room() * sizeof(float));
+#pragma omp for schedule(static)
+        for (int64_t q = 0; q < members * parts; q++) {
+            int64_t k = q / parts, p = q % parts, first = p * n / parts, rows = (p + 1) * n / parts - first;
+            const float *gs = g + k * n * m;
+            if (gx) {
+                int64_t at = p * d / parts, some = (p + 1) * d / parts - at;
+                multiply(some, m, n, w + k * n * d + at, 1, d, gs, m, 1, NULL, gx + (k * d + at) * m, room);
+            }
+            if (gw)
+                evoact_dense_weights(gs + first * m, x + k * x_member, across, gw + (k * n + first) * d, rows, d, m, room);
+            if (gb) evoact_dense_biases(gs + first * m, gb + k * n + first, rows, m);
+        }
+        free(room);
+    }
+}

@@ -1,0 +1,66 @@
+"""The kernels of `mlp.c` on tensors: single precision, CPU, contiguous."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evoact.native.library import call
+from evoact.native.mixture import Program
+from evoact.native.tensors import threads
+
+SERIAL = 32_768  # elements
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights [K, N, D], biases [K, N, 1] or None, and the coefficients and program of the activations of all K * N
+    neurons, None for an output without any."""
+
+    weights: Tensor
+    biases: Tensor | None
+    coefficients: Tensor | None = None
+    program: Program | None = None
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean losses [K] of outputs [K, C, B] for classes [1 or K, B], and their gradients for the outputs."""
+    losses, grad = outputs.new_empty(len(outputs)), torch.empty_like(outputs)
+    call("evoact_cross_entropy", outputs, targets, _apart(targets), losses, grad, *outputs.shape)
+    return losses, grad
+
+
+def losses_and_gradients(
+    layers: Sequence[Layer], inputs: Tensor, targets: Tensor
+) -> tuple[Tensor, list[tuple[Tensor, Tensor | None, Tensor | None]]]:
+    """Return the mean cross-entropy [K] of each member for inputs [1 or K, B, D] and classes [1 or K, B], and for each
+    layer the gradients for weights, biases and coefficients."""
+    k = len(layers[0].weights)
+    losses, found, rows = inputs.new_empty(k), [], []
+    for layer in layers:
+        w, b, c, program = layer.weights, layer.biases, layer.coefficients, layer.program
+        grads = (
+            torch.empty_like(w),
+            None if b is None else torch.empty_like(b),
+            None if c is None else torch.zeros_like(c),
+        )
+        terms = (None, None) if program is None else (program.begin, program.terms)
+        rows.append([*w.shape[1:], *map(_address, (w, b, c, *grads, *terms))])
+        found.append(grads)
+    table = np.array(rows, np.int64)
+    sizes = inputs, _apart(inputs), targets, _apart(targets), losses, k, inputs.shape[1]
+    call("evoact_mlp", table, len(layers), *sizes, threads(layers[0].weights, SERIAL))
+    return losses, found
+
+
+def _apart(shared: Tensor) -> int:
+    """How far members are apart, 0 if there is one for all."""
+    return shared[0].numel() if len(shared) > 1 else 0
+
+
+def _address(numbers: Tensor | np.ndarray | None) -> int:
+    if numbers is None:
+        return 0
+    return numbers.data_ptr() if isinstance(numbers, Tensor) else int(numbers.ctypes.data)
