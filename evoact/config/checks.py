@@ -84,6 +84,11 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
             f"got {training.early_stop.every}"
         )
+    if training.early_stop and training.average:
+        yield (
+            "training.average: expected it without early_stop, since the last steps of a training that may end at any "
+            "are not known before, got both; leave one out"
+        )
     # What epochs cost shows when the task is made.
     least = (training.steps or 0) * training.batch_size
     if budget.gradient_examples is not None and budget.gradient_examples < least:

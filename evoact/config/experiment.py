@@ -17,6 +17,7 @@ from evoact.strategies.strategy import Proposer
 from evoact.tasks import TASKS
 from evoact.tasks.objective import with_loss
 from evoact.tasks.task import Task
+from evoact.training.averaging import Average
 from evoact.training.early_stop import EarlyStop
 from evoact.training.pack import TrainingSettings
 from evoact.yaml_text import dumps
@@ -70,6 +71,7 @@ class Experiment:
             schedule_arguments=t.schedule.arguments,
             curve_every=t.curve_every,
             early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
+            average=Average(t.average.last) if t.average else None,
             train=t.train,
             precision=t.precision,
         )

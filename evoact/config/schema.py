@@ -153,6 +153,12 @@ class EarlyStopping(Section):
     patience: Positive
 
 
+class Averaging(Section):
+    """What is evaluated and kept are the means of a network's weights over the last part of its steps, this share."""
+
+    last: Annotated[float, Field(gt=0, le=0.5, strict=True)] = 0.2  # at most `averaging.MOST`
+
+
 class Training(Section):
     """The length is either `steps`, with a default, or `epochs`: whole passes over the training split. Every
     `curve_every` steps a point of each network's learning curve is stored. With `train`
@@ -164,6 +170,7 @@ class Training(Section):
     optimizer: Named = Named(name="adam")
     schedule: Named = Named(name="constant")
     early_stop: EarlyStopping | None = None
+    average: Averaging | None = None
     curve_every: Positive | None = None
     train: Literal["all", "activations"] = "all"
     precision: Literal["float32", "bf16"] = "float32"

@@ -108,9 +108,9 @@ def room(made: Experiment) -> int:
 
 
 def megabytes(e: Experiment, size: int) -> float:
-    """Return the peak of a worker, roughly. Parameters, gradient, two optimizer moments and a work buffer; about six
-    copies of every activation in a step; the data; and a process with PyTorch in it."""
-    weights = 5 * parameter_count(e.largest_network)
+    """Return the peak of a worker, roughly. Parameters, gradient, two optimizer moments, a work buffer and sums to
+    average; about six copies of every activation in a step; the data; and a process with PyTorch in it."""
+    weights = (5 + bool(e.training.average)) * parameter_count(e.largest_network)
     activations = 6 * activation_count(e.network, e.task.input_shape) * e.training.batch_size
     data = sum(split.inputs.nbytes for split in e.task.splits().values())
     return (4 * size * (weights + activations) + 2 * data) / 1e6 + PROCESS_MEGABYTES

@@ -47,6 +47,9 @@ class Archive:
         self.meta_trained: list[MetaTrainResult] = []
         self.latest: list[Result] = []
         self.beginnings = 0
+        self.minimised = (
+            False  # whether scores are negated: of a metric that is the better, the smaller it is
+        )
         self.aside: list[TrainResult] = []
         self._texts: list[str] = []
         self._contexts: list[str] = []
@@ -89,6 +92,7 @@ class Archive:
         if isinstance(result, MetaTrainResult):
             self.meta_trained.append(result)
             return
+        self.minimised |= result.direction == "minimize"
         proposal = result.proposal
         if proposal.context == ASIDE:
             self.aside.append(replace(result, learned={}))  # those of all probes would not stay small

@@ -18,7 +18,7 @@ from evoact.tasks.task import Split
 from evoact.training.batches import evaluation_parts
 from evoact.training.forward_pass import Counts, initial_statistics
 from evoact.training.members import Checkpoint, parameter_count
-from evoact.training.pack import Pack
+from evoact.training.pack import Pack, averaged
 
 # Evaluated at a time, so that evaluation takes no more memory than training, but no more than so many numbers of
 # input, or a training batch if that is larger; never what memory is free, on which results would then depend.
@@ -71,9 +71,10 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
 
 @torch.no_grad()
 def settled(pack: Pack) -> Pack:
-    """Return the pack with the statistics of its batch norms for evaluation: averages over the last batches of
-    training, as `networks.network.BatchNorm` says, of the weights as they now are.
+    """Return the pack as it is evaluated: with its weights' averages, if they are asked for, and of these the
+    statistics of its batch norms, averages over the last batches of training, as `networks.network.BatchNorm` says.
     """
+    pack = averaged(pack)
     if not pack.network.batch_norms:
         return pack
     reference = next(iter(pack.parameters.values())).detach()

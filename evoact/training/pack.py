@@ -18,6 +18,8 @@ from evoact.networks.network import Network
 from evoact.networks.precision import check_precision
 from evoact.registry import lookup
 from evoact.tasks.task import Task, to_device
+from evoact.training import averaging
+from evoact.training.averaging import Average
 from evoact.training.batches import Batches
 from evoact.training.early_stop import EarlyStop, first_progress
 from evoact.training.forward_pass import Chance, Counts, PackPass, Plans
@@ -35,7 +37,8 @@ class TrainingSettings:
     `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
     its last step; `curve_every` so many steps a point of each member's learning curve is taken. With `train`
     activations weights stay as they are drawn, once for all members and replicates. `precision` is that of products
-    and convolutions in training steps, while evaluation computes in `dtype`.
+    and convolutions in training steps, while evaluation computes in `dtype`, of the `average` of the last steps'
+    weights if there is one.
     """
 
     batch_size: int = 100
@@ -48,6 +51,7 @@ class TrainingSettings:
     train: str = "all"
     precision: str = "float32"
     curve_every: int | None = None
+    average: Average | None = None
 
 
 @dataclass
@@ -55,7 +59,8 @@ class Pack:
     """A pack in training. `parameters` are [K, ...] leaves: the network's by name, and those of each
     site's activations under `SITE.activation`, padded with zeros. `statistics` are what
     batch norms take in evaluation, `NAME.mean` and `NAME.variance`, [K, channels], which `evaluation.settled` makes;
-    `progress` is what early stopping remembers, [K] each."""
+    `progress` is what early stopping remembers, [K] each; `sums` are of the trained parameters, over the steps that
+    `average` counts."""
 
     members: list[Member]
     network: Network
@@ -71,6 +76,8 @@ class Pack:
     early_stop: EarlyStop | None
     progress: dict[str, Tensor]
     precision: str = "float32"
+    average: Average | None = None
+    sums: list[Tensor] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -89,6 +96,12 @@ class Pack:
             and not any(self.dropout_rates)
             and can_step(self.network, self.task, self.plans, self.parameters)
         )
+
+    @cached_property
+    def begins(self) -> list[int]:
+        """The members' steps after which their weights count for the average."""
+        assert self.average is not None
+        return [self.average.begins(m.steps, m.start) for m in self.members]
 
     @property
     def trained(self) -> list[Tensor]:
@@ -159,6 +172,7 @@ def start_pack(
         early_stop=settings.early_stop,
         progress=first_progress(len(members), task.direction, device) if settings.early_stop else {},
         precision=settings.precision,
+        average=settings.average,
     )
 
 
@@ -224,6 +238,9 @@ def train_step(pack: Pack) -> Tensor:
         with torch.no_grad():
             pack.optimizer.step(gradients, pack.schedule(pack.step))
     pack.step += 1
+    if pack.average:
+        with torch.no_grad():
+            averaging.add(pack.sums, pack.trained, pack.begins, pack.step)
     return losses
 
 
@@ -237,6 +254,18 @@ def _losses_and_gradients(pack: Pack, inputs: Tensor, targets: Tensor) -> tuple[
         return losses.detach(), []
     # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
     return losses.detach(), torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
+
+
+@torch.no_grad()
+def averaged(pack: Pack) -> Pack:
+    """Return the pack with the weights that are evaluated and kept: their averages, as far as they have begun."""
+    if not pack.sums:
+        return pack
+    means = {
+        name: averaging.mean(total, pack.parameters[name], pack.begins, pack.step).requires_grad_()
+        for name, total in zip(trained_names(pack.parameters), pack.sums, strict=True)
+    }
+    return replace(pack, parameters=pack.parameters | means)
 
 
 @torch.no_grad()
@@ -254,6 +283,7 @@ def part_of(pack: Pack, members: Sequence[int]) -> Pack:
         plans=plan_sites(chosen, pack.network, index.device, parameters),
         recent_losses=[loss[index] for loss in pack.recent_losses],
         progress={n: p[index] for n, p in pack.progress.items()},
+        sums=[total[index] for total in pack.sums],
     )
 
 

@@ -48,6 +48,14 @@ ONE_MISTAKE = {
         {"training__early_stop": {"every": 5}},
         "training.early_stop.patience",
     ),
+    "averages of a training that may end at any step": (
+        {"training__early_stop": {"every": 5, "patience": 1}, "training__average": {"last": 0.2}},
+        "training.average: expected it without early_stop, since the last steps of a training that may end at any",
+    ),
+    "an average over nearly all": (
+        {"training__average": {"last": 0.9}},
+        "training.average.last: expected at most 0.5, got 0.9",
+    ),
     "steps and epochs": ({"training__epochs": 3}, "training: expected steps or epochs, got both, 20 and 3"),
     "a network for images": (
         {"network": {"name": "lenet5"}},

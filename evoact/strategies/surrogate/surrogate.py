@@ -9,6 +9,10 @@ it is uncertain. The score of candidate i, evaluated n_i times, is modelled as
 
 with the variances of all three and two length scales by maximum marginal likelihood (Rasmussen & Williams
 2006, chapter 5). The linear algebra is scikit-learn's.
+
+Noise of the same size everywhere is what the model assumes. That of accuracies is, that of errors grows with the error:
+where networks' errors span orders of magnitude, their spread over all would hide which of two good ones is twice as
+good. So metrics that are to be small are modelled in logarithms where all are above 0, and training losses with them.
 """
 
 from collections.abc import Sequence
@@ -53,7 +57,8 @@ class Beliefs:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A process that has learnt from the candidates of an archive at `rows`, whose points are `x`."""
+    """A process that has learnt from the candidates of an archive at `rows`, whose points are `x`. What it says of
+    `errors` is on the scale of `_in_logarithms`."""
 
     archive: Archive
     rows: np.ndarray
@@ -61,6 +66,7 @@ class Surrogate:
     process: "GaussianProcessRegressor"
     centre: float
     scale: float
+    errors: bool = False
 
     @one_thread
     def beliefs(self, positions: np.ndarray, genomes: Sequence[Genome] = ()) -> Beliefs:
@@ -79,6 +85,7 @@ class Surrogate:
         """Return at most k of the candidates, the best posterior mean first."""
         worth = self.worth()
         order = np.lexsort((self.rows, -worth))[:k]
+        worth = -np.exp(-worth) if self.errors else worth
         return [self.archive.candidate(int(self.rows[i]), float(worth[i])) for i in order]
 
 
@@ -91,7 +98,8 @@ def surrogate(archive: Archive) -> Surrogate | None:
     if len(rows) < FEWEST:
         return None
     means, counts = archive.scores(rows)
-    first = _standardised(means)
+    errors = archive.minimised and bool((means < 0).all())
+    first = _standardised(_in_logarithms(means) if errors else means)
     if first is None:
         return None
     from evoact.strategies.surrogate.gaussian_process import fitted  # scikit-learn takes a second to import
@@ -100,14 +108,21 @@ def surrogate(archive: Archive) -> Surrogate | None:
     learnt = x.copy()
     learnt[:, -1] = 1 / counts  # what is asked for later is the worth, without noise
     values, centre, scale = first
-    losses = archive.losses(rows)
-    known = np.isfinite(losses)
-    second = _standardised(-losses[known]) if known.sum() >= FEWEST else None
+    worths = -archive.losses(rows)
+    known = np.isfinite(worths)
+    if errors and (worths[known] < 0).all():
+        worths[known] = _in_logarithms(worths[known])
+    second = _standardised(worths[known]) if known.sum() >= FEWEST else None
     if second is not None:
         further = learnt[known].copy()
         further[:, -2] = 1
         learnt, values = np.concatenate([learnt, further]), np.concatenate([values, second[0]])
-    return Surrogate(archive, rows, x, fitted(learnt, values), centre, scale)
+    return Surrogate(archive, rows, x, fitted(learnt, values), centre, scale, errors)
+
+
+def _in_logarithms(worths: np.ndarray) -> np.ndarray:
+    """Return negated errors on a logarithmic scale, larger being better, as before."""
+    return np.asarray(-np.log(-worths))
 
 
 def _standardised(values: np.ndarray) -> tuple[np.ndarray, float, float] | None:

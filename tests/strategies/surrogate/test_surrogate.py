@@ -10,9 +10,9 @@ import sklearn.gaussian_process  # noqa: F401  or SciPy's BLAS would not be know
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from evoact.genomes.activation import Base
-from evoact.genomes.genome import Site, canonical, homogeneous
+from evoact.genomes.genome import Site, canonical, fingerprint, homogeneous, structure
 from evoact.genomes.space import SearchSpace, choices
-from evoact.records import COMPLETED, TrainResult
+from evoact.records import COMPLETED, TrainProposal, TrainResult
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.strategy import Draft
@@ -58,6 +58,42 @@ def test_carries_over_to_genomes_and_functions_not_seen(wide, landscape):
     mean = model.beliefs(np.arange(0), asked).mean
     assert np.argmax(mean) == 0
     assert mean[0] > model.worth().mean()
+
+
+def test_errors_are_told_apart_by_ratio(wide):
+    """Of 48 networks whose errors span four decades, the four best by a factor of 1.5 each; noise of a tenth."""
+    draw = np.random.default_rng(0)
+    functions = [Base(f) for f in ("relu", "sin", "tanh", "abs", "cos", "gaussian", "elu", "swish")]
+    genomes = [
+        homogeneous(f, wide.sites, learning_rate=rate)
+        for f in functions
+        for rate in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+    ]
+    truth = np.concatenate([1e-3 * 1.5 ** np.arange(4), 10 ** draw.uniform(-2, 1, len(genomes) - 4)])
+    order = draw.permutation(len(genomes))
+    archive, plain = Archive(), Archive()
+    for i, (place, worth) in enumerate(zip(order, truth, strict=True)):
+        genome = genomes[place]
+        p = TrainProposal(i, i, genome, structure(genome), fingerprint(genome), 0, 1)
+        error = float(worth * np.exp(0.1 * draw.standard_normal()))
+        archive.add(TrainResult(p, COMPLETED, "mse", "minimize", val_metric=error, train_loss=error))
+        plain.add(TrainResult(p, COMPLETED, "gain", "maximize", val_metric=-error, train_loss=error))
+    model = surrogate(archive)
+    found = [c.index for c in model.best(4)]
+    assert found[0] == 0
+    assert set(found) == {0, 1, 2, 3}
+    assert model.best(1)[0].score == pytest.approx(-1e-3, rel=0.3)  # in the metric's own unit
+    assert {c.index for c in surrogate(plain).best(4)} != set(found)  # what it mends
+    archive.add(
+        TrainResult(
+            dataclasses.replace(p, index=99, candidate=99, fingerprint="x"),
+            COMPLETED,
+            "mse",
+            "minimize",
+            val_metric=0.0,
+        )
+    )
+    assert not surrogate(archive).errors  # an error of 0 has no logarithm
 
 
 def test_the_posterior_is_calibrated(wide, landscape):
