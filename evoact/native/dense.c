@@ -2,7 +2,8 @@
  *
  * Every number of a result is one chain of fused multiply-adds in the order of the summed dimension, wherever it lies and
  * whatever the tiles are. A panel of the right factor, as wide as a tile, is copied so that it stays in the first-level cache
- * (Goto & van de Geijn 2008); the left factor is read where it lies. */
+ * (Goto & van de Geijn 2008); the left factor is read where it lies. In bf16 both are copied, two numbers of the summed
+ * dimension in one, rounded to the nearest even; sums are in single precision. */
 #include "dense.h"
 
 /* Products are added by one fused operation where the processor can, alike in every variant of a loop. */
@@ -14,6 +15,10 @@
 
 #include <stdlib.h>
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include "vectors.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -22,11 +27,46 @@
 #define WIDE (VECTORS * LANES)
 #define DEEP 112 /* of the summed dimension at a time */
 
-int64_t evoact_dense_room(void) { return DEEP * WIDE + LANES; }
+int64_t evoact_dense_room(int64_t most, int half) {
+    return DEEP * WIDE + LANES + (half ? DEEP * (most + LANES) : 0);
+}
+
+/* sum + a * b, where in bf16 each number stands for two, which give the sum of two products. */
+INLINE V add_product(V sum, V a, V b, int half) {
+#ifdef __AVX512BF16__
+    if (half) return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#endif
+    (void)half;
+    return sum + a * b;
+}
+
+/* Numbers of `low` and `high` in bf16, side by side. */
+INLINE V pairs_of(V low, V high) {
+#ifdef __AVX512BF16__
+    __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)low));
+    __m512i b = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)high));
+    return (V)_mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+#else
+    (void)high;
+    return low;
+#endif
+}
+
+/* The first 2 * LANES numbers in bf16, or as many as there are, 0 behind them. */
+INLINE V pairs_along(const float *p, int64_t n) {
+    V low = n >= LANES ? load(p) : load_part(p, n);
+    V high = n >= 2 * LANES ? load(p + LANES) : (n > LANES ? load_part(p + LANES, n - LANES) : (V){0});
+#ifdef __AVX512BF16__
+    return (V)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+#else
+    (void)high;
+    return low;
+#endif
+}
 
 /* rows x vectors of a result from the left factor a[row * a_row + k * a_k] and the panel, [deep, WIDE]. Sums start at
  * those of `y` if it is to go on, else at `bias` or 0. The last vector has `last` numbers. */
-INLINE void tile(int rows, int vectors, int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,
+INLINE void tile(int rows, int vectors, int half, int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,
                  const float *bias, int go_on, float *y, int64_t y_row, int64_t last) {
     V sum[ROWS][VECTORS];
 #pragma GCC unroll 8
@@ -46,7 +86,7 @@ INLINE void tile(int rows, int vectors, int64_t deep, const float *a, int64_t a_
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) sum[r][v] += x[v] * (a[r * a_row + k * a_k] - (V){0});
+            for (int v = 0; v < vectors; v++) sum[r][v] = add_product(sum[r][v], x[v], a[r * a_row + k * a_k] - (V){0}, half);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -62,15 +102,18 @@ INLINE void tile(int rows, int vectors, int64_t deep, const float *a, int64_t a_
 
 typedef void (*Tile)(int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel, const float *bias,
                      int go_on, float *y, int64_t y_row, int64_t last);
-#define TILE(r, v)                                                                                                     \
-    static void tile_##r##_##v(int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,           \
-                               const float *bias, int go_on, float *y, int64_t y_row, int64_t last) {                  \
-        tile(r, v, deep, a, a_row, a_k, panel, bias, go_on, y, y_row, last);                                           \
+#define TILE(r, v, h)                                                                                                  \
+    static void tile_##r##_##v##_##h(int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,     \
+                                     const float *bias, int go_on, float *y, int64_t y_row, int64_t last) {            \
+        tile(r, v, h, deep, a, a_row, a_k, panel, bias, go_on, y, y_row, last);                                        \
     }
-#define TILE_ROW(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
-TILE_ROW(1) TILE_ROW(2) TILE_ROW(3) TILE_ROW(4) TILE_ROW(5) TILE_ROW(6)
-#define NAMES(r) {tile_##r##_1, tile_##r##_2, tile_##r##_3, tile_##r##_4}
-static const Tile TILE_OF[ROWS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
+#define TILE_ROW(r, h) TILE(r, 1, h) TILE(r, 2, h) TILE(r, 3, h) TILE(r, 4, h)
+#define ALL_TILES(h) TILE_ROW(1, h) TILE_ROW(2, h) TILE_ROW(3, h) TILE_ROW(4, h) TILE_ROW(5, h) TILE_ROW(6, h)
+ALL_TILES(0)
+ALL_TILES(1)
+#define NAMES(r, h) {tile_##r##_1_##h, tile_##r##_2_##h, tile_##r##_3_##h, tile_##r##_4_##h}
+#define ALL_NAMES(h) {NAMES(1, h), NAMES(2, h), NAMES(3, h), NAMES(4, h), NAMES(5, h), NAMES(6, h)}
+static const Tile TILE_OF[2][ROWS][VECTORS] = {ALL_NAMES(0), ALL_NAMES(1)};
 
 /* Turns LANES vectors: number j of vector i becomes number i of vector j. */
 INLINE void turn(V v[LANES]) {
@@ -133,43 +176,84 @@ static void turn_panel(int64_t deep, int64_t wide, const float *b, int64_t strid
         }
 }
 
-/* y[rows, columns] = a b + bias with a[row * a_row + k * a_k] and b[k * b_k + column * b_column], one of whose strides is 1. */
-static void multiply(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_k, const float *b,
-                     int64_t b_k, int64_t b_column, const float *bias, float *y, float *room) {
-    float *panel = (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES));
-    int64_t blocks = (rows + ROWS - 1) / ROWS;
+/* Pairs [(deep + 1) / 2, `apart`] of b[k * stride + column], two k in each. */
+static void pair_rows(int64_t deep, int64_t wide, const float *b, int64_t stride, float *pairs, int64_t apart) {
+    for (int64_t k = 0; k < deep; k += 2, b += 2 * stride, pairs += apart)
+        for (int64_t i = 0; i < wide; i += LANES) {
+            int64_t some = wide - i < LANES ? wide - i : LANES;
+            V low = some == LANES ? load(b + i) : load_part(b + i, some), high = {0};
+            if (k + 1 < deep) high = some == LANES ? load(b + stride + i) : load_part(b + stride + i, some);
+            store(pairs + i, pairs_of(low, high));
+        }
+}
+
+/* The same, as a panel, of b[column * stride + k]. */
+static void turn_pairs(int64_t deep, int64_t wide, const float *b, int64_t stride, float *panel) {
+    for (int64_t i = 0; i < wide; i += LANES)
+        for (int64_t k = 0; k < deep; k += 2 * LANES) {
+            V v[LANES];
+            for (int64_t j = 0; j < LANES; j++)
+                v[j] = i + j < wide ? pairs_along(b + (i + j) * stride + k, deep - k) : (V){0};
+            turn(v);
+            for (int64_t j = 0; j < LANES && k + 2 * j < deep; j++) *(V *)(panel + (k / 2 + j) * WIDE + i) = v[j];
+        }
+}
+
+/* Pairs [rows, DEEP] of a[row * stride + k]. */
+static void pair_columns(int64_t rows, int64_t deep, const float *a, int64_t stride, float *pairs) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < deep; k += 2 * LANES)
+            store(pairs + r * DEEP + k / 2, pairs_along(a + r * stride + k, deep - k));
+}
+
+/* y[rows, columns] = a b + bias with a[row * a_row + k * a_k] and b[k * b_k + column * b_column], in each of which one of the
+ * strides is 1. */
+static void multiply(int half, int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_k,
+                     const float *b, int64_t b_k, int64_t b_column, const float *bias, float *y, float *room) {
+    float *panel = (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES)), *left = panel + DEEP * WIDE;
+    int64_t blocks = (rows + ROWS - 1) / ROWS, most = half ? 2 * DEEP : DEEP, padded = (rows + LANES - 1) / LANES * LANES;
     if (!depth)
         for (int64_t r = 0; r < rows; r++)
             for (int64_t i = 0; i < columns; i++) y[r * columns + i] = bias ? bias[r] : 0.0f;
-    for (int64_t k = 0; k < depth; k += DEEP) {
-        int64_t deep = depth - k < DEEP ? depth - k : DEEP;
+    for (int64_t k = 0; k < depth; k += most) {
+        int64_t deep = depth - k < most ? depth - k : most, row_step = a_row, step = a_k;
+        const float *from = a + k * a_k;
+        if (half) {
+            if (a_k == 1)
+                pair_columns(rows, deep, from, a_row, left);
+            else
+                pair_rows(deep, rows, from, a_k, left, padded);
+            row_step = a_k == 1 ? DEEP : 1, step = a_k == 1 ? 1 : padded, from = left;
+        }
         for (int64_t i = 0; i < columns; i += WIDE) {
             int64_t wide = columns - i < WIDE ? columns - i : WIDE, vectors = (wide + LANES - 1) / LANES;
+            const float *right = b + k * b_k + i * b_column;
             if (b_column == 1)
-                copy_panel(deep, wide, b + k * b_k + i, b_k, panel);
+                half ? pair_rows(deep, wide, right, b_k, panel, WIDE) : copy_panel(deep, wide, right, b_k, panel);
             else
-                turn_panel(deep, wide, b + i * b_column + k, b_column, panel);
+                half ? turn_pairs(deep, wide, right, b_column, panel) : turn_panel(deep, wide, right, b_column, panel);
             for (int64_t q = 0; q < blocks; q++) {
                 int64_t r = q * rows / blocks, some = (q + 1) * rows / blocks - r;
-                TILE_OF[some - 1][vectors - 1](deep, a + r * a_row + k * a_k, a_row, a_k, panel, bias ? bias + r : NULL, k > 0,
-                                               y + r * columns + i, columns, wide - (vectors - 1) * LANES);
+                TILE_OF[half][some - 1][vectors - 1](half ? (deep + 1) / 2 : deep, from + r * row_step, row_step, step, panel,
+                                                     bias ? bias + r : NULL, k > 0, y + r * columns + i, columns,
+                                                     wide - (vectors - 1) * LANES);
             }
         }
     }
 }
 
-void evoact_dense_values(const float *w, const float *x, int across, const float *bias, float *y, int64_t n, int64_t d,
+void evoact_dense_values(int half, const float *w, const float *x, int across, const float *bias, float *y, int64_t n, int64_t d,
                          int64_t m, float *room) {
-    multiply(n, m, d, w, d, 1, x, across ? 1 : m, across ? d : 1, bias, y, room);
+    multiply(half, n, m, d, w, d, 1, x, across ? 1 : m, across ? d : 1, bias, y, room);
 }
 
-void evoact_dense_inputs(const float *w, const float *g, float *gx, int64_t n, int64_t d, int64_t m, float *room) {
-    multiply(d, m, n, w, 1, d, g, m, 1, NULL, gx, room);
+void evoact_dense_inputs(int half, const float *w, const float *g, float *gx, int64_t n, int64_t d, int64_t m, float *room) {
+    multiply(half, d, m, n, w, 1, d, g, m, 1, NULL, gx, room);
 }
 
-void evoact_dense_weights(const float *g, const float *x, int across, float *gw, int64_t n, int64_t d, int64_t m,
+void evoact_dense_weights(int half, const float *g, const float *x, int across, float *gw, int64_t n, int64_t d, int64_t m,
                           float *room) {
-    multiply(n, d, m, g, m, 1, x, across ? d : 1, across ? 1 : m, NULL, gw, room);
+    multiply(half, n, d, m, g, m, 1, x, across ? d : 1, across ? 1 : m, NULL, gw, room);
 }
 
 void evoact_dense_biases(const float *g, float *gb, int64_t n, int64_t m) {
@@ -184,15 +268,15 @@ void evoact_dense_biases(const float *g, float *gb, int64_t n, int64_t m) {
 
 /* All members': w[members, n, d], x[1 or members, d, m], `x_member` apart. */
 void evoact_dense(const float *w, const float *x, int64_t x_member, int across, const float *bias, float *y,
-                  int64_t members, int64_t n, int64_t d, int64_t m, int threads) {
+                  int64_t members, int64_t n, int64_t d, int64_t m, int half, int threads) {
     int64_t parts = members < threads ? threads : 1; /* of a member's rows */
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *room = malloc((size_t)evoact_dense_room() * sizeof(float));
+        float *room = malloc((size_t)evoact_dense_room(n > d ? n : d, half) * sizeof(float));
 #pragma omp for schedule(static)
         for (int64_t q = 0; q < members * parts; q++) {
             int64_t k = q / parts, first = q % parts * n / parts, rows = (q % parts + 1) * n / parts - first;
-            evoact_dense_values(w + (k * n + first) * d, x + k * x_member, across, bias ? bias + k * n + first : NULL,
+            evoact_dense_values(half, w + (k * n + first) * d, x + k * x_member, across, bias ? bias + k * n + first : NULL,
                                 y + (k * n + first) * m, rows, d, m, room);
         }
         free(room);
@@ -201,21 +285,21 @@ void evoact_dense(const float *w, const float *x, int64_t x_member, int across, 
 
 /* gx, gw and gb may be NULL. */
 void evoact_dense_backward(const float *g, const float *w, const float *x, int64_t x_member, int across, float *gx,
-                           float *gw, float *gb, int64_t members, int64_t n, int64_t d, int64_t m, int threads) {
+                           float *gw, float *gb, int64_t members, int64_t n, int64_t d, int64_t m, int half, int threads) {
     int64_t parts = members < threads ? threads : 1;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *room = malloc((size_t)evoact_dense_room() * sizeof(float));
+        float *room = malloc((size_t)evoact_dense_room(n > d ? n : d, half) * sizeof(float));
 #pragma omp for schedule(static)
         for (int64_t q = 0; q < members * parts; q++) {
             int64_t k = q / parts, p = q % parts, first = p * n / parts, rows = (p + 1) * n / parts - first;
             const float *gs = g + k * n * m;
             if (gx) {
                 int64_t at = p * d / parts, some = (p + 1) * d / parts - at;
-                multiply(some, m, n, w + k * n * d + at, 1, d, gs, m, 1, NULL, gx + (k * d + at) * m, room);
+                multiply(half, some, m, n, w + k * n * d + at, 1, d, gs, m, 1, NULL, gx + (k * d + at) * m, room);
             }
             if (gw)
-                evoact_dense_weights(gs + first * m, x + k * x_member, across, gw + (k * n + first) * d, rows, d, m, room);
+                evoact_dense_weights(half, gs + first * m, x + k * x_member, across, gw + (k * n + first) * d, rows, d, m, room);
             if (gb) evoact_dense_biases(gs + first * m, gb + k * n + first, rows, m);
         }
         free(room);

@@ -4,18 +4,18 @@
 
 #include <stdint.h>
 
-/* Floats that each of the functions below works in. */
-int64_t evoact_dense_room(void);
+/* Floats that each of the functions below works in, for up to `most` rows; `half` for products in bf16. */
+int64_t evoact_dense_room(int64_t most, int half);
 
 /* y[n, m] = w[n, d] x[d, m] + bias[n], which may be NULL. With `across`, x lies as [m, d]. */
-void evoact_dense_values(const float *w, const float *x, int across, const float *bias, float *y, int64_t n, int64_t d,
+void evoact_dense_values(int half, const float *w, const float *x, int across, const float *bias, float *y, int64_t n, int64_t d,
                          int64_t m, float *room);
 
 /* gx[d, m] = w^T g. */
-void evoact_dense_inputs(const float *w, const float *g, float *gx, int64_t n, int64_t d, int64_t m, float *room);
+void evoact_dense_inputs(int half, const float *w, const float *g, float *gx, int64_t n, int64_t d, int64_t m, float *room);
 
 /* gw[n, d] = g x^T. */
-void evoact_dense_weights(const float *g, const float *x, int across, float *gw, int64_t n, int64_t d, int64_t m,
+void evoact_dense_weights(int half, const float *g, const float *x, int across, float *gw, int64_t n, int64_t d, int64_t m,
                           float *room);
 
 /* gb[n], the sums over the rows of g[n, m]. */

@@ -71,12 +71,15 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_rational_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),
     "evoact_hinges": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_hinges_backward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
-    "evoact_dense": (None, [_POINTER] * 2 + [_SIZE, _INT] + [_POINTER] * 2 + [_SIZE] * 4 + [_INT]),
-    "evoact_dense_backward": (None, [_POINTER] * 3 + [_SIZE, _INT] + [_POINTER] * 3 + [_SIZE] * 4 + [_INT]),
+    "evoact_dense": (None, [_POINTER] * 2 + [_SIZE, _INT] + [_POINTER] * 2 + [_SIZE] * 4 + [_INT] * 2),
+    "evoact_dense_backward": (
+        None,
+        [_POINTER] * 3 + [_SIZE, _INT] + [_POINTER] * 3 + [_SIZE] * 4 + [_INT] * 2,
+    ),
     "evoact_cross_entropy": (None, [_POINTER] * 2 + [_SIZE] + [_POINTER] * 2 + [_SIZE] * 3),
     "evoact_mlp": (
         None,
-        [_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER] + [_SIZE] * 2 + [_INT],
+        [_POINTER, _SIZE] * 3 + [_POINTER] + [_SIZE] * 2 + [_INT] * 2,
     ),
     "evoact_norm": (None, [_POINTER] * 3 + [_SIZE] * 4 + [_INT]),
     "evoact_norm_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),

@@ -67,12 +67,12 @@ typedef struct {
     const Term *terms;
 } Layer;
 
-static float member(const Layer *layers, int64_t count, int64_t k, const float *x, const int64_t *targets, int64_t m,
+static float member(int half, const Layer *layers, int64_t count, int64_t k, const float *x, const int64_t *targets, int64_t m,
                     float *values, float *g, float *other, float *room) {
     const float *h = x;
     for (int64_t i = 0; i < count; i++) { /* `values` holds what goes into each function and comes out of it */
         const Layer *l = layers + i;
-        evoact_dense_values(l->w + k * l->n * l->d, h, i == 0, l->b ? l->b + k * l->n : NULL, values, l->n, l->d, m, room);
+        evoact_dense_values(half, l->w + k * l->n * l->d, h, i == 0, l->b ? l->b + k * l->n : NULL, values, l->n, l->d, m, room);
         h = values;
         values += l->n * m;
         if (!l->terms) continue;
@@ -93,10 +93,10 @@ static float member(const Layer *layers, int64_t count, int64_t k, const float *
             values -= l->n * m;
         }
         h = i ? values - layers[i - 1].n * m : x;
-        evoact_dense_weights(g, h, i == 0, l->gw + k * l->n * l->d, l->n, l->d, m, room);
+        evoact_dense_weights(half, g, h, i == 0, l->gw + k * l->n * l->d, l->n, l->d, m, room);
         if (l->b) evoact_dense_biases(g, l->gb + k * l->n, l->n, m);
         if (!i) break;
-        evoact_dense_inputs(l->w + k * l->n * l->d, g, other, l->n, l->d, m, room);
+        evoact_dense_inputs(half, l->w + k * l->n * l->d, g, other, l->n, l->d, m, room);
         swap = g, g = other, other = swap;
     }
     return loss;
@@ -104,7 +104,7 @@ static float member(const Layer *layers, int64_t count, int64_t k, const float *
 
 /* losses[members] of inputs x[1 or members, m, d], `x_member` apart, and targets[1 or members, m]. */
 void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_member, const int64_t *targets,
-                int64_t targets_member, float *losses, int64_t members, int64_t m, int threads) {
+                int64_t targets_member, float *losses, int64_t members, int64_t m, int half, int threads) {
     int64_t size = 0, widest = 0;
     for (int64_t i = 0; i < count; i++) {
         size += layers[i].n * (layers[i].terms ? 2 : 1);
@@ -113,11 +113,11 @@ void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_me
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         /* Apart from each other by more than a multiple of 4096 bytes, at which processors wait. */
-        float *values = malloc((size_t)((size + 2 * widest) * m + 512 + evoact_dense_room()) * sizeof(float));
+        float *values = malloc((size_t)((size + 2 * widest) * m + 512 + evoact_dense_room(widest, half)) * sizeof(float));
         float *g = values + size * m + 64, *other = g + widest * m + 64, *room = other + widest * m + 64;
 #pragma omp for schedule(static)
         for (int64_t k = 0; k < members; k++)
-            losses[k] = member(layers, count, k, x + k * x_member, targets + k * targets_member, m, values, g, other, room);
+            losses[k] = member(half, layers, count, k, x + k * x_member, targets + k * targets_member, m, values, g, other, room);
         free(values);
     }
 }

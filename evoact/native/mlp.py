@@ -33,10 +33,10 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def losses_and_gradients(
-    layers: Sequence[Layer], inputs: Tensor, targets: Tensor
+    layers: Sequence[Layer], inputs: Tensor, targets: Tensor, bf16: bool = False
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor | None, Tensor | None]]]:
     """Return the mean cross-entropy [K] of each member for inputs [1 or K, B, D] and classes [1 or K, B], and for each
-    layer the gradients for weights, biases and coefficients."""
+    layer the gradients for weights, biases and coefficients; with `bf16` factors of products are rounded."""
     k = len(layers[0].weights)
     losses, found, rows = inputs.new_empty(k), [], []
     for layer in layers:
@@ -51,7 +51,7 @@ def losses_and_gradients(
         found.append(grads)
     table = np.array(rows, np.int64)
     sizes = inputs, _apart(inputs), targets, _apart(targets), losses, k, inputs.shape[1]
-    call("evoact_mlp", table, len(layers), *sizes, threads(layers[0].weights, SERIAL))
+    call("evoact_mlp", table, len(layers), *sizes, int(bf16), threads(layers[0].weights, SERIAL))
     return losses, found
 
 

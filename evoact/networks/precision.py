@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from evoact.errors import UserError
-from evoact.native import dense
+from evoact.native import convolution, dense
 from evoact.native.tensors import accepts
 
 # The type to which the factors are rounded, None for none; sums are taken in single precision.
@@ -26,38 +26,44 @@ def rounded(factor: Tensor, precision: str) -> Tensor:
 
 def product(weights: Tensor, h: Tensor, biases: Tensor | None, precision: str = "float32") -> Tensor:
     """Return each member's product of matrices: weights [K, N, D], h [K, D, B], biases [K, N, 1] -> [K, N, B]."""
+    half = precision == "bf16"
+    taken = accepts(weights) and accepts(h) and weights.is_contiguous()
+    if taken and (PRECISIONS[precision] is None or (half and convolution.has_bf16())):
+        result: Tensor = NativeProduct.apply(weights, h, biases, precision)
+        return result
     if PRECISIONS[precision] is None:
-        if accepts(weights) and accepts(h) and weights.is_contiguous():
-            result: Tensor = NativeProduct.apply(weights, h, biases)
-            return result
-        return _in_pytorch(weights, h, biases)
-    y = torch.bmm(rounded(weights, precision), rounded(h, precision)).to(h.dtype)
+        return torch.bmm(weights, h) if biases is None else torch.baddbmm(biases, weights, h)
+    y = _rounded_product(weights, h, precision)
     return y if biases is None else y + biases
 
 
-def _in_pytorch(weights: Tensor, h: Tensor, biases: Tensor | None = None) -> Tensor:
-    return torch.bmm(weights, h) if biases is None else torch.baddbmm(biases, weights, h)
+def _rounded_product(a: Tensor, b: Tensor, precision: str) -> Tensor:
+    return torch.bmm(rounded(a, precision), rounded(b, precision)).to(a.dtype)
 
 
 class NativeProduct(torch.autograd.Function):
-    """`product` in single precision by the kernels; its gradients, too, unless a derivative of them is wanted."""
+    """`product` by the kernels; its gradients, too, unless a derivative of them is wanted."""
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, h: Tensor, biases: Tensor | None) -> Tensor:
+    def forward(ctx: Any, weights: Tensor, h: Tensor, biases: Tensor | None, precision: str) -> Tensor:
+        ctx.precision = precision
         ctx.save_for_backward(weights, h)
-        return dense.values(weights, _one_of_equal(h), None if biases is None else biases.contiguous())
+        own = None if biases is None else biases.contiguous()
+        return dense.values(weights, _one_of_equal(h), own, precision == "bf16")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        (weights, h), g = ctx.saved_tensors, grads[0].contiguous()
-        of_weights, of_h, of_biases = ctx.needs_input_grad
+        (weights, h), g, precision = ctx.saved_tensors, grads[0].contiguous(), ctx.precision
+        of_weights, of_h, of_biases, _ = ctx.needs_input_grad
         if not torch.is_grad_enabled():
-            return dense.gradients(g, weights, _one_of_equal(h), of_weights, of_h, of_biases)
+            wanted = of_weights, of_h, of_biases
+            return *dense.gradients(g, weights, _one_of_equal(h), *wanted, precision == "bf16"), None
         # A derivative of this derivative will be asked for.
         return (
-            torch.bmm(g, h.transpose(1, 2)) if of_weights else None,
-            torch.bmm(weights.transpose(1, 2), g) if of_h else None,
+            _rounded_product(g, h.transpose(1, 2), precision) if of_weights else None,
+            _rounded_product(weights.transpose(1, 2), g, precision) if of_h else None,
             g.sum(dim=2, keepdim=True) if of_biases else None,
+            None,
         )
 
 

@@ -91,11 +91,8 @@ class Pack:
     @cached_property
     def in_one_kernel(self) -> bool:
         """Whether `whole_step` does the training steps."""
-        return (
-            self.precision == "float32"
-            and not any(self.dropout_rates)
-            and can_step(self.network, self.task, self.plans, self.parameters)
-        )
+        given = self.network, self.task, self.plans, self.parameters
+        return not any(self.dropout_rates) and can_step(*given, self.precision)
 
     @cached_property
     def begins(self) -> list[int]:
@@ -247,7 +244,8 @@ def train_step(pack: Pack) -> Tensor:
 def _losses_and_gradients(pack: Pack, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
     """Losses [K] and the gradients for `pack.trained`."""
     if pack.in_one_kernel and accepts(inputs):
-        losses, by_name = whole_step(pack.network, pack.plans, pack.parameters, inputs, targets)
+        bf16 = pack.precision == "bf16"
+        losses, by_name = whole_step(pack.network, pack.plans, pack.parameters, inputs, targets, bf16)
         return losses, [by_name[name] for name in trained_names(pack.parameters)]
     losses = pack.losses(inputs, targets)
     if not pack.trained:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from evoact.native.convolution import has_bf16
 from evoact.native.mlp import Layer, losses_and_gradients
 from evoact.native.tensors import accepts
 from evoact.networks.mlp import MLP
@@ -19,8 +20,10 @@ from evoact.tasks.task import ArrayTask, Task
 from evoact.training.forward_pass import Plans
 
 
-def can_step(network: Network, task: Task, plans: Plans, parameters: Mapping[str, Tensor]) -> bool:
-    """Return whether the kernel can do the training steps of a pack, in single precision and without dropout."""
+def can_step(
+    network: Network, task: Task, plans: Plans, parameters: Mapping[str, Tensor], precision: str
+) -> bool:
+    """Return whether the kernel can do the training steps of a pack without dropout."""
     return (
         isinstance(network, MLP)
         and not network.norm
@@ -30,17 +33,24 @@ def can_step(network: Network, task: Task, plans: Plans, parameters: Mapping[str
         and all(plan.program is not None for plan in plans.values())
         and all(accepts(p) and p.is_contiguous() for p in parameters.values())
         and all(p.requires_grad for p in parameters.values() if p.numel())
+        and (precision == "float32" or (precision == "bf16" and has_bf16()))
     )
 
 
 def whole_step(
-    network: Network, plans: Plans, parameters: Mapping[str, Tensor], inputs: Tensor, targets: Tensor
+    network: Network,
+    plans: Plans,
+    parameters: Mapping[str, Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    bf16: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the losses [K] and the gradient for each parameter that holds any number, by its name.
 
     Args:
         inputs: [1 or K, B, ...]
         targets: classes [1 or K, B]
+        bf16: whether factors of products are rounded
     """
     assert isinstance(network, MLP)  # as `can_step` found
     layers, coefficients = [], []
@@ -50,7 +60,7 @@ def whole_step(
         coefficients.append(c)
         own = None if c is None else c.detach().contiguous()
         layers.append(Layer(weights, biases, own, plans[site].program if site else None))
-    losses, found = losses_and_gradients(layers, inputs.flatten(2).contiguous(), targets.contiguous())
+    losses, found = losses_and_gradients(layers, inputs.flatten(2).contiguous(), targets.contiguous(), bf16)
     gradients: dict[str, Tensor] = {}
     for i, (site, (of_weights, of_biases, of_c)) in enumerate(zip(network.layers, found, strict=True)):
         gradients[f"weight{i}"] = of_weights

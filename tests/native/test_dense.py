@@ -5,7 +5,7 @@ import torch
 
 from evoact.native.library import library
 from evoact.native.tensors import accepts
-from evoact.networks.precision import product
+from evoact.networks.precision import has_bf16, product
 
 needs_kernels = pytest.mark.skipif(
     library() is None, reason="PyTorch's may depend on the size of a pack of one"
@@ -73,3 +73,17 @@ def test_the_number_of_threads_changes_no_bit():
         torch.set_num_threads(before)
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this processor has no bf16")
+@pytest.mark.parametrize("across", [False, True], ids=["along", "across"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_factors_in_bf16(shape, across):
+    w, x, b = made(shape, torch.float32, across=across)
+    y = product(w, x, b, "bf16")
+    g = torch.linspace(-1, 1, y.numel()).view(y.shape)
+    found = [y, *torch.autograd.grad(y, (w, x, b), g)]
+    dw, dx, dg = (t.detach().bfloat16().double() for t in (w, x, g))
+    wanted = [b.double() + dw @ dx, dg @ dx.mT, dw.mT @ dg, g.double().sum(2, keepdim=True)]
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-5 * float(other.detach().abs().max()))

@@ -9,12 +9,14 @@ from evoact.genomes.activation import Base, Hull, LpPool, PReLU, Scaled, Subnetw
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
 from evoact.native.library import library
 from evoact.networks import NETWORKS
+from evoact.networks.precision import has_bf16
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack, train_step
 from tests.training.examples import task
 
 CPU = torch.device("cpu")
 needs_kernels = pytest.mark.skipif(library() is None, reason="there are no kernels")
+needs_bf16 = pytest.mark.skipif(not has_bf16(CPU), reason="this processor has no bf16")
 
 
 def network_of(made, **arguments):
@@ -43,12 +45,13 @@ def layer_by_layer(pack):
 
 
 @needs_kernels
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bf16", marks=needs_bf16)])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("arguments", [{}, {"output_activation": True}, {"hidden": [5]}], ids=str)
-def test_the_same_bits_as_layer_by_layer(optimizer, arguments):
+def test_the_same_bits_as_layer_by_layer(optimizer, arguments, precision):
     made = task()
     network = network_of(made, **arguments)
-    settings = TrainingSettings(20, optimizer)
+    settings = TrainingSettings(20, optimizer, precision=precision)
     packs = [start_pack(members_of(network), network, made, settings, 0, CPU) for _ in range(2)]
     assert packs[0].in_one_kernel
     for one, other in zip(trained(packs[0]), trained(layer_by_layer(packs[1])), strict=True):
