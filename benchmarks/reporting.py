@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,12 @@ class Row:
         return "met" if good else "MISSED"
 
 
-def arguments(description: str | None, devices: bool = False) -> argparse.Namespace:
-    """`--quick`, `--json FILE`, and `--device` where a program measures on GPUs, too."""
+def arguments(
+    description: str | None,
+    devices: bool = False,
+    more: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> argparse.Namespace:
+    """`--quick`, `--json FILE`, `--device` if a program measures on GPUs, too, and `more` options of its own."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,6 +44,8 @@ def arguments(description: str | None, devices: bool = False) -> argparse.Namesp
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     if devices:
         parser.add_argument("--device", help="cpu or cuda; by default the GPU where there is one")
+    if more is not None:
+        more(parser)
     return parser.parse_args()
 
 

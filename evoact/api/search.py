@@ -19,6 +19,7 @@ from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError, short
 from evoact.execution import run
 from evoact.execution.identity import check_same
+from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer, Progress
 from evoact.execution.run import Finished
 from evoact.leaderboard.location import Location
@@ -150,9 +151,12 @@ def search(
         made = made.with_config(task=made.config.task.model_copy(update={"path": f"{home.absolute}/{name}"}))
     exists = if_exists != "error" and home.child(CONFIG).exists()
     if exists and if_exists == "resume":
-        stored = config_of(home).get("training", {})
-        check_same(home, Plan.of(chosen(made, {key: stored.get(key) for key in asked.open_keys})))
+        config = config_of(home)
+        stored = config.get("training", {})
+        made = chosen(made, {key: stored.get(key) for key in asked.open_keys})
+        check_same(home, as_stored(Plan.of(made), config))
         return SearchResult(**vars(resume(home, address, observe, show, report, track)))
+    made = with_precision(Plan.of(made), elsewhere=address is not None).first
     made = fitted(made, asked.time, asked.open_keys)
     if exists:
         with lock(home, report):  # nobody else may be at work there

@@ -5,9 +5,9 @@ import os
 from evoact.cli.options import say, warn
 from evoact.config import Experiment, Plan
 from evoact.execution.estimate import estimate
-from evoact.execution.worker import gpu_here
 from evoact.records import UNLIMITED
 from evoact.report.number_format import duration
+from evoact.training.devices import gpu_here, without_gpu
 
 
 def print_estimate(made: Experiment) -> None:
@@ -33,7 +33,7 @@ def print_estimate(made: Experiment) -> None:
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():
         warn(
-            f"execution.gpus_per_pack is {gpus:g} and this machine has no GPU: minutes and memory are those of "
+            f"execution.gpus_per_pack is {gpus:g}, got {without_gpu()}: minutes and memory are those of "
             "its processors"
         )
 

@@ -173,7 +173,7 @@ class Training(Section):
     average: Averaging | None = None
     curve_every: Positive | None = None
     train: Literal["all", "activations"] = "all"
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bf16", "float16", "tf32", "auto"] = "float32"
 
     @model_validator(mode="before")
     @classmethod

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from evoact.config import Experiment, Plan
 from evoact.execution.meta_trainings import captured, learn_types
 from evoact.execution.pack_size import megabytes, packs_at_once, step_seconds, with_pack_size
-from evoact.execution.worker import device_for
+from evoact.execution.precision import with_precision
 from evoact.genomes.genome import Genome
 from evoact.networks.network import parameter_count
 from evoact.records import UNLIMITED
 from evoact.strategies.proposers.learned_diversity import networks_of
 from evoact.strategies.strategy import MetaDraft
+from evoact.training.devices import device_for
 
 WARM_UP, MEASURED = 2, 5
 
@@ -40,7 +41,7 @@ def estimate(made: Experiment) -> Estimate:
     """Return networks and gradient-examples by arithmetic, time by training a pack of sampled networks for a few steps;
     of a meta-training by one of its steps, and of the networks that follow it by a pack of what that step learned.
     """
-    plan = with_pack_size(Plan.of(made))
+    plan = with_pack_size(with_precision(Plan.of(made)))
     e = plan.first
     config = e.config
     by_phase = e.networks_by_phase

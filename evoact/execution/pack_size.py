@@ -14,11 +14,11 @@ import torch
 
 from evoact.config import Experiment, Plan
 from evoact.execution.stages import Stages
-from evoact.execution.worker import device_for, gpu_here
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
 from evoact.records import META_TRAIN
+from evoact.training.devices import device_for, free_gpu_memory, gpu_here
 from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import start_pack, train_step
@@ -101,7 +101,7 @@ def room(made: Experiment) -> int:
     """Return how many networks the free memory holds in each of the packs side by side."""
     at_once = packs_at_once(made)
     if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
-        free = torch.cuda.mem_get_info()[0] / 1e6 / at_once
+        free = free_gpu_memory() / at_once
     else:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6 / at_once - megabytes(made, 0)
     return max(1, int(SHARE * free / (megabytes(made, 1) - megabytes(made, 0))))

@@ -26,13 +26,14 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.pack_size import with_pack_size
+from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer
 from evoact.execution.running.log import BEGIN, END, is_log
 from evoact.execution.running.packs import Run
 from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
-from evoact.execution.worker import PackTrainer, gpu_here
+from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.curves import TABLES, drop_orphans
@@ -59,6 +60,7 @@ from evoact.tasks.own.data_summary import data_record, notes_of
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
 from evoact.trackers import EVENTS
+from evoact.training.devices import GpuLost, gpu_here, unlike_memories, without_gpu
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ def _start(
     _check_cluster(plan, address)
     _check_gpu(plan)
     table = _table_of(plan)
+    if table is not None:
+        plan = as_stored(plan, table.about["config"])
     for arm in plan.arms.values():
         if table is None:
             check_data(arm)
@@ -162,7 +166,7 @@ def _start(
             report(f"{name}: {arm.proposer.remark}" if plan.compares else arm.proposer.remark)
     _make(home)
     _check_empty(home)
-    plan = with_pack_size(plan)
+    plan = with_pack_size(with_precision(plan, elsewhere=address is not None))
     with lock(home, report) as held:
         if home.child(CONFIG).exists():
             raise UserError(
@@ -173,7 +177,7 @@ def _start(
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
             begun["data"] = data_record(plan.task)
-            for note in (*notes_of(plan.task), *_network_notes(plan)):
+            for note in (*notes_of(plan.task), *_network_notes(plan), *_gpu_notes(plan)):
                 report(note)
         for name, content in files.items():
             home.child(name).write(content)
@@ -239,6 +243,13 @@ def _network_notes(plan: Plan) -> Iterable[str]:
     return dict.fromkeys(note for network in networks for note in network.notes)
 
 
+def _gpu_notes(plan: Plan) -> Iterable[str]:
+    """What is to be known of the GPUs here, if packs train on them."""
+    execution = plan.config.execution
+    if execution.backend == "local" and execution.gpus_per_pack != 0 and (unlike := unlike_memories()):
+        yield unlike
+
+
 def _make(home: Location) -> None:
     try:
         home.filesystem.create_dir(home.path, recursive=True)
@@ -292,7 +303,7 @@ def _check_gpu(plan: Plan) -> None:
     execution = plan.config.execution
     if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
         raise UserError(
-            f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got a machine without one; "
+            f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got {without_gpu()}; "
             "add --set execution.gpus_per_pack=0 or search on Ray, on a cluster with GPUs"
         )
 
@@ -329,6 +340,8 @@ def _carry_out(
                 _close(home, len(run.stages.results))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
         return is_finished(home), run.stages.results
+    except GpuLost as error:
+        raise SearchFailed(f"{error}; continue with `evoact resume {shlex.quote(home.text)}`") from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

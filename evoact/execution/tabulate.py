@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evoact.config import Experiment, experiment
+from evoact.config import Experiment, Plan, experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
+from evoact.execution.precision import as_stored
 from evoact.execution.progress import Observer
 from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
@@ -102,7 +103,7 @@ def tabulate(
     home = Location.of(run_dir)
     if not home.child(CONFIG).exists():
         complete = search(whole, run_dir, address, observe).complete
-    elif _trains(plan_of(home).first) != _trains(whole):
+    elif _trains((stored := plan_of(home)).first) != _trains(as_stored(Plan.of(whole), stored.plain()).first):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "
             "another config; choose another with -o"

@@ -1,6 +1,5 @@
 """One pack from proposals to results, as it runs on a worker; the same code everywhere."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from evoact.records import (
     of_part,
     result_of,
 )
+from evoact.training.devices import device_for, device_name
 from evoact.training.evaluation import Outcome
 from evoact.training.isolation import train_isolated
 from evoact.training.loop import solo_step_seconds, train_pack
@@ -183,21 +183,3 @@ def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     from safetensors.numpy import save
 
     return {"learned.safetensors": save({name: np.ascontiguousarray(a) for name, a in learned.items()})}
-
-
-def gpu_here() -> bool:
-    """Return whether this machine has a GPU that PyTorch can use."""
-    return torch.cuda.is_available()
-
-
-def device_for(gpu: bool) -> torch.device:
-    """Return the device on which packs are trained here; `gpu` says whether a GPU may be used if there is one."""
-    return torch.device("cuda" if gpu and gpu_here() else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """Return what a pack ran on, and which GPU it was granted in vain because PyTorch has no CUDA."""
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    granted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return f"cpu (granted GPU {granted}, but no CUDA)" if granted else "cpu"

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from evoact.config import Experiment, experiment
 from evoact.errors import UserError
-from evoact.execution.worker import device_for
 from evoact.exports.load import AGAIN, Found, find, module
 from evoact.exports.write import new_directory, write
 from evoact.records import COMPLETED
 from evoact.tasks.task import Split, Task
+from evoact.training.devices import device_for
 from evoact.training.isolation import train_isolated
 from evoact.training.loop import train_pack
 from evoact.training.members import Member

@@ -148,6 +148,7 @@ class Tabular:
             train_loss=found["train_loss"],
             n_parameters=int(self.n_parameters[row]),
             device="table",
+            precision=self.about["config"].get("training", {}).get("precision", "float32"),
             error="" if state == COMPLETED else f"{state} when the table was made",
         )
 

@@ -11,7 +11,7 @@ from evoact.activations.differentiable import followed
 from evoact.native import convolution as native
 from evoact.native.convolution import Window
 from evoact.native.tensors import accepts
-from evoact.networks.precision import rounded
+from evoact.networks.precision import multiplied
 
 
 def convolution(
@@ -25,7 +25,7 @@ def convolution(
         precision: in which weights and images are multiplied
     """
     taken = accepts(weights) and accepts(x) and weights.shape[-1] <= native.LARGEST_WINDOW
-    if taken and (precision == "float32" or native.has_bf16()):
+    if taken and (precision == "float32" or (precision == "bf16" and native.has_bf16())):
         tensors = x.contiguous(), weights.contiguous(), biases.contiguous()
         result: Tensor = NativeConvolution.apply(*tensors, window, precision)
         return result
@@ -38,12 +38,16 @@ def reference(x: Tensor, weights: Tensor, biases: Tensor, window: Window, precis
     Member by member: one convolution with a group per member rounds differently with their number, because
     the library chooses its kernel by it, and is no faster on a processor.
     """
-    images = rounded(x, precision).movedim(-1, 1).expand(len(weights), *[-1] * 4).unbind()
-    results = [
-        F.conv2d(of, weight, None, window.stride, window.padding, 1, window.groups)
-        for of, weight in zip(images, rounded(weights, precision).unbind(), strict=True)
-    ]
-    return torch.stack(results).movedim(1, -1).to(x.dtype) + biases[..., None, None, None]
+
+    def work(x: Tensor, weights: Tensor) -> Tensor:
+        images = x.movedim(-1, 1).expand(len(weights), *[-1] * 4).unbind()
+        results = [
+            F.conv2d(of, weight, None, window.stride, window.padding, 1, window.groups)
+            for of, weight in zip(images, weights.unbind(), strict=True)
+        ]
+        return torch.stack(results).movedim(1, -1)
+
+    return multiplied(work, precision, x, weights) + biases[..., None, None, None]
 
 
 class NativeConvolution(torch.autograd.Function):

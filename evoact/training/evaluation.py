@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from evoact.activations.kinds import site_count
+from evoact.networks.precision import OVERFLOWS
 from evoact.records import COMPLETED, CurvePoint
 from evoact.tasks.metrics import example_scores, metric_values
 from evoact.tasks.task import Split
@@ -125,7 +126,7 @@ def _outcome(
             "diverged",
             n_parameters=n_parameters,
             steps_run=pack.step - pack.members[i].start,
-            error="not finite at the last step",
+            error="not finite at the last step" + (f"; {OVERFLOWS}" if pack.precision == "float16" else ""),
         )
     return Outcome(
         COMPLETED,

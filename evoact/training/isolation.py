@@ -11,6 +11,7 @@ import torch
 
 from evoact.errors import UserError
 from evoact.records import COMPLETED
+from evoact.training.devices import check_answers, is_out_of_memory
 from evoact.training.evaluation import Outcome
 from evoact.training.members import Member
 
@@ -63,6 +64,7 @@ def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
 
     Raises:
         UserError: as the work raised it; a user's mistake is no failure.
+        GpuLost: if the GPU does not answer any more.
 
     >>> ended(lambda: None, 1.0)
     ('completed', '')
@@ -75,7 +77,8 @@ def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
     except TimeLimit:
         return "timed_out", f"not finished after {seconds:g} s"
     except Exception as exception:
-        state = "out_of_memory" if _out_of_memory(exception) else "failed"
+        check_answers(exception)
+        state = "out_of_memory" if is_out_of_memory(exception) else "failed"
         return state, f"{type(exception).__name__}: {exception}"
     return COMPLETED, ""
 
@@ -97,6 +100,7 @@ def train_isolated(
 
     Raises:
         UserError: as `train` raised it; a user's mistake is no member's failure.
+        GpuLost: if the GPU does not answer any more.
     """
     outcomes: list[Outcome] = []
     state, error = ended(lambda: outcomes.extend(train(members)), seconds)
@@ -111,9 +115,3 @@ def train_isolated(
         *train_isolated(members[:half], train, seconds),
         *train_isolated(members[half:], train, seconds),
     ]
-
-
-def _out_of_memory(exception: Exception) -> bool:
-    return isinstance(exception, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(exception, RuntimeError) and "can't allocate memory" in str(exception)
-    )

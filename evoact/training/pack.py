@@ -15,7 +15,7 @@ from torch import Tensor
 from evoact.activations.kinds import site_count
 from evoact.native.tensors import accepts
 from evoact.networks.network import Network
-from evoact.networks.precision import check_precision
+from evoact.networks.precision import arithmetic, check_precision
 from evoact.registry import lookup
 from evoact.tasks.task import Task, to_device
 from evoact.training import averaging
@@ -119,7 +119,8 @@ class Pack:
             # Statistics and evaluation are of the network that people take home.
             self.precision if training and counts is None else "float32",
         )
-        return self.network.forward(self.parameters, layers, inputs)
+        with arithmetic(layers.precision, inputs.device):
+            return self.network.forward(self.parameters, layers, inputs)
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the training loss of each member: [K]."""

@@ -18,6 +18,7 @@ from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION
 from evoact.leaderboard.location import Location
 from evoact.registry import remember
+from evoact.training.devices import GpuLost
 
 IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
 # How long a worker trains before it tells Tune that it lives: what that costs Tune, and the worker that waits for it,
@@ -79,6 +80,8 @@ class Worker(tune.Trainable):
             answer: Answer
             try:
                 answer = self.trainer(name, proposals)
+            except GpuLost:  # a fresh process may have one, or does without
+                raise
             except Exception as error:  # of no member: raised again beside the run, as `local` would
                 answer = portable(error)
             if time.monotonic() > end:

@@ -16,6 +16,7 @@ from evoact.errors import UserError
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.native.library import library
+from evoact.training.devices import gpu_here, unlike_memories, without_gpu
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 ALIKE = ("evoact", "python", "ray")  # what must be the same on all machines of a cluster
@@ -116,15 +117,13 @@ def _memory() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
-    if torch.cuda.is_available():
+    if gpu_here():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        yield Finding("gpu", OK, ", ".join(names))
+        unlike = unlike_memories()
+        yield Finding("gpu", WARNING if unlike else OK, ", ".join(names), unlike)
     elif shutil.which("nvidia-smi"):
         yield Finding(
-            "gpu",
-            WARNING,
-            "one that PyTorch cannot use",
-            "packs train on the processors; install PyTorch for CUDA",
+            "gpu", WARNING, without_gpu(), "packs train on the processors; install PyTorch for CUDA"
         )
     else:
         yield Finding("gpu", OK, "none, packs train on the processors")

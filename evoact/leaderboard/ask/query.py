@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("task", "metric", "run", "arm", "repeat", "candidate", "phase")
 # What is shown of a candidate but not needed to rank it: read for the few rows that are shown.
-_DETAILS = ("genome", "learning_rate", "heterogeneous", "structure")
+_DETAILS = ("genome", "learning_rate", "heterogeneous", "structure", "precision")
 
 
 class _Damaged(Exception):
@@ -81,7 +81,7 @@ class Leaderboard:
         A candidate stands by its mean validation metric on the seeds of its confirmation, or, below all
         of these, by the mean on those of the search. `seeds` says how many that are: a mean over one is
         mostly luck. The test columns are null without a confirmation; those of judged candidates are on the seeds of
-        the judgement, which did not choose them.
+        the judgement, which did not choose them. `precision` is that of its training.
         """
         if n < 1:
             raise UserError(f"expected at least 1 candidate to show, got {n}")
@@ -238,6 +238,7 @@ def _shown(ranking: Ranking, keys: pa.Table, details: pa.Table) -> pa.Table:
         "phase": keys["phase"],
         "heterogeneous": details["heterogeneous"],
         "structure": details["structure"],
+        "precision": pc.fill_null(details["precision"], "float32"),  # older rows have none
     }
     return pa.table(columns)
 

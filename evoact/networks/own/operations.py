@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from evoact.networks.own.whole_pack import now, of_whole_pack
-from evoact.networks.precision import rounded
+from evoact.networks.precision import multiplied
 
 
 class PackSite(nn.Module):
@@ -90,11 +90,12 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _in_precision(work: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return work on tensors that are rounded to the forward pass's precision, with the result in theirs."""
+    """Return work on an input, a weight and perhaps a bias in the forward pass's precision, with the result in the
+    input's."""
 
     def computed(x: Tensor, *others: Tensor) -> Tensor:
         precision = "float32" if now.layers is None else now.layers.precision
-        return work(*(rounded(t, precision) for t in (x, *others))).to(x.dtype)
+        return multiplied(work, precision, x, *others)
 
     return computed
 

@@ -1,0 +1,102 @@
+"""`training.precision: auto`: the fastest precision here, by a measurement, of those that change no verdict.
+
+It is chosen once, when a run starts, and stands in the run's config as a name from then on: rows, resumes and unions
+know it as one that was asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from evoact.config import Experiment, Plan
+from evoact.execution.pack_size import LONGEST_SECONDS, UNMEASURED, room, step_seconds
+from evoact.networks.own.module_network import ModuleNetwork
+from evoact.networks.precision import check_precision, precisions_of
+from evoact.tasks.metrics import metric_named
+from evoact.training.devices import device_for
+from evoact.training.isolation import ended
+
+AUTO = "auto"
+# `benchmarks/precision.py` shows on built-in networks that accuracies and their ranking stay as they are, within noise;
+# tf32 keeps more digits than bf16. float16 may overflow, and the errors of a regression may be smaller than roundings.
+HARMLESS = ("bf16", "tf32")
+GAIN = 1.1  # a reduced precision that is not faster by this factor is not worth a name in the rows
+ROUNDS = 2
+
+
+def with_precision(plan: Plan, elsewhere: bool = False) -> Plan:
+    """Return the plan with a name for `training.precision`, chosen and measured here if it is `auto`.
+
+    All arms take what suits the first, because scores in different precisions are not to be compared.
+
+    Args:
+        elsewhere: packs train on other machines, of which nothing is known here
+
+    Raises:
+        UserError: if packs train here and this device lacks the precision that was asked for.
+    """
+    asked = plan.config.training.precision
+    if asked != AUTO:
+        if plan.config.execution.backend == "local":
+            check_precision(asked, _device(plan.first))
+        return plan
+    return in_precision(plan, "float32" if elsewhere else fastest(plan.first))
+
+
+def in_precision(plan: Plan, precision: str) -> Plan:
+    """Return the plan, all of whose arms train in this precision.
+
+    A comparison's arms that name one of their own keep it.
+    """
+
+    def settled(arm: Experiment) -> Experiment:
+        training = arm.config.training
+        if training.precision != AUTO:
+            return arm
+        return arm.with_config(training=training.model_copy(update={"precision": precision}))
+
+    return replace(plan, arms={name: settled(arm) for name, arm in plan.arms.items()})
+
+
+def as_stored(plan: Plan, config: Mapping[str, Any]) -> Plan:
+    """Return the plan with the precision of a run's config, if it is to be chosen: it was, when that run began."""
+    return in_precision(plan, config.get("training", {}).get("precision", "float32"))
+
+
+def choices(made: Experiment) -> tuple[str, ...]:
+    """Return the precisions among which `auto` chooses: those the device has that change no verdict of this search."""
+    metric = metric_named(made.task.metric)
+    safe = metric.classification and metric.percent and not isinstance(made.network, ModuleNetwork)
+    if not safe or made.config.execution.backend == "table":
+        return ("float32",)
+    return ("float32", *(p for p in precisions_of(_device(made)) if p in HARMLESS))
+
+
+def fastest(made: Experiment) -> str:
+    """Return the precision in which a step of a pack is fastest, float32 unless another gains enough."""
+    among = choices(made)
+    if len(among) == 1:
+        return "float32"
+    asked = made.config.packs.size
+    size = min(asked if isinstance(asked, int) else UNMEASURED, room(made))
+    seconds: dict[str, float] = {}
+    for _ in range(ROUNDS):  # in turn, so that what else the machine does hits all alike
+        for precision in among:
+            found = _seconds(made, precision, size)
+            if found is None:
+                return "float32"
+            seconds[precision] = min(found, seconds.get(precision, found))
+    best = min(among, key=lambda precision: seconds[precision])
+    return best if seconds["float32"] >= GAIN * seconds[best] else "float32"
+
+
+def _seconds(made: Experiment, precision: str, size: int) -> float | None:
+    """Seconds of a step; None if it fails or takes too long."""
+    training = made.config.training.model_copy(update={"precision": precision})
+    own, found = made.with_config(training=training), list[float]()
+    ended(lambda: found.append(step_seconds(own, size, 2, 4)), LONGEST_SECONDS)
+    return found[0] if found else None
+
+
+def _device(made: Experiment) -> Any:
+    return device_for(made.config.execution.gpus_per_pack != 0)

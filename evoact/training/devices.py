@@ -1,0 +1,133 @@
+"""The device that packs train on: whether there is a GPU, what is amiss with it, and whether it still answers."""
+
+import os
+import re
+import shutil
+import warnings
+
+import torch
+
+from evoact.errors import SearchFailed, UserError
+
+OLDEST = (
+    7,
+    0,
+)  # compute capability: older GPUs have no matrix units, and neither PyTorch nor Triton serves them
+UNLIKE = 1.2  # memories of GPUs that differ by more are said
+
+
+class GpuLost(SearchFailed):
+    """A GPU does not answer any more: nothing can be trained on it in this process."""
+
+
+def gpu_here() -> bool:
+    """Return whether this machine has a GPU that PyTorch can use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `without_gpu` says it
+        return torch.cuda.is_available()
+
+
+def without_gpu() -> str:
+    """Return why this machine has no GPU that PyTorch can use, for the middle of a sentence."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return "a machine whose GPUs are hidden, since CUDA_VISIBLE_DEVICES is empty (unset it)"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.cuda.is_available()
+    for warning in said:
+        if found := re.search(r"driver .* is too old \(found version (\d+)\)", str(warning.message)):
+            major, minor = divmod(int(found[1]) // 10, 100)
+            return (
+                f"a driver that knows CUDA {major}.{minor}, too old for a PyTorch of CUDA {torch.version.cuda} "
+                "(update the driver, or install a PyTorch of an older CUDA)"
+            )
+        if "CUDA" in str(warning.message):
+            return (
+                "a GPU that PyTorch cannot use (" + str(warning.message).split(" (Triggered")[0].strip() + ")"
+            )
+    if not torch.cuda._is_compiled():
+        return (
+            "a PyTorch without CUDA (install one with it)"
+            if shutil.which("nvidia-smi")
+            else "a machine without one"
+        )
+    return "a machine without one"
+
+
+def device_for(gpu: bool) -> torch.device:
+    """Return the device on which packs are trained here; `gpu` says whether a GPU may be used if there is one.
+
+    Raises:
+        UserError: if there is one that is too old.
+    """
+    if not (gpu and gpu_here()):
+        return torch.device("cpu")
+    capability = torch.cuda.get_device_capability()
+    if capability < OLDEST:
+        major, minor = capability
+        raise UserError(
+            f"expected a GPU of compute capability {OLDEST[0]}.{OLDEST[1]} or more, got {torch.cuda.get_device_name()} "
+            f"of {major}.{minor}; add --set execution.gpus_per_pack=0 to train on the processors"
+        )
+    return torch.device("cuda")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a pack ran on, and which GPU it was granted in vain because PyTorch has no CUDA."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    granted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return f"cpu (granted GPU {granted}, but no CUDA)" if granted else "cpu"
+
+
+def memories() -> list[float]:
+    """Return the memory of each GPU of this machine, in GB."""
+    if not gpu_here():
+        return []
+    return [torch.cuda.get_device_properties(i).total_memory / 1e9 for i in range(torch.cuda.device_count())]
+
+
+def unlike_memories() -> str:
+    """Return a sentence if the GPUs of this machine differ in memory, else nothing."""
+    found = sorted(memories())
+    if not found or found[-1] < UNLIKE * found[0]:
+        return ""
+    return (
+        f"this machine's GPUs have {', '.join(f'{m:.0f}' for m in found)} GB: packs are sized for the smallest; "
+        "choose GPUs of one size by CUDA_VISIBLE_DEVICES, or set packs.size"
+    )
+
+
+def free_gpu_memory() -> float:
+    """Return the free memory of the GPU that has least, in MB."""
+    return min(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())) / 1e6
+
+
+def check_answers(exception: Exception) -> None:
+    """Check, after this exception, that the GPU still computes: after some errors no later call does.
+
+    Raises:
+        GpuLost: if it does not.
+    """
+    if "CUDA" not in str(exception) or is_out_of_memory(exception):
+        return
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError as error:
+        (said, *_) = str(error).splitlines() or ["no reason given"]
+        raise GpuLost(f"expected a GPU that answers, got one that does not any more ({said})") from None
+
+
+def is_out_of_memory(exception: Exception) -> bool:
+    """Return whether there was too little memory, on whatever device.
+
+    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    True
+    """
+    return isinstance(exception, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(exception, RuntimeError)
+        and any(
+            said in str(exception)
+            for said in ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+        )
+    )
