@@ -19,9 +19,10 @@ from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
 from evoact.records import META_TRAIN
 from evoact.training.devices import device_for, free_gpu_memory, gpu_here
+from evoact.training.graphs import WARM_UP, Steps
 from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
-from evoact.training.pack import start_pack, train_step
+from evoact.training.pack import start_pack
 
 LARGEST = 256  # beyond it nothing is gained, and packs last long
 UNMEASURED = 32  # if the workers' device is not here, or nothing is trained
@@ -132,11 +133,15 @@ def step_seconds(
     device = device_for(e.config.execution.gpus_per_pack != 0)
     seconds = 0.0
     for group in by_layout(members):
-        pack = start_pack([members[i] for i in group], e.network, e.task, e.training, e.seed, device)
-        for step in range(warm_up + measured):
-            if step == warm_up:
+        own = [members[i] for i in group]
+        step = Steps(start_pack(own, e.network, e.task, e.training, e.seed, device))
+        before = warm_up + (WARM_UP + 1 if device.type == "cuda" else 0)  # as in training, a graph by then
+        for i in range(before + measured):
+            if i == before:
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
                 started = time.perf_counter()
-            train_step(pack)
+            step()
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds += (time.perf_counter() - started) / measured

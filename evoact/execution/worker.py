@@ -34,7 +34,7 @@ from evoact.training.isolation import train_isolated
 from evoact.training.loop import solo_step_seconds, train_pack
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory
-from evoact.training.pack import start_pack
+from evoact.training.pack import coefficients_of, start_pack
 
 LOST = "trained again from the start: its checkpoint was not there"
 
@@ -134,7 +134,7 @@ class PackTrainer:
         with suppress(RuntimeError):
             gradients = torch.autograd.grad(pack.outputs(inputs).sum(), pack.trained)
             with torch.no_grad():
-                pack.optimizer.step(gradients)
+                pack.optimizer.update(gradients, coefficients_of(pack, 0))
 
 
 def _result(e: Experiment, proposal: TrainProposal, member: Member, outcome: Outcome) -> TrainResult:

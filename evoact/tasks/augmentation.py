@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from evoact.tasks.task import sent
+
 FILLS = ("edge", "zero")
 
 
@@ -65,6 +67,6 @@ def random_windows(
         place = torch.randint(low, high + 1, (2, batch), generator=rng)
         mirrored = torch.randint(0, 2, (1, batch), generator=rng)
         drawn.append(torch.cat([place, mirrored]))
-    top, left, mirrored = torch.cat(drawn, dim=1).to(images.device)
+    top, left, mirrored = sent(torch.cat(drawn, dim=1), images.device)
     result = window(images.flatten(0, 1), top, left, mirrored.bool(), size, fill)
     return result.view(*images.shape[:2], *result.shape[1:])

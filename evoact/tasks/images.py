@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.registry import lookup
 from evoact.seeding import generator
 from evoact.tasks.augmentation import FILLS, random_windows
-from evoact.tasks.task import Split, cross_entropy
+from evoact.tasks.task import Split, constant, cross_entropy
 
 Examples = tuple[np.ndarray, np.ndarray]  # images uint8 [n, channels, height, width], and labels int64 [n]
 
@@ -52,10 +51,11 @@ class ImageTask:
         else:
             top, left = (inputs.shape[-2] - height) // 2, (inputs.shape[-1] - width) // 2
             inputs = inputs[..., top : top + height, left : left + width]
-        shape = (-1, 1, 1)
-        mean = torch.tensor(self.mean, dtype=torch.float64).view(shape) * 255
-        scale = torch.tensor(self.scale, dtype=torch.float64).view(shape) * 255
-        return (inputs - mean.to(inputs)) / scale.to(inputs)
+        mean, scale = (
+            constant(tuple(255 * m for m in moments), inputs.device, inputs.dtype).view(-1, 1, 1)
+            for moments in (self.mean, self.scale)
+        )
+        return (inputs - mean) / scale
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
         return cross_entropy(outputs, targets)

@@ -1,5 +1,6 @@
 """The contract of a task: arrays split once and for all, a loss to train on, a metric to be judged by."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -195,9 +196,9 @@ class ArrayTask:
             return self.objective(outputs, targets).mean(dim=1)
         if not self.classification:
             return squared_error(outputs, targets)
-        return cross_entropy(
-            outputs, targets, None if self.class_weights is None else torch.tensor(self.class_weights)
-        )
+        if self.class_weights is None:
+            return cross_entropy(outputs, targets)
+        return cross_entropy(outputs, targets, constant(self.class_weights, outputs.device, outputs.dtype))
 
 
 def standardised(splits: Mapping[str, Split]) -> dict[str, Split]:
@@ -221,6 +222,21 @@ def split_indices(n: int, fractions: Sequence[float], rng: np.random.Generator) 
     return np.split(rng.permutation(n), bounds)
 
 
+@functools.cache
+def constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return these numbers on a device: sent there once, since a GPU would be waited for each time.
+
+    >>> constant((1.0, 2.0), torch.device("cpu"), torch.float32)
+    tensor([1., 2.])
+    """
+    return torch.tensor(values, dtype=torch.float64).to(device, dtype)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of this process on a device, without waiting for a GPU to take it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def to_device(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor | OnDemand, Tensor]:
     """Return a split's inputs and targets on a device: floats take `dtype`, classes and pixels stay integers
     (a quarter of the memory), and inputs that are read on demand stay where they are."""
@@ -239,4 +255,4 @@ def fetch(inputs: Tensor | OnDemand, rows: Tensor, dtype: torch.dtype) -> Tensor
     if isinstance(inputs, Tensor):
         return inputs[rows].to(dtype)
     read = inputs[rows.flatten().cpu().numpy()]
-    return torch.as_tensor(read, device=rows.device).to(dtype).view(*rows.shape, *read.shape[1:])
+    return sent(torch.as_tensor(read), rows.device).to(dtype).view(*rows.shape, *read.shape[1:])

@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.seeding import generator
-from evoact.tasks.task import Split, split_indices, squared_error
+from evoact.tasks.task import Split, constant, split_indices, squared_error
 
 TOLERANCE = 1e-12  # relative and absolute, of each integration step
 
@@ -38,7 +37,7 @@ class VectorFieldTask:
     def prepare(self, inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
         if self.moments is None:
             return inputs
-        mean, scale = (torch.as_tensor(m).to(inputs) for m in self.moments())
+        mean, scale = (constant(tuple(map(float, m)), inputs.device, inputs.dtype) for m in self.moments())
         return (inputs - mean) / scale
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:

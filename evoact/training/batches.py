@@ -1,5 +1,6 @@
 """The order of training examples: a function of (run seed, replicate, step), the same everywhere."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from evoact.errors import UserError
 from evoact.seeding import derive, generator
-from evoact.tasks.task import OnDemand, Split, Task, fetch, to_device
+from evoact.tasks.task import OnDemand, Split, Task, fetch, sent, to_device
 from evoact.training.read_ahead import ReadAhead
 
 
@@ -43,6 +44,8 @@ class Batches:
         self.dtype = dtype or (inputs.dtype if isinstance(inputs, Tensor) else torch.float32)
         self.per_epoch = len(inputs) // batch_size
         self._orders: dict[int, tuple[int, Tensor]] = {}
+        self._places: tuple[int, ...] = ()
+        self._of_members = torch.empty(0)
         self._ahead = None if isinstance(inputs, Tensor) else ReadAhead(inputs, self.dtype)
 
     def indices(self, seed: int, step: int) -> Tensor:
@@ -51,10 +54,24 @@ class Batches:
         known, order = self._orders.get(seed, (-1, None))
         if known != epoch:
             permutation = generator(self.run_seed, "batches", seed, epoch).permutation(len(self.inputs))
-            order = torch.as_tensor(permutation, device=self.targets.device)
+            order = sent(torch.as_tensor(permutation), self.targets.device)
             self._orders[seed] = (epoch, order)
         assert order is not None
         return order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def apart(self) -> "Batches":
+        """Return the same batches for another stream of a GPU: what is kept between calls is this one's own."""
+        other = copy.copy(self)
+        other._orders, other._places = {}, ()
+        if not isinstance(self.inputs, Tensor):
+            other._ahead = ReadAhead(self.inputs, self.dtype)
+        return other
+
+    def _members(self, places: tuple[int, ...]) -> Tensor:
+        """The batch of each member, among those that differ; on the device as long as the members stay."""
+        if self._places != places:
+            self._places, self._of_members = places, sent(torch.tensor(places), self.targets.device)
+        return self._of_members
 
     def _rows(self, seeds: Sequence[int], step: int) -> Tensor:
         return torch.stack([self.indices(seed, step) for seed in seeds])
@@ -72,7 +89,7 @@ class Batches:
         inputs, targets = self.prepare(stored, random), self.targets[rows]
         if len(distinct) in (1, len(seeds)):
             return inputs, targets
-        members = torch.tensor([distinct.index(seed) for seed in seeds], device=rows.device)
+        members = self._members(tuple(distinct.index(seed) for seed in seeds))
         return inputs[members], targets[members]
 
 

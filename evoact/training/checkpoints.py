@@ -28,7 +28,6 @@ def restore(pack: Pack) -> None:
     """Put all members of a new pack where their checkpoints are; they agree in their first step."""
     members = pack.members
     pack.step = members[0].start
-    pack.optimizer.start_at(pack.step)
     for i, member in enumerate(members):
         assert member.checkpoint is not None
         for name, tensor in _tensors(pack):

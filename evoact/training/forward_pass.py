@@ -30,7 +30,13 @@ class Chance:
 
     @cached_property
     def seeds(self) -> list[int]:
-        """One for each member."""
+        """One for each member.
+
+        Raises:
+            RuntimeError: while steps are captured: a repetition would draw the same again.
+        """
+        if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError("expected the same operations in every step, got random numbers")
         return [derive(self.run_seed, "dropout", name, self.step) >> 1 for name in self.names]
 
     @cached_property

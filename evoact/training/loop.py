@@ -16,9 +16,10 @@ from evoact.tasks.task import Task
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled
+from evoact.training.graphs import WARM_UP, Steps
 from evoact.training.learning_curves import measured
 from evoact.training.members import Member, by_layout
-from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack, train_step
+from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack
 
 # Activations of a batch, over all members: on a CPU more members in one tensor program are no faster, but take memory.
 NUMBERS_TOGETHER = 2**21
@@ -78,6 +79,7 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | No
     members, outcomes = list(pack.members), dict[str, Outcome]()
     curves: dict[str, tuple[CurvePoint, ...]] = {m.name: () for m in members}
     stop = pack.early_stop
+    step = Steps(pack)
     periods = [LOOK_STEPS, *([stop.every] if stop else []), *([curve_every] if curve_every else [])]
     while True:
         over = ~are_finite(pack).cpu()
@@ -95,9 +97,10 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | No
             if not left:
                 return [outcomes[m.name] for m in members]
             pack = keep_members(pack, left)
+            step = Steps(pack)
         look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
         while pack.step < look:
-            pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], train_step(pack)]
+            pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
         metric = None
         if curve_every and pack.step % curve_every == 0:
             metric, points = measured(pack)
@@ -131,12 +134,12 @@ def solo_step_seconds(
     steps: int = 20,
 ) -> float:
     """Return median wall time of an optimizer step of this network trained alone, in seconds."""
-    pack = start_pack([member], network, task, settings, run_seed, torch.device(device))
+    step = Steps(start_pack([member], network, task, settings, run_seed, torch.device(device)))
     seconds = []
-    for _ in range(steps + 3):  # the first three warm up
+    for _ in range(steps + WARM_UP + 1):  # the first ones warm up
         started = time.perf_counter()
-        train_step(pack)
+        step()
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[3:]))
+    return float(np.median(seconds[WARM_UP + 1 :]))

@@ -10,7 +10,7 @@ section 2.1).
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,9 +22,13 @@ from evoact.native.tensors import accepts
 class Optimizer(Protocol):
     """Updates the parameters it was made for, in place."""
 
-    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
-        """One update at `factor` times the learning rates; gradients in the order and shapes of the
-        parameters."""
+    def coefficients(self, update: int, factor: float) -> tuple[float, ...]:
+        """Return what of an update depends on its number, from 1, and on the factor of the learning rates."""
+        ...
+
+    def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
+        """One update with these coefficients: floats, or a GPU's tensors of dimension 0, so that an update that was
+        captured can be repeated as any other; gradients in the order and shapes of the parameters."""
         ...
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
@@ -35,14 +39,18 @@ class Optimizer(Protocol):
         """Return what it remembers of earlier gradients, by name, in the order and shapes of the parameters."""
         ...
 
-    def start_at(self, step: int) -> None:
-        """So many updates were done before; the caller fills in the moments."""
-        ...
-
 
 def _per_member(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """`values` [K] shaped to broadcast against each parameter."""
     return [values.to(p.dtype).view(-1, *([1] * (p.dim() - 1))) for p in parameters]
+
+
+def _add_product(p: Tensor, a: Tensor, rates: Tensor, factor: Any) -> None:
+    """p <- p + factor * a * rates."""
+    if isinstance(factor, Tensor):
+        p.addcmul_(a, rates * factor)
+    else:
+        p.addcmul_(a, rates, value=factor)
 
 
 def _decays(n: int, weight_decay: float, exempt: Collection[int]) -> list[float]:
@@ -70,13 +78,17 @@ class SGD:
         self.rates = _per_member(-learning_rates, parameters)
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
+    def coefficients(self, update: int, factor: float) -> tuple[float, ...]:
+        return (factor,)
+
+    def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
+        (factor,) = coefficients
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.decays[i]:
                 g = g.add(p, alpha=self.decays[i])
             if self.momentum:
                 g = self.velocity[i].mul_(self.momentum).add_(g)
-            p.addcmul_(g, self.rates[i], value=factor)
+            _add_product(p, g, self.rates[i], factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -86,9 +98,6 @@ class SGD:
 
     def moments(self) -> Mapping[str, Sequence[Tensor]]:
         return {"velocity": self.velocity} if self.momentum else {}
-
-    def start_at(self, step: int) -> None:
-        pass
 
 
 class Adam:
@@ -110,16 +119,16 @@ class Adam:
         self.parameters = list(parameters)
         self.learning_rates = learning_rates
         self.rates = _per_member(learning_rates, parameters)
-        self.t = 0
         self.m = [torch.zeros_like(p) for p in parameters]
         self.v = [torch.zeros_like(p) for p in parameters]
 
-    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
-        self.t += 1
+    def coefficients(self, update: int, factor: float) -> tuple[float, ...]:
         # The bias corrections folded into the step size and eps, which saves two passes over memory.
-        correction = math.sqrt(1 - self.beta2**self.t)
-        size = factor * correction / (1 - self.beta1**self.t)
-        eps = self.eps * correction
+        correction = math.sqrt(1 - self.beta2**update)
+        return factor * correction / (1 - self.beta1**update), self.eps * correction
+
+    def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
+        size, eps = coefficients
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             m, v = self.m[i], self.v[i]
             if accepts(p) and p.is_contiguous():
@@ -141,9 +150,6 @@ class Adam:
 
     def moments(self) -> Mapping[str, Sequence[Tensor]]:
         return {"m": self.m, "v": self.v}
-
-    def start_at(self, step: int) -> None:
-        self.t = step
 
 
 class RMSprop:
@@ -168,7 +174,11 @@ class RMSprop:
         self.v = [torch.zeros_like(p) for p in parameters]
         self.velocity = [torch.zeros_like(p) for p in parameters] if momentum else []
 
-    def step(self, gradients: Sequence[Tensor], factor: float = 1.0) -> None:
+    def coefficients(self, update: int, factor: float) -> tuple[float, ...]:
+        return (factor,)
+
+    def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
+        (factor,) = coefficients
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if not self.momentum and accepts(p) and p.is_contiguous():
                 rates = self.learning_rates * factor
@@ -180,7 +190,7 @@ class RMSprop:
             update = g / self.v[i].sqrt().add_(self.eps)
             if self.momentum:
                 update = self.velocity[i].mul_(self.momentum).add_(update)
-            p.addcmul_(update, self.rates[i], value=factor)
+            _add_product(p, update, self.rates[i], factor)
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -191,9 +201,6 @@ class RMSprop:
 
     def moments(self) -> Mapping[str, Sequence[Tensor]]:
         return {"v": self.v, "velocity": self.velocity} if self.momentum else {"v": self.v}
-
-    def start_at(self, step: int) -> None:
-        pass
 
 
 # What an optimizer is given by the pack that it trains; all other arguments are settings.

@@ -8,6 +8,7 @@ size. A member's result does not depend on its neighbours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -231,14 +232,31 @@ def plan_sites(
 def train_step(pack: Pack) -> Tensor:
     """Return one optimizer step of every member; returns their losses [K] before it."""
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
-    losses, gradients = _losses_and_gradients(pack, inputs, targets)
-    if gradients:  # base functions train nothing if weights do not
-        with torch.no_grad():
-            pack.optimizer.step(gradients, pack.schedule(pack.step))
+    losses = updated(pack, inputs, targets, coefficients_of(pack, pack.step))
+    count_step(pack)
+    return losses
+
+
+def coefficients_of(pack: Pack, step: int) -> tuple[float, ...]:
+    """Return what of the optimizer's update depends on the number of the step."""
+    return pack.optimizer.coefficients(step + 1, pack.schedule(step))
+
+
+def count_step(pack: Pack) -> None:
+    """Note that a step was done, in the averages of the weights, too."""
     pack.step += 1
     if pack.average:
         with torch.no_grad():
             averaging.add(pack.sums, pack.trained, pack.begins, pack.step)
+
+
+def updated(pack: Pack, inputs: Tensor, targets: Tensor, coefficients: Sequence[Any]) -> Tensor:
+    """Update every member on a batch; return their losses [K] before. No tensor is read, so that a GPU is never waited
+    for, and with tensors as coefficients a repetition of the same operations is the update of another step."""
+    losses, gradients = _losses_and_gradients(pack, inputs, targets)
+    if gradients:  # base functions train nothing if weights do not
+        with torch.no_grad():
+            pack.optimizer.update(gradients, coefficients)
     return losses
 
 
@@ -249,10 +267,11 @@ def _losses_and_gradients(pack: Pack, inputs: Tensor, targets: Tensor) -> tuple[
         losses, by_name = whole_step(pack.network, pack.plans, pack.parameters, inputs, targets, bf16)
         return losses, [by_name[name] for name in trained_names(pack.parameters)]
     losses = pack.losses(inputs, targets)
-    if not pack.trained:
+    if not (trained := pack.trained):
         return losses.detach(), []
     # A parameter may have no part in the outputs, such as the biases below relu in a Hamiltonian network.
-    return losses.detach(), torch.autograd.grad(losses.sum(), pack.trained, materialize_grads=True)
+    with arithmetic(pack.precision, inputs.device):
+        return losses.detach(), torch.autograd.grad(losses.sum(), trained, materialize_grads=True)
 
 
 @torch.no_grad()

@@ -57,8 +57,8 @@ def test_half_the_factor_is_half_the_rate(optimizer):
     for rate, factor in ((0.01, 1.0), (0.02, 0.5)):
         parameters = [p.clone() for p in start]
         made = OPTIMIZERS[optimizer](parameters, torch.tensor([rate, 3 * rate], dtype=torch.float64))
-        for _ in range(3):
-            made.step(gradients, factor)
+        for update in range(1, 4):
+            made.update(gradients, made.coefficients(update, factor))
         ends.append(parameters)
     for p, a, b in zip(start, *ends, strict=True):
         assert torch.allclose(a, b, atol=1e-7)

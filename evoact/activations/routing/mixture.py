@@ -260,7 +260,7 @@ class Mixture(torch.autograd.Function):
             torch.mul(s.functions[0].value(rows), weights[:, 0:1], out=out)
             for i, f in enumerate(s.functions[1:], 1):
                 out.addcmul_(f.value(rows), weights[:, i : i + 1])
-        y[_covered(segments) :] = 0
+        y[_covered(segments) :].zero_()
         ctx.segments = segments
         ctx.save_for_backward(x, c, y)
         return y
@@ -284,7 +284,7 @@ class Mixture(torch.autograd.Function):
                 torch.mul(slope, weight, out=out) if i == 0 else out.addcmul_(slope, weight)
                 grad_weights[:, i] = value.mul_(gs).sum(dim=1)
             out.mul_(gs)
-        grad_x[_covered(ctx.segments) :] = 0
+        grad_x[_covered(ctx.segments) :].zero_()
         return grad_x, grad_c, None
 
 
