@@ -7,7 +7,7 @@ from evoact.config import Experiment, Plan
 from evoact.execution.estimate import estimate
 from evoact.records import UNLIMITED
 from evoact.report.number_format import duration
-from evoact.training.devices import gpu_here, without_gpu
+from evoact.training.gpu.devices import gpu_here, without_gpu
 
 
 def print_estimate(made: Experiment) -> None:

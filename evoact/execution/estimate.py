@@ -14,7 +14,7 @@ from evoact.networks.network import parameter_count
 from evoact.records import UNLIMITED
 from evoact.strategies.proposers.learned_diversity import networks_of
 from evoact.strategies.strategy import MetaDraft
-from evoact.training.devices import device_for
+from evoact.training.gpu.devices import device_for
 
 WARM_UP, MEASURED = 2, 5
 

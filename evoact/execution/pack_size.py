@@ -18,8 +18,8 @@ from evoact.genomes.genome import Genome, fingerprint
 from evoact.networks.network import parameter_count
 from evoact.networks.size import activation_count
 from evoact.records import META_TRAIN
-from evoact.training.devices import device_for, free_gpu_memory, gpu_here
-from evoact.training.graphs import WARM_UP, Steps
+from evoact.training.gpu.devices import device_for, free_gpu_memory, gpu_here
+from evoact.training.gpu.graphs import WARM_UP, Steps
 from evoact.training.isolation import ended
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import start_pack

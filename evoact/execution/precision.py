@@ -13,7 +13,7 @@ from evoact.execution.pack_size import LONGEST_SECONDS, UNMEASURED, room, step_s
 from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.precision import check_precision, precisions_of
 from evoact.tasks.metrics import metric_named
-from evoact.training.devices import device_for
+from evoact.training.gpu.devices import device_for
 from evoact.training.isolation import ended
 
 AUTO = "auto"

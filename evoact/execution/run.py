@@ -60,7 +60,7 @@ from evoact.tasks.own.data_summary import data_record, notes_of
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
 from evoact.trackers import EVENTS
-from evoact.training.devices import GpuLost, gpu_here, unlike_memories, without_gpu
+from evoact.training.gpu.devices import GpuLost, gpu_here, unlike_memories, without_gpu
 
 
 @dataclass(frozen=True)

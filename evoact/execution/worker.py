@@ -28,8 +28,8 @@ from evoact.records import (
     of_part,
     result_of,
 )
-from evoact.training.devices import device_for, device_name
 from evoact.training.evaluation import Outcome
+from evoact.training.gpu.devices import device_for, device_name
 from evoact.training.isolation import train_isolated
 from evoact.training.loop import solo_step_seconds, train_pack
 from evoact.training.members import Member

@@ -15,7 +15,7 @@ from evoact.exports.load import AGAIN, Found, find, module
 from evoact.exports.write import new_directory, write
 from evoact.records import COMPLETED
 from evoact.tasks.task import Split, Task
-from evoact.training.devices import device_for
+from evoact.training.gpu.devices import device_for
 from evoact.training.isolation import train_isolated
 from evoact.training.loop import train_pack
 from evoact.training.members import Member

@@ -11,8 +11,8 @@ import torch
 
 from evoact.errors import UserError
 from evoact.records import COMPLETED
-from evoact.training.devices import check_answers, is_out_of_memory
 from evoact.training.evaluation import Outcome
+from evoact.training.gpu.devices import check_answers, is_out_of_memory
 from evoact.training.members import Member
 
 AGAIN_SECONDS = 0.05  # until a time limit that struck during an import strikes again

@@ -16,7 +16,7 @@ from evoact.tasks.task import Task
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled
-from evoact.training.graphs import WARM_UP, Steps
+from evoact.training.gpu.graphs import WARM_UP, Steps
 from evoact.training.learning_curves import measured
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack

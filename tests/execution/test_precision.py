@@ -10,7 +10,7 @@ from evoact.execution import precision
 from evoact.execution.precision import as_stored, choices, fastest, with_precision
 from evoact.execution.run import resume, search
 from evoact.networks.precision import has_bf16
-from evoact.training.devices import GpuLost
+from evoact.training.gpu.devices import GpuLost
 
 needs_bf16 = pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this processor has no bf16")
 AUTO = {"steps": 3, "batch_size": 20, "precision": "auto"}

@@ -18,7 +18,7 @@ from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION
 from evoact.leaderboard.location import Location
 from evoact.registry import remember
-from evoact.training.devices import GpuLost
+from evoact.training.gpu.devices import GpuLost
 
 IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
 # How long a worker trains before it tells Tune that it lives: what that costs Tune, and the worker that waits for it,

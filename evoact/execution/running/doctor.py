@@ -16,7 +16,7 @@ from evoact.errors import UserError
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.native.library import library
-from evoact.training.devices import gpu_here, unlike_memories, without_gpu
+from evoact.training.gpu.devices import gpu_here, unlike_memories, without_gpu
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 ALIKE = ("evoact", "python", "ray")  # what must be the same on all machines of a cluster

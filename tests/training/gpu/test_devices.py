@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.training import devices
-from evoact.training.devices import GpuLost, check_answers, device_for, unlike_memories, without_gpu
+from evoact.training.gpu import devices
+from evoact.training.gpu.devices import GpuLost, check_answers, device_for, unlike_memories, without_gpu
 from evoact.training.isolation import train_isolated
 from tests.training.examples import member, network
 
@@ -148,7 +148,7 @@ def test_errors_of_a_processor_ask_no_gpu(gpu):
 
 
 def test_hidden_gpus_in_a_process_of_its_own():
-    code = "from evoact.training.devices import gpu_here, without_gpu; print(gpu_here(), without_gpu())"
+    code = "from evoact.training.gpu.devices import gpu_here, without_gpu; print(gpu_here(), without_gpu())"
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={"CUDA_VISIBLE_DEVICES": ""},

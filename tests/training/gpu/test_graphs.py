@@ -1,6 +1,7 @@
 """Steps on a GPU: the same as piece by piece, nothing that waits for it; with a fake of CUDA's streams and graphs where
 there is none."""
 
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,12 +11,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from evoact.activations.routing import mixture
 from evoact.genomes.activation import Base, Hull, Maxout, Rational, Subnetwork
-from evoact.networks import convolution
-from evoact.training import graphs, loop, optimizers
+from evoact.training import loop
 from evoact.training.forward_pass import Chance
-from evoact.training.graphs import WARM_UP, Steps, _OnGPU, repeats
+from evoact.training.gpu import graphs
+from evoact.training.gpu.graphs import WARM_UP, Steps, _OnGPU, repeats
 from evoact.training.loop import train_pack
 from evoact.training.pack import (
     TrainingSettings,
@@ -65,8 +65,9 @@ def _is_mask(index):
 @pytest.fixture
 def by_pytorch(monkeypatch):
     """As on a GPU without Triton: none of the kernels for processors."""
-    for module in (mixture, optimizers, convolution):
-        monkeypatch.setattr(module, "accepts", lambda tensor: False)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("evoact.") and hasattr(module, "accepts"):
+            monkeypatch.setattr(module, "accepts", lambda tensor: False)
 
 
 @pytest.fixture

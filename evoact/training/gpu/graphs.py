@@ -19,7 +19,7 @@ from evoact.networks.own.module_network import ModuleNetwork
 from evoact.tasks.images import ImageTask
 from evoact.tasks.task import ArrayTask, sent
 from evoact.tasks.trajectories import VectorFieldTask
-from evoact.training.pack import Pack, coefficients_of, train_step, updated
+from evoact.training.pack import Pack, coefficients_of, count_step, train_step, updated
 
 WARM_UP = 3  # steps before the capture, in which kernels are compiled and libraries set up
 SENT_TOGETHER = 256  # steps whose coefficients go to the GPU at once
@@ -79,7 +79,7 @@ class _OnGPU:
         else:
             losses = updated(pack, inputs, targets, coefficients.unbind())
             self.left -= self.left > 0
-        pack.step += 1
+        count_step(pack)
         return losses
 
     def _coefficients(self, step: int) -> Tensor:
