@@ -9,7 +9,7 @@ from evoact.config.schema import Arm, Arms, Config, Section
 
 TEXT = (Path(__file__).parent.parent / "docs" / "configs.md").read_text()
 # Filled in by the program, or said in docs/search_spaces.md.
-ELSEWHERE = {"space", "curves", "genomes"}
+ELSEWHERE = {"space", "curves", "functions", "genomes"}
 
 
 def keys(section, prefix=""):
@@ -18,7 +18,7 @@ def keys(section, prefix=""):
             continue
         inner = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type)]
         below = next((t for t in inner if issubclass(t, Section)), None)
-        if below is None:
+        if below is None or name == "plugins":  # a list of names
             yield f"{prefix}{name}", field
         else:
             yield from keys(below, f"{prefix}{name}.")

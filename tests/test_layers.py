@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
     {"errors", "installation", "seeding"},
-    {"cache_directory", "registry", "svg", "yaml_text"},
+    {"cache_directory", "code_text", "registry", "svg", "yaml_text"},
+    {"plugins"},
     {"native"},
     {"genomes", "triton"},
     {"records"},

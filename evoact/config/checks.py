@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from evoact.config.experiment import Experiment
+from evoact.config.inlined import plugins_of
 from evoact.config.meta_checks import check_meta_training
 from evoact.config.schema import MOST, Config, Named
 from evoact.config.spaces import space_problems
@@ -15,15 +16,19 @@ from evoact.genomes.activation import is_finite
 from evoact.genomes.genome import from_json
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 from evoact.networks import NETWORKS
+from evoact.networks.own.named import FOUND, SYMMETRIES
+from evoact.plugins import found, is_plugged
 from evoact.registry import unknown
 from evoact.strategies import NO_SETTINGS, STRATEGIES, strategy_class
 from evoact.tasks import TASKS
+from evoact.tasks.outline import Outline
 from evoact.tasks.task import Task
 from evoact.trackers import MADE_WITH, TRACKERS, tracker_class
 from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
 LONGEST_LIST = 1000  # as an argument
+PLUGGED = ("network", "task")  # what plugins have, beside base functions
 
 
 def problems_of(config: Config, known: Sequence[str], task: Task | None = None) -> list[str]:
@@ -31,7 +36,7 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
     for the task if its data is not to be read.
     """
     problems = [
-        *_named(config),
+        *_named(config, executes=not isinstance(task, Outline)),
         *_searched_settings(config),
         *_contradictions(config),
         *space_problems(config.space),
@@ -43,8 +48,8 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
     return problems + _object_problems(made if task is None else made.sharing(task), wrong)
 
 
-def _named(config: Config) -> Iterator[str]:
-    """Names that no table has, and arguments that do not fit what is named."""
+def _named(config: Config, executes: bool) -> Iterator[str]:
+    """Names that no table has, and arguments that do not fit what is named; those of plugins need their code."""
     for key, named, table, skip in (
         ("task", config.task, TASKS, ()),
         ("network", config.network, NETWORKS, ("input_shape", "n_outputs")),
@@ -52,6 +57,10 @@ def _named(config: Config) -> Iterator[str]:
         ("training.schedule", config.training.schedule, SCHEDULES, ()),
         ("strategy", config.strategy, STRATEGIES, NO_SETTINGS),
     ):
+        if key in PLUGGED and is_plugged(named.name):
+            if executes:
+                yield from _plugged(config, key, named, skip)
+            continue
         if named.name not in table:
             yield f"{key}.name: {unknown(key.split('.')[-1], named.name, table)}"
             continue
@@ -70,6 +79,18 @@ def _tracker_problems(trackers: Sequence[Named]) -> Iterator[str]:
         else:
             cls = tracker_class(named.name)
             yield from _argument_problems(f"trackers.{i}", cls, named.arguments, MADE_WITH)
+
+
+def _plugged(config: Config, key: str, named: Named, skip: Sequence[str]) -> Iterator[str]:
+    """Problems of a plugin's network or task."""
+    try:
+        build = found(plugins_of(config), key, named.name)
+    except UserError as error:
+        yield f"{key}.name: {error}"
+        return
+    of_run = (FOUND, SYMMETRIES) if key == "network" else ()
+    own = {name: value for name, value in named.arguments.items() if name not in of_run}
+    yield from _argument_problems(key, build, own, skip)
 
 
 def _contradictions(config: Config) -> Iterator[str]:
@@ -146,7 +167,7 @@ def _network_settings(config: Config) -> Iterator[str]:
         if not all(map(allowed.has, values)):
             yield f"{key}.{name}: expected from {allowed.least:g} to less than {allowed.below:g}, got {short(values)}"
         having = [n for n, build in NETWORKS.items() if name in inspect.signature(build).parameters]
-        if network.name in NETWORKS and network.name not in having:
+        if (network.name in NETWORKS or is_plugged(network.name)) and network.name not in having:
             yield f"{key}.{name}: expected a network with {name}, one of {', '.join(having)}, got {network.name}"
         if name in network.arguments:
             yield (
@@ -195,7 +216,13 @@ def _objections(key: str, make: Callable[[], object]) -> list[str]:
 
 def _argument_problems(key: str, build: Any, arguments: Mapping[str, Any], skip: Sequence[str]) -> list[str]:
     """Unknown, missing and wrongly typed arguments of a table's entry."""
-    signature = {n: p for n, p in inspect.signature(build).parameters.items() if n not in skip}
+    try:
+        parameters = inspect.signature(build).parameters
+    except ValueError:  # of something in C, which says nothing of itself
+        return []
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return []  # a plugin's that takes any
+    signature = {n: p for n, p in parameters.items() if n not in skip}
     problems = []
     for name in arguments:
         if name not in signature and signature:

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from evoact.config.inlined import plugins_of
 from evoact.config.schema import Config
 from evoact.config.spaces import search_space
 from evoact.genomes.space import SearchSpace
-from evoact.networks import NETWORKS
+from evoact.networks import network_builder
 from evoact.networks.network import Network, parameter_count
+from evoact.plugins import Plugin
 from evoact.records import UNLIMITED
-from evoact.registry import lookup
 from evoact.strategies import proposer
 from evoact.strategies.numbering import worth
 from evoact.strategies.strategy import Proposer
-from evoact.tasks import TASKS
+from evoact.tasks import task_builder
 from evoact.tasks.objective import with_loss
 from evoact.tasks.task import Task
 from evoact.training.averaging import Average
@@ -39,16 +40,22 @@ class Experiment:
     def seed(self) -> int:
         return self.config.seed
 
+    @property
+    def plugins(self) -> dict[str, Plugin]:
+        """The plugins that its config lists, by name."""
+        return plugins_of(self.config)
+
     @cached_property
     def task(self) -> Task:
         named = self.config.task
-        made = lookup(TASKS, "task", named.name)(**named.arguments)
+        build = task_builder(named.name, self.plugins)
+        made = build(**named.arguments)
         return with_loss(made, self.config.loss, self.config.metric)
 
     @cached_property
     def network(self) -> Network:
         named = self.config.network
-        build = lookup(NETWORKS, "network", named.name)
+        build = network_builder(named.name, self.plugins)
         return build(self.task.input_shape, self.task.n_outputs, **named.arguments)
 
     @cached_property
@@ -180,7 +187,8 @@ class Experiment:
 
     def plain(self) -> dict[str, Any]:
         """Return the resolved config as plain data: complete, with the search space inside."""
-        return self.config.model_dump(mode="json", exclude_none=True)
+        plain = self.config.model_dump(mode="json", exclude_none=True)
+        return {key: value for key, value in plain.items() if value or key not in ("plugins", "functions")}
 
     def to_yaml(self) -> str:
         """Return the resolved config, readable by `load`."""

@@ -37,6 +37,8 @@ def json_schema() -> dict[str, Any]:
         "learning_rate": RATES,
     }
     tables: Mapping[str, Iterable[str]] = {"task": TASKS, "network": NETWORKS, "strategy": STRATEGIES}
+    plugin = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/PluginData"}]}
+    config["properties"]["plugins"] = {"type": "array", "items": plugin}
     for key, table in tables.items():
         config["properties"][key] = _named(table)
     tracker = _named(TRACKERS)

@@ -8,17 +8,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evoact.activations.functions.plugged import plug_in_offered
 from evoact.config.checks import problems_of
 from evoact.config.curves import curves_of, remember_curves
 from evoact.config.experiment import Experiment
-from evoact.config.messages import STAND_INS, mended, sentences
-from evoact.config.places import found_from_anywhere
+from evoact.config.inlined import (
+    drawn_functions,
+    found_from_anywhere,
+    inline_files,
+    inline_plugins,
+    inline_space,
+    plug_in_functions,
+    stand_ins,
+)
+from evoact.config.messages import mended, sentences
 from evoact.config.schema import Config, Space
 from evoact.config.spaces import pinned, space_problems
-from evoact.config.yaml_files import find_config, find_space, override, read_yaml
-from evoact.errors import ConfigError, UserError
-from evoact.networks.own.named import FOUND, OWN, SYMMETRIES, TEXT
-from evoact.networks.own.source import read
+from evoact.config.yaml_files import find_config, override, read_yaml
+from evoact.errors import ConfigError
+from evoact.networks.own.named import FOUND, OWN, SYMMETRIES
+from evoact.plugins import is_plugged
+from evoact.tasks.outline import Outline
 from evoact.tasks.task import Task
 from evoact.yaml_text import check_size
 
@@ -65,7 +75,7 @@ def _overridden(data: dict[str, Any], overrides: Sequence[str], beside: Path) ->
         if text.startswith("space."):
             problems += inline_space(data, beside)
         problems += override(data, text)
-    return problems + inline_files(data, beside)
+    return [*problems, *inline_files(data, beside), *inline_plugins(data, beside)]
 
 
 def _with_hint(problem: str, overrides: Sequence[str]) -> str:
@@ -119,11 +129,17 @@ def checked(
         config = mended(data, error)
     if config is not None:
         found += remember_curves(config.curves)
+        if isinstance(task, Outline):  # a run is read, which executes nothing
+            stand_ins(config)
+        else:
+            found += plug_in_functions(config)
         found += problems_of(config, found, task)
     if config is None or found:
         raise ConfigError(source, found)
     space = pinned(config.space)
     config = config.model_copy(update={"space": space, "curves": curves_of(space)})
+    if not isinstance(task, Outline):
+        config = config.model_copy(update={"functions": drawn_functions(config)})
     made = Experiment(found_from_anywhere(config))
     return _with_sites(made if task is None else made.sharing(task))
 
@@ -133,37 +149,11 @@ def _with_sites(made: Experiment) -> Experiment:
     must not execute its code.
     """
     named = made.config.network
-    if named.name != OWN or FOUND in named.arguments:
+    if not (named.name == OWN or is_plugged(named.name)) or FOUND in named.arguments:
         return made
     found = {site.name: site.neurons for site in made.network.sites}
     symmetries = {site.name: site.symmetry for site in made.network.sites if site.symmetry != "none"}
     return made.with_config(network=named.model_copy(update={FOUND: found, SYMMETRIES: symmetries}))
-
-
-def inline_files(data: dict[str, Any], beside: Path) -> list[str]:
-    """Put what other files say inside: a search space by name, the code of an own network; return what is wrong with
-    them.
-    """
-    problems, network = inline_space(data, beside), data.get("network")
-    if isinstance(network, dict) and network.get("name") == OWN and TEXT not in network:
-        file = network.get("file")
-        if isinstance(file, str):  # anything else is a mistake that is found with the others
-            try:
-                data["network"] = {**network, TEXT: read(beside / file)}
-            except UserError as error:
-                problems.append(f"network.file: {error}")
-    return problems
-
-
-def inline_space(data: dict[str, Any], beside: Path) -> list[str]:
-    """Replace a search space's name by what its file says; return what is wrong with that."""
-    if isinstance(data.get("space"), str):
-        try:
-            data["space"] = read_yaml(find_space(data["space"], beside))
-        except UserError as error:
-            data["space"] = copy.deepcopy(STAND_INS["space"])
-            return [f"space: {error}"]
-    return []
 
 
 def load_space(path: str | Path) -> Space:
@@ -177,6 +167,7 @@ def load_space(path: str | Path) -> Space:
         space = Space.model_validate(data)
     except ValidationError as error:
         raise ConfigError(str(path), sentences(error, Space)) from None
+    plug_in_offered(data)
     problems = list(space_problems(space))
     if problems:
         raise ConfigError(str(path), [p.removeprefix("space.") for p in problems])

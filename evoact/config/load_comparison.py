@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from evoact.config.experiment import Experiment
-from evoact.config.load import experiment, inline_files
+from evoact.config.inlined import inline_files, inline_plugins
+from evoact.config.load import experiment
 from evoact.config.messages import sentences
 from evoact.config.plan import Plan
 from evoact.config.schema import Arm, Arms, Budget, Config
@@ -242,4 +243,4 @@ def _inline_all(data: dict[str, Any], beside: Path) -> list[str]:
     for name, arm in arms.items() if isinstance(arms, dict) else ():
         if isinstance(arm, dict):
             problems += [f"arms.{name}.{problem}" for problem in inline_files(arm, beside)]
-    return problems
+    return problems + inline_plugins(data, beside)

@@ -16,6 +16,7 @@ from evoact.yaml_text import dumps
 
 # What stands in an arm's section of a resolved config, and nowhere else in it.
 OWN = ("description", "space", "strategy", "training", "network")
+BROUGHT = ("curves", "functions")  # by all arms
 SEARCH = ""  # the one arm of a search
 
 
@@ -145,7 +146,8 @@ class Plan:
             return self.first.plain()
         plain = {name: experiment.plain() for name, experiment in self.arms.items()}
         first = next(data for name, data in plain.items() if name not in self.amortised)
-        common = {k: v for k, v in first.items() if k not in (*OWN, "name", "seed", "baselines", "curves")}
+        own = (*OWN, "name", "seed", "baselines", *BROUGHT)
+        common = {k: v for k, v in first.items() if k not in own}
         arms = {
             name: {key: arm[key] for key in OWN}
             | {
@@ -155,7 +157,10 @@ class Plan:
             }
             for name, arm in plain.items()
         }
-        curves = {name: curve for arm in plain.values() for name, curve in arm["curves"].items()}
+        brought = {
+            key: {name: one for arm in plain.values() for name, one in arm.get(key, {}).items()}
+            for key in BROUGHT
+        }
         return {
             "name": self.name,
             "description": self.description,
@@ -167,7 +172,7 @@ class Plan:
             "network": first["network"],
             **common,
             "arms": arms,
-            "curves": curves,
+            **{key: value for key, value in brought.items() if value or key == "curves"},
         }
 
     def to_yaml(self) -> str:

@@ -255,12 +255,36 @@ class CurveData(Section):
     values: list[float]
 
 
+class PluginData(Section):
+    """A module that stands before the colon of names, `name:thing`: in a config its name or its file, in a resolved one
+    the text of the `file`, or the installed `package` with its `version`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    file: str = ""
+    text: str = ""
+    package: str = ""
+    version: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
+
+
+class FunctionData(Section):
+    """A plugin's base function as reports draw it, through values at fixed places."""
+
+    formula: str
+    values: list[float]
+
+
 class Config(Section):
-    """A whole experiment. `curves` are the captured curves of a resolved config, by `name@digest`, so that
-    it repeats the run without their files and on any machine. `test_splits` says which networks are evaluated on
-    the test splits: those of the confirmation, or all, as a table of a whole space needs. `loss` takes the place
-    of the task's, and so does `metric`, one of whatever a loss of one's own takes. `trackers` show the run while it
-    goes on."""
+    """A whole experiment. `plugins` are modules with networks, tasks and base functions of one's own; `functions` of a
+    resolved config are what reports show of these functions. `curves` are the captured curves of a resolved config, by
+    `name@digest`, so that it repeats the run without their files and on any machine. `test_splits` says which networks
+    are evaluated on the test splits: those of the confirmation, or all, as a table of a whole space needs. `loss` takes
+    the place of the task's, and so does `metric`, one of whatever a loss of one's own takes. `trackers` show the run
+    while it goes on."""
 
     name: str = ""
     description: str = ""
@@ -282,6 +306,8 @@ class Config(Section):
     execution: Execution = Execution()
     trackers: list[Named] = []
     curves: dict[str, CurveData] = {}
+    plugins: list[PluginData] = []
+    functions: dict[str, FunctionData] = {}
 
     @model_validator(mode="before")
     @classmethod

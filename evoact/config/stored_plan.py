@@ -5,22 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from evoact.config.experiment import Experiment
+from evoact.config.inlined import plug_in_functions
 from evoact.config.load_comparison import read_plan
 from evoact.config.plan import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, config_of, record_of
 from evoact.networks.own.named import FOUND, OWN
+from evoact.plugins import is_plugged
 from evoact.tasks.outline import Outline, outline
 from evoact.tasks.own.in_memory import FOLDER
 
 
-def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
+def plan_of(run_dir: str | Path | Location, data: bool = True, code: bool = False) -> Plan:
     """Return the plan of a run.
 
     Args:
         run_dir: its directory, or the URI of one
         data: whether its task is needed with what is in it, not only in outline; runs of evoact 0.1 have none
+        code: whether the functions of plugins are to be computed, without data, too, which executes them
 
     Raises:
         UserError: if the directory is not a run, its config is damaged, or the data is needed and not there.
@@ -30,15 +33,26 @@ def plan_of(run_dir: str | Path | Location, data: bool = True) -> Plan:
     known = None if data else record_of(home).get("task")
     if not data:
         _check_no_code(home, config)
-    return read_plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
+    plan = read_plan(config, home.child(CONFIG).text, None if known is None else _outline(home, known))
+    if code and known is not None:
+        problems = [problem for arm in plan.arms.values() for problem in plug_in_functions(arm.config)]
+        if problems:
+            raise UserError(f"{home.child(CONFIG).text}: {problems[0]}")
+    return plan
 
 
 def _check_no_code(home: Location, config: Mapping[str, Any]) -> None:
-    """Check that nothing has to be executed to know the sites of somebody's own network."""
+    """Check that nothing has to be executed to know the sites of somebody's own network, and of a plugin's task its
+    outline."""
+    if config.get("plugins") and "task" not in record_of(home):
+        raise UserError(
+            f"{home.child(RECORD).text}: expected the outline of the task, got none; restore the file"
+        )
     arms = config.get("arms")
     for part in (config, *(arms.values() if isinstance(arms, Mapping) else ())):
         network = part.get("network") if isinstance(part, Mapping) else None
-        if isinstance(network, Mapping) and network.get("name") == OWN and FOUND not in network:
+        named = network.get("name") if isinstance(network, Mapping) else None
+        if isinstance(network, Mapping) and (named == OWN or is_plugged(named)) and FOUND not in network:
             raise UserError(
                 f"{home.child(CONFIG).text}: expected network.{FOUND}, the sites that the search found, got none; "
                 "restore the file"

@@ -65,7 +65,8 @@ def widened(name: str, arguments: Mapping[str, Any], factor: float) -> dict[str,
     Raises:
         UserError: for a network whose layers cannot be widened.
     """
-    defaults = {n: p.default for n, p in inspect.signature(NETWORKS[name]).parameters.items()}
+    builder = NETWORKS.get(name)  # none of a plugin's
+    defaults = {n: p.default for n, p in inspect.signature(builder).parameters.items()} if builder else {}
     if "hidden" in defaults:
         hidden = arguments.get("hidden", defaults["hidden"])
         return {**arguments, "hidden": [round(width * factor) for width in hidden]}

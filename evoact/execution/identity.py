@@ -12,6 +12,7 @@ from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, parsed, record_of
+from evoact.plugins import is_plugged
 from evoact.tasks.outline import FROM_FILES, PLACES, data_digest, outlined
 
 # What may change before a run goes on: it decides how much is trained, where, and what is said of it, but of no
@@ -34,6 +35,7 @@ FREE = (
         "training.curve_every",
         "warm_start.run",
         "warm_start.candidates",
+        "functions",
         *(f"task.{place}" for place in PLACES),
     ),
 )
@@ -148,4 +150,5 @@ def _digest(made: Plan) -> str | None:
     table = made.config.execution.table
     if table is not None:
         return hashlib.sha256(Location.of(table).read()).hexdigest()
-    return data_digest(made.task) if made.config.task.name in FROM_FILES else None
+    named = made.config.task.name
+    return data_digest(made.task) if named in FROM_FILES or is_plugged(named) else None

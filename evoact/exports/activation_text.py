@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from torch import Tensor, nn
 
-from evoact.activations.functions.base_functions import base_function
+from evoact.activations.functions.base_functions import PLUGGED, base_function, core_function
 from evoact.activations.kinds import kind_of, site_count, unpack
+from evoact.errors import UserError
 from evoact.exports.text import call
-from evoact.genomes.activation import Activation, pieces
-from evoact.genomes.genome import SiteGenome
+from evoact.genomes.activation import Activation, names_in, pieces
+from evoact.genomes.genome import Genome, SiteGenome
 
 FUNCTIONS: Mapping[str, str] = {
     "identity": "nn.Identity()",
@@ -48,7 +49,27 @@ def function_text(name: str) -> str:
     f = base_function(name)
     factors = {"a": (f.output_scale, 1.0), "b": (f.input_scale, 1.0), "c": (f.shift, 0.0)}
     given = [f"{key}={value!r}" for key, (value, usual) in factors.items() if value != usual]
-    return f"Rescaled({', '.join([FUNCTIONS[f.core], *given])})" if given else FUNCTIONS[f.core]
+    core = f"Elementwise({f.code[1]})" if f.core in PLUGGED else FUNCTIONS[f.core]
+    return f"Rescaled({', '.join([core, *given])})" if given else core
+
+
+def plugged_code(genome: Genome) -> Iterator[tuple[str, str]]:
+    """Yield, of each function of a plugin that a genome has, the text of its file and its name there.
+
+    Raises:
+        UserError: if nobody knows the text.
+    """
+    names = sorted(
+        {name for site in genome.sites for activation in site.types for name in names_in(activation)}
+    )
+    for name in sorted({base_function(name).core for name in names} & PLUGGED.keys()):
+        text, own = core_function(name).code
+        if not text:
+            raise UserError(
+                f"expected base functions whose source is text in Python to export them, got {name}; write it as a "
+                "function in a file, or take the network home by evoact.load"
+            )
+        yield text, own
 
 
 def site_text(site: SiteGenome, dim: int = 1) -> str:

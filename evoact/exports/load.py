@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evoact.analysis.candidates import READ, candidates, chosen, sign_of
 from evoact.config import Experiment, Plan
+from evoact.config.inlined import plug_in_genome
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.exports.module import TrainedNetwork, classifies
@@ -20,10 +21,10 @@ from evoact.genomes.genome import Genome, from_json, loads
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import record_of, tensors_of
-from evoact.networks import NETWORKS
+from evoact.networks import network_builder
+from evoact.plugins import Plugin
 from evoact.records import COMPLETED, FRESH
-from evoact.registry import lookup
-from evoact.tasks import TASKS
+from evoact.tasks import task_builder
 from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
@@ -66,7 +67,8 @@ class Found:
 def module(found: Found, learned: Sequence[Mapping[str, np.ndarray]] | None = None) -> TrainedNetwork:
     """Return the networks of all seeds as one module; `learned` are their tensors, by default those of the run."""
     named, task = found.experiment.config.task, found.experiment.task
-    ends = _both_ends(found.preprocessing, task.metric, named.name, named.arguments)
+    plugins = found.experiment.plugins
+    ends = _both_ends(found.preprocessing, task.metric, named.name, named.arguments, plugins)
     learned = learned or [tensors_of(found.home, row) for row in found.rows]
     network, shape = found.experiment.network, task.input_shape
     return TrainedNetwork(found.genome, learned, network, shape, *ends, found.rows).eval()
@@ -103,7 +105,7 @@ def find(
         UserError: if the directory is not a run, or holds no such network with its weights.
     """
     home = Location.of(run_dir)
-    plan, record = plan_of(home, data), record_of(home)
+    plan, record = plan_of(home, data, code=True), record_of(home)
     if plan.compares and not arm:
         raise UserError(
             f"expected an arm of the comparison {home.text}, got none; take one of {', '.join(plan.arms)}"
@@ -147,7 +149,9 @@ def _exported(home: Location, candidate: int | None, seed: int | str | None) -> 
         state = read(home.child(WEIGHTS).read())
         row, named, task = facts["row"], facts["network"], facts["task"]
         genome = from_json(facts["genome"])
-        build = lookup(NETWORKS, "network", named["name"])
+        plugins = {one["name"]: Plugin(**one) for one in facts.get("plugins", ())}
+        plug_in_genome(genome, plugins)
+        build = network_builder(named["name"], plugins)
         network = build(tuple(task["input_shape"]), task["n_outputs"], **named["arguments"])
         learned = tensors_in(state, network, genome)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
@@ -157,7 +161,7 @@ def _exported(home: Location, candidate: int | None, seed: int | str | None) -> 
     for what, wanted in (("candidate", candidate), ("seed", seed)):
         if wanted is not None and wanted != row[what]:
             raise UserError(f"expected {what} {row[what]}, the one in {home.text!r}, got {wanted!r}")
-    ends = _both_ends(preprocessing_in(facts), task["metric"], task["name"], task["arguments"])
+    ends = _both_ends(preprocessing_in(facts), task["metric"], task["name"], task["arguments"], plugins)
     return TrainedNetwork(genome, [learned], network, tuple(task["input_shape"]), *ends, [row]).eval()
 
 
@@ -177,9 +181,10 @@ class BuiltIn:
 
     name: str
     arguments: Mapping[str, Any]
+    plugins: Mapping[str, Plugin]
 
     def __call__(self, x: np.ndarray) -> Tensor:
-        task = lookup(TASKS, "task", self.name)(**self.arguments)
+        task = task_builder(self.name, self.plugins)(**self.arguments)
         return task.prepare(torch.as_tensor(x.astype(np.float32))[None], None)[0]
 
 
@@ -200,13 +205,17 @@ class Interpretation:
 
 
 def _both_ends(
-    own: Preprocessing | None, metric: str, task: str, arguments: Mapping[str, Any]
+    own: Preprocessing | None,
+    metric: str,
+    task: str,
+    arguments: Mapping[str, Any],
+    plugins: Mapping[str, Plugin],
 ) -> tuple[OwnData | BuiltIn, Interpretation]:
     """Return the way from inputs as the data has them to what the network takes, and from its outputs to predictions;
     `own` is None for a task by name."""
     classes = classifies(own, metric)
     if own is None:
-        return BuiltIn(task, arguments), Interpretation(classes)
+        return BuiltIn(task, arguments, plugins), Interpretation(classes)
     return OwnData(own), Interpretation(classes, own.classes, own.targets)
 
 

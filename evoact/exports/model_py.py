@@ -155,7 +155,7 @@ def model_py(
     ends = "\n\n\n".join(filled(text, places) for text in (LOAD, prepare, predict, TENSORS))
     needed = "\n\n\n".join(PLAIN.needed_by(ends))
     facts = filled(FACTS, places) if "FACTS" in ends else ""
-    body = PLAIN.file("\n\n\n".join(part for part in (facts, needed, made.text, ends) if part), made.own)
+    body = made.plain.file("\n\n\n".join(part for part in (facts, needed, made.text, ends) if part), made.own)
     if not made.own:
         return f'"""{filled(HEAD, places)}"""\n\n{body}'
     head = filled(HEAD, places).rstrip()

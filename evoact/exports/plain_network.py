@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from evoact.activations.kinds import site_count
 from evoact.exports import plain
-from evoact.exports.activation_text import fixed_in, trained_in
+from evoact.exports.activation_text import fixed_in, plugged_code, trained_in
 from evoact.exports.network_text import build_text, site_names, state_name
 from evoact.exports.own_text import code_of, own_file
 from evoact.exports.text import TAKEN, Definitions
@@ -29,28 +29,33 @@ BUILD = '''def build() -> nn.Module:
 @dataclass(frozen=True)
 class Source:
     """The source of a function `build` that makes a network with a genome's activations, and of all that it needs;
-    `own` is people's own file before it, empty for a built-in network."""
+    `own` is people's own file before it, empty for a built-in network, and `plain` what the texts are made of."""
 
     own: str
     text: str
+    plain: Definitions = PLAIN
 
 
 def source(network: Network, genome: Genome) -> Source:
     """Return what makes a network."""
     network = with_pieces_of(network, genome)
     build = BUILD.format(text=build_text(network, genome).replace("\n", "\n    "))
-    parts = [*PLAIN.needed_by(build), build]
+    plain = PLAIN
+    own_text = code_of(network).text if isinstance(network, ModuleNetwork) else ""
+    for text, name in plugged_code(genome):
+        plain = plain if text == own_text else plain.with_part(text, name)
+    parts = [*plain.needed_by(build), build]
     if not isinstance(network, ModuleNetwork):
-        return Source("", "\n\n\n".join(parts))
+        return Source("", "\n\n\n".join(parts), plain)
     text = own_file(network)
     if code_of(network).file:
-        return Source(text, "\n\n\n".join(parts))
-    return Source("", "\n\n\n".join([text, *parts]))
+        return Source(text, "\n\n\n".join(parts), plain)
+    return Source("", "\n\n\n".join([text, *parts]), plain)
 
 
 def built(made: Source) -> nn.Module:
     """Return the network that a source makes."""
-    text = PLAIN.file(made.text, made.own)
+    text = made.plain.file(made.text, made.own)
     name = f"build{TAKEN}" if f"\ndef build{TAKEN}(" in text else "build"
     network: nn.Module = build_function("model.py", text, name)()
     return network

@@ -40,17 +40,56 @@ class Definitions:
         self.texts: dict[str, str] = {}
         self.origins = dict(STANDARD)
         for file in files:
-            text = file.read_text(encoding="utf-8")
-            for node in ast.parse(text).body:
-                segment = ast.get_source_segment(text, node) or ""
-                if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                    self.texts[node.name] = segment
-                elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                    self.texts[node.targets[0].id] = segment
-                elif isinstance(node, ast.Import):
-                    self.origins |= {a.asname or a.name: ("", _named(a)) for a in node.names}
-                elif isinstance(node, ast.ImportFrom):
-                    self.origins |= {a.asname or a.name: (node.module or "", _named(a)) for a in node.names}
+            self._take(file.read_text(encoding="utf-8"))
+
+    def _take(self, text: str) -> None:
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+                self.texts[node.name] = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self.texts[node.targets[0].id] = ast.get_source_segment(text, node) or ""
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                self.texts[node.target.id] = ast.get_source_segment(text, node) or ""
+            elif isinstance(node, ast.Import):
+                self.origins |= {a.asname or a.name: ("", _named(a)) for a in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                self.origins |= {a.asname or a.name: (module, _named(a)) for a in node.names}
+
+    def with_part(self, text: str, name: str) -> "Definitions":
+        """Return these with one definition of another file, and all that it needs.
+
+        Raises:
+            UserError: if that is more than definitions and imports at the top of the file, or has names that are taken.
+        """
+        other = Definitions([])
+        other._take(text)
+        needed = dict.fromkeys(other.needed_by(name))
+        own = {key: part for key, part in other.texts.items() if part in needed}
+        used = {key for part in (name, *own.values()) for key in _names(part)}
+        bound, imported = _bound(text)
+        for key in sorted(used & (bound | imported.keys()) - own.keys() - other.origins.keys()):
+            raise UserError(
+                f"expected {name} to use definitions, assignments and imports at the top of its file alone, got {key}"
+            )
+        origins = {key: other.origins[key] for key in used & other.origins.keys()}
+        for key, (module, what) in sorted(origins.items()):
+            if (module or what).partition(".")[0] in ("", "evoact"):
+                raise UserError(
+                    f"expected {name} to be plain PyTorch, got {key} of {module or what}; write it out"
+                )
+        taken = [key for key, part in own.items() if self.texts.get(key, part) != part or key in self.origins]
+        taken += [
+            key for key, one in origins.items() if self.origins.get(key, one) != one or key in self.texts
+        ]
+        if taken:
+            raise UserError(
+                f"expected other names in the file of {name}, got {taken[0]}, which exports have already"
+            )
+        result = Definitions([])
+        result.texts, result.origins = self.texts | own, self.origins | origins
+        return result
 
     def needed_by(self, text: str) -> list[str]:
         """Return the definitions that a text needs, and those that these need, in the files' order."""

@@ -114,6 +114,7 @@ def _facts(
         "format": FORMAT,
         "label": network.genome.label,
         "network": {"name": named.name, "arguments": dict(named.arguments)},
+        "plugins": [vars(plugin) for plugin in found.experiment.plugins.values()],
         "sites": [{"site": s.name, "neurons": s.neurons, "symmetry": s.symmetry} for s in own.sites],
         "genome": to_json(network.genome),
         "task": {

@@ -1,6 +1,6 @@
 """The names of base functions: a plain one, a scaled `a*f(b*x)`, or `normalised(...)` around either.
 
-    sin    sin(3*x)    2*tanh(0.5*x)    -0.5*relu(-x)    normalised(gaussian)
+    sin    sin(3*x)    2*tanh(0.5*x)    -0.5*relu(-x)    normalised(gaussian)    my_functions:bump(3*x)
 
 Whether the function at the core exists is known further up (`evoact.activations.functions.base_functions`).
 """
@@ -15,8 +15,9 @@ from evoact.errors import UserError, short
 LONGEST_NAME = 200
 ABSENT = "absent"  # the name of what a neuron has that is not there
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_CALL = re.compile(r"([A-Za-z_]\w*)\((.*)\)")
+_WORD = r"(?:[A-Za-z_][\w.]*:)?[A-Za-z_]\w*"  # one of a plugin has a colon
+_NAME = re.compile(_WORD)
+_CALL = re.compile(rf"({_WORD})\((.*)\)")
 _LEAST, _MOST = 1e-4, 1e4  # of a scale: beyond, single precision has no room for what a network adds to it
 
 

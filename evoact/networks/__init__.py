@@ -1,6 +1,7 @@
 """Networks by name: a builder takes the task's input shape, its number of outputs, and flat arguments."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from evoact.networks.alexnet import alexnet
 from evoact.networks.hamiltonian import hamiltonian
@@ -12,7 +13,10 @@ from evoact.networks.modules.resnet import resnet
 from evoact.networks.modules.transformer import transformer
 from evoact.networks.network import Network
 from evoact.networks.own.named import own
+from evoact.networks.own.plugged import plugged_network
 from evoact.networks.resnet56 import resnet56
+from evoact.plugins import Plugin, is_plugged
+from evoact.registry import lookup
 
 NETWORKS: Mapping[str, Callable[..., Network]] = {
     "mlp": mlp,
@@ -40,3 +44,12 @@ SHAPES: Mapping[str, tuple[tuple[tuple[int, ...], int], ...]] = {
     "gru": (((100, 8), 10),),
     "own": (),
 }
+
+
+def network_builder(name: str, plugins: Mapping[str, Plugin]) -> Callable[..., Network]:
+    """Return the builder of a name in the table, or of a plugin, `my_models:gru`; nothing is executed.
+
+    Raises:
+        UserError: for a name that is neither, with the nearest.
+    """
+    return partial(plugged_network, plugins, name) if is_plugged(name) else lookup(NETWORKS, "network", name)

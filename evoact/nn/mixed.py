@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evoact.activations.functions.base_functions import apply, base_function
+from evoact.activations.functions.base_functions import PLUGGED, apply, base_function
+from evoact.activations.functions.plugged import plug_in_offered
 from evoact.activations.kinds import initial, kind_of, site_count, unpack
 from evoact.activations.routing.plan import plan_site
 from evoact.activations.routing.site_plan import SitePlan
@@ -66,6 +67,7 @@ class MixedActivation(nn.Module):
             raise UserError(f"expected at least one neuron, got {short(mixture)}")
         for activation in site.types:
             kind_of(activation).pinned(activation)
+            plug_in_offered([name for name in names_in(activation) if name not in PLUGGED])
             for name in names_in(activation):
                 base_function(name)
         self.site = site if assignment is None else _assigned(site, assignment)

@@ -1,8 +1,13 @@
 """Tasks by name: a builder takes its own flat arguments from the config's `task` section."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from evoact.code_text import said
+from evoact.errors import UserError, short
+from evoact.plugins import Plugin, found, is_plugged
+from evoact.registry import lookup
 from evoact.tasks.arrays import arrays
 from evoact.tasks.cache import is_cached
 from evoact.tasks.cifar10 import cifar10
@@ -63,3 +68,37 @@ def summary(name: str) -> dict[str, Any]:
         return row
     task = TASKS[name]()
     return row | {"input_shape": list(task.input_shape), "outputs": task.n_outputs, "metric": task.metric}
+
+
+def task_builder(name: str, plugins: Mapping[str, Plugin]) -> Callable[..., Task]:
+    """Return the builder of a name in the table, or of a plugin, `my_models:spirals`; nothing is executed.
+
+    Raises:
+        UserError: for a name that is neither, with the nearest.
+    """
+    return partial(_plugged_task, plugins, name) if is_plugged(name) else lookup(TASKS, "task", name)
+
+
+def _plugged_task(plugins: Mapping[str, Plugin], name: str, **arguments: Any) -> Task:
+    """Return the task that a plugin builds.
+
+    Raises:
+        UserError: if its code raises, or makes none.
+    """
+    build = found(plugins, "task", name)
+    try:
+        made: Task = build(**arguments)
+    except UserError:
+        raise
+    except Exception as error:  # whatever anybody's code raises
+        raise UserError(f"expected {name} to make a task, got {said(error)}") from None
+    missing = [part for part in _PARTS if not hasattr(made, part)]
+    if missing:
+        raise UserError(
+            f"expected {name} to return a task, such as evoact.tasks.task.ArrayTask, got {short(made)} without "
+            f"{missing[0]}"
+        )
+    return made
+
+
+_PARTS = ("metric", "direction", "input_shape", "n_outputs", "splits", "prepare", "losses")

@@ -11,9 +11,9 @@ from torch import nn
 import evoact
 from evoact import registry
 from evoact.api.search_result import SearchResult
+from evoact.code_text import executed
 from evoact.errors import UserError
 from evoact.networks.own.module_network import converted
-from evoact.networks.own.source import _executed
 
 QUICK = {
     "network": {"name": "mlp", "hidden": [8]},
@@ -211,7 +211,7 @@ def test_an_own_network_is_executed_by_whatever_trains_it_alone(data, space, tmp
     assert evoact.load(run_dir).predict(np.load(data)["x"][:4]).shape == (4,)
     (tmp_path / "model.py").write_text("raise ValueError")  # the run has the text
     marker.unlink()
-    _executed.cache_clear()
+    executed.cache_clear()
     converted.cache_clear()
     evoact.write_report(run_dir)
     assert evoact.Leaderboard(run_dir).top(3).num_rows == 3

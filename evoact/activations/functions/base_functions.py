@@ -31,8 +31,9 @@ class BaseFunction:
 
     `value(x)` and `derivative(x, y)` map tensors of any shape to tensors of that shape; `value(x, out=...)`
     writes the value into `out`, which saves a pass over memory. `kinks` are where it has corners or jumps. A
-    `smooth` one bends on no smaller scale than 0.1, so that a cubic spline on a grid can stand for it. For an
-    expression, y = output_scale * f(input_scale * x) + shift with the function f of the table that `core` names.
+    `smooth` one bends on no smaller scale than 0.1, so that a cubic spline on a grid can stand for it. `code` is
+    the text of the file that holds a plugin's, and its name there. For an expression, y = output_scale *
+    f(input_scale * x) + shift with the function f that `core` names.
     """
 
     name: str
@@ -42,6 +43,7 @@ class BaseFunction:
     derivative: Callable[[Tensor, Tensor], Tensor]
     kinks: tuple[float, ...] = ()
     smooth: bool = False
+    code: tuple[str, str] = ("", "")
     core: str = ""
     input_scale: float = 1.0
     output_scale: float = 1.0
@@ -168,6 +170,10 @@ _TABLE = [
 ]
 
 BASE_FUNCTIONS: dict[str, BaseFunction] = {f.name: replace(f, core=f.name) for f in _TABLE}
+# Those of plugins that this process knows, by names with a colon, and why others cannot be used
+# (`evoact.activations.functions.plugged`).
+PLUGGED: dict[str, BaseFunction] = {}
+REFUSED: dict[str, str] = {}
 # How far from 0 any of them has a corner or jump: where quadrature must not reach across.
 KINKS = tuple(sorted({float(abs(kink)) for f in _TABLE for kink in f.kinks} - {0.0}))
 
@@ -199,11 +205,32 @@ def base_function(name: str) -> BaseFunction:
     return _KNOWN[name]
 
 
+def core_function(name: str) -> BaseFunction:
+    """Return the function of this name, of the table or of a plugin.
+
+    Raises:
+        UserError: for what is neither, with the nearest name, or a plugin's that cannot be used.
+    """
+    if name in REFUSED:
+        raise UserError(REFUSED[name])
+    if ":" in name and name not in PLUGGED:
+        raise UserError(
+            f"expected {name.partition(':')[0]} among the plugins of the config, or an installed package that offers "
+            f"{name}, got neither; list it under plugins"
+        )
+    return PLUGGED[name] if name in PLUGGED else lookup(BASE_FUNCTIONS | PLUGGED, "base function", name)
+
+
+def forget_expressions() -> None:
+    """Forget what has been made of functions by their names: another stands behind one now."""
+    _KNOWN.clear()
+
+
 def _made(name: str) -> BaseFunction:
     if name == ABSENT:
         return replace(BASE_FUNCTIONS["zero"], name=ABSENT)
     expression = parse(name)
-    core = lookup(BASE_FUNCTIONS, "base function", expression.core)
+    core = core_function(expression.core)
     if expression == Expression(core.name):
         return core
     a, b, c = expression.output_scale, expression.input_scale, 0.0

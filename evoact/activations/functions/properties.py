@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from evoact.activations.functions.base_functions import BASE_FUNCTIONS, KINKS, BaseFunction
+from evoact.activations.functions.base_functions import KINKS, BaseFunction, core_function
 from evoact.activations.functions.quadrature import gaussian_moments_of
 
 
@@ -17,7 +17,7 @@ def gaussian_moments(f: BaseFunction) -> tuple[float, float]:
     >>> [round(m, 5) for m in gaussian_moments(base_function("relu"))]
     [0.39894, 0.5]
     """
-    mean, square = gaussian_moments_of(BASE_FUNCTIONS[f.core].value, f.input_scale, KINKS)
+    mean, square = gaussian_moments_of(core_function(f.core).value, f.input_scale, KINKS)
     a, c = f.output_scale, f.shift
     return a * mean + c, a * a * square + 2 * a * c * mean + c * c
 

@@ -68,6 +68,8 @@ TEXTS = (
     "functions",
     "meaning",
     "description",
+    "package",
+    "problem",
 )
 SPEAK_FOR_THEMSELVES = ("meaning", "description", "data")
 BETWEEN = 2
@@ -118,13 +120,41 @@ NOTES = {
 
 
 def _functions() -> list[dict[str, Any]]:
-    from evoact.activations.functions.base_functions import BASE_FUNCTIONS
+    from evoact.activations.functions.base_functions import BASE_FUNCTIONS, BaseFunction, base_function
+    from evoact.activations.functions.plugged import plug_in_offered
     from evoact.activations.functions.properties import properties
 
-    return [
-        {"name": f.name, "formula": f.formula, "source": f.source, **properties(f)}
-        for f in BASE_FUNCTIONS.values()
-    ]
+    def row(f: BaseFunction) -> dict[str, Any]:
+        return {"name": f.name, "formula": f.formula, "source": f.source, **properties(f)}
+
+    own = [row(f) for f in BASE_FUNCTIONS.values()]
+
+    def offered(name: str, code: Any) -> dict[str, Any]:
+        plug_in_offered([name])
+        return row(base_function(name))
+
+    return _with_offered("function", own, offered)
+
+
+def _with_offered(
+    kind: str, rows: list[dict[str, Any]], row: Callable[[str, Any], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows with those of what installed packages offer, which imports these, and the package of each."""
+    from evoact.errors import UserError
+    from evoact.plugins import entry_points, loaded, offering
+
+    offered = []
+    for name in sorted(entry_points(kind)):
+        prefix, _, own = name.partition(":")
+        plugin = offering(prefix)
+        assert plugin is not None
+        try:
+            found = row(name, loaded(plugin, kind, own))
+        except UserError as error:
+            found = dict.fromkeys(rows[0], None) | {"name": name, "problem": str(error)}
+        offered.append(found | {"package": plugin.described})
+    keys = dict.fromkeys(key for one in (*rows, *offered) for key in one)
+    return [{key: one.get(key) for key in keys} for one in (*rows, *offered)]
 
 
 def _activations() -> list[dict[str, Any]]:
@@ -148,10 +178,11 @@ def _networks() -> list[dict[str, Any]]:
     from evoact.networks.network import parameter_count
     from evoact.networks.own.named import OF_RUNS
 
-    return [
+    skip = ("input_shape", "n_outputs", *OF_RUNS)
+    own = [
         {
             "name": name,
-            "arguments": _arguments(build, ("input_shape", "n_outputs", *OF_RUNS)),
+            "arguments": _arguments(build, skip),
             "parameters": {
                 f"{'x'.join(map(str, shape))} to {outputs}": parameter_count(build(shape, outputs))
                 for shape, outputs in SHAPES[name]
@@ -159,12 +190,16 @@ def _networks() -> list[dict[str, Any]]:
         }
         for name, build in NETWORKS.items()
     ]
+    return _with_offered(
+        "network", own, lambda name, build: {"name": name, "arguments": _arguments(build, skip)}
+    )
 
 
 def _tasks() -> list[dict[str, Any]]:
     from evoact.tasks import TASKS, summary
 
-    return [summary(name) | {"arguments": _arguments(build)} for name, build in TASKS.items()]
+    own = [summary(name) | {"arguments": _arguments(build)} for name, build in TASKS.items()]
+    return _with_offered("task", own, lambda name, build: {"name": name, "arguments": _arguments(build)})
 
 
 def _strategies() -> list[dict[str, Any]]:

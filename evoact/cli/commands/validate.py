@@ -62,7 +62,11 @@ def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
     from evoact.tasks.own.data_summary import notes_of, understood
 
     named = made.config.task
-    if named.arguments.get("download") and ORIGINS[named.name]().endswith(DOWNLOADABLE):
+    if (
+        named.arguments.get("download")
+        and named.name in ORIGINS
+        and ORIGINS[named.name]().endswith(DOWNLOADABLE)
+    ):
         return (f"{named.name}: to be downloaded",)
     task = tasks.setdefault(named.model_dump_json(), made.task)
     try:

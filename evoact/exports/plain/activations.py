@@ -46,6 +46,20 @@ class Zero(nn.Module):
         return torch.zeros_like(x)
 
 
+class Elementwise(nn.Module):
+    """A function of each element."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+    def extra_repr(self) -> str:
+        return getattr(self.function, "__name__", "")
+
+
 class Rescaled(nn.Module):
     """a f(b x) + c with fixed numbers."""
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
+from evoact.code_text import said
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
 from evoact.networks.own.operations import OfWholePack, PackNorm, PackSite
-from evoact.networks.own.source import said
 from evoact.networks.own.whole_pack import computing, members_in_one
 from evoact.networks.size import Counting
 from evoact.nn.checks import check

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from evoact.code_text import read
 from evoact.errors import UserError, short
 from evoact.networks.own.module_network import ModuleNetwork, Recipe
-from evoact.networks.own.source import build_function, built_module, read, source_text
+from evoact.networks.own.source import build_function, built_module, source_text
 from evoact.registry import given, remember_by_content
 
 OWN = "own"  # in the table of networks
@@ -116,10 +117,6 @@ def own(
     """
     if not isinstance(arguments, Mapping | None):
         raise UserError(f"expected network.arguments as a mapping, got {short(arguments)}")
-    if found is not None and not _are_sites(found):
-        raise UserError(f"expected network.found as the neurons of each site, got {short(found)}")
-    if symmetries is not None and not _are_symmetries(symmetries):
-        raise UserError(f"expected network.symmetries as free or stream:ID by site, got {short(symmetries)}")
     if not given and not (file and build):
         raise UserError("expected network.file and network.build, the function in it that builds the module")
     with_arguments, shape = json.dumps(arguments or {}), tuple(input_shape)
@@ -127,8 +124,24 @@ def own(
     if not given:
         text = read(Path(file)) if text is None else text
         recipe = FileRecipe(file, text, build, with_arguments, shape, n_outputs)
-    known = None if found is None else tuple((symmetries or {}).items())
-    return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), found, known)
+    known = as_known(found, symmetries)
+    return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), *known)
+
+
+def as_known(
+    found: Any, symmetries: Any
+) -> tuple[Mapping[str, int] | None, tuple[tuple[str, str], ...] | None]:
+    """Return the neurons of each site and the symmetries, as a run keeps them, for `ModuleNetwork`; None of a network
+    that is not examined yet.
+
+    Raises:
+        UserError: if they are something else.
+    """
+    if found is not None and not _are_sites(found):
+        raise UserError(f"expected network.found as the neurons of each site, got {short(found)}")
+    if symmetries is not None and not _are_symmetries(symmetries):
+        raise UserError(f"expected network.symmetries as free or stream:ID by site, got {short(symmetries)}")
+    return found, None if found is None else tuple((symmetries or {}).items())
 
 
 def _are_sites(found: Any) -> bool:

@@ -1,50 +1,16 @@
-"""The code that makes a network: a function in a file of Python, known by the file's text.
+"""The code that makes a network: a function in a file of Python, known by the file's text."""
 
-The text is all that runs: it travels in the config, so that a run goes on with the code with which it began, on any
-machine.
-"""
-
-import hashlib
 import inspect
-import linecache
-import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from evoact.errors import UserError, short, shortened
+from evoact.code_text import executed, said
+from evoact.errors import UserError, short
 from evoact.registry import unknown
-
-MOST_BYTES = 2**20
-
-
-def digest(text: str) -> str:
-    """Return the SHA-256 of a file's text.
-
-    >>> digest("")[:8]
-    'e3b0c442'
-    """
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def read(place: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        UserError: if it cannot be read, or is no text.
-    """
-    try:
-        if place.stat().st_size > MOST_BYTES:
-            raise UserError(f"expected a Python file of at most {MOST_BYTES} bytes, got {str(place)!r}")
-        return place.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise UserError(f"expected a Python file, got {str(place)!r}: {reason}") from None
 
 
 def build_function(file: str, text: str, name: str) -> Callable[..., Any]:
@@ -53,48 +19,13 @@ def build_function(file: str, text: str, name: str) -> Callable[..., Any]:
     Raises:
         UserError: if the code raises, or has no such function.
     """
-    module = _executed(file, text)
+    module = executed(file, text)
     known = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
     found = getattr(module, name, None) if isinstance(name, str) else None
     if not callable(found):
         own = [n for n in known if getattr(vars(module)[n], "__module__", "") == module.__name__]
         raise UserError(f"network.build: {unknown(f'function of {Path(file).name}', name, own)}")
     return found
-
-
-@lru_cache(maxsize=16)
-def _executed(file: str, text: str) -> ModuleType:
-    """Return the module that a text is, under a name of its own: classes in it are found by pickle, and its lines by
-    tracebacks."""
-    name = f"evoact_model_{digest(text)[:16]}"
-    module = ModuleType(name)
-    module.__file__ = file
-    sys.modules[name] = module
-    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    try:
-        exec(compile(text, file, "exec"), module.__dict__)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise UserError(
-            f"expected {Path(file).name} to be importable, got {said(error, file)}; it may import installed packages, "
-            "not files beside it"
-        ) from None
-    return module
-
-
-def said(error: BaseException, file: str = "") -> str:
-    """Return an error of somebody's code in a few words, and the last line of the file that is to blame."""
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {shortened(lines[0], 200)}" if lines else type(error).__name__
-    at, frame = 0, error.__traceback__
-    while file and frame is not None:
-        at = frame.tb_lineno if frame.tb_frame.f_code.co_filename == file else at
-        frame = frame.tb_next
-    if isinstance(error, SyntaxError):
-        at = error.lineno or 0
-    return f"{text} (line {at})" if at else text
 
 
 def source_text(code: Any) -> str:

@@ -2,9 +2,10 @@
 
 import shlex
 
+from evoact.code_text import digest
 from evoact.leaderboard.run_files import CONFIG
 from evoact.networks.own.named import FOUND, SYMMETRIES, TEXT
-from evoact.networks.own.source import digest
+from evoact.plugins import Plugin
 from evoact.report.comparison_text import TextTable
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
@@ -22,6 +23,7 @@ def section(run: RunData, unit: Unit) -> Section:
         "description": plan.description,
         "task": _named(config.task.name, config.task.arguments),
         "network": _named(config.network.name, _shown(config.network.arguments)),
+        "plugins": ", ".join(map(_plugin, plan.first.plugins.values())),
         "training": f"{length} of batches of {training.batch_size}, {training.optimizer.name}, as configured",
         "seed": str(plan.seed),
         "evoact": str(record.get("evoact", "?")),
@@ -56,6 +58,11 @@ def _shown(arguments: dict[str, object]) -> dict[str, object]:
     text = arguments.get(TEXT)
     shown = {key: value for key, value in arguments.items() if key not in (TEXT, FOUND, SYMMETRIES)}
     return shown | ({"SHA-256": digest(text)[:12]} if isinstance(text, str) else {})
+
+
+def _plugin(plugin: Plugin) -> str:
+    known = plugin.described if plugin.package else f"{plugin.file}, SHA-256 {digest(plugin.text)[:12]}"
+    return f"{plugin.name} ({known})"
 
 
 def _named(name: str, arguments: dict[str, object]) -> str:
