@@ -126,8 +126,8 @@ def of_part(name: str, arm: str, repeat: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """A network on its way, after so many steps: the validation metric, the metric on a sample of the training split,
-    and the mean training loss over the last steps; None for what is not finite."""
+    """A network on its way, after so many steps: the metric on samples of the validation and the training split, and
+    the mean training loss over the last steps; None for what is not finite."""
 
     step: int
     val_metric: float | None

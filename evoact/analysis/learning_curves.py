@@ -10,8 +10,8 @@ from evoact.records import FRESH
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The means over so many networks of a candidate, or of an arm, at `steps` [points]: the metric on the validation
-    split and on a sample of the training split."""
+    """The means over so many networks of a candidate, or of an arm, at `steps` [points]: the metric on samples
+    of the validation and of the training split."""
 
     steps: np.ndarray
     validation: np.ndarray

@@ -1,5 +1,6 @@
 """A search from Python or the command line: what was asked for, with defaults for the rest, carried out."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +17,7 @@ from evoact.api.tracking import Tracking, tracked
 from evoact.config import Experiment, Plan, experiment, load
 from evoact.config.schema import Named
 from evoact.config.stored_plan import plan_of
-from evoact.errors import UserError, short
+from evoact.errors import ConfigError, UserError, short
 from evoact.execution import run
 from evoact.execution.identity import check_same
 from evoact.execution.precision import as_stored, with_precision
@@ -125,8 +126,14 @@ def settled(asked: Asked) -> Experiment:
 def _stored(asked: Asked) -> tuple[Experiment, dict[str, bytes]]:
     """The experiment, and the file that data in memory is to lie in, by its path in the run directory."""
     with TemporaryDirectory(prefix="evoact-") as folder:
-        made = asked.experiment(folder)
-        made.task.splits()
+        try:
+            made = asked.experiment(folder)
+            made.task.splits()
+        except ConfigError as error:  # nobody knows the file that data in memory lies in
+            file = re.compile(re.escape(f"{folder}/") + r"\S+?(?=[:\s]|$)")
+            raise ConfigError(
+                error.source, [file.sub("data", problem) for problem in error.problems]
+            ) from None
         stored = [path for path in Path(folder).rglob("*") if path.is_file()]
         return made, {path.relative_to(folder).as_posix(): path.read_bytes() for path in stored}
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.genomes.genome import Genome
 from evoact.networks.network import Network
 from evoact.tasks.metrics import metric_named
@@ -114,18 +114,25 @@ class TrainedNetwork(nn.Module):
 
     @torch.no_grad()
     def outputs(self, x: Any) -> np.ndarray:
-        """Return outputs [n, n_outputs], float64, for inputs as the data has them: an array [n, ...], or a table."""
+        """Return outputs [n, n_outputs], float64, for inputs as the data has them: an array [n, ...], a sparse
+        matrix, or a table.
+
+        Raises:
+            UserError: for inputs that are none of these, of another form than the data, or none at all.
+        """
         named = isinstance(x, Mapping) or hasattr(
             x, "__arrow_c_stream__"
         )  # columns, which are prepared at once
-        given: Any = self._prepare(x) if named else np.asarray(x)
+        given: Any = self._prepare(x) if named else _rows(x)
+        if not given.shape[0]:
+            raise UserError("expected at least one row to predict, got none")
         was = self.training
         self.eval()
         try:
             like = next(self.parameters())
             found = [
-                self((part if named else self._prepare(part)).to(like)).double().cpu().numpy()
-                for part in (given[i : i + BATCH] for i in range(0, len(given), BATCH))
+                self((part if named else self._prepare(_dense(part))).to(like)).double().cpu().numpy()
+                for part in (given[i : i + BATCH] for i in range(0, given.shape[0], BATCH))
             ]
         finally:
             self.train(was)
@@ -136,3 +143,20 @@ class TrainedNetwork(nn.Module):
         the data has labels, or values [n, n_outputs] in the targets' units.
         """
         return self._interpret(self.outputs(x))
+
+
+def _rows(x: Any) -> Any:
+    """What has rows: an array, or a sparse matrix, of which a few rows at a time are written out."""
+    if hasattr(x, "tocsr"):
+        return x.tocsr()
+    given = np.asarray(x)
+    if not given.ndim:
+        raise UserError(
+            f"expected inputs as the data has them, an array [n, ...] or a table, got {short(x)}; read a file before"
+        )
+    return given
+
+
+def _dense(rows: Any) -> np.ndarray:
+    found: np.ndarray = rows.toarray() if hasattr(rows, "toarray") else rows
+    return found

@@ -71,9 +71,10 @@ def evaluate_members(pack: Pack, splits: Sequence[str], keep: str) -> list[Outco
 
 
 @torch.no_grad()
-def settled(pack: Pack) -> Pack:
+def settled(pack: Pack, most: int | None = None) -> Pack:
     """Return the pack as it is evaluated: with its weights' averages, if they are asked for, and of these the
-    statistics of its batch norms, averages over the last batches of training, as `networks.network.BatchNorm` says.
+    statistics of its batch norms, averages over the last batches of training, as `networks.network.BatchNorm` says, but
+    over `most` of them.
     """
     pack = averaged(pack)
     if not pack.network.batch_norms:
@@ -83,7 +84,7 @@ def settled(pack: Pack) -> Pack:
     pack = replace(pack, statistics=statistics)
     batches = max(norm.batches for norm in pack.network.batch_norms.values())
     counts = Counts()
-    for step in range(max(0, pack.step - batches), pack.step):
+    for step in range(max(0, pack.step - min(batches, most or batches)), pack.step):
         inputs, _ = pack.batches([m.seed for m in pack.members], step)
         replace(pack, step=step).outputs(inputs, training=True, counts=counts)
     return pack

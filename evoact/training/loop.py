@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from evoact.networks.network import Network
 from evoact.networks.size import activation_count
@@ -101,21 +100,17 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | No
         look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
         while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
-        metric = None
         if curve_every and pack.step % curve_every == 0:
-            metric, points = measured(pack)
-            curves |= {
-                m.name: (*curves[m.name], point) for m, point in zip(pack.members, points, strict=True)
-            }
+            points = zip(pack.members, measured(pack, curve_every), strict=True)
+            curves |= {m.name: (*curves[m.name], point) for m, point in points}
         if stop and pack.step % stop.every == 0:
-            _note_progress(pack, metric)
+            _note_progress(pack)
 
 
-def _note_progress(pack: Pack, metric: Tensor | None) -> None:
-    """Remember how all members do on the validation split; `metric` [K], if it is known already."""
-    if metric is None:
-        split = pack.task.splits()["validation"]
-        metric = metric_values(pack.task.metric, *answers(settled(pack), split), split)
+def _note_progress(pack: Pack) -> None:
+    """Remember how all members do on the validation split."""
+    split = pack.task.splits()["validation"]
+    metric = metric_values(pack.task.metric, *answers(settled(pack), split), split)
     best = pack.progress[BEST]
     better = metric > best if pack.task.direction == "maximize" else metric < best
     pack.progress = {

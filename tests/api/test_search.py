@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from torch import nn
 
@@ -334,3 +335,47 @@ def test_losses_and_metrics_as_functions_of_whatever_a_model_gives(space, tmp_pa
             network=QUICK["network"],
             **both,
         )
+
+
+def test_a_mistake_in_data_in_memory_names_no_file(space):
+    """Nobody knows the file that it lies in until the run has a directory."""
+    frame = pd.DataFrame({"a": np.arange(40.0), "y": ["rare", *["yes", "no"] * 19, "no"]})
+    with pytest.raises(UserError) as error:
+        evoact.search(data=frame, target="y", space=space, **QUICK)
+    assert str(error.value).startswith(
+        "search: task: data: expected at least 2 rows of each class in y, got 1"
+    )
+    with pytest.raises(UserError) as error:
+        evoact.search(data=frame, target="z", space=space, **QUICK)
+    assert str(error.value) == "search: data: task.target: unknown column 'z'; known: a, y"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((0, 5)), "expected at least one row to predict, got none"),
+        (
+            "mine.csv",
+            r"expected inputs as the data has them, an array .*, got 'mine.csv'; read a file before",
+        ),
+        (
+            np.zeros((3, 4)),
+            r"expected numbers \[n, 5\], as the network was trained on, got float64 of shape \(3, 4\)",
+        ),
+    ],
+)
+def test_what_cannot_be_predicted_is_a_sentence(sparse, given, message):
+    with pytest.raises(UserError, match=message):
+        sparse[0].predict(given)
+
+
+def test_sparse_matrices_are_searched_and_predicted(sparse):
+    found, x = sparse
+    assert (found.predict(x) == found.predict(x.toarray())).all()
+
+
+@pytest.fixture(scope="module")
+def sparse(space, tmp_path_factory):
+    x = scipy.sparse.random(60, 5, 0.5, format="coo", random_state=0)
+    place = tmp_path_factory.mktemp("sparse") / "run"
+    return evoact.search(data=(x, np.arange(60) % 2), run_dir=place, space=space, **QUICK), x

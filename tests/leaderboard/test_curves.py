@@ -11,6 +11,7 @@ from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.store import write
 from evoact.leaderboard.union import union
+from evoact.training import learning_curves
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,9 @@ def asked(tiny):
 @pytest.fixture(scope="module")
 def finished(asked, tmp_path_factory):
     place = tmp_path_factory.mktemp("runs") / "run"
-    search(asked, place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning_curves, "SHARE", 1e6)  # all of both splits: the last point is the metric
+        search(asked, place)
     return place
 
 
@@ -67,6 +70,7 @@ def test_without_them_the_table_is_empty_and_networks_are_the_same(finished, tin
 def test_a_run_killed_between_curves_and_rows_has_each_point_once(
     asked, finished, packs, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(learning_curves, "SHARE", 1e6)  # as in `finished`
     place, written, table = tmp_path / "run", [], write.table
 
     def killed(rows):
@@ -96,7 +100,8 @@ def test_a_result_without_them_says_how_to_get_them(tiny, tmp_path):
         found.plot_learning()
 
 
-def test_a_union_has_the_curves_of_each_network_once(finished, tiny, tmp_path):
+def test_a_union_has_the_curves_of_each_network_once(finished, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning_curves, "SHARE", 1e6)
     training = {"steps": 20, "batch_size": 32, "curve_every": 5}
     search(experiment(tiny(training=training, seed=1)), tmp_path / "other")
     union([finished, tmp_path / "other", finished.parent / "run"], tmp_path / "all")

@@ -38,10 +38,11 @@ def learning_figure(curves: Sequence[tuple[str, LearningCurve]], unit: Unit, ref
     bottom = top + math.ceil(len(curves) / columns) * each
     parts.append(text(WIDTH / 2, bottom - 4, "steps", "axis", "middle"))
     said = "; ".join(f"{name} ends at {unit.value(float(c.validation[-1]))}" for name, c in curves)
+    beside = f", the grey line the validation of {reference}" if reference in known else ""
     note = (
-        "Means over the networks on fresh seeds: the line is the validation split, the dashed line a sample of the "
-        f"training split{f', the grey line the validation of {reference}' if reference in known else ''}. The first "
-        "tenth of the steps may lie beyond the axis and is then drawn at its edge."
+        "Means over the networks on fresh seeds: the line is a sample of the validation split, the dashed line one of "
+        f"the training split{beside}. The first tenth of the steps may lie beyond the axis and is then drawn at its "
+        "edge."
     )
     return Figure(figure(WIDTH, bottom + 4, parts, "Learning curves", said, "learning"), note)
 

@@ -112,10 +112,16 @@ def _table(data: Any) -> "pyarrow.Table":
             table = pyarrow.table(dict(data) if isinstance(data, Mapping) else data)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise UserError(
-            f"expected columns of one kind each, got some that Arrow cannot hold ({str(error).splitlines()[0][:200]}); "
-            "make each column numbers, or texts"
+            f"expected columns of one kind each, got some that Arrow cannot hold ({_words(error)[:200]}); make each "
+            "column numbers, or texts"
         ) from None
     return table.replace_schema_metadata(None)
+
+
+def _words(error: Exception) -> str:
+    """What an error says: pandas' columns add a line to what Arrow says."""
+    said = [str(part).splitlines()[0].rstrip(".") for part in error.args if str(part)]
+    return ": ".join(reversed(said))
 
 
 def _with_texts(table: "pyarrow.Table", targets: Sequence[str]) -> "pyarrow.Table":
