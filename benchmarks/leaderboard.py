@@ -4,6 +4,8 @@ Asks a synthetic leaderboard, once compacted and once as 2,000 parts, for its to
 aggregate. Every measurement runs in a process of its own: times are medians over such processes, and
 memory is the peak of the process plus that of its SQL child, interpreter and libraries included. The
 top 10 is the hard case: fewer than ten candidates are confirmed, so that all rows must be ranked.
+`union_20_runs_s` unites 20 finished runs with a twentieth of the rows each (`evoact union`), all genomes distinct, and
+`union_20_runs_cpu_s` is the processor time of that, which other work does not change.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-ROWS, QUICK_ROWS, PARTS = 1_000_000, 100_000, 2_000
+ROWS, QUICK_ROWS, PARTS, RUNS = 1_000_000, 100_000, 2_000, 20
 CONFIRMED, CONFIRMATION_SEEDS = 5, 10
 
 AGGREGATE = """
@@ -51,6 +53,7 @@ def main() -> None:
         figures = [
             *ask(Path(directory, "compacted"), "", 1.0, repeats),
             *ask(Path(directory, "parts"), "_2000_parts", 3.0, repeats),
+            *unite(Path(directory, "runs")),
         ]
     print(f"{'':32} {'measured':>9} {'bar':>6}")
     for figure in figures:
@@ -73,6 +76,16 @@ def ask(run_dir: Path, suffix: str, bar: float, repeats: int) -> list[dict[str, 
     return [*figures, figure(f"peak_gb{suffix}", peak, "GB", 1.0)]
 
 
+def unite(runs: Path) -> list[dict[str, object]]:
+    command = [sys.executable, __file__, "--measure", "union", str(runs)]
+    found = json.loads(subprocess.check_output(command))
+    return [
+        figure("union_20_runs_s", found["seconds"], "s", 20.0),
+        figure("union_20_runs_cpu_s", found["cpu"], "s", 20.0),
+        figure("union_20_runs_gb", found["gb"], "GB", 4.0),
+    ]
+
+
 def figure(name: str, value: float, unit: str, bar: float) -> dict[str, object]:
     return {"name": name, "value": round(value, 4), "unit": unit, "bar": bar, "better": "lower"}
 
@@ -80,16 +93,22 @@ def figure(name: str, value: float, unit: str, bar: float) -> dict[str, object]:
 def measure(what: str, run_dir: str) -> dict[str, float]:
     """Seconds of one question, after imports and (but for `open`) opening; and the peak in GB."""
     from evoact.leaderboard.ask.query import Leaderboard
+    from evoact.leaderboard.union import union
 
-    start = time.perf_counter()
-    board = Leaderboard(run_dir)
-    if what != "open":
+    start, spent = time.perf_counter(), time.process_time()
+    if what == "union":
+        runs = sorted(Path(run_dir).iterdir())
+        united = union(runs, Path(run_dir).parent / "united")
+        assert united.candidates
+    else:
+        board = Leaderboard(run_dir)
+    if what in ("top10", "aggregate"):
         start = time.perf_counter()
         answer = board.top(10) if what == "top10" else board.sql(AGGREGATE)
         assert answer.num_rows >= 10
     seconds = time.perf_counter() - start
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {"seconds": seconds, "gb": sum(peaks) * RSS_UNIT / 1e9}
+    return {"seconds": seconds, "cpu": time.process_time() - spent, "gb": sum(peaks) * RSS_UNIT / 1e9}
 
 
 # --- the synthetic leaderboard ------------------------------------------------------------------
@@ -103,14 +122,20 @@ def make_both(rows: int, directory: Path) -> None:
     make(directory / "compacted", rows, 20)
     compact(directory / "compacted")
     make(directory / "parts", rows, PARTS)
+    for seed in range(RUNS):
+        run = directory / "runs" / f"{seed:02}"
+        make(run, rows // RUNS, 1, seed)
+        compact(run)
+        (run / "config.yaml").write_text(f"seed: {seed}\n")
+        (run / "run.json").write_text('{"finished_at": "2026-01-01T00:00:00+00:00"}')
 
 
-def make(run_dir: Path, rows: int, parts: int) -> None:
+def make(run_dir: Path, rows: int, parts: int, seed: int = 0) -> None:
     """Writes `rows` rows in as many parts: pairs of seeds per candidate, nearly all genomes distinct."""
     from evoact.leaderboard.store.write import parquet
 
     (run_dir / "leaderboard").mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     size = rows // parts
     block = max(1, 50_000 // size)
     for first in range(0, parts, block):

@@ -1,24 +1,45 @@
 """What Ray costs: the time between packs, and how busy many workers are kept.
 
-    python benchmarks/scheduling.py [--quick] [--json FILE]
+    python benchmarks/scheduling.py [--quick] [--workers N ...] [--seconds S ...] [--json FILE]
 
 `overhead_per_pack_ms`: two workers train many tiny packs; from the first pack's end to the last one's,
-the time that the workers did not train, per pack. `utilisation_64_workers` (not with --quick; takes 12 GB, and
-on two processors over five minutes): 64 workers whose packs sleep for 20 seconds, so that the driver alone limits.
+the time that the workers did not train, per pack.
+
+`utilisation_N_workers_Ss`: the share of their time that N workers are in a pack, if packs last S seconds (with --quick,
+16 workers, a second). The run is as any other, with its rows and its log, Ray, Tune and the exchange, but for the
+workers: N threads of one process that fetch packs, sleep, and deliver results, because N processes would need a machine
+for N. `driver_ms_N_workers_Ss` is the driver's own processor time for each of these packs, Ray's threads beside it
+included, which limits how many workers it can keep busy.
 """
 
+import argparse
 import logging
+import os
+import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import ray
-from reporting import Row, arguments, report
+from ray import tune
+from reporting import Row, report
 
-from evoact.config import Plan, experiment
+from evoact.config import Experiment, Plan, experiment
 from evoact.execution.cluster import ray_tune
+from evoact.execution.cluster.pack_exchange import RETIRE
+from evoact.execution.cluster.ray_cluster import NAMESPACE
 from evoact.execution.local import Work
+from evoact.execution.run import search
 from evoact.execution.stages import Stages
-from evoact.records import Proposal, Result
+from evoact.leaderboard.ask.query import Leaderboard
+from evoact.records import COMPLETED, Proposal, Result, TrainResult
+
+WORKERS, SECONDS = (2, 4, 8, 16, 32, 64), (1.0, 10.0)
+BARS = {(16, 1.0): 0.90, (16, 10.0): 0.95}
+LASTS = 30.0  # seconds that packs are trained, or six packs of each worker
 
 
 class Timed:
@@ -41,12 +62,12 @@ class Timed:
         self.spans.append((results[0].started_at, results[0].finished_at))
 
 
-def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float, float]]:
-    """Start and end of each pack's training, in seconds since 1970."""
-    made = experiment(
+def tiny(workers: int, packs: int, size: int) -> Experiment:
+    """A search of so many packs."""
+    return experiment(
         {
             "name": "scheduling",
-            "task": {"name": "faulty", "hangs": 1.0 if sleep else 0.0, "hang_seconds": sleep},
+            "task": {"name": "faulty"},
             "network": {"name": "mlp", "hidden": [8]},
             "space": {
                 "functions": ["relu", "tanh", "sin"],
@@ -56,13 +77,20 @@ def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float
             "strategy": {"name": "random"},
             "training": {"steps": 1, "batch_size": 10},
             "budget": {"networks": packs * size},
+            "replicates": packs * size,  # or a space as small as this one would be exhausted
             "baselines": {"replicates": 0},
             "confirm": {"candidates": 0},
             "packs": {"size": size},
-            "execution": {"workers": workers, "cpus_per_pack": 1},
+            "execution": {"workers": workers, "cpus_per_pack": 1, "backend": "ray_tune"},
         }
     )
-    source = Timed(Stages(made), size, workers)
+
+
+def overhead(packs: int) -> float:
+    """Milliseconds per pack in which a worker waited, once both had their first pack."""
+    workers = 2
+    made = tiny(workers, packs, 4)
+    source = Timed(Stages(made), 4, workers)
     ray.init(
         address="local",
         num_cpus=workers,
@@ -74,12 +102,7 @@ def spans(workers: int, packs: int, size: int, sleep: float) -> list[tuple[float
         ray_tune.execute(source, Plan.of(made))
     finally:
         ray.shutdown()
-    return sorted(source.spans)
-
-
-def overhead(packs: int) -> float:
-    """Milliseconds per pack in which a worker waited, once both had their first pack."""
-    workers, taken = 2, spans(2, packs, 4, 0.0)
+    taken = sorted(source.spans)
     begin = sorted(end for _, end in taken)[workers - 1]
     steady = [(start, end) for start, end in taken if start >= begin]
     window = max(end for _, end in taken) - begin
@@ -87,22 +110,109 @@ def overhead(packs: int) -> float:
     return 1000 * (workers * window - busy) / len(steady)
 
 
-def utilisation(workers: int, seconds: float) -> float:
-    """The share of their time that workers trained, from when the last had started to the last pack's start."""
-    taken = spans(workers, 6 * workers, 1, seconds)
+class Sleepers(tune.Trainable):
+    """Many workers in one process, which sleep instead of training; to the exchange they are as any others."""
+
+    workers, seconds = 1, 0.0
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
+        self.ended = threading.Event()
+
+    def step(self) -> dict[str, Any]:
+        with ThreadPoolExecutor(self.workers) as pool:
+            packs = sum(pool.map(self._work, [f"sleeper-{i}" for i in range(self.workers)]))
+        return {"packs": packs, "done": True}
+
+    def _work(self, worker: str) -> int:
+        here, packs = ray.get_runtime_context(), 0
+        ray.get(self.exchange.join.remote(worker, here.current_actor, here.get_node_id(), worker))
+        taken = ray.get(self.exchange.take.remote(worker, 2.0))
+        while taken != RETIRE:
+            if taken is None:
+                taken = ray.get(self.exchange.take.remote(worker, 2.0))
+                continue
+            name, proposals = taken
+            started = time.time()
+            time.sleep(self.seconds)
+            ended, packs = time.time(), packs + 1
+            answer = [
+                TrainResult(
+                    p,
+                    COMPLETED,
+                    "accuracy",
+                    "maximize",
+                    0.5,
+                    train_loss=0.5,
+                    pack=name,
+                    pack_size=len(proposals),
+                    train_seconds=ended - started,
+                    started_at=started,
+                    finished_at=ended,
+                )
+                for p in proposals
+            ]
+            taken = ray.get(self.exchange.swap.remote(worker, name, answer, 2.0))
+        return packs
+
+
+class OneLease(ray_tune.Leases):
+    """One lease, whose process has all workers."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return None if self.leased and not self.driver.done else super().suggest(trial_id)
+
+
+def utilisation(workers: int, seconds: float) -> tuple[float, float]:
+    """The share of their time that workers slept, from when the last had its first pack to the last pack's start, and
+    the driver's milliseconds of a processor for each pack in between."""
+    rounds = max(6, int(LASTS / seconds))
+    spent: list[tuple[float, float]] = []
+    named = {"workers": workers, "seconds": seconds}
+    kept = ray_tune.Worker, ray_tune.Leases
+    ray_tune.Worker, ray_tune.Leases = type("Sleeping", (Sleepers,), named), OneLease  # type: ignore[misc]
+    try:
+        with tempfile.TemporaryDirectory(prefix="evoact-scheduling-") as folder:
+            place = Path(folder, "run")
+            search(
+                tiny(workers, rounds * workers, 1),
+                place,
+                observe=lambda progress: spent.append((time.time(), time.process_time())),
+            )
+            rows = Leaderboard(place).columns("started_at", "finished_at")
+    finally:
+        ray_tune.Worker, ray_tune.Leases = kept  # type: ignore[misc]
+    starts, ends = (
+        [moment.timestamp() for moment in rows[name].to_pylist()] for name in ("started_at", "finished_at")
+    )
+    taken = sorted(zip(starts, ends, strict=True))
     begin, end = taken[workers - 1][0], taken[-1][0]
-    if end <= begin:
-        raise RuntimeError("expected several packs per worker")
     busy = sum(max(0.0, min(stop, end) - max(start, begin)) for start, stop in taken)
-    return busy / (workers * (end - begin))
+    inside = [(at, cpu) for at, cpu in spent if begin <= at <= end]
+    driver = 1000 * (inside[-1][1] - inside[0][1]) / (len(inside) - 1)
+    return busy / (workers * (end - begin)), driver
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="coarser, 16 workers alone")
+    parser.add_argument("--workers", nargs="+", type=int, metavar="N", help="of the utilisation")
+    parser.add_argument("--seconds", nargs="+", type=float, metavar="S", help="that packs last there")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    options = parser.parse_args()
     started = time.perf_counter()
-    rows = [Row("overhead_per_pack_ms", overhead(40 if options.quick else 200), "ms", 150, "lower")]
-    if not options.quick:
-        rows.append(Row("utilisation_64_workers", utilisation(64, 20.0), "share of time"))
+    rows = []
+    if not options.workers:
+        rows.append(Row("overhead_per_pack_ms", overhead(40 if options.quick else 200), "ms", 20, "lower"))
+    for seconds in options.seconds or ((1.0,) if options.quick else SECONDS):
+        for workers in options.workers or ((16,) if options.quick else WORKERS):
+            share, driver = utilisation(workers, seconds)
+            name = f"{workers}_workers_{seconds:g}s"
+            rows.append(Row(f"utilisation_{name}", share, "share of time", BARS.get((workers, seconds))))
+            rows.append(Row(f"driver_ms_{name}", driver, "ms of a processor"))
+            print(f"load {os.getloadavg()[0]:.1f}: {name} {share:.3f}, {driver:.1f} ms a pack", flush=True)
     report(options, rows)
     print(f"took {time.perf_counter() - started:.0f} s")
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from evoact.genomes.genome import Genome
@@ -54,6 +55,13 @@ class TrainProposal:
     context: str = ""
     arm: str = ""
     repeat: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As dataclasses do it with slots, pickling takes twice as long, and every result travels and is kept pickled.
+        return TrainProposal, _OF_PROPOSAL(self)
+
+
+_OF_PROPOSAL = attrgetter(*(f.name for f in fields(TrainProposal)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +187,12 @@ class TrainResult:
             return None
         return self.val_metric if self.direction == "maximize" else -self.val_metric
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrainResult, _OF_RESULT(self)
+
+
+_OF_RESULT = attrgetter(*(f.name for f in fields(TrainResult)))
+
 
 @dataclass(frozen=True, slots=True)
 class MetaTrainResult:
@@ -221,10 +235,19 @@ def result_of(proposal: Proposal, state: str, metric: str, direction: str, **fie
     return MetaTrainResult(proposal, state, metric, direction, **fields)
 
 
-def in_proposal_order(results: Iterable[Result]) -> list[Result]:
+class InOrder:
+    """Results of one search that come in proposal order whenever they are iterated: they need not be in memory."""
+
+    def __iter__(self) -> Iterator[Result]:
+        raise NotImplementedError
+
+
+def in_proposal_order(results: Iterable[Result]) -> Iterable[Result]:
     """Sort results by arm, repeat and ask index.
 
     Workers send results in any order, and floating-point sums and ties depend on it; what is computed of a set of
     results is computed in this order.
     """
+    if isinstance(results, InOrder):
+        return results
     return sorted(results, key=lambda r: (r.proposal.arm, r.proposal.repeat, r.proposal.index))

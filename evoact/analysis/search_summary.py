@@ -1,6 +1,7 @@
 """The summary of a run: the confirmed candidates beside the homogeneous baselines."""
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from evoact.analysis.candidates import Candidate, Doubt, candidates, chosen, doubt, row_of, sign_of
-from evoact.records import COMPLETED, Result, TrainResult
+from evoact.records import COMPLETED, FRESH, Result, TrainResult, in_proposal_order
 
 
 @dataclass(frozen=True)
@@ -143,24 +144,23 @@ def summarise(
         judge: on how many further seeds what was chosen is judged, `confirm.judge` of the config
         trivial: the metric by split of always saying the same
     """
-    rows = sorted(results, key=lambda r: r.proposal.index)
-    trained = [r for r in rows if isinstance(r, TrainResult)]
-    done = [r for r in trained if r.state == COMPLETED]
-    searched = [r for r in trained if r.proposal.phase == "search"]
-    reduced = candidates(map(row_of, trained))
-    confirmed = _confirmed(reduced.found, done)
+    seen = _Seen()
+    for result in in_proposal_order(results):
+        seen.add(result)
+    reduced = candidates(map(row_of, seen.fresh))
+    confirmed = _confirmed(reduced.found, seen)
     homogeneous = [c for c, shown in zip(reduced.found, confirmed, strict=True) if shown.baseline]
     return Summary(
-        metric=rows[0].metric if rows else "",
-        direction=rows[0].direction if rows else "",
-        networks=len(trained),
-        meta_trainings=len(rows) - len(trained),
-        structures=len({r.proposal.structure for r in searched}),
-        heterogeneous=len({r.proposal.structure for r in searched if r.proposal.genome.heterogeneous}),
-        failures=tuple(sorted(Counter(r.state for r in rows if r.state != COMPLETED).items())),
+        metric=seen.metric,
+        direction=seen.direction,
+        networks=seen.trained,
+        meta_trainings=seen.meta_trainings,
+        structures=len(np.unique(np.array(seen.structures))),
+        heterogeneous=len(np.unique(np.array(seen.mixed))),
+        failures=tuple(sorted(seen.failures.items())),
         confirmed=confirmed,
         set_aside=reduced.excluded,
-        baselines=tuple(_baselines(done)),
+        baselines=tuple(_baselines(seen.baselines)),
         trivial=trivial,
         split=reduced.split,
         judge=judge,
@@ -169,9 +169,45 @@ def summarise(
     )
 
 
-def _confirmed(found: Sequence[Candidate], done: Sequence[TrainResult]) -> tuple[Confirmed, ...]:
-    proposed = {(r.proposal.phase, r.proposal.candidate) for r in done}
-    first = {r.proposal.candidate: r for r in reversed(done) if r.proposal.phase == "confirm"}
+class _Seen:
+    """What a summary needs of results, of which there may be a million: little of most of them."""
+
+    def __init__(self) -> None:
+        self.metric = self.direction = ""
+        self.trained = self.meta_trainings = 0
+        self.failures: Counter[str] = Counter()
+        self.structures, self.mixed = array("q"), array("q")  # hashes of those that were searched
+        self.searched = array("q")  # candidates that worked
+        self.baselines: list[TrainResult] = []  # that worked
+        self.fresh: list[TrainResult] = []
+
+    def add(self, result: Result) -> None:
+        if not self.trained + self.meta_trainings:
+            self.metric, self.direction = result.metric, result.direction
+        if result.state != COMPLETED:
+            self.failures[result.state] += 1
+        if not isinstance(result, TrainResult):
+            self.meta_trainings += 1
+            return
+        self.trained += 1
+        proposal = result.proposal
+        if proposal.phase in FRESH:
+            self.fresh.append(result)
+        elif proposal.phase == "search":
+            self.structures.append(hash(proposal.structure))
+            if proposal.genome.heterogeneous:
+                self.mixed.append(self.structures[-1])
+            if result.state == COMPLETED:
+                self.searched.append(proposal.candidate)
+        elif result.state == COMPLETED:
+            self.baselines.append(result)
+
+
+def _confirmed(found: Sequence[Candidate], seen: _Seen) -> tuple[Confirmed, ...]:
+    searched = {c.number for c in found}.intersection(seen.searched)
+    baselines = {r.proposal.candidate for r in seen.baselines}
+    done = [r for r in seen.fresh if r.state == COMPLETED and r.proposal.phase == "confirm"]
+    first = {r.proposal.candidate: r for r in reversed(done)}
     made = []
     for c in found:
         genome = first[c.number].proposal.genome
@@ -186,8 +222,8 @@ def _confirmed(found: Sequence[Candidate], done: Sequence[TrainResult]) -> tuple
                 candidate=c.number,
                 label=genome.label,
                 heterogeneous=genome.heterogeneous,
-                searched=("search", c.number) in proposed,
-                baseline=("baseline", c.number) in proposed or genome.ordinary,
+                searched=c.number in searched,
+                baseline=c.number in baselines or genome.ordinary,
                 learning_rate=genome.hyperparameter("learning_rate"),
                 n_parameters=first[c.number].n_parameters,
                 chosen_on=chosen_on,
@@ -200,8 +236,7 @@ def _confirmed(found: Sequence[Candidate], done: Sequence[TrainResult]) -> tuple
 def _baselines(done: Sequence[TrainResult]) -> list[Baseline]:
     scores: dict[int, list[TrainResult]] = {}
     for r in done:
-        if r.proposal.phase == "baseline":
-            scores.setdefault(r.proposal.candidate, []).append(r)
+        scores.setdefault(r.proposal.candidate, []).append(r)
     sign = sign_of(done[0].direction) if done else 1
     best: dict[str, Baseline] = {}
     for candidate, rows in scores.items():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Plan
 from evoact.errors import UserError
+from evoact.execution.kept import Kept
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result, of_part
 
@@ -46,9 +47,9 @@ class Interleaved:
         self._open = dict(self._parts)
 
     @property
-    def results(self) -> list[Result]:
-        """All results so far."""
-        return [result for stages in self._parts.values() for result in stages.results]
+    def results(self) -> dict[Part, Kept]:
+        """All results so far, by arm and repeat."""
+        return {part: stages.results for part, stages in self._parts.items()}
 
     def planned(self, phase: str) -> int:
         """Return how many networks a phase trains at most, over all arms and repeats."""

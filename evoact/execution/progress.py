@@ -1,9 +1,10 @@
 """Where a run stands, counted result by result: to say it after a pack takes no look at what was before."""
 
+import math
 import time
-from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappush, heappushpop
 
 from evoact.records import COMPLETED, PHASES, UNLIMITED, Result, TrainResult
 
@@ -36,18 +37,31 @@ class _Phase:
     done: int = 0
     failures: int = 0
     maximize: bool = False
-    values: list[float] = field(default_factory=list)  # in ascending order
+    least: float = math.inf
+    greatest: float = -math.inf
+    # Heaps: the lower half of all metrics, negated, as many as the upper half or one more.
+    lower: list[float] = field(default_factory=list)
+    upper: list[float] = field(default_factory=list)
+
+    def add(self, value: float) -> None:
+        self.least, self.greatest = min(self.least, value), max(self.greatest, value)
+        if len(self.lower) == len(self.upper):
+            heappush(self.lower, -heappushpop(self.upper, value))
+        else:
+            heappush(self.upper, -heappushpop(self.lower, -value))
 
     @property
     def best(self) -> float | None:
-        if not self.values:
+        if not self.lower:
             return None
-        return self.values[-1] if self.maximize else self.values[0]
+        return self.greatest if self.maximize else self.least
 
     @property
     def median(self) -> float | None:
-        n = len(self.values)
-        return (self.values[(n - 1) // 2] + self.values[n // 2]) / 2 if n else None
+        if not self.lower:
+            return None
+        middle = -self.lower[0]
+        return (middle + self.upper[0]) / 2 if len(self.lower) == len(self.upper) else middle
 
 
 class Tally:
@@ -107,4 +121,4 @@ class Tally:
             phase.failures += r.state != COMPLETED
             phase.maximize = r.direction == "maximize"
             if isinstance(r, TrainResult) and r.state == COMPLETED and r.val_metric is not None:
-                insort(phase.values, r.val_metric)
+                phase.add(r.val_metric)

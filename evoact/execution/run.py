@@ -25,6 +25,8 @@ from evoact.config.stored_plan import plan_of
 from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
+from evoact.execution.interleaved import Part
+from evoact.execution.kept import Kept
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer
@@ -43,6 +45,7 @@ from evoact.leaderboard.run_files import (
     RECORD,
     TRACKED,
     is_finished,
+    made_or_refused,
     parsed,
     record_of,
     trivial_of,
@@ -218,18 +221,18 @@ def resume(
     complete = is_finished(home)
     plan = plan or plan_of(home, data=not complete)
     if complete:
-        return _finished(home, plan, complete, _stored(home, report))
+        return _finished(home, plan, complete, _by_part(plan, _stored(home, report)))
     _check_cluster(plan, address)
     with lock(home, report) as held:
         for stored_table in TABLES:
             sweep(home, stored_table)
-        results, record = _stored(home, report), record_of(home)
+        stored, record = _stored(home, report), record_of(home)
         check_unchanged(home, plan, record)
-        drop_orphans(home, results)
+        drop_orphans(home, stored)
         if "run" not in record:
             names = Leaderboard(home, report=lambda problem: None).to_arrow()["run"].to_pylist()
             write_record(home, record | {"run": name_of(home, names)})
-        complete, results = _carry_out(home, plan, results, _table_of(plan), address, observe, held)
+        complete, results = _carry_out(home, plan, stored, _table_of(plan), address, observe, held)
         return _finished(home, plan, complete, results)
 
 
@@ -251,13 +254,8 @@ def _gpu_notes(plan: Plan) -> Iterable[str]:
 
 
 def _make(home: Location) -> None:
-    try:
+    with made_or_refused(home):
         home.filesystem.create_dir(home.path, recursive=True)
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise UserError(
-            f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
-        ) from None
     home.child(RECORD).check_writable()
 
 
@@ -329,7 +327,7 @@ def _carry_out(
     address: str | None,
     observe: Observer | None,
     held: Held,
-) -> tuple[bool, list[Result]]:
+) -> tuple[bool, Mapping[Part, Kept]]:
     run = Run(home, plan, results, observe, held)
     try:
         run.log.note(BEGIN, stored=len(results), pid=os.getpid(), backend=plan.config.execution.backend)
@@ -337,7 +335,7 @@ def _carry_out(
         with stopped_by_the_keyboard(run):
             _execute(run, plan, table, address)
             if run.complete:
-                _close(home, len(run.stages.results))
+                _close(home, run.tally.total)
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
         return is_finished(home), run.stages.results
     except GpuLost as error:
@@ -350,10 +348,10 @@ def _carry_out(
             f"room and continue with `evoact resume {shlex.quote(home.text)}`"
         ) from None
     finally:
-        run.log.note(END, complete=run.complete, networks=len(run.stages.results))
+        run.log.note(END, complete=run.complete, networks=run.tally.total)
         run.log.close()
     if run.complete:
-        _check_any_worked(run.stages.results)
+        _check_any_worked([*run.stages.results.values()])
     return run.complete, run.stages.results
 
 
@@ -385,27 +383,29 @@ def _table_of(plan: Plan) -> Tabular | None:
     return None if place is None else read_table(place)
 
 
-def _finished(home: Location, plan: Plan, complete: bool, results: Sequence[Result]) -> Finished:
-    judge, trivial = plan.config.confirm.judge, trivial_of(record_of(home))
-    parts: dict[tuple[str, int], list[Result]] = {part: [] for part in plan.parts()}
+def _by_part(plan: Plan, results: Iterable[Result]) -> dict[Part, Kept]:
+    parts = {part: Kept() for part in plan.parts()}
     for result in results:
-        parts[result.proposal.arm, result.proposal.repeat].append(result)
-    failures = Counter(r.state for r in results if r.state != COMPLETED)
-    return Finished(
-        home.text,
-        complete,
-        len(results),
-        tuple(sorted(failures.items())),
-        {part: summarise(own, judge, trivial) for part, own in parts.items()},
-    )
+        parts[result.proposal.arm, result.proposal.repeat].add(result)
+    return parts
 
 
-def _check_any_worked(results: Sequence[Result]) -> None:
-    if results and all(r.state != COMPLETED for r in results):
-        errors = [r.error or r.state for r in results]
-        most = max(set(errors), key=errors.count)
+def _finished(home: Location, plan: Plan, complete: bool, results: Mapping[Part, Kept]) -> Finished:
+    judge, trivial = plan.config.confirm.judge, trivial_of(record_of(home))
+    summaries = {part: summarise(own, judge, trivial) for part, own in results.items()}
+    failures = Counter[str]()
+    for summary in summaries.values():
+        failures.update(dict(summary.failures))
+    networks = sum(map(len, results.values()))
+    return Finished(home.text, complete, networks, tuple(sorted(failures.items())), summaries)
+
+
+def _check_any_worked(results: Sequence[Kept]) -> None:
+    networks = sum(map(len, results))
+    if networks and all(r.state != COMPLETED for own in results for r in own):
+        (most, count), *_ = Counter(r.error or r.state for own in results for r in own).most_common(1)
         raise SearchFailed(
-            f"all {len(results)} networks failed, {errors.count(most)} of them with: {most}; "
+            f"all {networks} networks failed, {count} of them with: {most}; "
             "fix the cause and search again in a new run directory"
         )
 

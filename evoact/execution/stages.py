@@ -6,14 +6,15 @@ stored rows when it begins, so a resumed run stands where the interrupted one st
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from evoact.analysis.search_summary import summarise
 from evoact.config import Experiment
 from evoact.execution.confirmation import as_begun
+from evoact.execution.kept import Kept, Some
 from evoact.execution.warm_start import warm_genomes
-from evoact.genomes.genome import Genome, structure
-from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, FRESH, PHASES, Proposal, Result
+from evoact.genomes.genome import Genome, fingerprint, structure
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.asynchronous import Asynchronous
@@ -35,14 +36,19 @@ class Stages:
         self.experiment = experiment
         self.seconds = seconds
         self.deadline: float | None = None
-        self._results = {r.proposal.index: r for r in stored}
-        self._done = Counter(r.proposal.phase for r in self._results.values())
+        self._results = Kept(stored)
+        self._done: Counter[str] = Counter()
+        self._last: dict[str, int] = {}  # the last index of each stage
+        for result in self._results:
+            self._count(result)
         self.in_flight = 0
         self._known: dict[str, int] = {}  # how many networks, of stages on fresh seeds that have begun
-        self._reached = max((PHASES.index(r.proposal.phase) for r in self._results.values()), default=0)
+        self._reached = max(map(PHASES.index, self._done), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
-        self._strategy = self._make()
+        strategy = self._make()
+        assert strategy is not None  # the first stages train whatever happens
+        self._strategy = strategy
 
     def planned(self, phase: str) -> int:
         """Return how many networks a stage trains at most; exactly, of a stage on fresh seeds that has begun."""
@@ -60,9 +66,9 @@ class Stages:
         return self._done[phase]
 
     @property
-    def results(self) -> list[Result]:
+    def results(self) -> Kept:
         """All results so far, in proposal order: what is computed of them does not depend on which came first."""
-        return [self._results[index] for index in sorted(self._results)]
+        return self._results
 
     @property
     def phase(self) -> str:
@@ -87,8 +93,14 @@ class Stages:
     def tell(self, results: Sequence[Result]) -> None:
         self._strategy.tell(results)
         self.in_flight -= len(results)
-        self._results |= {r.proposal.index: r for r in results}
-        self._done.update(r.proposal.phase for r in results)
+        for result in results:
+            self._results.add(result)
+            self._count(result)
+
+    def _count(self, result: Result) -> None:
+        phase, index = result.proposal.phase, result.proposal.index
+        self._done[phase] += 1
+        self._last[phase] = max(index, self._last.get(phase, -1))
 
     def checkpoints(self) -> Set[str]:
         """Return the names of the checkpoints from which a training may yet continue."""
@@ -118,25 +130,48 @@ class Stages:
         self._position += 1
         if self._position == len(self._stages):
             return
-        if self.phase in FRESH and not self._on_fresh_seeds():
+        del self._strategy  # what it knows of a long search need not be in memory beside what is made of it
+        strategy = self._make()
+        if strategy is None:
             self._position = len(self._stages)  # nothing worked, so there is nothing to confirm or to judge
         else:
-            self._strategy = self._make()
+            self._strategy = strategy
 
-    def _earlier(self) -> list[Result]:
-        """The results of the stages before this one, in proposal order."""
-        return [r for r in self.results if PHASES.index(r.proposal.phase) < PHASES.index(self.phase)]
+    def _before(self, phase: str) -> Sequence[str]:
+        return PHASES[: PHASES.index(phase)]
 
-    def _make(self) -> Strategy:
-        e, phase, earlier = self.experiment, self.phase, self._earlier()
+    def _first(self, phase: str) -> int:
+        """The first index of a stage, once those before it are done."""
+        return 1 + max((self._last[p] for p in self._before(phase) if p in self._last), default=-1)
+
+    def _of(self, phase: str) -> list[Result]:
+        """The results of a stage."""
+        if not self._done[phase]:
+            return []
+        return [r for r in self._results.since(self._first(phase)) if r.proposal.phase == phase]
+
+    def _earlier(self, wanted: Callable[[Result], bool] = lambda result: True) -> Some:
+        """Those results of the stages before this one that are wanted, in proposal order."""
+        before = self._before(self.phase)
+        return self._results.where(lambda r: r.proposal.phase in before and wanted(r))
+
+    def _make(self) -> Strategy | None:
+        """The strategy of this stage; None if there is nothing for it to do."""
+        e, phase, earlier = self.experiment, self.phase, list[Result]()
         options: dict[str, object] = {}
         name, networks = "enumerate", e.networks if phase == "search" else self.planned(phase)
         if phase == "baseline":
             options = {"seeds": tuple(range(e.config.baselines.replicates)), "genomes": baselines(e.space)}
         elif phase == "search":
-            name, options = e.config.strategy.name, e.config.strategy.arguments
+            name, options, earlier = e.config.strategy.name, e.config.strategy.arguments, self._of("baseline")
         else:
             genomes, seeds = self._on_fresh_seeds(), self._fresh_seeds
+            if not genomes:
+                return None
+            names = {fingerprint(genome) for genome in genomes}
+            earlier = [
+                *self._earlier(lambda r: r.proposal.fingerprint in names)
+            ]  # others do not matter any more
             options = {"seeds": seeds, "genomes": genomes}
             networks = self._known[phase] = max(1, len(genomes) * len(seeds))
         strategy = create(
@@ -148,13 +183,13 @@ class Stages:
             batch_size=e.training.batch_size,
             replicates=e.config.replicates,
             phase=phase,
-            first_index=1 + max((r.proposal.index for r in earlier), default=-1),
+            first_index=self._first(phase),
             earlier=earlier,
             options=options,
             warm=warm_genomes(e) if phase == "search" else (),
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
-        strategy.replay([r for r in self._results.values() if r.proposal.phase == phase])
+        strategy.replay(self._of(phase))
         return strategy
 
     @property
@@ -167,41 +202,43 @@ class Stages:
 
     def _on_fresh_seeds(self) -> tuple[Genome, ...]:
         """The genomes of this stage, one of `FRESH`: those that an interrupted one began with, else the best."""
-        earlier = self._earlier()
-        chosen = self._to_confirm(earlier) if self.phase == "confirm" else self._to_judge(earlier)
-        begun = [r for r in self.results if r.proposal.phase == self.phase]
-        first = 1 + max((r.proposal.index for r in earlier), default=-1)
-        return as_begun(chosen, begun, first, self._fresh_seeds)
+        chosen = self._to_confirm() if self.phase == "confirm" else self._to_judge()
+        return as_begun(chosen, self._of(self.phase), self._first(self.phase), self._fresh_seeds)
 
-    def _to_judge(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
+    def _to_judge(self) -> tuple[Genome, ...]:
         """The best found and the best baseline, as the seeds of the confirmation chose them; the winner alone if no
         baseline is to stand beside it, as in an arm of a comparison."""
-        found = summarise(earlier)
+        found = summarise(self._earlier())
         both = self.experiment.config.confirm.baselines > 0
         judged = (found.best_found, found.best_baseline) if both else (found.winner,)
-        genomes = {r.proposal.candidate: r.proposal.genome for r in earlier if r.proposal.phase == "confirm"}
+        genomes = {r.proposal.candidate: r.proposal.genome for r in self._of("confirm")}
         return tuple(dict.fromkeys(genomes[c.candidate] for c in judged if c is not None))
 
-    def _to_confirm(self, earlier: Sequence[Result]) -> tuple[Genome, ...]:
+    def _to_confirm(self) -> tuple[Genome, ...]:
         """The best candidates of the search by denoised score, whatever its strategy, and the best baselines, each
         function at its best learning rate; none that ever failed.
 
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
-        failed = {r.proposal.fingerprint for r in earlier if r.state != COMPLETED}
-        usable = [r for r in earlier if r.proposal.fingerprint not in failed]
-        by_phase = {
-            phase: [r for r in usable if r.proposal.phase == phase] for phase in ("search", "baseline")
-        }
-        by_structure = self.experiment.config.confirm.distinct == "structure"
+        failed = {r.proposal.fingerprint for r in self._earlier(lambda r: r.state != COMPLETED)}
+
+        def usable(phases: Sequence[str]) -> Some:
+            return self._earlier(
+                lambda r: r.proposal.phase in phases and r.proposal.fingerprint not in failed
+            )
+
         confirm = self.experiment.config.confirm
+        by_structure = confirm.distinct == "structure"
+        ordinary = [r for r in self._of("baseline") if r.proposal.fingerprint not in failed]
         if by_structure:
-            found = best_structures(Archive.of(by_phase["search"]), confirm.candidates)
+            found = best_structures(Archive.of(usable(["search"])), confirm.candidates)
         else:  # what the surrogate knows from baselines counts, too
-            searched = {r.proposal.fingerprint for r in by_phase["search"]}
-            ranked = recommended(Archive.of(usable), len(usable))
-            found = [c for c in ranked if c.fingerprint in searched][: confirm.candidates]
+            known = Archive.of(usable(["baseline", "search"]))
+            alone = {r.proposal.fingerprint for r in ordinary}  # not searched
+            alone -= {r.proposal.fingerprint for r in usable(["search"]) if r.proposal.fingerprint in alone}
+            ranked = recommended(known, confirm.candidates + len(alone))
+            found = [c for c in ranked if c.fingerprint not in alone][: confirm.candidates]
         chosen: dict[str, Genome] = {}
-        for c in found + best_structures(Archive.of(by_phase["baseline"]), confirm.baselines):
+        for c in found + best_structures(Archive.of(ordinary), confirm.baselines):
             chosen.setdefault(structure(c.genome) if by_structure else c.fingerprint, c.genome)
         return tuple(chosen.values())

@@ -41,11 +41,11 @@ TABLES = (CURVES, LEADERBOARD)  # in the order in which they are written
 def curve_rows(results: Sequence[Result], run: str) -> pa.Table:
     """Return the points of all networks' curves; none if none were taken."""
     rows = [row for result in results for row in _rows(result, run)]
-    return pa.Table.from_pylist(rows, schema=CURVES.schema)
+    return pa.Table.from_pylist(rows, schema=CURVES.schema) if rows else CURVES.schema.empty_table()
 
 
 def _rows(result: Result, run: str) -> Iterator[dict[str, Any]]:
-    if not isinstance(result, TrainResult):
+    if not isinstance(result, TrainResult) or not result.curve:
         return
     proposal = result.proposal
     network = dict(zip(KEY, _key(proposal), strict=True))

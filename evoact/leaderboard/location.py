@@ -124,11 +124,15 @@ class Location:
             self._stream(self.path, content)
             return
         directory, _, name = self.path.rpartition("/")
-        self.filesystem.create_dir(directory, recursive=True)
         local = self.local
         if local is not None:
-            _write_local(local, content)
+            try:
+                _write_local(local, content)
+            except FileNotFoundError:  # the first one in its directory
+                local.parent.mkdir(parents=True, exist_ok=True)
+                _write_local(local, content)
         else:
+            self.filesystem.create_dir(directory, recursive=True)
             self._stream(f"{directory}/.{name}", content)
             self.filesystem.move(f"{directory}/.{name}", self.path)
 

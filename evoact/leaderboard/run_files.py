@@ -1,7 +1,8 @@
 """The files of a run directory beside its rows: the resolved config, and the record of when, with what and where."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,22 @@ def config_of(home: Location) -> dict[str, Any]:
             "`evoact search` and `evoact compare` make one"
         )
     return _mapping(home.child(CONFIG), parsed, "the config that the search wrote")
+
+
+@contextmanager
+def made_or_refused(home: Location) -> Iterator[None]:
+    """Say in a sentence why a run directory cannot be made, where that is tried.
+
+    Raises:
+        UserError: instead of an error of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise UserError(
+            f"expected a run directory that can be made, got {home.text!r}: {reason}; choose another with -o"
+        ) from None
 
 
 def record_of(home: Location) -> dict[str, Any]:

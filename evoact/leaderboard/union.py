@@ -106,11 +106,15 @@ def _write_curves(
     tables = []
     for source, (home, seed) in enumerate(zip(homes, seeds, strict=True)):
         points = Leaderboard(home, report=lambda problem: None).curves()
+        if not len(points):
+            continue
         place = points.column_names.index("seed")
         shifted = pc.add(points["seed"], pa.scalar(seed * SEEDS))
         points = points.set_column(place, SCHEMA.field("seed"), shifted)
         own = pc.equal(kept["source"], source)
         tables.append(renumbered(points, kept.filter(own), rows.filter(own)))
+    if not tables:
+        return
     points = pa.concat_tables(tables).sort_by([(name, "ascending") for name in CURVES.order])
     _write(target.child(CURVES.folder), points, CURVES.schema)
 
@@ -184,9 +188,9 @@ def _once(
     first = np.sort(groups["row_first"].to_numpy())
     repeated = groups.filter(pc.greater(groups["row_count"], 1)).select([*key, "row_first"])
     twice = len(rows) - len(first)
-    kept = rows.take(pa.array(first))
     if not twice:
-        return kept, 0, 0
+        return rows, 0, 0
+    kept = rows.take(pa.array(first))
     joined = numbered.join(repeated, key, join_type="inner")
     chosen = rows["val_metric"].take(joined["row_first"])
     differs = pc.fill_null(pc.not_equal(joined["val_metric"], chosen), False)

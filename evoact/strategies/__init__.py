@@ -124,5 +124,7 @@ def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archi
     for result in in_proposal_order(earlier):
         numbering.know(result.proposal)
         if isinstance(result, TrainResult) and result.proposal.steps == steps:
-            whole.append(replace(result, proposal=replace(result.proposal, rung=numbering.last_rung)))
+            rung = numbering.last_rung
+            same = result.proposal.rung == rung
+            whole.append(result if same else replace(result, proposal=replace(result.proposal, rung=rung)))
     return Archive.of(whole)

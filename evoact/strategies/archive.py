@@ -8,6 +8,7 @@ no objects, so that a hundred thousand of them stay small.
 import copy
 import math
 import sys
+import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ class Archive:
             False  # whether scores are negated: of a metric that is the better, the smaller it is
         )
         self.aside: list[TrainResult] = []
-        self._texts: list[str] = []
+        self._texts = Texts()
         self._contexts: list[str] = []
         self._fingerprints: list[str] = []
         self._indices = array("q")
@@ -147,7 +148,7 @@ class Archive:
         return row
 
     def genome(self, row: int) -> Genome:
-        return _genome(self._texts[row])
+        return _genome(self.text(row))
 
     def text(self, row: int) -> str:
         """Return the genome as compact JSON."""
@@ -224,6 +225,34 @@ class Archive:
             self._counts[row],
             self._contexts[row],
         )
+
+
+class Texts:
+    """Many texts that are alike, in little memory: the parts that they share with the first ones are not kept again."""
+
+    FIRST = 16  # kept as they are
+
+    def __init__(self) -> None:
+        self._packed: list[bytes] = []
+        self._first = b""
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def append(self, text: str) -> None:
+        plain = text.encode()
+        if len(self) == self.FIRST:
+            self._first = b"".join(self._packed)[-(2**15) :]  # as far as zlib looks back
+        if len(self) >= self.FIRST:
+            packer = zlib.compressobj(1, zlib.DEFLATED, -15, 5, zlib.Z_DEFAULT_STRATEGY, self._first)
+            plain = packer.compress(plain) + packer.flush()
+        self._packed.append(plain)
+
+    def __getitem__(self, row: int) -> str:
+        packed = self._packed[row]
+        return (
+            packed if row < self.FIRST else zlib.decompressobj(-15, self._first).decompress(packed)
+        ).decode()
 
 
 @lru_cache(maxsize=1024)

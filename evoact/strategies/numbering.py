@@ -48,7 +48,7 @@ class Numbering:
         self._sites, self._steps, self._batch_size = tuple(sites), steps, batch_size
         self._replicates, self._strategy, self._phase = replicates, strategy, phase
         self._candidates: dict[str, int] = {}
-        self._used: set[tuple[int, int, int]] = set()  # (candidate, seed, steps)
+        self._used: set[int] = set()  # (candidate, seed, steps)
 
     @property
     def last_rung(self) -> int:
@@ -154,13 +154,18 @@ class Numbering:
         """The generation's replicate, or the candidate's next unused one; None if all are used."""
         for step in range(self._replicates):
             seed = (generation + step) % self._replicates
-            if all((candidate, seed, steps) not in self._used for steps in self.stops):
+            if all(_number(candidate, seed, steps) not in self._used for steps in self.stops):
                 return seed
         return None
 
 
-def _key(proposal: Proposal) -> tuple[int, int, int]:
-    return proposal.candidate, proposal.seed, proposal.steps
+def _key(proposal: Proposal) -> int:
+    return _number(proposal.candidate, proposal.seed, proposal.steps)
+
+
+def _number(candidate: int, seed: int, steps: int) -> int:
+    """Three numbers as one, which takes a third of their tuple's memory."""
+    return (candidate << 96) | (seed << 48) | steps
 
 
 def worth(settings: meta_training.MetaTraining, examples: int) -> int:

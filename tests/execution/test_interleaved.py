@@ -90,7 +90,7 @@ def test_a_confirmation_that_would_be_another_now(
 
     chosen = Stages._to_confirm
     with monkeypatch.context() as patch:
-        patch.setattr(Stages, "_to_confirm", lambda self, earlier: chosen(self, earlier)[::-1])
+        patch.setattr(Stages, "_to_confirm", lambda self: chosen(self)[::-1])
         assert not compare(comparison(tiny_comparison()), tmp_path / "run", observe=stop).complete
     before = [row for rows in by_part(rows_of(tmp_path / "run", ())).values() for row in rows]
     assert resume(tmp_path / "run").complete

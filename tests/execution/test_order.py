@@ -115,10 +115,12 @@ def told_until(stages, results, phase="confirm"):
 @pytest.mark.parametrize("begun", BEGUN)
 def test_a_confirmation_goes_on_with_the_candidates_it_began_with(begun, made, results, monkeypatch):
     before = [r for r in results if r.proposal.phase not in FRESH]
-    now = Stages._to_confirm(Stages(made), before)
+    searched = Stages(made, stored=before)
+    searched.finished  # noqa: B018 - moves on to the next stage
+    now = searched._to_confirm()
     others = [r.proposal.genome for r in before if r.proposal.genome not in now and r.state == "completed"]
     with monkeypatch.context() as patch:
-        patch.setattr(Stages, "_to_confirm", lambda self, earlier: BEGUN[begun](now, tuple(others)))
+        patch.setattr(Stages, "_to_confirm", lambda self: BEGUN[begun](now, tuple(others)))
         asked = told_until(Stages(made), before).ask(100)
     for stored in range(1, len(asked)):
         kept = random.Random(stored).sample(asked, stored)

@@ -39,10 +39,19 @@ def _result(index=0, candidate=None, seed=0, val=0.5, genome=None, **fields):
     )
 
 
-def _write(run_dir, *results, run="run"):
-    """Stores the results, one part for each pack."""
+def _write(run_dir, *results, run="run", rolling=None):
+    """Stores the results, one part for each pack; `rolling` then merges files."""
     for pack in sorted({result.pack for result in results}):
-        write_part(run_dir, [r for r in results if r.pack == pack], run=run, task="mnist1d", network="mlp")
+        write_part(
+            run_dir,
+            [r for r in results if r.pack == pack],
+            run=run,
+            task="mnist1d",
+            network="mlp",
+            **({"wrote": lambda folder, name, rows: rolling.wrote(name, rows)} if rolling else {}),
+        )
+    if rolling:
+        rolling.roll()
     return run_dir
 
 

@@ -15,6 +15,7 @@ from evoact.config import read_plan
 from evoact.errors import UserError
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import made_or_refused
 from evoact.native.library import library
 from evoact.training.gpu.devices import gpu_here, unlike_memories, without_gpu
 
@@ -145,13 +146,8 @@ def _writable(run_dir: str) -> Iterator[Finding]:
     else:
         home.child("run.json").check_writable()
         there = next(folder for folder in (home.local, *home.local.parents) if folder.exists())
-        try:
+        with made_or_refused(home):
             tempfile.TemporaryFile(dir=there).close()  # also where the rights promise too much
-        except OSError as error:
-            raise UserError(
-                f"expected a run directory that can be made, got {home.text!r}: {error.strerror}; choose another "
-                "with -o"
-            ) from None
     yield Finding("run directory", OK, f"{home.text} can be written to")
 
 

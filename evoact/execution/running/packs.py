@@ -4,7 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
-from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 from evoact.config import Plan
 from evoact.execution import checkpoints
@@ -25,6 +26,8 @@ LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
 LOOK_SECONDS_REMOTE = 15.0
 LONGEST_WAIT_SECONDS = 60.0  # between two tries to reach an object store
 
+T = TypeVar("T")
+
 
 class Run:
     """A source of packs for executors: those of a plan, from where the stored results stand."""
@@ -42,7 +45,7 @@ class Run:
         self.stages = Interleaved(plan, results)
         self.tally = Tally(results)
         self.checkpoints_kept: Set[str] | None = None
-        self.rolling = [Rolling(home, table) for table in TABLES]
+        self.rolling = {table.folder: Rolling(home, table) for table in TABLES}
         self.log, self.packs = Log(home), 0
         self.stopping = False  # begins no more packs
         self.open = 0  # networks in training
@@ -77,30 +80,36 @@ class Run:
         self.held.check()
         config = self.plan.config
         stored = self._patiently(
-            partial(write_part, run=self.name, task=config.task.name, network=config.network.name), results
+            lambda: write_part(
+                self.home,
+                results,
+                run=self.name,
+                task=config.task.name,
+                network=config.network.name,
+                wrote=lambda folder, name, rows: self.rolling[folder].wrote(name, rows),
+            ),
+            results[0].proposal.phase,
         )
-        for rolling in self.rolling:
-            rolling.wrote()
+        for rolling in self.rolling.values():
+            self._patiently(rolling.roll, results[0].proposal.phase)
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)
         self._note(stored, work)
         self.show(stored[0].proposal.phase, results=stored)
 
-    def _patiently(
-        self, write: Callable[[Location, Sequence[Result]], list[Result]], results: Sequence[Result]
-    ) -> list[Result]:
-        """Write rows; to an object store that does not answer, or not to expired credentials, again until it does."""
+    def _patiently(self, write: Callable[[], T], phase: str) -> T:
+        """Write something; to an object store that does not answer, or refuses these credentials, until it does not."""
         seconds = 1.0
         while True:
             try:
-                return write(self.home, results)
+                return write()
             except OSError as error:
                 if self.home.local is not None or self.stopping:
                     raise
                 reason = str(error).splitlines()[0][:200]
             self.log.note(FAULT, what="store out of reach", reason=reason)
-            self.show(results[0].proposal.phase, f"waiting for {self.home.text}: {reason}")
+            self.show(phase, f"waiting for {self.home.text}: {reason}")
             time.sleep(seconds)
             seconds = min(LONGEST_WAIT_SECONDS, 2 * seconds)
 
@@ -155,7 +164,7 @@ class Run:
         if self.open:
             return False
         networks, self.networks = self.networks, None
-        results = self.stages.results
+        results = [*chain.from_iterable(self.stages.results.values())]
         if networks is not None and not any(r.proposal.phase in FRESH for r in results):
             # What was trained cannot be undone.
             networks = max(networks, sum(r.proposal.phase == "search" for r in results))

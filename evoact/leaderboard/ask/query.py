@@ -155,7 +155,10 @@ class Leaderboard:
     def to_arrow(self) -> pa.Table:
         """Return all rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""
         rows = self._read(SCHEMA.names).cast(SCHEMA)
-        return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in ORDER]))
+        order = pc.sort_indices(rows, [(name, "ascending") for name in ORDER])
+        if np.array_equal(order.to_numpy(), np.arange(len(rows))):  # as in a compacted run
+            return rows
+        return rows.take(order)
 
     @property
     def versions(self) -> set[int]:

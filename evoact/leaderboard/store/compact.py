@@ -8,7 +8,7 @@ is left.
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +27,10 @@ SHARD = 250_000
 # Small row groups: the genomes of ten rows anywhere are then read in well under 0.1 s.
 ROW_GROUP = 8_192
 # Of a run that goes on: so many files at most, besides those that were replaced last, which readers may have open.
-MOST_FILES, AT_ONCE = 128, 64
+MOST_FILES, AT_ONCE = 96, 48
+# Merged no more while a run goes on, which bounds the memory, as long as there are enough smaller files.
+LARGEST_BYTES = 24_000_000
+FOOTER_BYTES = 10_000  # of a file, beside its rows
 _CONNECTIONS = 16  # to an object store, each of whose answers takes a while
 
 
@@ -57,33 +60,61 @@ def compact(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> bool:
 
 
 class Rolling:
-    """Keeps the files of a run that goes on few: the smallest become one whenever there are too many."""
+    """Keeps the files of a run that goes on few: the smallest become one whenever there are too many.
+
+    Files that are no larger than those before them together become part of the same one. So sizes double, and a row is
+    written anew as often as the logarithm of their number says.
+    """
 
     def __init__(self, run_dir: str | Path | Location, table: Table = LEADERBOARD):
         self._table = table
         self._home = Location.of(run_dir).child(table.folder)
         self._files = len(self._home.names(".parquet"))
+        self._rows: dict[
+            str, pa.Table
+        ] = {}  # of files that were written just now, which need not be read again
         self._replaced: list[str] = []
-        self._roll_if_many()
+        self.roll()
 
-    def wrote(self) -> None:
+    def wrote(self, name: str, rows: pa.Table) -> None:
         """Take note of one more file."""
         self._files += 1
-        self._roll_if_many()
+        self._rows[name] = rows
 
-    def _roll_if_many(self) -> None:
+    def roll(self) -> None:
+        """Merge files if there are too many."""
         if self._files < MOST_FILES:
             return
         # Not before now: a reader may have had them open.
         _delete(self._home, self._replaced)
+        self._replaced = []
         sizes = self._home.sizes(".parquet")
-        smallest = sorted(sizes, key=lambda name: (sizes[name], name))[:AT_ONCE]
-        with _here(self._home, sorted(smallest)) as files:
-            sound = _sound(inspect_all(files, self._table)[0], self._table)
-            for number, (shard, keep) in enumerate(_shards(sound, self._table)):
-                _merge(self._home, shard, keep, number, self._table)
-        self._replaced = [part.path.name for part in sound]
-        self._files = len(sizes) - len(sound) + 1
+        chosen = _smallest(sizes)
+        rows = {name: self._rows[name] for name in chosen if name in self._rows}
+        with _here(self._home, sorted(set(chosen) - set(rows))) as files:
+            for part in _sound(inspect_all(files, self._table)[0], self._table):
+                rows[part.path.name] = read([part], self._table.schema.names, self._table)[0]
+        if rows:
+            merged = pa.concat_tables([_plain(rows[name], self._table) for name in sorted(rows)])
+            _write(self._home, merged.filter(_first(merged, self._table)), list(rows), 0, self._table)
+        self._replaced = list(rows)
+        self._files = len(sizes) - len(rows) + 1
+        self._rows = {name: kept for name, kept in self._rows.items() if name not in rows}
+
+
+def _smallest(sizes: Mapping[str, int]) -> list[str]:
+    """The names of the files to merge: the smallest, and those that are no larger than all before them."""
+    order = sorted(sizes, key=lambda name: (sizes[name], name))
+    small = sum(size <= LARGEST_BYTES for size in sizes.values())
+    chosen, total = order[:AT_ONCE], 0
+    for i, name in enumerate(order):
+        size = max(0, sizes[name] - FOOTER_BYTES)
+        if i >= AT_ONCE:
+            if i >= small or size > total or total + size > LARGEST_BYTES:
+                break
+            chosen.append(name)
+        total += size
+    return chosen
 
 
 def sweep(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> None:
@@ -96,10 +127,20 @@ def sweep(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> None:
 
 
 def _merge(home: Location, shard: Sequence[Part], keep: pa.Array, number: int, table: Table) -> None:
-    rows = read(shard, table.schema.names, table)[0].cast(table.schema).filter(keep)
+    rows = _plain(read(shard, table.schema.names, table)[0], table).filter(keep)
+    _write(home, rows, [part.path.name for part in shard], number, table)
+
+
+def _plain(rows: pa.Table, table: Table) -> pa.Table:
+    """Rows that were read, in the types of their table."""
+    return rows.cast(table.schema)
+
+
+def _write(home: Location, rows: pa.Table, names: Sequence[str], number: int, table: Table) -> None:
+    """Write rows as a file that replaces those with these names."""
     rows = rows.sort_by([(name, "ascending") for name in table.order])
-    names = sorted(part.path.name for part in shard)
-    rows = rows.replace_schema_metadata({**rows.schema.metadata, REPLACES_KEY: json.dumps(names)})
+    replaces = json.dumps(sorted(names))
+    rows = rows.replace_schema_metadata({**rows.schema.metadata, REPLACES_KEY: replaces})
     # A name that never was: what replaces a file of the same name must not take this one for that.
     home.child(f"{COMPACT}{number:05}-{uuid.uuid4().hex}.parquet").write(parquet(rows, ROW_GROUP))
 
@@ -139,13 +180,9 @@ def _shards(parts: Sequence[Part], table: Table) -> Iterator[tuple[list[Part], p
     parts = [part for part in parts if part.rows]
     if not parts:
         return
-    key = ("run", *table.key)
-    names = tuple(dict.fromkeys((*key, *table.order)))
+    names = tuple(dict.fromkeys(("run", *table.key, *table.order)))
     keys = read(parts, names, table)[0].cast(pa.schema([table.schema.field(name) for name in names]))
-    keys = keys.append_column("row", pa.array(np.arange(len(keys))))
-    first = keys.group_by(key, use_threads=False).aggregate([("row", "min")])["row_min"]
-    keep = np.zeros(len(keys), dtype=bool)
-    keep[first.to_numpy()] = True
+    keep = _first(keys, table)
     starts = np.cumsum([0, *(part.rows for part in parts)])
     heads = keys.take(starts[:-1]).select(table.order).to_pylist()
     places = [[(value is not None, value) for value in head.values()] for head in heads]
@@ -156,6 +193,16 @@ def _shards(parts: Sequence[Part], table: Table) -> Iterator[tuple[list[Part], p
             shard = []
         shard.append(i)
     yield _shard(parts, shard, keep, starts)
+
+
+def _first(rows: pa.Table, table: Table) -> np.ndarray:
+    """For each row whether it is the first with its key."""
+    key = ["run", *table.key]
+    numbered = rows.select(key).append_column("row", pa.array(np.arange(len(rows))))
+    first = numbered.group_by(key, use_threads=False).aggregate([("row", "min")])["row_min"]
+    keep = np.zeros(len(rows), dtype=bool)
+    keep[first.to_numpy()] = True
+    return keep
 
 
 def _shard(

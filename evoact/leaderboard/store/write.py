@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,24 @@ PARQUET: Mapping[str, Any] = {
     "write_page_checksum": True,
     "use_dictionary": _REPEATING,
 }
+# A file of a pack has few rows and is soon merged with others: what makes it small takes longer than to write it.
+PARQUET_OF_PACK: Mapping[str, Any] = {
+    "compression": "snappy",
+    "write_page_checksum": True,
+    "use_dictionary": False,
+    "write_statistics": False,
+}
+Wrote = Callable[[str, str, pa.Table], None]  # a folder, a file's name, its rows
 
 
 def write_part(
-    run_dir: str | Path | Location, results: Sequence[Result], *, run: str, task: str, network: str
+    run_dir: str | Path | Location,
+    results: Sequence[Result],
+    *,
+    run: str,
+    task: str,
+    network: str,
+    wrote: Wrote = lambda folder, name, rows: None,
 ) -> list[Result]:
     """Store the results of one finished pack as one Parquet part, after their artifacts and learning curves.
 
@@ -59,6 +73,7 @@ def write_part(
         run_dir: the run directory, or a URI of one.
         results: one pack's results; `learned` holds at most one safetensors file each.
         run, task, network: the values of these columns.
+        wrote: called with each file that is there now.
 
     Returns:
         The results as a reader will see them: `artifact` set, `learned` and `curve` dropped.
@@ -70,11 +85,13 @@ def write_part(
         raise ValueError("expected at least one result to write, got none")
     home = Location.of(run_dir)
     stored = [_store_learned(home, result) for result in results]
-    points = curve_rows(results, run)
+    name, points = part_name(stored), curve_rows(results, run)
     if len(points):
-        home.child(CURVES.folder, part_name(stored)).write(parquet(points))
-    rows = [row(result, run=run, task=task, network=network) for result in stored]
-    home.child(PARTS, part_name(stored)).write(parquet(table(rows)))
+        home.child(CURVES.folder, name).write(parquet(points))
+        wrote(CURVES.folder, name, points)
+    rows = table([row(result, run=run, task=task, network=network) for result in stored])
+    home.child(PARTS, name).write(parquet(rows))
+    wrote(PARTS, name, rows)
     return stored
 
 
@@ -87,9 +104,11 @@ def part_name(results: Sequence[Result]) -> str:
 
 
 def parquet(rows: pa.Table, row_group: int | None = None) -> bytes:
-    """Return a table as the bytes of a Parquet file with a seal, in row groups of so many."""
+    """Return a table as the bytes of a Parquet file with a seal: in row groups of so many, else as a pack's file."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, row_group_size=row_group, **PARQUET)
+    pq.write_table(
+        rows, buffer, row_group_size=row_group, **(PARQUET if row_group is not None else PARQUET_OF_PACK)
+    )
     return sealed(buffer.getvalue())
 
 

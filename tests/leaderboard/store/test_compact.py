@@ -142,11 +142,45 @@ def test_a_run_that_goes_on_has_few_files(kind, tmp_path, monkeypatch, make_resu
         place = Location(fs.SubTreeFileSystem("runs", fs._MockFileSystem()), "a", "memory")
     rolling, most = Rolling(place), 0
     for i in range(60):
-        write(place, make_result(i, pack=str(i)))
-        rolling.wrote()
+        write(place, make_result(i, pack=str(i)), rolling=rolling)
         most = max(most, len(place.child("leaderboard").names()))
-    assert most <= 12 + 6 + 1
+    assert most <= 12 + 12
     assert sorted(proposals(place)) == list(range(60))
     compact(place)
     assert len(place.child("leaderboard").names()) == 1
     assert proposals(place) == list(range(60))
+
+
+def test_rows_are_written_anew_a_few_times_only(tmp_path, monkeypatch, make_result, write):
+    """Files double in size: 960 parts of a row each, merged 8 at a time, are not written anew 60 times."""
+    monkeypatch.setattr(module, "MOST_FILES", 16)
+    monkeypatch.setattr(module, "AT_ONCE", 8)
+    monkeypatch.setattr(module, "FOOTER_BYTES", 0)
+    monkeypatch.setattr(module, "_smallest", lambda sizes, real=module._smallest: real(rows_in(sizes)))
+    folder, written = tmp_path / "leaderboard", []
+
+    def rows_in(sizes):
+        return {name: pq.read_metadata(folder / name).num_rows for name in sizes}
+
+    real = module._write
+    monkeypatch.setattr(
+        module, "_write", lambda home, rows, *a: written.append(len(rows)) or real(home, rows, *a)
+    )
+    rolling = Rolling(tmp_path)
+    for i in range(960):
+        write(tmp_path, make_result(i, pack=str(i)), rolling=rolling)
+    assert sum(written) < 960 * 8
+    assert sorted(proposals(tmp_path)) == list(range(960))
+
+
+def test_files_of_packs_are_not_read_again(tmp_path, monkeypatch, make_result, write):
+    monkeypatch.setattr(module, "MOST_FILES", 6)
+    monkeypatch.setattr(module, "AT_ONCE", 6)
+    rolling, read = Rolling(tmp_path), []
+    real = module.inspect_all
+    monkeypatch.setattr(module, "inspect_all", lambda files, table: read.extend(files) or real(files, table))
+    for i in range(6):
+        write(tmp_path, make_result(i, pack=str(i)), rolling=rolling)
+    assert not read
+    assert len([name for name in rolling._home.names() if name.startswith("compact-")]) == 1
+    assert sorted(proposals(tmp_path)) == list(range(6))
