@@ -23,6 +23,7 @@ FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
 SILENT_SECONDS = 60.0  # without a sign of life, after which a worker is given up
 LOOK_SECONDS = 5.0  # between two looks at the cluster
+AHEAD_SECONDS = 0.5  # for which workers have packs waiting: Tune's loop and the driver's own work last about as long
 IMPORTS = ("ModuleNotFoundError", "ImportError")  # why a worker that cannot be made of its class died
 
 
@@ -46,6 +47,7 @@ class Driver:
         self.nodes_lost: Counter[str] = Counter()
         self.given_up: set[str] = set()  # workers that Tune has not heard of yet
         self.false_starts = 0
+        self.pack_seconds = 0.0  # that a pack is trained, a moving average; 0 if nothing is known
         self.looked = time.monotonic()
         self.error: BaseException | None = None
 
@@ -66,8 +68,8 @@ class Driver:
     def fill(self) -> None:
         """Offer packs until there are enough of them, or results must come first."""
         with self._kept():
-            # One more than can be in training, so that no worker waits for the driver.
-            while len(self.out) <= self.workers:
+            # More than can be in training, so that no worker waits for the driver.
+            while len(self.out) < self.workers + self._ahead():
                 name, proposals = self.source.next_pack()
                 if not proposals:
                     return
@@ -82,11 +84,19 @@ class Driver:
                     raise d.answer
                 self.false_starts = 0
                 del self.out[d.pack]
+                trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
+                self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
                 self.source.finish_pack(d.answer, Work(d.worker, d.waited, max(1, len(self.joined))))
             if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
                 for name in ray.get(self.exchange.withdraw.remote()):
                     self.out.pop(name, None)
         self.fill()
+
+    def _ahead(self) -> int:
+        """How many packs are to wait for a worker: as many as workers are expected to end in a moment, one at least."""
+        if not self.pack_seconds:
+            return 1
+        return 1 + min(self.workers, int(self.workers * AHEAD_SECONDS / self.pack_seconds))
 
     def lose(self, worker: str, reason: str) -> None:
         """Take note that a worker's process died, as Tune says."""
