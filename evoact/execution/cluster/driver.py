@@ -23,7 +23,9 @@ FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
 SILENT_SECONDS = 60.0  # without a sign of life, after which a worker is given up
 LOOK_SECONDS = 5.0  # between two looks at the cluster
-AHEAD_SECONDS = 0.5  # for which workers have packs waiting: Tune's loop and the driver's own work last about as long
+AHEAD_SECONDS = (
+    0.5  # for which workers have packs waiting: Tune's loop and the driver's own work last about as long
+)
 IMPORTS = ("ModuleNotFoundError", "ImportError")  # why a worker that cannot be made of its class died
 
 
