@@ -174,3 +174,30 @@ def test_neurons_as_columns(site, m):
     second = torch.autograd.grad(again[0].square().sum(), x, materialize_grads=True)[0]
     exact = torch.autograd.grad(wanted[0].square().sum(), z, materialize_grads=True)[0][0].t()
     assert torch.allclose(second.double(), exact, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "identity"])
+def test_inputs_are_not_kept_where_values_say_all(name):
+    plan = plan_site([SiteGenome("s", (Base(name), Base("absent")), (0, 1, 0))])
+    leaf = torch.randn(1, 3, 50, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = []
+    for evaluate in (plan, lambda z, none: plan.mixture.reference(z.view(3, 1, 50), none[0], none[0])[None]):
+        z = 2 * leaf
+        y = evaluate(z, torch.zeros(1, 0))
+        (first,) = torch.autograd.grad(y.square().sum(), leaf, create_graph=True)
+        (second,) = torch.autograd.grad((first * first).sum(), leaf)
+        found.append((y, first, second))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+        z = 2 * leaf
+        plan(z, torch.zeros(1, 0))
+    assert z.data_ptr() not in kept
+
+
+@needs_kernels
+@pytest.mark.parametrize("name", ["tanh", "relu6", "relu(2*x)", "abs"])
+def test_inputs_are_kept_elsewhere(name):
+    assert not plan_site([SiteGenome("s", (Base("relu"), Base(name)), (0, 1))]).mixture.from_values

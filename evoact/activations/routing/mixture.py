@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from evoact.triton.mixture import Program
 
 
+LINEAR_ABOUT_0 = ("zero", "identity", "relu", "leaky_relu")
+
+
 @dataclass(frozen=True)
 class Segment:
     """Sorted rows start..stop share these base functions; `offset` is where their coefficients begin
@@ -76,6 +79,15 @@ class MixturePlan:
     cuda_program: "Program | None"
     splined: SplineRows | None
     grid: Grid
+
+    @cached_property
+    def from_values(self) -> bool:
+        """Whether values y = f(x) say all that a backward pass asks of x: everywhere alone a function that is linear on
+        either side of 0 and keeps signs, so that f'(y) = f'(x) and f'' = 0."""
+        functions = [f for s in self.segments for f in s.functions]
+        plain = all((f.input_scale, f.output_scale, f.shift) == (1, 1, 0) for f in functions)
+        alone = all(s.offset is None and not s.splined for s in self.segments)
+        return plain and alone and all(f.core in LINEAR_ABOUT_0 for f in functions)
 
     @cached_property
     def columns(self) -> native.ColumnProgram | None:
@@ -187,13 +199,14 @@ class NativeMixture(torch.autograd.Function):
         if plan.splined is not None:
             where, grid = plan.splined.native, (plan.grid.low, plan.grid.per_step)
             slopes = native_spline.rows_forward(y, x, splines, where, plan.program, grid, differentiable)
-        ctx.plan = plan
-        ctx.save_for_backward(x, c, splines, y, slopes)
+        ctx.plan, ctx.kept = plan, not (plan.from_values and x.shape[1] == 1)
+        ctx.save_for_backward(x if ctx.kept else None, c, splines, y, slopes)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         x, c, splines, y, slopes = ctx.saved_tensors
+        x = x if ctx.kept else y[:, None]
         plan, g = ctx.plan, grads[0].contiguous()
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
             again = followed(plan.reference, (x, c, splines), g)
