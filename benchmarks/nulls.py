@@ -10,6 +10,7 @@ today (chosen on some fresh seeds, judged on others) and under the one before (c
 Real: whole searches over one function in two spellings, `sin` and `-1*sin(-1*x)`, whose true gain is 0.
 """
 
+import math
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,35 @@ def search(
         "gain said": float((interval.low > 0).mean()),
         "coverage": float(((interval.low <= truths) & (truths <= interval.high)).mean()),
     }
+
+
+def racing(candidates: int, seeds: int, spread: float, draws: int, seed: int = 0) -> dict[str, float]:
+    """How far the chosen candidate truly is behind the best, in points, and how often it is another one: with `seeds`
+    each, and by sequential halving (Karnin et al. 2013) at the same cost, in which the better half goes on to more of the
+    same seeds. True means have the standard deviation `spread`, in points."""
+    rng = np.random.default_rng(seed)
+    truth = spread / 100 * rng.standard_normal((draws, candidates))
+    scores = truth[:, :, None] + luck((draws, candidates, candidates * seeds), rng)[0]
+    halved = np.zeros_like(truth)
+    left, each, alive = candidates * seeds, 0, candidates
+    rounds = math.ceil(math.log2(candidates))
+    for i in range(rounds):
+        more = min(left // alive, max(1, left // (rounds - i) // alive))
+        each, left = each + more, left - more * alive
+        halved += scores[:, :, : max(1, each)].mean(axis=2)
+        alive = (alive + 1) // 2
+        worst = np.argsort(-halved, axis=1)[:, alive:]
+        halved = np.zeros_like(truth)
+        np.put_along_axis(halved, worst, -np.inf, axis=1)
+    found = {}
+    for name, chosen in (
+        ("same seeds", scores[:, :, :seeds].mean(axis=2).argmax(axis=1)),
+        ("halving", halved.argmax(axis=1)),
+    ):
+        behind = truth.max(axis=1) - truth[np.arange(draws), chosen]
+        found[f"{name}: behind the best"] = 100 * float(behind.mean())
+        found[f"{name}: another is the best"] = float((behind > 0).mean())
+    return found
 
 
 def comparison(
@@ -175,7 +205,7 @@ def rows_of(name: str, figures: Mapping[str, float], null: bool) -> list[Row]:
     than nominal."""
     made = []
     for key, value in figures.items():
-        unit = "points" if key in ("optimism", "true", "gain", "error") else "of draws"
+        unit = "points" if key in ("optimism", "true", "gain", "error") or "behind" in key else "of draws"
         bar, better = None, "higher"
         if key == "optimism" or key == "gain":
             value, bar, better = abs(value), 0.05 if key == "optimism" else 0.1, "lower"
@@ -199,6 +229,10 @@ def main() -> None:
             means = [0.5 + points / 100 - 0.003 * i for i in range(5)]
             found = search(rule, means, [0.5, 0.49, 0.48], draws)
             rows += rows_of(f"{rule.name}, search, {points} points better", found, False)
+    for candidates, seeds in ((5, 2), (3, 5), (10, 5)):
+        for spread in (0.3, 1, 2):
+            found = racing(candidates, seeds, spread, min(draws, 20_000))
+            rows += rows_of(f"{candidates} candidates, {seeds} seeds, {spread:g} points apart", found, False)
     for rule in COMPARISON:
         for arms in (1, 4, 10):
             means = [[0.5, 0.44, 0.44], *[[0.5] * 3] * arms]

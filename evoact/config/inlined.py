@@ -165,5 +165,7 @@ def found_from_anywhere(config: Config) -> Config:
     if config.execution.table is not None:
         update["execution"] = config.execution.model_copy(update={"table": absolute(config.execution.table)})
     if config.warm_start is not None:
-        update["warm_start"] = config.warm_start.model_copy(update={"run": absolute(config.warm_start.run)})
+        where = config.warm_start.run
+        run = absolute(where) if isinstance(where, str) else [absolute(place) for place in where]
+        update["warm_start"] = config.warm_start.model_copy(update={"run": run})
     return config.model_copy(update=update)

@@ -33,7 +33,13 @@ def json_schema() -> dict[str, Any]:
     # Another spelling: the name or the path of a search space or a run, instead of the section.
     by_name = {
         "space": {"anyOf": [spaces, {"type": "string"}, {"$ref": "#/$defs/Space"}]},
-        "warm_start": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/WarmStart"}]},
+        "warm_start": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                {"$ref": "#/$defs/WarmStart"},
+            ]
+        },
         "learning_rate": RATES,
     }
     tables: Mapping[str, Iterable[str]] = {"task": TASKS, "network": NETWORKS, "strategy": STRATEGIES}

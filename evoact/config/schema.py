@@ -219,9 +219,10 @@ class Confirm(Section):
 
 
 class WarmStart(Section):
-    """The search begins with the best `candidates` of an earlier run; `genomes` of a resolved config are those."""
+    """The search begins with the best `candidates` of earlier runs: one, several, or those of a pattern such as
+    `runs/*`; `genomes` of a resolved config are those."""
 
-    run: str
+    run: str | Names
     candidates: Positive = 16
     genomes: list[dict[str, Any]] | None = None
 
@@ -312,8 +313,8 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _warm_start_by_name(cls, data: Any) -> Any:
-        """`warm_start: RUN_DIR` is short for the section."""
-        if isinstance(data, Mapping) and isinstance(data.get("warm_start"), str):
+        """`warm_start: RUN_DIR` is short for the section, and so is a list of such."""
+        if isinstance(data, Mapping) and isinstance(data.get("warm_start"), str | list):
             return {**data, "warm_start": {"run": data["warm_start"]}}
         return data
 

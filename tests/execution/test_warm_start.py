@@ -87,3 +87,40 @@ def test_discretised_hulls_come_first(tiny, tmp_path, rows_of):
     second = [r for r in rows_of(tmp_path / "hulls", ()) if r["phase"] == "search" and r["generation"] == 1]
     warm = first_generation(rows_of(tmp_path / "run", ()))
     assert {r["fingerprint"] for r in warm} == {r["fingerprint"] for r in second}
+
+
+@pytest.mark.slow
+def test_several_runs_take_turns_and_those_that_do_not_fit_are_named(tiny, tmp_path, earlier, rows_of):
+    """A list, and a pattern that finds another task, another network, a damaged run and no run."""
+    runs = tmp_path / "runs"
+    search(experiment(tiny(seed=3, task={"name": "digits"})), runs / "a_task")
+    search(experiment(tiny(seed=4, network={"name": "mlp", "hidden": [8, 8]})), runs / "b_network")
+    shutil.copytree(earlier, runs / "c_damaged")
+    shutil.rmtree(runs / "c_damaged" / "leaderboard")
+    (runs / "d_nothing").mkdir()
+    said = []
+    warm = {"run": [str(earlier), str(runs / "*")], "candidates": 4}
+    made = experiment(tiny(warm_start=warm, seed=1))
+    search(made, tmp_path / "run", report=said.append)
+    first = [r["fingerprint"] for r in first_generation(rows_of(tmp_path / "run", ()))]
+    own, other = ({r["fingerprint"] for r in rows_of(run, ())} for run in (earlier, runs / "a_task"))
+    assert len(first) >= 3
+    assert set(first) <= own | other
+    assert first[0] in own
+    assert first[1] in other
+    left_out = [sentence for sentence in said if sentence.startswith("left out of the warm start: ")]
+    assert len(left_out) == 2
+    assert "b_network" in left_out[0]
+    assert "c_damaged" in left_out[1]
+    assert not any("d_nothing" in sentence for sentence in said)
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert len(resolved["warm_start"]["genomes"]) == 4
+
+
+def test_patterns_and_lists_of_which_nothing_is_left(tiny, tmp_path, earlier):
+    with pytest.raises(UserError, match=r"expected runs at .*no/such.*got none"):
+        search(experiment(tiny(warm_start=str(tmp_path / "no/such/*"))), tmp_path / "run")
+    elsewhere = experiment(tiny(warm_start=[str(earlier)] * 2, network={"name": "mlp", "hidden": [8, 8]}))
+    with pytest.raises(UserError, match="expected a warm start from runs that fit this search, got none of"):
+        search(elsewhere, tmp_path / "run", report=[].append)
+    assert not (tmp_path / "run").exists()

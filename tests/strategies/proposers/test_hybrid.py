@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import math
 import random
 
 import pytest
 
-from evoact.genomes.activation import Base, is_base
+from evoact.genomes.activation import Base, functions_of, is_base
 from evoact.genomes.genome import Site
 from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.records import result_of
@@ -156,3 +157,46 @@ def test_homogeneous_networks_compete_to_the_end(space, landscape):
     (best,) = strategy.recommend(1)
     assert best.genome.sites[0].types == (Base("sin"),)
     assert best.genome.hyperparameter("learning_rate") == 0.03
+
+
+def beside_pieces():
+    """Functions beside kinds that no probe can be made of, and one learning rate."""
+    families = (
+        choices("base", name=("sin", "relu", "tanh")),
+        choices("lp_pool", pieces=(2,)),
+        choices("prelu"),
+    )
+    return SearchSpace("s", (Site("h", 8),), families, (1, 2), (0.1,))
+
+
+def test_kinds_that_cannot_be_probed_are_left_out_of_probes_alone(landscape):
+    space = beside_pieces()
+    asked = [r.proposal for r in run(create("hybrid", space, seed=0, networks=50, steps=1), landscape())]
+    probes = [p for p in asked if p.context == ASIDE]
+    assert probes
+    assert all(functions_of(t) for p in probes for t in p.genome.sites[0].types)
+    assert any("lp_pool" in p.genome.label for p in asked)
+    assert any("prelu" in p.genome.label for p in asked)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"val_metric": 0.5},
+        {"val_metric": 0.5, "train_loss": 1.0},
+        {"val_metric": math.nan},
+        {"val_metric": 0.0, "direction": "minimize"},
+        {"state": "diverged", "val_metric": None},
+    ],
+)
+@pytest.mark.parametrize("networks", [5, 60])
+def test_results_that_tell_nothing(fields, networks, space, landscape):
+    """One score for all, none at all, or errors of exactly 0: the budget is spent, and nothing raises."""
+    strategy, asked = create("hybrid", space, seed=0, networks=networks, steps=1), 0
+    while not strategy.finished:
+        proposals = strategy.ask(50)
+        asked += len(proposals)
+        strategy.tell([dataclasses.replace(landscape().result(p), **fields) for p in proposals])
+    assert asked == networks
+    usable = fields["val_metric"] is not None and math.isfinite(fields["val_metric"])
+    assert bool(strategy.recommend(1)) == usable
