@@ -94,8 +94,8 @@ def search(
 
 def racing(candidates: int, seeds: int, spread: float, draws: int, seed: int = 0) -> dict[str, float]:
     """How far the chosen candidate truly is behind the best, in points, and how often it is another one: with `seeds`
-    each, and by sequential halving (Karnin et al. 2013) at the same cost, in which the better half goes on to more of the
-    same seeds. True means have the standard deviation `spread`, in points."""
+    each, and by sequential halving (Karnin et al. 2013) at the same cost, in which the better half goes on to more of
+    the same seeds. True means have the standard deviation `spread`, in points."""
     rng = np.random.default_rng(seed)
     truth = spread / 100 * rng.standard_normal((draws, candidates))
     scores = truth[:, :, None] + luck((draws, candidates, candidates * seeds), rng)[0]
