@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Plan
 from evoact.errors import UserError
-from evoact.execution.kept import Kept
+from evoact.execution.running.kept import Kept
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result, of_part
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from evoact.analysis.search_summary import summarise
 from evoact.config import Experiment
 from evoact.execution.confirmation import as_begun
-from evoact.execution.kept import Kept, Some
+from evoact.execution.running.kept import Kept, Some
 from evoact.execution.warm_start import warm_genomes
 from evoact.genomes.genome import Genome, fingerprint, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result

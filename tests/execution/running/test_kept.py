@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from evoact.execution.kept import BLOCK, LOOSE, Kept
+from evoact.execution.running.kept import BLOCK, LOOSE, Kept
 from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, homogeneous
 from evoact.records import TrainProposal, TrainResult, in_proposal_order
