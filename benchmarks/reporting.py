@@ -34,7 +34,7 @@ class Row:
 def arguments(
     description: str | None,
     devices: bool = False,
-    more: Callable[[argparse.ArgumentParser], None] | None = None,
+    more: Callable[[argparse.ArgumentParser], object] | None = None,
 ) -> argparse.Namespace:
     """`--quick`, `--json FILE`, `--device` if a program measures on GPUs, too, and `more` options of its own."""
     parser = argparse.ArgumentParser(

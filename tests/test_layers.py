@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,28 @@ def test_tests_are_where_their_module_is():
 
     strays = {str(p.relative_to(TESTS)) for p in TESTS.rglob("test_*.py") if not tests_something(p)}
     assert strays == OF_NO_MODULE
+
+
+@pytest.mark.slow
+def test_the_training_core_runs_with_torch_and_numpy_alone(tmp_path):
+    """A GPU machine without Ray, or a package registry, can check and measure packs."""
+    others = [name for name in HOMES if name not in ("torch", "triton")]
+    program = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({[*others, "yaml", "scipy", "pandas", "safetensors", "moocore"]!r}))
+sys.argv = ["gpu.py", "--device", "cpu", "--quick", "--json", {str(tmp_path / "gpu.json")!r}]
+sys.path.insert(0, {str(ROOT.parent / "benchmarks")!r})
+runpy.run_path({str(ROOT.parent / "benchmarks" / "gpu.py")!r}, run_name="__main__")
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = {row["name"]: row["value"] for row in json.loads((tmp_path / "gpu.json").read_text())}
+    assert rows["checks_failed"] == 0
+    assert {
+        "mlp_best",
+        "lenet5_best",
+        "resnet56_best",
+        "four_functions",
+        "search_networks_per_s",
+    } <= rows.keys()
+    assert not [name for name in rows if name.endswith("failed") and name != "checks_failed"]
