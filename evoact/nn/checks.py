@@ -31,6 +31,10 @@ def check(model: Any, example: Any, sites: Sequence[str]) -> None:
             raise UserError(
                 f"expected modules in Python, got a scripted one, {where}; convert before scripting"
             )
+        if isinstance(module, torch.fx.GraphModule) and "train" in vars(module):  # which refuses to be called
+            raise UserError(
+                f"expected modules in Python, got an exported program, {where}; convert before exporting"
+            )
         if any(map(is_lazy, [*module._parameters.values(), *module._buffers.values()])):
             raise UserError(f"expected initialised layers, got {kind} {where}; run the network once before")
         if "quantized" in type(module).__module__:

@@ -268,6 +268,70 @@ def test_models_as_objects(data, space, tmp_path):
         evoact.search(data=data, model=3, **OWN)
 
 
+def distributed():
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    return nn.parallel.DistributedDataParallel(layers())
+
+
+def layers(first=nn.Linear):
+    return nn.Sequential(first(3, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def on_meta():
+    with torch.device("meta"):
+        return layers()
+
+
+UNFIT = {
+    "no activation": (
+        lambda: nn.Linear(3, 2),
+        "expected a network that calls an activation on this example, got none",
+    ),
+    "DataParallel": (lambda: nn.DataParallel(layers()), r"got DataParallel around it; give its \.module"),
+    "DDP": (distributed, r"got DistributedDataParallel around it; give its \.module"),
+    "compiled": (lambda: torch.compile(layers()), r"got OptimizedModule around it; give its \._orig_mod"),
+    "lazy": (
+        lambda: layers(lambda _, n: nn.LazyLinear(n)),
+        "expected initialised layers, got LazyLinear '0'",
+    ),
+    "quantised": (
+        lambda: torch.ao.quantization.quantize_dynamic(layers(), {nn.Linear}),
+        "expected layers in floating point, got Linear '0'",
+    ),
+    "scripted": (lambda: torch.jit.script(layers()), "expected modules in Python, got a scripted one"),
+    "exported": (
+        lambda: torch.export.export(layers(), (torch.zeros(2, 3),)).module(),
+        "expected modules in Python, got an exported program",
+    ),
+    "double": (lambda: layers().double(), r"in torch\.float32, got torch\.float64; call its \.float\(\)"),
+    "meta": (on_meta, "without numbers on meta|on the CPU, got one on meta"),
+    "another width": (
+        lambda: nn.Sequential(nn.Linear(7, 3), nn.ReLU()),
+        "expected an example that Sequential takes",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("given", ["function", "module"])
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_model_that_cannot_be_searched_in_is_refused_in_a_sentence(case, given, data, space, tmp_path):
+    build, words = UNFIT[case]
+    with pytest.raises(UserError, match=words) as caught:
+        evoact.search(
+            data=data,
+            space=space,
+            run_dir=tmp_path / "run",
+            model=build if given == "function" else build(),
+            **OWN,
+        )
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_is_to_be_given_again_in_another_process(data, space, tmp_path):
     def stop(progress):
         if progress.done:

@@ -327,6 +327,10 @@ def _checked_build(recipe: Recipe, also: tuple[str, ...]) -> nn.Module:
             f"expected {recipe.name} to make a module on the CPU, got one on {elsewhere.pop()}; packs are moved to "
             "where they are trained"
         )
+    if others := {p.dtype for p in first.parameters() if p.is_floating_point()} - {torch.float32}:
+        raise UserError(
+            f"expected {recipe.name} to make a module in torch.float32, got {others.pop()}; call its .float()"
+        )
     if first is again:
         raise UserError(
             f"expected {recipe.name} to make a new module each time, got the same one twice; make it in the function"

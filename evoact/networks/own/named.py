@@ -14,6 +14,7 @@ from evoact.code_text import read
 from evoact.errors import UserError, short
 from evoact.networks.own.module_network import ModuleNetwork, Recipe
 from evoact.networks.own.source import build_function, built_module, source_text
+from evoact.nn.checks import check
 from evoact.registry import given, remember_by_content
 
 OWN = "own"  # in the table of networks
@@ -77,6 +78,12 @@ def given_network(model: Any) -> dict[str, Any]:
         raise UserError(
             f"expected model as a torch.nn.Module, or a function that builds one, got {short(model)}"
         )
+    if isinstance(model, nn.Module):
+        check(model, None, ())
+        if any(tensor.is_meta for tensor in model.state_dict().values()):
+            raise UserError(
+                "expected model with weights, got tensors without numbers on meta; build it on the CPU"
+            )
     text = source_text(type(model) if isinstance(model, nn.Module) else model)
     content: list[bytes | memoryview] = [text.encode("utf-8", "surrogatepass")]
     if isinstance(model, nn.Module):
