@@ -61,6 +61,7 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/activation_step.py $(ARGS)
 	$(BIN)/python benchmarks/convolutions.py $(ARGS)
 	$(BIN)/python benchmarks/families.py $(ARGS)
+	$(BIN)/python benchmarks/limits.py $(ARGS)
 	$(BIN)/python benchmarks/take_home.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
 	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
