@@ -113,10 +113,9 @@ class Tracking:
         for name, follower in followers.items():
             if follower.problem and name not in self._said:
                 self._said.add(name)
-                self._report(
-                    f"expected the tracker {name} to take in what the search finds, got {follower.problem}; the search "
-                    "goes on without it"
-                )
+                own = follower.problem.startswith("expected ")  # says what to do itself
+                said = follower.problem if own else f"expected it to take in results, got {follower.problem}"
+                self._report(f"tracker {name}: {said}; the search goes on without it")
         note = {name: {"run": f.run, "networks": f.told} for name, f in followers.items() if f.run}
         now, opened = time.monotonic(), note.keys() != self._noted.keys()
         if note != self._noted and (opened or last or now - self._noted_at > NOTE_SECONDS):

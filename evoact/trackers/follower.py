@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from evoact.errors import shortened
+from evoact.errors import UserError, shortened
 from evoact.trackers.tracker import Ended, Point, Tracker
 
 PAUSE_SECONDS = 1.0  # between two writes: many networks at once cost little more than one
@@ -66,7 +66,8 @@ class Follower:
             tracker.end(ended)
         except Exception as error:  # of whatever kind: it is the tracker's, and no matter of the run
             first = (str(error).splitlines() or [""])[0]
-            self.problem = shortened(f"{type(error).__name__}: {first}", 300)
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            self.problem = shortened(f"{kind}{first}", 300)
 
     def _waiting(self) -> tuple[list[Point], Ended | None]:
         """Return what has been handed over; at least one thing, waiting for it."""

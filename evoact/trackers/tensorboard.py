@@ -24,7 +24,7 @@ class TensorBoard:
     def __init__(self, begun: Begun, directory: str | None = None):
         if directory is None and begun.folder is None:
             raise UserError(
-                "expected a directory on this machine for event files, got a run directory elsewhere; name one with "
+                "expected a directory on this machine for event files, got a run directory elsewhere; name one by "
                 "trackers: [{name: tensorboard, directory: DIRECTORY}]"
             )
         place = begun.folder / EVENTS if directory is None and begun.folder else Path(directory or "")

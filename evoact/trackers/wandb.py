@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from evoact.errors import UserError
 from evoact.trackers.tracker import Begun, Ended, Point
 
 STEP = "networks"
@@ -35,6 +36,9 @@ class WandB:
             disable_code=True,
             disable_git=True,
         )
+        mode = mode or os.environ.get("WANDB_MODE") or "offline"
+        if mode == "online" and not wandb.login(prompt=False):  # it would ask for one on the terminal
+            raise UserError("expected a key of Weights & Biases, got none; run `wandb login`")
         begin: Any = wandb.init
         self._run: Any = begin(
             project=project,
@@ -42,7 +46,7 @@ class WandB:
             name=begun.name,
             id=begun.before or None,
             resume="allow" if begun.before else None,
-            mode=mode or os.environ.get("WANDB_MODE") or "offline",
+            mode=mode,
             config={**begun.config, "run": dict(begun.facts)},
             reinit="create_new",
             settings=settings,

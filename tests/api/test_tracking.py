@@ -92,12 +92,12 @@ def test_one_that_raises_in_mid_run_is_said_once(tiny, tmp_path, monkeypatch, ro
         return write(self, name, value, step, time)
 
     monkeypatch.setattr(SummaryWriter, "add_scalar", full)
-    with pytest.warns(UserWarning, match="expected the tracker tensorboard to take in") as said:
+    with pytest.warns(UserWarning, match="tracker tensorboard: expected it to take in") as said:
         found = evoact.search(tiny(), tmp_path / "run", trackers=["tensorboard"])
     assert found.complete
     assert [str(w.message) for w in said] == [
-        "expected the tracker tensorboard to take in what the search finds, got OSError: [Errno 28] No space left on "
-        "device; the search goes on without it"
+        "tracker tensorboard: expected it to take in results, got OSError: [Errno 28] No space left on device; the "
+        "search goes on without it"
     ]
     evoact.search(tiny(), tmp_path / "without")
     assert rows_of(tmp_path / "run") == rows_of(tmp_path / "without")
@@ -116,9 +116,7 @@ def test_one_whose_package_is_missing_is_a_sentence(tiny, tmp_path, monkeypatch)
 def test_one_that_cannot_be_opened_is_a_sentence(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     options = {"name": "tensorboard", "directory": str(tmp_path / "file" / "below")}
-    with pytest.warns(
-        UserWarning, match="expected the tracker tensorboard to take in what the search finds, got Not"
-    ):
+    with pytest.warns(UserWarning, match="tracker tensorboard: expected it to take in results, got Not"):
         assert evoact.search(tiny(), tmp_path / "run", trackers=[options]).complete
 
 

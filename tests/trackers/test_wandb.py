@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from evoact.errors import UserError
 from evoact.trackers.wandb import WandB
 from tests.trackers.examples import ENDED, begun, points
 
@@ -65,3 +66,13 @@ def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert summary["winner_test"] == "0.75"
     assert summary["verdict"] == '"A gain."'
     assert [r.exit.exit_code for r in found if r.HasField("exit")] == [0, 0]
+
+
+def test_nobody_is_asked_for_a_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where keys are kept
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(UserError, match="expected a key of Weights & Biases, got none; run `wandb login`"):
+        WandB(begun(tmp_path), mode="online")
