@@ -199,6 +199,7 @@ def export(
     seed: int | None = None,
     arm: str = "",
     repeat: int = 0,
+    model: Any = None,
 ) -> Path:
     """Write a confirmed network of a run as files that need no evoact; the same as `evoact export`.
 
@@ -206,17 +207,21 @@ def export(
         run_dir: the directory of a run, or the URI of one
         directory: a new one
         candidate, seed, arm, repeat: as `load` has them; one seed
+        model: what the search was given as `model`, in another process
 
     Returns:
         The directory, with `model.py`, `model.safetensors`, `model.json`, `model.pt2`, `README.md`, and `model.onnx` if
-        the extra `export` is installed. All of it was compared with evoact on the test split.
+        the extra `export` is installed. All of it was compared with evoact on the test split. A model whose source
+        cannot be had, such as a module instead of a function that builds it, has no `model.py`; `README.md` says why.
 
     Raises:
         evoact.errors.UserError: if the directory is there already, there is no such network, its data is not there, or
             a part does not compute what evoact does; nothing is left behind then.
     """
+    from evoact.api.search import know
     from evoact.exports.write import export
 
+    know(model)
     return export(run_dir, directory, candidate, seed, arm, repeat)
 
 

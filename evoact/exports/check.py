@@ -17,6 +17,7 @@ from evoact.tasks.metrics import metric_values
 from evoact.tasks.task import Split, Task
 from evoact.training.batches import evaluation_parts
 
+SOURCE = "model.py"
 CLOSE = 1e-5  # outputs, where they are larger than 1 relative to the largest of a batch
 CLOSE_ERROR = 1e-6  # a mean squared error, relative
 BATCH, NUMBERS = 500, 2**21  # examples at a time, of large ones fewer
@@ -29,10 +30,12 @@ folder = sys.argv[1]
 sys.path.insert(0, folder)
 import numpy as np, torch
 from pathlib import Path
-import model
 
-network = getattr(model, sys.argv[2])()
-parts = {"model.py": lambda x: network(torch.as_tensor(x)).detach().numpy()}
+parts = {}
+if sys.argv[2]:
+    import model
+    network = getattr(model, sys.argv[2])()
+    parts["model.py"] = lambda x: network(torch.as_tensor(x)).detach().numpy()
 if (program := Path(folder, "model.pt2")).exists():
     exported = torch.export.load(program).module()
     parts["model.pt2"] = lambda x: exported(torch.as_tensor(x)).detach().numpy()
@@ -67,7 +70,7 @@ def check(folder: Path, network: TrainedNetwork, task: Task) -> dict[str, float]
             for name, values in found.items():
                 off = float(np.abs(values - expected).max()) / scale
                 worst[name] = max(worst.get(name, 0.0), off if math.isfinite(off) else math.inf)
-            outputs.append(found["model.py"])
+            outputs.append(next(iter(found.values())))
             targets.append(y)
     for name, off in worst.items():
         if not off <= CLOSE:
@@ -75,12 +78,12 @@ def check(folder: Path, network: TrainedNetwork, task: Task) -> dict[str, float]
                 f"expected {name} to agree with evoact to {CLOSE:g} on the test split, got a difference of {off:.2g}; "
                 "nothing was written"
             )
-    _check_metric(np.concatenate(outputs), np.concatenate(targets), task, split, network)
+    _check_metric(next(iter(worst)), np.concatenate(outputs), np.concatenate(targets), task, split, network)
     return worst
 
 
 def _check_metric(
-    outputs: np.ndarray, targets: np.ndarray, task: Task, split: Split, network: TrainedNetwork
+    name: str, outputs: np.ndarray, targets: np.ndarray, task: Task, split: Split, network: TrainedNetwork
 ) -> None:
     expected = network.rows[0]["test_metric"]
     pair = torch.as_tensor(outputs)[None], torch.as_tensor(targets)
@@ -88,7 +91,7 @@ def _check_metric(
     same = got == expected if task.metric == "accuracy" else math.isclose(got, expected, rel_tol=CLOSE_ERROR)
     if not same:
         raise UserError(
-            f"expected model.py to give the {task.metric} of its row on the test split, {expected!r}, got {got!r}; "
+            f"expected {name} to give the {task.metric} of its row on the test split, {expected!r}, got {got!r}; "
             "nothing was written"
         )
 
@@ -104,7 +107,8 @@ class _Child:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.load = entry((folder / "model.py").read_text(encoding="utf-8"), "load")
+        source = folder / SOURCE
+        self.load = entry(source.read_text(encoding="utf-8"), "load") if source.exists() else ""
 
     def __enter__(self) -> "_Child":
         self.errors = (self.folder / ".errors").open("w+b")

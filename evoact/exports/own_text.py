@@ -6,25 +6,27 @@ import inspect
 import itertools
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from torch import nn
 
-from evoact.errors import UserError
 from evoact.exports.activation_text import site_text
+from evoact.exports.gathered import NoSource, gathered
 from evoact.exports.text import Definitions, call
 from evoact.genomes.genome import Genome
 from evoact.networks.modules.named_modules import ClassRecipe
 from evoact.networks.own.module_network import ModuleNetwork
-from evoact.networks.own.named import FileRecipe
+from evoact.networks.own.named import FileRecipe, GivenRecipe
 from evoact.networks.own.source import build_function
 from evoact.nn.calls import Where, Wrapped
 from evoact.nn.heterogeneous import activation_sites
 from evoact.nn.sites import Shared
+from evoact.registry import given
 
 # What PyTorch computes in one operation in inference, unless it is told not to.
 FUSED = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
@@ -37,54 +39,70 @@ for name, activation in activations.items():
 {fused}return made"""
 
 
+Span = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a site goes: the name of its module there, and, if a call of the file has to be handed over to it, where
-    that call stands (from line, from column, to line, to column, as `ast` counts them)."""
+    that call stands (from line, from column, to line, to column, as `ast` counts them) in which file."""
 
     name: str
-    span: tuple[int, int, int, int] | None = None
+    span: Span | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
 class Code:
-    """The text whose function `build` makes a network from the arguments `given`; `file` is where people have it, empty
-    for evoact's own text."""
+    """The code whose function `build` makes a network from the arguments `given`.
+
+    `files` are the texts of people's own files by name, none for evoact's own code; `text` makes of these texts,
+    perhaps changed, what an export needs.
+    """
 
     name: str
-    file: str
-    text: str
     build: str
     given: Mapping[str, Any]
+    files: Mapping[str, str]
+    text: Callable[[Mapping[str, str]], str]
 
 
 def code_of(network: ModuleNetwork) -> Code:
     """Return the code that makes a network of modules.
 
     Raises:
-        UserError: if it is in no file.
+        NoSource: if it is in no file.
     """
     recipe = network.recipe
     if isinstance(recipe, ClassRecipe):
         defined = Definitions([Path(inspect.getfile(recipe.build))])
         text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
-        return Code(recipe.name, "", text, recipe.build.__name__, json.loads(recipe.arguments))
-    if not isinstance(recipe, FileRecipe):
-        raise UserError(
-            f"expected a network from a file of Python to export, got {recipe.name}; name its file in the config, "
-            "network: {name: own, file: ..., build: ...}, or take it home by evoact.load"
-        )
-    takes = inspect.signature(build_function(recipe.file, recipe.text, recipe.build)).parameters
+        return Code(recipe.name, recipe.build.__name__, json.loads(recipe.arguments), {}, lambda _: text)
+    assert isinstance(recipe, FileRecipe | GivenRecipe)
     shapes = {"input_shape": recipe.input_shape, "n_outputs": recipe.n_outputs}
-    given = {name: value for name, value in shapes.items() if name in takes} | json.loads(recipe.arguments)
-    return Code(recipe.name, recipe.file, recipe.text, recipe.build, given)
+    if isinstance(recipe, FileRecipe):
+        file, build, name = recipe.file, build_function(recipe.file, recipe.text, recipe.build), recipe.build
+        files: Mapping[str, str] = {file: recipe.text}
+        text_of: Callable[[Mapping[str, str]], str] = itemgetter(file)
+    else:
+        build = given("network", recipe.given)
+        if isinstance(build, nn.Module):
+            raise NoSource(
+                f"expected a function that builds {recipe.name} to write its source, got the module itself; what it "
+                "was built from is not known"
+            )
+        found = gathered(build)
+        name, files, text_of = found.name, found.files, found.text
+    takes = inspect.signature(build).parameters
+    all_given = {key: value for key, value in shapes.items() if key in takes} | json.loads(recipe.arguments)
+    return Code(recipe.name, name, all_given, files, text_of)
 
 
 def places(network: ModuleNetwork) -> dict[str, Place]:
     """Return where each site goes.
 
     Raises:
-        UserError: for a call that is no line of its own module's forward.
+        NoSource: for a call that is no line of its own module's forward.
     """
     code, module = code_of(network), network.converted.module
     spans = dict(_called(module, code))
@@ -97,14 +115,14 @@ def places(network: ModuleNetwork) -> dict[str, Place]:
     found = {}
     for name, site in activation_sites(module).items():
         if site.in_place and name in spans:
-            raise UserError(
+            raise NoSource(
                 f"expected activations that write nothing into their inputs to export {code.name}, got {name}, whose "
                 "input is used again; take one that is not in place"
             )
         if name in spans:
             found[name] = spans[name]
         elif name in shared or site.original is None:
-            raise UserError(
+            raise NoSource(
                 f"expected activation calls that stand once, in the forward of their own module, to export "
                 f"{code.name}, got {name} in a loop, a function or a library; make it a module of its own"
             )
@@ -125,7 +143,7 @@ def _called(module: nn.Module, code: Code) -> Iterator[tuple[str, Place]]:
             if isinstance(m, FUSED):
                 yield here + attribute, Place(f"{here}activation")
             elif (span := _span(m, where, number, code)) is not None:
-                yield here + attribute, Place(here + attribute, span)
+                yield here + attribute, Place(here + attribute, span, _file(m))
     for name, m in modules.items():
         if isinstance(m, Shared):
             found = [(owner, i, _span(modules[owner], at, n, code)) for (owner, at, n), i in m.places.items()]
@@ -134,39 +152,46 @@ def _called(module: nn.Module, code: Code) -> Iterator[tuple[str, Place]]:
                 if span is not None:
                     number = [at for one, at in known if one == owner].index(span)
                     here, last = f"{owner}." if owner else "", name.rpartition(".")[2]
-                    yield f"{name}.sites.{index}", Place(f"{here}{last}_site{number}", span)
+                    yield (
+                        f"{name}.sites.{index}",
+                        Place(f"{here}{last}_site{number}", span, _file(modules[owner])),
+                    )
 
 
-def _span(owner: nn.Module, where: Where, number: int, of: Code) -> tuple[int, int, int, int] | None:
+def _span(owner: nn.Module, where: Where, number: int, of: Code) -> Span | None:
     """Return where in the file a call stands; None if it is not in the forward of its module, or passed by again."""
     code: CodeType = type(owner).forward.__code__
-    if len(where) != 1 or number or code.co_filename != of.file:
+    if len(where) != 1 or number or code.co_filename not in of.files:
         return None
     line, last, column, end = list(code.co_positions())[where[0][1] // 2]
     return None if None in (line, last, column, end) else (line, column, last, end)  # type: ignore[return-value]
 
 
+def _file(owner: nn.Module) -> str:
+    return type(owner).forward.__code__.co_filename
+
+
 def own_file(network: ModuleNetwork) -> str:
-    """Return the text of the file, each call of an activation by name, or of a shared module, as one of a module of
-    the owner's own.
+    """Return the text of people's own code, each call of an activation by name, or of a shared module, as one of a
+    module of the owner's own.
 
     Raises:
-        UserError: as `places`, or if instances of a class would need different texts.
+        NoSource: as `places`, or if instances of a class would need different texts.
     """
     code = code_of(network)
-    wanted: dict[tuple[int, int, int, int], str] = {}
+    wanted: dict[str, dict[Span, str]] = {file: {} for file in code.files}
     for place in places(network).values():
         if place.span is not None:
             attribute = place.name.rpartition(".")[2]
-            if wanted.setdefault(place.span, attribute) != attribute:
-                raise UserError(
+            if wanted[place.file].setdefault(place.span, attribute) != attribute:
+                raise NoSource(
                     f"expected all modules of a class to have the same activations to export {code.name}, got others "
                     f"in line {place.span[0]}"
                 )
-    return handed_over(code.text, wanted)
+    return code.text({file: handed_over(text, wanted[file]) for file, text in code.files.items()})
 
 
-def handed_over(text: str, calls: Mapping[tuple[int, int, int, int], str]) -> str:
+def handed_over(text: str, calls: Mapping[Span, str]) -> str:
     """Return a source in which the calls at these places are calls of attributes of `self`, with their first input.
 
     >>> handed_over("y = F.gelu(x.relu(), approximate='tanh')", {(1, 4, 1, 40): "act", (1, 11, 1, 19): "first"})
@@ -186,7 +211,7 @@ def handed_over(text: str, calls: Mapping[tuple[int, int, int, int], str]) -> st
     return source.decode()
 
 
-def _lies(node: ast.expr) -> tuple[int, int, int, int]:
+def _lies(node: ast.expr) -> Span:
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
     return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset

@@ -1,6 +1,6 @@
 """A trained network as plain PyTorch: the source that makes it, and its weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from evoact.activations.kinds import site_count
-from evoact.exports import plain
-from evoact.exports.activation_text import fixed_in, plugged_code, trained_in
+from evoact.exports import plain as plain_modules
+from evoact.exports.activation_text import fixed_in, plugged_code, site_text, trained_in
+from evoact.exports.gathered import NoSource
 from evoact.exports.network_text import build_text, site_names, state_name
 from evoact.exports.own_text import code_of, own_file
 from evoact.exports.text import TAKEN, Definitions
 from evoact.genomes.genome import Genome
 from evoact.networks.network import Network
-from evoact.networks.own.module_network import ModuleNetwork
+from evoact.networks.own.module_network import EXAMPLES, ModuleNetwork
 from evoact.networks.own.source import build_function
+from evoact.nn import activation_sites, heterogenize
 from evoact.training.members import with_pieces_of
 
-PLAIN = Definitions(sorted(Path(plain.__path__[0]).glob("[!_]*.py")))
+PLAIN = Definitions(sorted(Path(plain_modules.__path__[0]).glob("[!_]*.py")))
 BUILD = '''def build() -> nn.Module:
     """Return the network with the weights that layers start with."""
     {text}'''
@@ -40,17 +42,39 @@ def source(network: Network, genome: Genome) -> Source:
     """Return what makes a network."""
     network = with_pieces_of(network, genome)
     build = BUILD.format(text=build_text(network, genome).replace("\n", "\n    "))
-    plain = PLAIN
-    own_text = code_of(network).text if isinstance(network, ModuleNetwork) else ""
-    for text, name in plugged_code(genome):
-        plain = plain if text == own_text else plain.with_part(text, name)
+    own = code_of(network).files.values() if isinstance(network, ModuleNetwork) else ()
+    plain = _definitions(genome, own)
     parts = [*plain.needed_by(build), build]
     if not isinstance(network, ModuleNetwork):
         return Source("", "\n\n\n".join(parts), plain)
     text = own_file(network)
-    if code_of(network).file:
-        return Source(text, "\n\n\n".join(parts), plain)
-    return Source("", "\n\n\n".join([text, *parts]), plain)
+    if code_of(network).files:
+        return Source(text, "
+
+
+".join(parts), plain)
+    return Source("", "
+
+
+".join([text, *parts]), plain)
+
+
+def _definitions(genome: Genome, own: Collection[str] = ()) -> Definitions:
+    """Return what a genome's activations are made of, but for what is in people's own texts."""
+    definitions = PLAIN
+    for text, name in plugged_code(genome):
+        definitions = definitions if text in own else definitions.with_part(text, name)
+    return definitions
+
+
+def plain(network: Network, genome: Genome) -> tuple[nn.Module, Source | NoSource]:
+    """Return a network in plain PyTorch, and its source, or why it has none."""
+    try:
+        made = source(network, genome)
+    except NoSource as error:
+        assert isinstance(network, ModuleNetwork)
+        return assembled(network, genome), error
+    return built(made), made
 
 
 def built(made: Source) -> nn.Module:
@@ -61,8 +85,29 @@ def built(made: Source) -> nn.Module:
     return network
 
 
+def assembled(network: ModuleNetwork, genome: Genome) -> nn.Module:
+    """Return people's own network with a genome's activations, as the process has it: without a source."""
+    recipe, inputs = network.recipe, torch.zeros(EXAMPLES, *network.input_shape)
+    made, _ = heterogenize(recipe(0).train(), inputs, network.also, symmetry=False)
+    sites = activation_sites(made)
+    texts = [f'    "{site.site}": {site_text(site, sites[site.site].dim)},' for site in genome.sites]
+    text = "\n".join(["def build() -> dict:", "    return {", *texts, "    }"])
+    definitions = _definitions(genome)
+    whole = definitions.file("\n\n\n".join([*definitions.needed_by(text), text]))
+    activations = build_function("activations.py", whole, "build")
+    for name, activation in activations().items():
+        sites[name].mixture = activation
+    return made
+
+
+def _site_names(module: nn.Module, network: Network) -> dict[str, str]:
+    """Return the name of each site's module in what `source` or `assembled` made."""
+    mixed = activation_sites(module)
+    return {name: f"{name}.mixture" for name in mixed} if mixed else site_names(network)
+
+
 def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[str, np.ndarray]) -> None:
-    """Give a module that `source` makes its weights: the tensors of an artifact."""
+    """Give a module that `source` or `assembled` makes its weights: the tensors of an artifact."""
     network = with_pieces_of(network, genome)
     with torch.no_grad():
         for own, name, places in _trained(module, network, genome):
@@ -74,7 +119,7 @@ def fill(module: nn.Module, network: Network, genome: Genome, tensors: Mapping[s
             for name, own in module.named_buffers():
                 if name in buffers and not name.startswith(averages):
                     own.copy_(buffers[name])
-        modules = site_names(network)
+        modules = _site_names(module, network)
         for site in genome.sites:
             for own, numbers in fixed_in(module.get_submodule(modules[site.site]), site):
                 own.copy_(torch.tensor(numbers))
@@ -87,7 +132,7 @@ def tensors_in(state: Mapping[str, np.ndarray], network: Network, genome: Genome
         ValueError: if it is the state of another.
     """
     network = with_pieces_of(network, genome)
-    module = built(source(network, genome))
+    module, _ = plain(network, genome)
     try:
         module.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
     except RuntimeError as error:
@@ -113,7 +158,7 @@ def _trained(
     averages = [f"{norm}.{what}" for norm in network.batch_norms for what in ("mean", "variance")]
     for name in (*(p.name for p in network.parameters), *averages):
         yield state[state_name(network, name)], name, None
-    modules = site_names(network)
+    modules = _site_names(module, network)
     for site in genome.sites:
         for own, places in trained_in(module.get_submodule(modules[site.site]), site):
             yield own, f"{site.site}.activation", places

@@ -8,6 +8,8 @@ import scipy.stats
 
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.verdicts import FEWEST, LEVEL
+from evoact.exports.check import SOURCE
+from evoact.exports.gathered import NoSource
 from evoact.exports.load import AGAIN, Found, find
 from evoact.exports.model_py import entry
 from evoact.exports.module import TrainedNetwork, classifies
@@ -35,31 +37,38 @@ run `{run}`, on fresh seed {seed}. Inputs are [batch, {shape}], outputs [batch, 
 In this directory, with `torch` alone:
 
 ```python
-from model import {load}, {predict}
-
-network = {load}()  # a torch.nn.Module in evaluation mode
-{predict}(network, x)  # for x as the data has it, {gives}
+{how}
 ```
 
-`evoact.load("{directory}")` gives the same network, with `predict`, where evoact is installed.
+`evoact.load("{directory}"{given})` gives the same network, with `predict`, where evoact is installed.
 
 ## What is here
 
 | file | content |
 | --- | --- |
-| `model.py` | the network in plain PyTorch |
+{source}
 | `model.safetensors` | its weights, by the names of its `state_dict` |
-| `model.pt2` | `torch.export.load("model.pt2").module()(x)`, for prepared inputs (`prepare` of `model.py`) |
+| `model.pt2` | `torch.export.load("model.pt2").module()(x)`, for prepared inputs ({prepared}) |
 {onnx}
 | `model.json` | genome, sites, curves of the types, preprocessing, the row of the leaderboard, versions, digests |
 
-Compared with evoact on the whole test split: {checked}; `model.py` gives the {metric} of the row.
+Compared with evoact on the whole test split: {checked}; `{first}` gives the {metric} of the row.
 """
+FROM_SOURCE = """from model import {load}, {predict}
+
+network = {load}()  # a torch.nn.Module in evaluation mode
+{predict}(network, x)  # for x as the data has it, {gives}"""
+FROM_PROGRAM = """import torch
+
+network = torch.export.load("model.pt2").module()
+network(x)  # for inputs x prepared as model.json says under preprocessing, [batch, {shape}] in float32"""
 
 
-def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str, text: str) -> str:
+def readme(
+    found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str, text: str | NoSource
+) -> str:
     """Return the text; `worst` says by how much each part differs from evoact's outputs at most, `text` is that of
-    `model.py`."""
+    `model.py`, or why there is none."""
     row, task = network.rows[0], found.experiment.task
     split = LARGE if row[LARGE] is not None else TEST
     missing = missing_for_onnx()
@@ -68,6 +77,15 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
         onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
     classes = classifies(found.preprocessing, task.metric)
     gives = "the class of each example" if classes else "values"
+    shape = ", ".join(map(str, task.input_shape))
+    if isinstance(text, NoSource):
+        how, source = FROM_PROGRAM.format(shape=shape), f"| no `{SOURCE}` | {text} |"
+    else:
+        names = {name: entry(text, name) for name in ("load", "predict")}
+        how, source = (
+            FROM_SOURCE.format(gives=gives, **names),
+            f"| `{SOURCE}` | the network in plain PyTorch |",
+        )
     return TEXT.format(
         label=network.genome.label,
         kind=f"A network (`{found.experiment.config.network.name}`)",
@@ -76,17 +94,19 @@ def readme(found: Found, network: TrainedNetwork, worst: dict[str, float], direc
         candidate=row["candidate"],
         run=row["run"],
         seed=row["seed"],
-        shape=", ".join(map(str, task.input_shape)),
+        shape=shape,
         outputs=task.n_outputs,
         parameters=sum(p.numel() for p in network.parameters()),
         metric=task.metric,
         split=SPLITS[split],
         figures="\n".join(_figures(found, row, split)),
         verdict="\n\n".join(_verdict(found)),
-        gives=gives,
-        load=entry(text, "load"),
-        predict=entry(text, "predict"),
+        how=how,
+        prepared="as `model.json` says" if isinstance(text, NoSource) else f"`prepare` of `{SOURCE}`",
+        source=source,
+        first=next(iter(worst)),
         directory=directory,
+        given=", model=MODEL" if "given" in found.experiment.config.network.arguments else "",
         onnx=onnx,
         checked=", ".join(f"`{name}` to {off:.1g}" for name, off in worst.items()),
     )

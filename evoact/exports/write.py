@@ -13,11 +13,12 @@ import torch
 
 from evoact.analysis.activation_curves import activation_curves
 from evoact.errors import UserError
-from evoact.exports.check import check
+from evoact.exports.check import SOURCE, check
+from evoact.exports.gathered import NoSource
 from evoact.exports.load import FACTS, WEIGHTS, Found, find, module
 from evoact.exports.model_py import model_py
 from evoact.exports.module import TrainedNetwork
-from evoact.exports.plain_network import built, fill, source
+from evoact.exports.plain_network import fill, plain
 from evoact.exports.programs import write_programs
 from evoact.exports.readme import readme
 from evoact.genomes.genome import to_json
@@ -25,6 +26,7 @@ from evoact.installation import VERSION
 from evoact.networks.network import Network
 
 FORMAT = 1
+NO_SOURCE = "no_source"  # the fact why there is no model.py
 
 
 def export(
@@ -80,17 +82,18 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
     task, own, row = found.experiment.task, found.experiment.network, network.rows[0]
     tensors = {name: t[0].detach().numpy() for name, t in network.tensors().items()}
     title = f"{network.genome.label}: candidate {row['candidate']}, seed {row['seed']}, of {row['run']}."
-    made = source(own, network.genome)
-    plain = built(made)
-    fill(plain, own, network.genome, tensors)
-    plain.eval()
-    state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
+    module, made = plain(own, network.genome)
+    fill(module, own, network.genome, tensors)
+    module.eval()
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
     (folder / WEIGHTS).write_bytes(save(state))
-    text = model_py(title, made, task, found.preprocessing, state)
-    (folder / "model.py").write_text(text, encoding="utf-8")
-    example = torch.zeros(2, *task.input_shape)
-    write_programs(plain, example, folder)
+    text: str | NoSource = made if isinstance(made, NoSource) else ""
+    if not isinstance(made, NoSource):
+        text = model_py(title, made, task, found.preprocessing, state)
+        (folder / SOURCE).write_text(text, encoding="utf-8")
+    write_programs(module, torch.zeros(2, *task.input_shape), folder)
     facts = _facts(found, network, own, tensors)
+    facts[NO_SOURCE] = str(text) if isinstance(text, NoSource) else None
     (folder / FACTS).write_text(_json(facts), encoding="utf-8")
     worst = check(folder, network, task)
     facts["checked"] = worst

@@ -260,6 +260,18 @@ def test_models_as_objects(data, space, tmp_path):
     kept = evoact.load(tuned.run_dir, seed="all")
     weights = kept.tensors()["0.weight"]
     assert torch.equal(weights, module.state_dict()["0.weight"].expand_as(weights))
+    written = found.export(tmp_path / "source")
+    assert "def build(n_outputs):\n" in (written / "model.py").read_text()
+    written = tuned.export(tmp_path / "no_source")
+    assert not (written / "model.py").exists()
+    assert (
+        "| no `model.py` | expected a function that builds Sequential" in (written / "README.md").read_text()
+    )
+    x = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    program = torch.export.load(written / "model.pt2").module()
+    assert np.allclose(
+        program(torch.tensor(x)).numpy(), evoact.load(written)(torch.tensor(x)).detach(), atol=1e-6
+    )
     with pytest.raises(UserError, match="expected model or network, got both"):
         evoact.search(data=data, model=build, **QUICK)
     with pytest.raises(

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from evoact.errors import UserError
+from evoact.exports.gathered import NoSource
 from evoact.exports.own_text import handed_over
-from evoact.exports.plain_network import PLAIN, built, fill, source
+from evoact.exports.plain_network import PLAIN, built, fill, plain, source, tensors_in
 from evoact.genomes.activation import Base, Hull
 from evoact.networks import NETWORKS
-from evoact.networks.own.named import own
+from evoact.networks.own.named import given_network, own
 from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import initial_member
+from tests.exports import own_models
 from tests.networks.examples import random_member, run
 from tests.networks.own import models
 
@@ -21,7 +23,7 @@ SHAPE, TYPES = (3, 4, 4), (Base("relu"), Base("sin"), Hull("convex", ("relu", "t
 OWN = Path(__file__).with_name("own_models.py")
 
 
-def both(network):
+def both(network, make=source):
     member = random_member(network, 0, TYPES)
     drawn = {key: value[None] for key, value in initial_member(member, network, 0).items()}
     statistics = initial_statistics(network, 1, next(iter(drawn.values())))
@@ -33,8 +35,12 @@ def both(network):
         .clamp(max=1)
     )
     expected = run(network, [member], drawn, statistics, x[None])[0]
-    made = source(network, member.genome)
-    module = built(made).double().eval()
+    if make is source:
+        made = source(network, member.genome)
+        module = built(made).double().eval()
+    else:
+        module, made = plain(network, member.genome)
+        module.double().eval()
     fill(
         module, network, member.genome, {key: value[0].numpy() for key, value in (drawn | statistics).items()}
     )
@@ -70,6 +76,49 @@ def test_networks_by_name_that_are_modules(name, shape, arguments):
     assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
     assert not made.own
     assert "evoact" not in PLAIN.file(made.text)
+
+
+def as_object(model, **arguments):
+    return own(SHAPE, 3, given=given_network(model)["given"], arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "lines"),
+    [
+        (models.sequential, {"width": 5}, ["def sequential(width=6):", "from torch import nn"]),
+        (models.Convolutional, {}, ["class Convolutional(nn.Module):", "import torch.nn.functional as F"]),
+        (models.Tokens, {"dropout": 0.0}, ["class Tokens(nn.Module):"]),
+        (own_models.ByName, {}, ["class ByName(nn.Module):", "self.tanh_site0(h)"]),
+    ],
+)
+def test_objects_of_a_program(model, arguments, lines):
+    """Of their file what they need is taken; calls by name are handed over in it."""
+    expected, got, made = both(as_object(model, **arguments))
+    assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
+    assert all(line in made.own for line in lines)
+    assert "class Noisy" not in made.own
+    assert "class Looped" not in made.own
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (models.Convolutional(3), "a function that builds Convolutional to write its source, got the module"),
+        (lambda: models.sequential(5), "a function or a class of somebody's file, got a lambda"),
+        (own_models.Looped, "to export Looped, got relu_site1 in a loop, a function or a library"),
+    ],
+)
+def test_without_a_source(model, words):
+    """The network as the process has it computes the same, and its state comes back."""
+    network = as_object(model)
+    expected, got, made = both(network, plain)
+    assert isinstance(made, NoSource)
+    assert words in str(made)
+    assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
+    genome = random_member(network, 0, TYPES).genome
+    module, _ = plain(network, genome)
+    state = {key: value.numpy() for key, value in module.state_dict().items()}
+    assert tensors_in(state, network, genome).keys() >= {p.name for p in network.parameters}
 
 
 def test_a_file_whose_names_an_export_has_too():
