@@ -34,6 +34,7 @@ from evoact.networks.own.named import given_network
 from evoact.nn import activation_sites
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member
+from evoact.training.memory import keep_freed_memory
 from evoact.training.pack import TrainingSettings, start_pack, train_step
 
 BATCH, CLASSES = 64, 10
@@ -263,6 +264,7 @@ def main() -> None:
         convert_bert()
         return
     options = arguments(__doc__)
+    keep_freed_memory()  # as workers do
     torch.set_num_threads(os.cpu_count() or 1)
     report(options, [row for measure in MEASURES for row in measure(options.quick)])
 

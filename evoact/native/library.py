@@ -66,6 +66,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_convolution": (None, [_POINTER] * 5 + [_INT]),
     "evoact_convolution_inputs": (None, [_POINTER] * 4 + [_INT]),
     "evoact_convolution_weights": (None, [_POINTER] * 5 + [_INT]),
+    "evoact_attention": (None, [_POINTER] * 5 + [_FLOAT, _POINTER]),
+    "evoact_attention_backward": (None, [_POINTER] * 10 + [_FLOAT, _POINTER]),
     "evoact_piecewise": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_rational": (None, [_POINTER] * 3 + [_SIZE] * 4 + [_INT]),
     "evoact_rational_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),

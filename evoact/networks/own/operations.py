@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from evoact.networks.attention import attention
 from evoact.networks.own.whole_pack import now, of_whole_pack
 from evoact.networks.precision import multiplied
 
@@ -175,26 +176,21 @@ def _attention(
     if dropout_p:
         return _attention_with_dropout(query, key, value, attn_mask, dropout_p, is_causal, scale)
 
-    attend: Callable[..., Tensor] = partial(
-        F.scaled_dot_product_attention, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
-    )
-    if attn_mask is not None:
-        return _attention_with_mask(query, key, value, attn_mask, attend)
-
-    def work(*tensors: Tensor) -> Tensor:
-        y: Tensor = attend(*(t.flatten(0, 1) for t in tensors))
-        return y.unflatten(0, tensors[0].shape[:2])
-
-    return of_whole_pack(work, query, key, value)
+    if attn_mask is not None or enable_gqa:
+        attend: Callable[..., Tensor] = partial(
+            F.scaled_dot_product_attention, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+        return _attention_by_member(query, key, value, attn_mask, attend)
+    return of_whole_pack(partial(attention, scale=scale, causal=is_causal), query, key, value)
 
 
-def _attention_with_mask(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, attend: Callable[..., Tensor]
+def _attention_by_member(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, attend: Callable[..., Tensor]
 ) -> Tensor:
     def work(*tensors: Tensor) -> Tensor:
         return torch.stack([attend(*each) for each in zip(*(t.unbind() for t in tensors), strict=True)])
 
-    return of_whole_pack(work, query, key, value, mask)
+    return of_whole_pack(work, query, key, value, *(() if mask is None else (mask,)))
 
 
 def _attention_with_dropout(
