@@ -78,7 +78,10 @@ def code_of(network: ModuleNetwork) -> Code:
         defined = Definitions([Path(inspect.getfile(recipe.build))])
         text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
         return Code(recipe.name, recipe.build.__name__, json.loads(recipe.arguments), {}, lambda _: text)
-    assert isinstance(recipe, FileRecipe | GivenRecipe)
+    if not isinstance(recipe, FileRecipe | GivenRecipe):
+        raise NoSource(
+            f"expected a network of somebody's file to write its source, got {recipe.name} of a package"
+        )
     shapes = {"input_shape": recipe.input_shape, "n_outputs": recipe.n_outputs}
     if isinstance(recipe, FileRecipe):
         file, build, name = recipe.file, build_function(recipe.file, recipe.text, recipe.build), recipe.build

@@ -49,14 +49,8 @@ def source(network: Network, genome: Genome) -> Source:
         return Source("", "\n\n\n".join(parts), plain)
     text = own_file(network)
     if code_of(network).files:
-        return Source(text, "
-
-
-".join(parts), plain)
-    return Source("", "
-
-
-".join([text, *parts]), plain)
+        return Source(text, "\n\n\n".join(parts), plain)
+    return Source("", "\n\n\n".join([text, *parts]), plain)
 
 
 def _definitions(genome: Genome, own: Collection[str] = ()) -> Definitions:

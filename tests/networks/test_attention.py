@@ -1,5 +1,7 @@
 """Attention by the kernel against PyTorch's: values, gradients to the second order, layouts, members, threads."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -54,7 +56,7 @@ def test_values_and_derivatives(shape, causal, dtype):
 
 def test_heads_lie_in_memory_as_they_like():
     """As parts of one product, places before heads or behind; what comes out lies in the order of the queries."""
-    same = torch.equal if accepts(torch.zeros(1)) else torch.allclose
+    same = torch.equal if accepts(torch.zeros(1)) else partial(torch.allclose, rtol=1e-4, atol=1e-5)
     x = torch.randn(2, 3, 20, 3, 2, 8)
     turned = [t.contiguous() for t in x.permute(3, 0, 1, 4, 2, 5)]
     expected = attention(*turned)
@@ -73,7 +75,7 @@ def test_heads_lie_in_memory_as_they_like():
     for a, b in zip(
         found, torch.autograd.grad((attention(q, k, v) * g.contiguous()).sum(), (q, k, v)), strict=True
     ):
-        assert torch.allclose(a, b, atol=1e-6)
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
     one = [t[:, :, 0] for t in turned]  # without a dimension of heads
     torch.testing.assert_close(attention(*one), expected[:, :, 0])
 
