@@ -64,6 +64,7 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/limits.py $(ARGS)
 	$(BIN)/python benchmarks/take_home.py $(ARGS)
 	$(BIN)/python benchmarks/scheduling.py $(ARGS)
+	$(BIN)/python benchmarks/driver.py $(ARGS)
 	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
 	$(BIN)/python benchmarks/leaderboard.py $(ARGS)
 	$(BIN)/python benchmarks/inspect_data.py $(ARGS)
