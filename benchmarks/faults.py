@@ -44,7 +44,7 @@ from evoact.config import Plan, read_plan
 from evoact.execution.run import compare, resume, search
 from evoact.execution.running.log import PACK, events
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import is_finished, record_of, write_record
+from evoact.leaderboard.run_files import CONFIG, is_finished, record_of, write_record
 from evoact.leaderboard.schema import KEY
 from evoact.leaderboard.store.write import PARTS
 from evoact.records import PHASES
@@ -282,6 +282,16 @@ class Cluster:
     def join(self) -> None:
         self.nodes.append(ray_start(f"--address={self.address}", "--num-cpus=1"))
 
+    def mend(self) -> None:
+        """Have another node join for one that has not come up: a head that listens does not answer at once."""
+        for node in [node for node in self.nodes if node.poll() is not None]:
+            self.nodes.remove(node)
+            self.join()
+
+    def end(self) -> None:
+        for node in (*self.nodes, self.head):
+            self.kill(node)
+
     def kill(self, node: subprocess.Popen[bytes]) -> None:
         """Kill a node with all its processes, which `ray start` leaves in its session."""
         listed = subprocess.run(
@@ -301,7 +311,6 @@ def ray_start(*arguments: str) -> subprocess.Popen[bytes]:
             "ray.scripts.scripts",
             "start",
             "--block",
-            "--include-dashboard=false",
             *arguments,
         ],
         # Whatever tokens others use here, this cluster needs none.
@@ -315,14 +324,27 @@ def ray_start(*arguments: str) -> subprocess.Popen[bytes]:
 @contextmanager
 def cluster_of_nodes(nodes: int) -> Iterator[Cluster]:
     """Hold a cluster of this machine, each node of which can be killed alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
-    head = ray_start("--head", f"--port={port}", "--num-cpus=0", f"--temp-dir={scratch}")
-    cluster = Cluster(port, scratch, head, [])
-    try:
-        while True:
+    with tempfile.TemporaryDirectory(
+        prefix="evoact-", ignore_cleanup_errors=True
+    ) as scratch:  # short, for sockets
+        cluster = started_cluster(nodes, scratch)
+        try:
+            yield cluster
+        finally:
+            cluster.end()
+
+
+def started_cluster(nodes: int, scratch: str) -> Cluster:
+    """A cluster whose nodes have all joined; on a busy machine Ray gives up now and then, and is asked again."""
+    while True:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        head = ray_start(
+            "--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={scratch}"
+        )
+        cluster = Cluster(port, scratch, head, [])
+        while head.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
@@ -330,12 +352,15 @@ def cluster_of_nodes(nodes: int) -> Iterator[Cluster]:
         for _ in range(nodes):
             cluster.join()
         # A run refuses a cluster without any room.
-        subprocess.run([sys.executable, "-c", JOINED, cluster.address, str(nodes + 1)], check=True)
-        yield cluster
-    finally:
-        for node in (*cluster.nodes, head):
-            cluster.kill(node)
-        shutil.rmtree(scratch, ignore_errors=True)
+        joined = subprocess.Popen([sys.executable, "-c", JOINED, cluster.address, str(nodes + 1)])
+        while joined.poll() is None and head.poll() is None:
+            time.sleep(1.0)
+            cluster.mend()
+        if joined.poll() == 0:
+            return cluster
+        joined.kill()
+        joined.wait()
+        cluster.end()
 
 
 def nodes_struck(
@@ -411,14 +436,20 @@ def others_struck(
 
 def measured(cell: Cell, seed: int, directory: Path) -> Iterator[Outcome]:
     """Yield the outcomes of the runs of a cell; `directory` holds them."""
-    execution = {"backend": "local"} if cell.backend == "local" else {"backend": "ray_tune", "workers": 2}
     more = ARMS if cell.plan == "comparison" else {}
-    made, chance = read_plan({**EXPERIMENT, **more, "execution": execution}), random.Random(f"{seed} {cell}")
-    first = started(directory / "undisturbed", made)
+    local, on_ray = (
+        read_plan({**EXPERIMENT, **more, "execution": execution})
+        for execution in ({"backend": "local"}, {"backend": "ray_tune", "workers": 2})
+    )
+    chance = random.Random(f"{seed} {cell}")
+    # The rows are the same on Ray, and one process is the one that nothing disturbs.
+    first = started(directory / "undisturbed", local)
     first.join()
     if first.exitcode:
         raise RuntimeError("expected a run that nobody disturbs to finish, got what is printed above")
     undisturbed = rows_of(directory / "undisturbed")
+    made = local if cell.backend == "local" else on_ray
+    (directory / "undisturbed" / CONFIG).write_text(made.to_yaml(), encoding="utf-8")
     if cell.victim == "driver":
         yield from drivers_struck(directory, cell, undisturbed, chance)
     else:

@@ -227,10 +227,23 @@ class WarmStart(Section):
     genomes: list[dict[str, Any]] | None = None
 
 
+class Islands(Section):
+    """The search is one of several at the same time, each under its own seed, in its own run directory; those of the
+    `others` are named. Every so many generations the best `migrants` of each go to all others, which train them, too.
+    An island waits for the others for `wait_seconds` at most."""
+
+    others: Names
+    every: Positive = 4
+    migrants: Positive = 4
+    wait_seconds: PositiveNumber = 600.0
+
+
 class Packs(Section):
-    """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement."""
+    """Networks trained together. `auto` chooses `size` when a run starts, by memory and a short measurement; on Ray
+    once for each kind of worker, and `sizes` of a run's config are what was found."""
 
     size: Positive | Literal["auto"] = "auto"
+    sizes: dict[str, Positive] = {}
     threads: Positive = 1
     timeout_seconds: PositiveNumber | None = None
 
@@ -239,7 +252,8 @@ class Execution(Section):
     """`table` is the file that the backend of that name looks networks up in, instead of training them.
 
     Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
-    a GPU if the cluster has any. With 0 packs stay on the CPU."""
+    a GPU if the cluster has any. With 0 packs stay on the CPU. With `idle_seconds` a worker that has waited so long for
+    a pack gives its resources back, until there are packs again."""
 
     backend: Literal["local", "ray_tune", "table"] = "ray_tune"
     table: str | None = None
@@ -247,6 +261,7 @@ class Execution(Section):
     cpus_per_pack: PositiveNumber = 1.0
     gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
     max_failures: NotNegative = 2
+    idle_seconds: PositiveNumber | None = None
 
 
 class CurveData(Section):
@@ -297,6 +312,7 @@ class Config(Section):
     space: Space
     strategy: Named = Named(name="hybrid")
     warm_start: WarmStart | None = None
+    islands: Islands | None = None
     replicates: Annotated[int, Field(gt=0, le=1000, strict=True)] = 10
     training: Training = Training()
     budget: Budget

@@ -36,6 +36,8 @@ FREE = (
         "warm_start.run",
         "warm_start.candidates",
         "functions",
+        "islands.others",
+        "islands.wait_seconds",
         *(f"task.{place}" for place in PLACES),
     ),
 )

@@ -13,6 +13,7 @@ from evoact.errors import UserError
 from evoact.execution.running.kept import Kept
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result, of_part
+from evoact.strategies.proposers.islands import Migration
 
 Part = tuple[str, int]
 
@@ -20,11 +21,12 @@ Part = tuple[str, int]
 class Interleaved:
     """Proposals of all arms and repeats; a batch that is asked for is of one of them."""
 
-    def __init__(self, plan: Plan, stored: Iterable[Result] = ()):
+    def __init__(self, plan: Plan, stored: Iterable[Result] = (), migration: Migration | None = None):
         """
         Args:
             plan: what to do
             stored: the rows of an interrupted run
+            migration: between a search and others, if it is an island
 
         Raises:
             UserError: if a stored row is of no arm and repeat of this comparison.
@@ -43,7 +45,7 @@ class Interleaved:
             experiment = plan.part(*part)
             minutes = experiment.config.budget.minutes
             seconds = None if minutes is None else minutes * 60 - search_seconds(rows[part])
-            self._parts[part] = Stages(experiment, seconds, rows[part])
+            self._parts[part] = Stages(experiment, seconds, rows[part], migration)
         self._open = dict(self._parts)
 
     @property

@@ -33,8 +33,13 @@ class PackSource(Protocol):
         """How many workers there are to be; None: as many as there is room for."""
         ...
 
-    def next_pack(self) -> tuple[str, list[Proposal]]:
-        """Return a pack's name and proposals; no proposals if results must be told first, or all is done."""
+    def next_pack(self, size: int | None = None) -> tuple[str, list[Proposal]]:
+        """Return a pack's name and proposals, by default as many as the config says; no proposals if results must be
+        told first, or all is done."""
+        ...
+
+    def measured(self, kind: str, size: int) -> None:
+        """Take note of the pack size that a kind of worker has measured."""
         ...
 
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:

@@ -1,7 +1,8 @@
 """The number of networks trained together: by memory, by how many can be asked for at once, by a measurement.
 
 A network's result does not depend on its neighbours, so the size changes time and memory alone. It is
-chosen once, when a run starts, and stands in the run's config as a number from then on.
+chosen once, when a run starts, and stands in the run's config as a number from then on. On Ray workers measure it: the
+first of each kind, for all of that kind.
 """
 
 import os
@@ -9,6 +10,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 import torch
 
@@ -50,10 +52,19 @@ def with_pack_size(plan: Plan) -> Plan:
     return replace(plan, arms={name: sized(arm) for name, arm in plan.arms.items()})
 
 
-def choose(made: Experiment) -> int:
+def choose(
+    made: Experiment, useful: int | None = None, at_once: int | None = None, most_megabytes: float = inf
+) -> int:
     """Return the smallest power of two whose cost of a network is near the lowest, of those that fit into memory and
-    leave no worker without a pack."""
-    most = min(LARGEST, room(made), -(-asked_at_once(made) // packs_at_once(made)))
+    leave no worker without a pack.
+
+    Args:
+        useful: a larger one would leave workers without a pack; by default that of this machine's workers
+        at_once: how many packs this machine, or each of its GPUs, trains side by side; by default as it can
+        most_megabytes: that packs here may take together
+    """
+    useful = most_useful(made, packs_at_once(made)) if useful is None else useful
+    most = min(LARGEST, room(made, at_once, most_megabytes), useful)
     costs: dict[int, float] = {}
     settings = made.config.execution
     if settings.backend != "table" and (not settings.gpus_per_pack or gpu_here()):
@@ -76,15 +87,20 @@ def _measured(made: Experiment, size: int) -> float | None:
     return found[0] if found else None
 
 
-def asked_at_once(made: Experiment) -> int:
+def most_useful(made: Experiment, workers: int) -> int:
+    """Return the largest size that leaves none of so many workers without a pack."""
+    return -(-asked_at_once(made, workers) // workers)
+
+
+def asked_at_once(made: Experiment, workers: int) -> int:
     """Return how many networks the search proposes before it must hear of any, up to what all workers could take."""
-    enough = LARGEST * packs_at_once(made)
+    enough = LARGEST * workers
     search_alone = made.with_config(baselines=made.config.baselines.model_copy(update={"replicates": 0}))
     asked = Stages(search_alone).ask(enough)
     if any(
         p.kind == META_TRAIN for p in asked
     ):  # packs of their own; how many networks follow them is not known yet
-        return UNMEASURED * packs_at_once(made)
+        return UNMEASURED * workers
     return max(1, len(asked))
 
 
@@ -98,13 +114,14 @@ def packs_at_once(made: Experiment) -> int:
     return max(1, int((os.cpu_count() or 1) // settings.cpus_per_pack))
 
 
-def room(made: Experiment) -> int:
-    """Return how many networks the free memory holds in each of the packs side by side."""
-    at_once = packs_at_once(made)
+def room(made: Experiment, at_once: int | None = None, most_megabytes: float = inf) -> int:
+    """Return how many networks the free memory, or what of it may be taken, holds in each of the packs side by side."""
+    at_once = at_once or packs_at_once(made)
     if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
         free = free_gpu_memory() / at_once
     else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6 / at_once - megabytes(made, 0)
+        free = min(most_megabytes, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6) / at_once
+        free -= megabytes(made, 0)
     return max(1, int(SHARE * free / (megabytes(made, 1) - megabytes(made, 0))))
 
 

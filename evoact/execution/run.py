@@ -26,6 +26,7 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Part
+from evoact.execution.islands import settled
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer
@@ -119,7 +120,8 @@ def search(
         UserError: if the directory holds a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full.
     """
-    return _start(Plan.of(warmed(made, report)), run_dir, address, observe, report, files)
+    made = settled(warmed(made, report), Location.of(run_dir))
+    return _start(Plan.of(made), run_dir, address, observe, report, files)
 
 
 def compare(
@@ -140,6 +142,11 @@ def compare(
         raise UserError(
             f"expected a comparison without warm_start, because all arms must start alike, got one from "
             f"{plan.config.warm_start.run}; leave it out"
+        )
+    if plan.config.islands is not None:
+        raise UserError(
+            "expected a comparison without islands, because each of its arms is a search of its own, got some; leave "
+            "them out"
         )
     return _start(plan, run_dir, address, observe, report)
 
@@ -169,7 +176,7 @@ def _start(
             report(f"{name}: {arm.proposer.remark}" if plan.compares else arm.proposer.remark)
     _make(home)
     _check_empty(home)
-    plan = with_pack_size(with_precision(plan, elsewhere=address is not None))
+    plan = _sized(with_precision(plan, elsewhere=address is not None))
     with lock(home, report) as held:
         if home.child(CONFIG).exists():
             raise UserError(
@@ -223,6 +230,7 @@ def resume(
     if complete:
         return _finished(home, plan, complete, _by_part(plan, _stored(home, report)))
     _check_cluster(plan, address)
+    plan = _sized(plan)
     with lock(home, report) as held:
         for stored_table in TABLES:
             sweep(home, stored_table)
@@ -234,6 +242,11 @@ def resume(
             write_record(home, record | {"run": name_of(home, names)})
         complete, results = _carry_out(home, plan, stored, _table_of(plan), address, observe, held)
         return _finished(home, plan, complete, results)
+
+
+def _sized(plan: Plan) -> Plan:
+    """The plan with a size of packs; on Ray, workers of each kind find their own."""
+    return plan if plan.config.execution.backend == "ray_tune" else with_pack_size(plan)
 
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:
@@ -328,16 +341,18 @@ def _carry_out(
     observe: Observer | None,
     held: Held,
 ) -> tuple[bool, Mapping[Part, Kept]]:
-    run = Run(home, plan, results, observe, held)
+    run, complete = Run(home, plan, results, observe, held), False
     try:
         run.log.note(BEGIN, stored=len(results), pid=os.getpid(), backend=plan.config.execution.backend)
         run.show(run.stages.phase)
         with stopped_by_the_keyboard(run):
             _execute(run, plan, table, address)
-            if run.complete:
+            complete = run.complete  # asked once: what comes next may have to be waited for
+            if complete:
                 _close(home, run.tally.total)
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
-        return is_finished(home), run.stages.results
+        complete = is_finished(home)
+        return complete, run.stages.results
     except GpuLost as error:
         raise SearchFailed(f"{error}; continue with `evoact resume {shlex.quote(home.text)}`") from None
     except OSError as error:
@@ -348,11 +363,11 @@ def _carry_out(
             f"room and continue with `evoact resume {shlex.quote(home.text)}`"
         ) from None
     finally:
-        run.log.note(END, complete=run.complete, networks=run.tally.total)
+        run.log.note(END, complete=complete, networks=run.tally.total)
         run.log.close()
-    if run.complete:
+    if complete:
         _check_any_worked([*run.stages.results.values()])
-    return run.complete, run.stages.results
+    return complete, run.stages.results
 
 
 def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -> None:
@@ -365,7 +380,7 @@ def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -
         from evoact.execution.cluster import ray_tune
 
         ray_tune.execute(
-            run, plan, address, run.home.absolute, partial(run.show, run.stages.phase), run.log.note
+            run, plan, address, run.home.absolute, partial(run.show, run.stages.phase), run.log.note, run.name
         )
 
 

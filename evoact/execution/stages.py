@@ -19,20 +19,29 @@ from evoact.strategies import create
 from evoact.strategies.archive import Archive, best_structures
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.proposers.enumerate import baselines
-from evoact.strategies.strategy import Strategy
+from evoact.strategies.proposers.islands import Island, Migration
+from evoact.strategies.strategy import Proposer, Strategy
 from evoact.strategies.surrogate.surrogate import recommended
 
 
 class Stages:
     """Proposals of all stages, in order, with one index space."""
 
-    def __init__(self, experiment: Experiment, seconds: float | None = None, stored: Iterable[Result] = ()):
+    def __init__(
+        self,
+        experiment: Experiment,
+        seconds: float | None = None,
+        stored: Iterable[Result] = (),
+        migration: Migration | None = None,
+    ):
         """
         Args:
             experiment: what to do
             seconds: after so long, counted from its first ask, the search stage asks no more
             stored: the rows of an interrupted run
+            migration: between this search and others, if it is an island
         """
+        self._migration = migration
         self.experiment = experiment
         self.seconds = seconds
         self.deadline: float | None = None
@@ -187,10 +196,17 @@ class Stages:
             earlier=earlier,
             options=options,
             warm=warm_genomes(e) if phase == "search" else (),
+            island=self._on_island if phase == "search" else lambda proposer: proposer,
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
         strategy.replay(self._of(phase))
         return strategy
+
+    def _on_island(self, proposer: Proposer) -> Proposer:
+        islands = self.experiment.config.islands
+        if islands is None or self._migration is None:
+            return proposer
+        return Island(proposer, self.experiment.space, self._migration, islands.every, islands.migrants)
 
     @property
     def _fresh_seeds(self) -> tuple[int, ...]:

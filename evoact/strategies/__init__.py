@@ -78,6 +78,7 @@ def create(
     earlier: Iterable[Result] = (),
     options: Mapping[str, Any] | None = None,
     warm: Sequence[Genome] = (),
+    island: Callable[[Proposer], Proposer] = lambda proposer: proposer,
 ) -> Strategy:
     """Return the named strategy, ready to be asked.
 
@@ -95,6 +96,7 @@ def create(
             and those of as many steps count as evaluated.
         options: settings of the strategy.
         warm: genomes to begin with.
+        island: makes of the search one that others come to.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
@@ -113,6 +115,7 @@ def create(
         first_index=first_index,
     )
     driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
+    idea = island(idea)
     return driver(
         WarmStarted(idea, tuple(warm)) if warm else idea, numbering, _known(numbering, steps, earlier)
     )

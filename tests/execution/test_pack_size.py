@@ -33,16 +33,16 @@ def test_a_number_is_left_alone(tiny):
 def test_no_worker_is_left_without_a_pack(tiny):
     """A generation of 8 is two packs of 4 for two workers, and a budget of 3 no pack of 4."""
     two = {"backend": "ray_tune", "workers": 2, "gpus_per_pack": 0}
-    assert asked_at_once(experiment(tiny(packs={"size": "auto"}))) == 8
+    assert asked_at_once(experiment(tiny(packs={"size": "auto"})), 1) == 8
     assert choose(experiment(tiny(packs={"size": "auto"}, execution=two))) <= 4
     assert choose(experiment(tiny(packs={"size": "auto"}, budget={"networks": 3}))) <= 2
     independent = experiment(tiny(strategy={"name": "random"}, budget={"networks": 100_000}))
-    assert asked_at_once(independent) == LARGEST
+    assert asked_at_once(independent, 1) == LARGEST
 
 
 def test_meta_trainings_say_nothing_about_packs_of_networks(tiny):
     learning = {"name": "bilevel", "outer_steps": 2, "inner_steps": 3, "batch_size": 20}
-    assert asked_at_once(experiment(tiny(strategy=learning, budget={"networks": 40}))) == UNMEASURED
+    assert asked_at_once(experiment(tiny(strategy=learning, budget={"networks": 40})), 1) == UNMEASURED
 
 
 def test_memory_bounds_it(tiny):

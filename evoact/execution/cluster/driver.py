@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
+from ray import cloudpickle
 
 from evoact.config import Plan
 from evoact.errors import UserError
+from evoact.execution.cluster.metrics import Metrics
 from evoact.execution.cluster.pack_exchange import Joined
 from evoact.execution.cluster.ray_cluster import leaving_nodes, living_nodes, room
 from evoact.execution.local import PackSource, Work
@@ -39,10 +41,17 @@ class Driver:
         exchange: Any,
         resources: dict[str, float],
         note: Callable[..., None],
+        run: str = "",
     ):
         self.source, self.plan, self.exchange = source, plan, exchange
-        self.resources, self.note = resources, note
-        self.workers = source.workers or room(resources)  # how many there are to be
+        self.resources, self.note, self.metrics = resources, note, Metrics(run)
+        self.workers = source.workers or room(resources)  # how many there may be
+        packs = plan.config.packs
+        self.size = (
+            None if packs.size == "auto" else packs.size
+        )  # of all packs, if all workers are to take the same
+        self.sizes = dict(packs.sizes)  # else by kind of worker
+        self.asked: dict[str, int] = {}  # for packs of which size those out were asked for
         self.joined: dict[str, Joined] = {}
         self.out: dict[str, Sequence[Proposal]] = {}
         self.losses: Counter[str] = Counter()
@@ -57,6 +66,13 @@ class Driver:
     def done(self) -> bool:
         return self.error is not None or (not self.out and self.source.finished)
 
+    @property
+    def wanted(self) -> int:
+        """How many workers there are to be now: those who would have nothing to do are not, if idle ones go."""
+        if self.plan.config.execution.idle_seconds is None or not self._by_size():
+            return self.workers
+        return min(self.workers, len(self.out))
+
     def work(self, seconds: float) -> None:
         """Offer packs and take results for so many seconds, or until there is no more to do."""
         end = time.monotonic() + seconds
@@ -70,17 +86,33 @@ class Driver:
     def fill(self) -> None:
         """Offer packs until there are enough of them, or results must come first."""
         with self._kept():
-            # More than can be in training, so that no worker waits for the driver.
-            while len(self.out) < self.workers + self._ahead():
-                name, proposals = self.source.next_pack()
-                if not proposals:
-                    return
-                self._offer(name, proposals)
+            for size, workers in self._by_size().items():
+                # More than can be in training, so that no worker waits for the driver.
+                while sum(self.asked[name] == size for name in self.out) < workers + self._ahead():
+                    name, proposals = self.source.next_pack(size)
+                    if not proposals:
+                        return
+                    self._offer(name, proposals, size)
+
+    def _by_size(self) -> dict[int, int]:
+        """How many workers there are, or are to be, for packs of each size, the largest first. Those who have not
+        joined count as workers for the smallest, which fit everywhere."""
+        if self.size is not None:
+            return {self.size: self.workers}
+        joined = Counter(worker.size for worker in self.joined.values())
+        smallest = min(joined or self.sizes.values(), default=0)
+        if smallest:
+            joined[smallest] += max(0, self.workers - joined.total())
+        return {size: joined[size] for size in sorted(joined, reverse=True)}
 
     def collect(self, seconds: float) -> None:
         """Take what the workers deliver, after waiting for that at most so long, then fill up."""
         with self._kept():
             delivered, self.joined = ray.get(self.exchange.collect.remote(seconds))
+            for worker in self.joined.values():
+                if worker.kind and worker.kind not in self.sizes:
+                    self.sizes[worker.kind] = worker.size
+                    self.source.measured(worker.kind, worker.size)
             for d in delivered:
                 if isinstance(d.answer, Exception):
                     raise d.answer
@@ -88,7 +120,9 @@ class Driver:
                 del self.out[d.pack]
                 trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
                 self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
-                self.source.finish_pack(d.answer, Work(d.worker, d.waited, max(1, len(self.joined))))
+                workers = max(1, len(self.joined))
+                self.source.finish_pack(d.answer, Work(d.worker, d.waited, workers))
+                self.metrics.pack(d.answer, d.waited, workers)
             if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
                 for name in ray.get(self.exchange.withdraw.remote()):
                     self.out.pop(name, None)
@@ -117,7 +151,7 @@ class Driver:
 
     def _false_start(self, reason: str) -> None:
         self.false_starts += 1
-        self.note(FAULT, what="worker did not start", reason=reason[:500])
+        self._fault("worker did not start", reason)
         if reason.startswith(IMPORTS):
             raise UserError(
                 f"expected evoact {VERSION} on every node, got one that lacks it: {reason}; install the same there"
@@ -130,7 +164,7 @@ class Driver:
         is alone, and fails.
         """
         name = worker.pack
-        self.note(FAULT, what=what, worker=worker.name, pack=name, reason=reason[:500])
+        self._fault(what, reason, worker=worker.name, pack=name)
         if name not in self.out:  # it was idle, or another has answered
             return
         if not blame:
@@ -143,15 +177,18 @@ class Driver:
         if self.losses[name] <= self.plan.config.execution.max_failures:
             self._offer(name, self.out[name])
             return
-        proposals = self.out.pop(name)
+        proposals = self.out[name]
         self.exchange.end.remote(name)
         if len(proposals) > 1:
-            half = len(proposals) // 2
-            self._offer(f"{name}a", proposals[:half])
-            self._offer(f"{name}b", proposals[half:])
+            self._halve(name)
         else:
+            del self.out[name]
             error = f"{blame}, in {self.losses[name]} of {self.losses[name]} attempts"
             self.source.finish_pack(failed(name, proposals, self.plan, error, state), Work(worker.name))
+
+    def _fault(self, what: str, reason: str, **fields: str) -> None:
+        self.note(FAULT, what=what, **fields, reason=reason[:500])
+        self.metrics.fault(what)
 
     def _look(self) -> None:
         """Now and then: follow the cluster and the wishes of the owner, and give up workers that hang."""
@@ -166,6 +203,10 @@ class Driver:
             self.note("workers", workers=workers, before=self.workers)
             self.workers = workers
         self.exchange.limit.remote(workers, sorted(leaving))
+        largest = max((joined.size for joined in self.joined.values()), default=0)
+        if largest:  # those for whom a pack was may be gone
+            for name in ray.get(self.exchange.withdraw.remote(largest)):
+                self._halve(name)
         for worker, joined in self.joined.items():
             lease = self._lease(joined)
             if joined.seen > SILENT_SECONDS:
@@ -185,12 +226,20 @@ class Driver:
         ray.get(self.exchange.lose.remote(worker))
         self.given_up.add(worker)
         with suppress(ray.exceptions.RayError):
-            ray.kill(joined.process, no_restart=True)
+            ray.kill(cloudpickle.loads(joined.process), no_restart=True)
         self._lost(joined, "worker hung", reason, blame, state="timed_out")
 
-    def _offer(self, name: str, proposals: Sequence[Proposal]) -> None:
+    def _halve(self, name: str) -> None:
+        proposals, size = self.out.pop(name), self.asked[name]
+        half = len(proposals) // 2
+        self._offer(f"{name}a", proposals[:half], size)
+        self._offer(f"{name}b", proposals[half:], size)
+
+    def _offer(self, name: str, proposals: Sequence[Proposal], size: int | None = None) -> None:
+        """Offer a pack, for workers of the size that it was asked for if that was said before."""
         self.out[name] = proposals
-        self.exchange.offer.remote(name, proposals)
+        self.asked[name] = size = self.asked[name] if size is None else size
+        self.exchange.offer.remote(name, proposals, 0 if self.size else size)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

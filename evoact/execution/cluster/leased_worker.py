@@ -8,12 +8,14 @@ from typing import Any
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 
 import ray
+import torch
 from ray import cloudpickle, tune
 
 from evoact.config import read_plan
 from evoact.errors import UserError
-from evoact.execution.cluster.pack_exchange import RETIRE, Answer, portable
-from evoact.execution.cluster.ray_cluster import NAMESPACE, enter, this_node
+from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Answer, portable
+from evoact.execution.cluster.ray_cluster import GPU_SHARE, NAMESPACE, enter, this_kind, this_node
+from evoact.execution.pack_size import choose
 from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION
 from evoact.leaderboard.location import Location
@@ -24,6 +26,7 @@ IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
 # How long a worker trains before it tells Tune that it lives: what that costs Tune, and the worker that waits for it,
 # is shared by many packs then.
 STEP_SECONDS = 60.0
+WAIT_SECONDS = 0.5  # between two questions whether another has measured
 LIFE_SECONDS = 10.0  # between two signs of life, also from the middle of a pack
 
 
@@ -45,8 +48,34 @@ class Worker(tune.Trainable):
             ray.get(self.exchange.refuse.remote(said))
         here = ray.get_runtime_context()
         name = f"{this_node()}:{os.getpid()}"
-        ray.get(self.exchange.join.remote(self.worker, here.current_actor, here.get_node_id(), name))
+        handle = cloudpickle.dumps(
+            here.current_actor
+        )  # so that the exchange need not import this module, and PyTorch
+        ray.get(self.exchange.join.remote(self.worker, handle, here.get_node_id(), name, *self._size(config)))
         threading.Thread(target=self._live, name="signs of life", daemon=True).start()
+
+    def _size(self, config: dict[str, Any]) -> tuple[str, int]:
+        """The kind of worker that this is, and its pack size, measured here if no worker of the kind has done it;
+        nothing if the size is given."""
+        useful = config["useful"]
+        if useful is None or self.trainer is None:
+            return "", 0
+        arm = self.trainer.plan.first
+        execution = arm.config.execution
+        share = (
+            (execution.gpus_per_pack if execution.gpus_per_pack is not None else GPU_SHARE)
+            if config["work"]["gpu"]
+            else 0
+        )
+        kind = this_kind(execution.cpus_per_pack, share, self.trainer.device)
+        while (size := ray.get(self.exchange.size.remote(kind.name))) is None:
+            time.sleep(WAIT_SECONDS)
+        if size == MEASURE:
+            made = arm.with_config(execution=execution.model_copy(update={"gpus_per_pack": share}))
+            measured = choose(made, useful, kind.at_once, kind.megabytes)
+            torch.set_num_threads(arm.config.packs.threads)
+            size = ray.get(self.exchange.measured.remote(kind.name, measured))
+        return kind.name, size
 
     def _trainer(self, version: str, gpu: bool, home: str, directory: str) -> PackTrainer:
         if version != VERSION:

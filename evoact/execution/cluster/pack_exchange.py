@@ -7,8 +7,9 @@ import asyncio
 import pickle
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from evoact.records import Proposal, Result
@@ -16,6 +17,8 @@ from evoact.records import Proposal, Result
 Pack = tuple[str, Sequence[Proposal]]
 Answer = list[Result] | Exception
 RETIRE: Literal["retire"] = "retire"  # instead of a pack: this worker is to end
+MEASURE: Literal["measure"] = "measure"  # instead of a pack size: this worker is to measure it
+MEASURE_SECONDS = 120.0  # after which another worker measures instead
 
 
 def portable(error: Exception) -> Exception:
@@ -39,33 +42,54 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker as the exchange knows it: its process, its node, when it last gave a sign of life, and the pack that it
-    holds, since when.
+    """A worker as the exchange knows it: its process, as a pickled handle, its node, its name, when it last gave a sign
+    of life, its kind and the largest pack of that, the pack that it holds, since when, and since when it has had none.
     """
 
-    process: Any
+    process: bytes
     node: str
     name: str
     seen: float
+    kind: str = ""
+    size: int = 0
     pack: str = ""
     since: float = 0.0
+    free: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A pack that waits for a worker, and the size that was asked for: workers of that size come first."""
+
+    name: str
+    proposals: Sequence[Proposal]
+    size: int
 
 
 class Exchange:
     """Packs waiting for a worker, packs held by one, and results waiting for the driver.
 
     A pack is out from when it is offered until the first answer to it: a worker that was given up may yet deliver, and
-    a second answer is ignored. All methods run in one event loop, one at a time.
+    a second answer is ignored. Workers on unlike devices take packs of the size that suits their kind, which `sizes`
+    says, and smaller ones if there are no such. All methods run in one event loop, one at a time.
     """
 
-    def __init__(self, config: dict[str, Any], objects: bytes = b""):
-        self.config, self.given = config, objects
-        self.offered: deque[Pack] = deque()
+    def __init__(
+        self,
+        config: dict[str, Any],
+        objects: bytes = b"",
+        sizes: Mapping[str, int] = MappingProxyType({}),
+        idle_seconds: float | None = None,
+    ):
+        self.config, self.given, self.idle_seconds = config, objects, idle_seconds
+        self.sizes, self.measuring = dict(sizes), dict[str, float]()
+        self.offered: deque[Offer] = deque()
         self.out: dict[str, float] = {}  # since when
         self.waited: dict[str, float] = {}
         self.workers: dict[str, Joined] = {}
         self.delivered: list[Delivered] = []
         self.most, self.leaving, self.closed = 2**31, frozenset[str](), False
+        self.news = False  # somebody has joined
         self.change = asyncio.Condition()
 
     async def experiment(self) -> dict[str, Any]:
@@ -76,16 +100,31 @@ class Exchange:
         """Return the objects that the config names, pickled, so that this process needs nothing of them."""
         return self.given
 
-    async def offer(self, name: str, proposals: Sequence[Proposal]) -> None:
-        """Offer a pack to the first free worker, again if it was offered before."""
+    async def size(self, kind: str) -> int | Literal["measure"] | None:
+        """Return the pack size of a kind of worker, or that the one who asks is to measure it; None while another
+        does."""
+        if kind in self.sizes:
+            return self.sizes[kind]
+        now = time.monotonic()
+        if now - self.measuring.get(kind, -MEASURE_SECONDS) < MEASURE_SECONDS:
+            return None
+        self.measuring[kind] = now
+        return MEASURE
+
+    async def measured(self, kind: str, size: int) -> int:
+        """Take the size that was measured, and return the one that counts: the first."""
+        return self.sizes.setdefault(kind, size)
+
+    async def offer(self, name: str, proposals: Sequence[Proposal], size: int = 0) -> None:
+        """Offer a pack to the first free worker that it suits, again if it was offered before."""
         self.out[name] = time.monotonic()
-        self.offered.append((name, proposals))
+        self.offered.append(Offer(name, proposals, size))
         await self._changed()
 
-    async def withdraw(self) -> list[str]:
-        """Take back the packs that no worker has begun; return their names."""
-        names = [name for name, _ in self.offered]
-        self.offered.clear()
+    async def withdraw(self, larger_than: int = 0) -> list[str]:
+        """Take back the packs that no worker has begun, or those of them that are too large; return their names."""
+        names = [offer.name for offer in self.offered if len(offer.proposals) > larger_than]
+        self.offered = deque(offer for offer in self.offered if len(offer.proposals) <= larger_than)
         for name in names:
             self.out.pop(name, None)
         return names
@@ -100,9 +139,15 @@ class Exchange:
         self.closed = True
         await self._changed()
 
-    async def join(self, worker: str, process: Any, node: str, name: str) -> None:
-        """Take in a worker, with a handle of its process, its node, and what people call it."""
-        self.workers[worker] = Joined(process, node, name, time.monotonic())
+    async def join(
+        self, worker: str, process: bytes, node: str, name: str, kind: str = "", size: int = 0
+    ) -> None:
+        """Take in a worker, with a pickled handle of its process, its node, what people call it, and its kind with the
+        largest pack of that (0: any)."""
+        now = time.monotonic()
+        self.workers[worker] = Joined(process, node, name, now, kind, size, free=now)
+        self.news = True
+        await self._changed()
 
     async def live(self, worker: str) -> None:
         """Take a sign of life."""
@@ -116,12 +161,15 @@ class Exchange:
             if self._surplus(worker):
                 self.workers.pop(worker, None)
                 return RETIRE
-            if self.offered:
-                name, proposals = self.offered.popleft()
-                now = time.monotonic()
-                self.waited[name] = now - self.out[name]
-                self._set(worker, pack=name, since=now)
-                return name, proposals
+            now, offer = time.monotonic(), self._suiting(self.workers[worker].size)
+            if offer is not None:
+                self.offered.remove(offer)
+                self.waited[offer.name] = now - self.out[offer.name]
+                self._set(worker, pack=offer.name, since=now)
+                return offer.name, offer.proposals
+            if self.idle_seconds is not None and now - self.workers[worker].free > self.idle_seconds:
+                self.workers.pop(worker)
+                return RETIRE
             try:
                 async with self.change:
                     await asyncio.wait_for(self.change.wait(), end - time.monotonic())
@@ -130,10 +178,10 @@ class Exchange:
 
     async def deliver(self, worker: str, name: str, answer: Answer) -> None:
         """Take a pack's results, the first that come; those of a pack that is not out any more are ignored."""
-        self._set(worker, pack="", since=0.0)
+        self._set(worker, pack="", since=0.0, free=time.monotonic())
         if self.out.pop(name, None) is None:
             return
-        self.offered = deque(pack for pack in self.offered if pack[0] != name)
+        self.offered = deque(offer for offer in self.offered if offer.name != name)
         who = self.workers[worker].name if worker in self.workers else worker
         self.delivered.append(Delivered(name, who, self.waited.pop(name, 0.0), answer))
         await self._changed()
@@ -151,17 +199,17 @@ class Exchange:
         await self._changed()
 
     async def collect(self, seconds: float = 0.0) -> tuple[list[Delivered], dict[str, Joined]]:
-        """Return what was delivered since the last call, after waiting for that at most so many seconds, and all
-        workers, whose times are seconds ago.
+        """Return what was delivered since the last call, after waiting for that, or for another worker, at most so many
+        seconds, and all workers, whose times are seconds ago.
         """
         end = time.monotonic() + seconds
-        while not self.delivered and (left := end - time.monotonic()) > 0:
+        while not self.delivered and not self.news and (left := end - time.monotonic()) > 0:
             try:
                 async with self.change:
                     await asyncio.wait_for(self.change.wait(), left)
             except TimeoutError:
                 break
-        delivered, self.delivered = self.delivered, []
+        delivered, self.delivered, self.news = self.delivered, [], False
         now = time.monotonic()
         ago = {
             worker: replace(w, seen=now - w.seen, since=now - w.since) for worker, w in self.workers.items()
@@ -175,6 +223,11 @@ class Exchange:
     async def end(self, name: str) -> None:
         """Wait for no answer to a pack any more."""
         self.out.pop(name, None)
+
+    def _suiting(self, size: int) -> Offer | None:
+        """The first offer of a size, else the first that is no larger."""
+        own = next((offer for offer in self.offered if size in (0, offer.size) or not offer.size), None)
+        return own or next((offer for offer in self.offered if len(offer.proposals) <= size), None)
 
     def _surplus(self, worker: str) -> bool:
         known = self.workers.get(worker)

@@ -6,6 +6,7 @@ would put first on their path: a folder with a `torch.py` in it is data, not cod
 
 import logging
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -14,7 +15,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, suppress
-from math import ceil
+from dataclasses import dataclass
+from math import ceil, floor, inf, log2
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ if "ray" not in sys.modules and (
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
+import torch
 
 from evoact.errors import UserError
 from evoact.installation import FOLDER
@@ -245,6 +248,46 @@ def dashboard() -> str | None:
 def this_node() -> str:
     """Return how a sentence names the machine that this process runs on."""
     return f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What workers alike have in common: a name, how many of them their machine, or each of its GPUs, has at once, and
+    the memory that Ray has for all of them there, in megabytes."""
+
+    name: str
+    at_once: int
+    megabytes: float
+
+
+def this_kind(cpus: float, gpu_share: float, device: torch.device) -> Kind:
+    """Return the kind of worker that this process is.
+
+    Args:
+        cpus, gpu_share: what each asks for
+        device: that it trains on
+    """
+    own = ray.get_runtime_context().get_node_id()
+    has = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == own)
+    if device.type == "cuda":
+        at_once = max(1, int(1 / gpu_share)) if gpu_share < 1 else 1
+        gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
+        return Kind(
+            f"{torch.cuda.get_device_name(device)}, {gigabytes:.0f} GB, {at_once} at once", at_once, inf
+        )
+    at_once = max(1, int(has.get("CPU", 1) / cpus))
+    gigabytes = 2.0 ** floor(
+        log2(has.get("memory", 2**50) / 1e9)
+    )  # what is free differs between machines alike
+    return Kind(f"{_processor()}, {gigabytes:g} GB, {at_once} at once", at_once, gigabytes * 1e3)
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def enter(directory: str) -> None:

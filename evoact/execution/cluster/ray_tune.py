@@ -38,6 +38,7 @@ from evoact.execution.cluster.leased_worker import Worker
 from evoact.execution.cluster.pack_exchange import Exchange
 from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, dashboard, gpus, room
 from evoact.execution.local import PackSource
+from evoact.execution.pack_size import most_useful
 from evoact.installation import FOLDER, VERSION
 from evoact.registry import remembered
 
@@ -64,7 +65,7 @@ class Leases(_Unpickled, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.driver.done:
             return Searcher.FINISHED
-        if len(self.leased) >= self.driver.workers:
+        if len(self.leased) >= self.driver.wanted:
             return None
         self.leased.add(trial_id)
         return {"worker": trial_id, **self.config}
@@ -107,7 +108,7 @@ class UntilDone(_Unpickled, tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        starting = len(self.driver.joined) < self.driver.workers
+        starting = len(self.driver.joined) < self.driver.wanted
         turn = TURN_SECONDS_AT_STARTS if starting else TURN_SECONDS
         self.driver.work(min(turn, TURNS_OF_ALL_SECONDS / self.driver.workers))
         return self.driver.done
@@ -134,6 +135,7 @@ def execute(
     home: str = "",
     say: Callable[[str], None] = lambda text: None,
     note: Callable[..., None] = lambda event, **fields: None,
+    run: str = "",
 ) -> None:
     """Run packs on a Ray cluster until the source has finished; the counterpart of `local.execute`.
 
@@ -145,6 +147,7 @@ def execute(
             are trained again from the start
         say: called with what is waited for before the first pack is back
         note: called with lines of the log: an event and its fields
+        run: its name among Ray's metrics
 
     Raises:
         UserError: if there is no cluster at the address, it can never place a pack, or a node cannot train.
@@ -155,16 +158,23 @@ def execute(
         resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
         fit = room(resources)
         workers = settings.workers or fit
-        note("cluster", room=fit, dashboard=dashboard())
-        say(f"waiting for the first of {workers} workers" if workers > 1 else "waiting for the worker")
+        page = dashboard()
+        note("cluster", room=fit, dashboard=page)
+        waiting = f"waiting for the first of {workers} workers" if workers > 1 else "waiting for the worker"
+        say(f"{waiting}; dashboard at {page}" if page else waiting)
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         exchange = (
             ray.remote(num_cpus=0)(Exchange)
             .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
-            .remote(plan.plain(), _pickled(remembered(plan.to_yaml())))
+            .remote(
+                plan.plain(),
+                _pickled(remembered(plan.to_yaml())),
+                plan.config.packs.sizes,
+                settings.idle_seconds,
+            )
         )
-        driver = Driver(source, plan, exchange, resources, note)
+        driver = Driver(source, plan, exchange, resources, note, run)
         driver.fill()
         scratch = tempfile.mkdtemp(prefix="evoact-tune-")
         try:
@@ -175,7 +185,9 @@ def execute(
                     "home": home,
                     "directory": os.getcwd(),
                 }
-                _fit(driver, Leases(driver, exchange=name, work=work), resources, scratch)
+                useful = most_useful(plan.first, workers) if plan.config.packs.size == "auto" else None
+                leases = Leases(driver, exchange=name, work=work, useful=useful)
+                _fit(driver, leases, resources, scratch)
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)

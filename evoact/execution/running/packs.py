@@ -10,6 +10,7 @@ from typing import TypeVar
 from evoact.config import Plan
 from evoact.execution import checkpoints
 from evoact.execution.interleaved import Interleaved
+from evoact.execution.islands import Migrations
 from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.running import scale
@@ -42,7 +43,6 @@ class Run:
     ):
         self.home, self.plan, self.observe, self.held = home, plan, observe, held
         self.name = record_of(home)["run"]  # as when it began, whatever the directory is called now
-        self.stages = Interleaved(plan, results)
         self.tally = Tally(results)
         self.checkpoints_kept: Set[str] | None = None
         self.rolling = {table.folder: Rolling(home, table) for table in TABLES}
@@ -51,6 +51,10 @@ class Run:
         self.open = 0  # networks in training
         self.networks: int | None = None  # the budget that is asked for, until nothing is in training
         self.looked = float("-inf")
+        self.migrations = self._migrations()
+        self.stages = Interleaved(
+            plan, results, self.migrations
+        )  # last: an island may have to wait for others
 
     @property
     def complete(self) -> bool:
@@ -64,17 +68,21 @@ class Run:
     def workers(self) -> int | None:
         return self.plan.config.execution.workers
 
-    def next_pack(self) -> tuple[str, list[Proposal]]:
+    def next_pack(self, size: int | None = None) -> tuple[str, list[Proposal]]:
         self.held.check()
         self._look()
         if self.stopping or (self.networks is not None and not self._with_budget()):
             return "", []
-        proposals = self.stages.ask(self.plan.pack_size)
+        proposals = self.stages.ask(size or self.plan.pack_size)
         self.open += len(proposals)
         if self.checkpoints_kept != (needed := self.stages.checkpoints()):
             checkpoints.keep_only(self.home, needed)
             self.checkpoints_kept = needed
         return (pack_name(proposals[0]) if proposals else ""), proposals
+
+    def measured(self, kind: str, size: int) -> None:
+        self.log.note("pack size", kind=kind, size=size)
+        self._change(scale.with_pack_size_of(self.plan, kind, size))
 
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         self.held.check()
@@ -97,6 +105,22 @@ class Run:
         self.tally.add(stored)
         self._note(stored, work)
         self.show(stored[0].proposal.phase, results=stored)
+
+    def _migrations(self) -> Migrations | None:
+        if self.plan.compares or self.plan.config.islands is None:
+            return None
+
+        def go_on() -> None:
+            self.held.check()
+            if self.stopping:
+                raise KeyboardInterrupt
+
+        def say(text: str) -> None:
+            if self.observe:
+                planned = self.plan.networks_by_phase.__getitem__
+                self.observe(replace(self.tally.progress("search", planned), waiting=text))
+
+        return Migrations(self.plan.first, self.home, go_on, say, self.log.note)
 
     def _patiently(self, write: Callable[[], T], phase: str) -> T:
         """Write something; to an object store that does not answer, or refuses these credentials, until it does not."""
@@ -170,7 +194,7 @@ class Run:
             networks = max(networks, sum(r.proposal.phase == "search" for r in results))
             self.log.note("scale", networks=networks, before=self.plan.networks_by_phase["search"])
             self._change(scale.with_networks(self.plan, networks))
-            self.stages = Interleaved(self.plan, results)
+            self.stages = Interleaved(self.plan, results, self.migrations)
         scale.done(self.home)
         return True
 

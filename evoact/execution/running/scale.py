@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from evoact.config import Plan
 from evoact.errors import UserError
@@ -96,7 +97,12 @@ def with_networks(plan: Plan, networks: int) -> Plan:
     return _changed(plan, {"budget": {"networks": networks, "gradient_examples": None}})
 
 
-def _changed(plan: Plan, sections: dict[str, dict[str, int | None]]) -> Plan:
+def with_pack_size_of(plan: Plan, kind: str, size: int) -> Plan:
+    """Return the plan with the pack size that a kind of worker has measured."""
+    return _changed(plan, {"packs": {"sizes": {**plan.config.packs.sizes, kind: size}}})
+
+
+def _changed(plan: Plan, sections: dict[str, dict[str, Any]]) -> Plan:
     arms = {}
     for name, arm in plan.arms.items():
         update = {key: getattr(arm.config, key).model_copy(update=values) for key, values in sections.items()}

@@ -3,9 +3,10 @@
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def status_of(run_dir: str | Path) -> Status:
         phases=_phases(done, last),
         packs=int(last.get("packs", 0)),
         workers=last.get("workers") if running else None,
-        utilisation=_utilisation(recent),
+        utilisation=utilisation((_time(p), p["trained"], p["workers"]) for p in recent),
         queue_wait_seconds=_waits(recent),
         failures=failures,
         causes=causes,
@@ -141,17 +142,18 @@ def _recent(packs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [p for p in packs if _time(packs[-1]) - _time(p) <= WINDOW_SECONDS]
 
 
-def _utilisation(packs: Sequence[dict[str, Any]]) -> float | None:
-    """The share of their time that workers trained, from the first of these packs' ends to the last one's."""
-    if len(packs) < 2:
-        return None
-    times = [_time(pack) for pack in packs]
-    there = sum(
-        (end - start) * pack["workers"] for start, end, pack in zip(times, times[1:], packs[1:], strict=False)
-    )
-    busy = sum(
-        max(0.0, end - max(end - pack["trained"], times[0])) for end, pack in zip(times, packs, strict=True)
-    )
+def utilisation(packs: Iterable[tuple[float, float, int]]) -> float | None:
+    """Return the share of their time that workers trained, from the first of these packs' ends to the last one's.
+
+    Args:
+        packs: of each, when it was back, how long it was in training, in seconds, and how many workers there were then
+
+    >>> utilisation([(0.0, 1.0, 2), (1.0, 1.0, 2), (1.0, 1.0, 2), (2.0, 1.0, 2)])
+    0.75
+    """
+    known = list(packs)
+    there = sum((end - start) * workers for (start, *_), (end, _, workers) in pairwise(known))
+    busy = sum(max(0.0, end - max(end - trained, known[0][0])) for end, trained, _ in known)
     return min(1.0, busy / there) if there > 0 else None
 
 

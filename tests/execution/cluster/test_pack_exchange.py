@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from evoact.execution.cluster.pack_exchange import RETIRE, Exchange
+from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Exchange
 
 
 def exchange_with(*workers):
     async def made():
         exchange = Exchange({})
         for worker in workers:
-            await exchange.join(worker, None, f"node of {worker}", worker)
+            await exchange.join(worker, b"", f"node of {worker}", worker)
         return exchange
 
     return made()
@@ -76,9 +76,56 @@ def test_workers_end_after_their_pack(how):
     assert (left, workers) == ((RETIRE, set()) if how == "closed" else (None, {"a"}))
 
 
+def test_workers_take_packs_of_their_size_then_smaller_ones():
+    async def steps():
+        exchange = Exchange({})
+        await exchange.join("large", b"", "a node", "large", "L", 4)
+        await exchange.join("small", b"", "a node", "small", "S", 1)
+        for name, proposals, size in (("p", [1], 1), ("q", [2], 1), ("r", [1, 2, 3, 4], 4), ("s", [5, 6], 4)):
+            await exchange.offer(name, proposals, size)
+        taken = [(await exchange.take(worker, 0))[0] for worker in ("large", "large", "small", "large")]
+        await exchange.offer("t", [1, 2, 3], 4)
+        none = await exchange.take("small", 0)  # too large for it
+        return taken, none, await exchange.withdraw(larger_than=3), await exchange.withdraw(larger_than=2)
+
+    assert run(steps) == (["r", "s", "p", "q"], None, [], ["t"])
+
+
+def test_a_kind_is_measured_once(monkeypatch):
+    async def steps():
+        exchange = Exchange({}, sizes={"known": 8})
+        found = [await exchange.size(kind) for kind in ("known", "new", "new", "other")]
+        monkeypatch.setattr("evoact.execution.cluster.pack_exchange.MEASURE_SECONDS", 0.0)
+        found.append(await exchange.size("new"))  # the one that measured may have died
+        found += [
+            await exchange.measured("new", 4),
+            await exchange.measured("new", 2),
+            await exchange.size("new"),
+        ]
+        return found
+
+    assert run(steps) == [8, MEASURE, None, MEASURE, MEASURE, 4, 4, 4]
+
+
+def test_idle_workers_end_if_asked():
+    async def steps():
+        exchange = Exchange({}, idle_seconds=0.05)
+        await exchange.join("a", b"", "a node", "a")
+        await exchange.offer("p", [1])
+        await asyncio.sleep(0.1)
+        taken = await exchange.take("a", 0)  # there is work
+        await asyncio.sleep(0.1)
+        after = await exchange.swap("a", "p", ["r"], 0)  # it was not idle meanwhile
+        await asyncio.sleep(0.1)
+        return taken, after, await exchange.take("a", 0), exchange.workers
+
+    assert run(steps) == (("p", [1]), None, RETIRE, {})
+
+
 def test_those_who_wait_are_woken():
     async def steps():
         exchange = await exchange_with("a")
+        assert set((await exchange.collect(60))[1]) == {"a"}  # at once: somebody has joined
         waiting = asyncio.create_task(exchange.take("a", 60))
         collecting = asyncio.create_task(exchange.collect(60))
         await asyncio.sleep(0)

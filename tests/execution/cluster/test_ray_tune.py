@@ -169,7 +169,7 @@ def test_what_a_worker_lacks_ends_the_run_at_once_with_one_sentence(shared_clust
 
 def test_a_node_without_evoact_ends_the_run_at_once(shared_cluster, tiny):
     exchange = ray.remote(num_cpus=0)(Exchange).remote({})
-    source = SimpleNamespace(next_pack=lambda: ("", []), finished=False, workers=2)
+    source = SimpleNamespace(next_pack=lambda size: ("", []), finished=False, workers=2)
     driver = Driver(
         source, experiment(tiny()), exchange, {"cpu": 1.0, "gpu": 0.0}, lambda event, **fields: None
     )
@@ -256,6 +256,22 @@ def test_a_worker_that_hangs_is_given_up(shared_cluster, tiny, tmp_path, monkeyp
     faults = [e["what"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "fault"]
     assert faults == ["worker hung"]
     wait_for(lambda: not os.path.exists(f"/proc/{stopped[0]}"))
+
+
+def test_idle_workers_give_their_resources_back(shared_cluster, expected, tiny, tmp_path, rows_of):
+    """A worker that has nothing to do for a while goes, and another comes if there is."""
+    slept = []
+
+    def observe(progress):
+        if progress.done == 8 and not slept:
+            slept.append(time.sleep(4.0))  # the driver offers nothing meanwhile
+
+    made = on_ray(tiny(packs__size=8), workers=1, cpus_per_pack=0.5, idle_seconds=0.5)
+    assert search(made, tmp_path / "ray", observe=observe).complete
+    assert rows_of(tmp_path / "ray", BUT) == expected
+    assert slept
+    workers = [e["worker"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "pack"]
+    assert len({*workers}) >= 2
 
 
 POISON = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit('poisoned')"
@@ -370,6 +386,43 @@ def test_workers_follow_the_cluster(tiny, tmp_path):
         cluster.shutdown()
     assert sorted({*seen}) == [1, 2]
     assert experiment_of(tmp_path / "ray").config.execution.workers == 1
+
+
+def test_unlike_nodes_take_packs_of_their_own_size(expected, tiny, tmp_path, rows_of):
+    """Each kind measures once, also over a resume, and the rows are those of any other size."""
+    ray.shutdown()
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "memory": 300 * 10**6, "include_dashboard": False},
+    )
+    cluster.add_node(num_cpus=1, memory=4 * 10**9)
+    ray.init(address=cluster.address, log_to_driver=False)
+    wait_for(lambda: len(ray.nodes()) == 2)
+
+    def observe(progress):
+        if progress.done == 8:
+            raise KeyboardInterrupt
+
+    try:
+        made = on_ray(tiny(packs={"size": "auto"}), workers=2)
+        assert not search(made, tmp_path / "ray", observe=observe).complete
+        assert resume(tmp_path / "ray").complete
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert rows_of(tmp_path / "ray", BUT) == expected
+    packs = experiment_of(tmp_path / "ray").config.packs
+    assert packs.size == "auto"
+    sizes = {kind.partition(", ")[2]: size for kind, size in packs.sizes.items()}
+    assert sizes.keys() == {"0.25 GB, 1 at once", "4 GB, 1 at once"}
+    assert sizes["0.25 GB, 1 at once"] == 1 < sizes["4 GB, 1 at once"]
+    told = [*events(Location.of(tmp_path / "ray"))]
+    assert sum(e["event"] == "pack size" for e in told) == 2
+    by_worker = {}
+    for e in told:
+        if e["event"] == "pack":
+            by_worker.setdefault(e["worker"], []).append(e["networks"])
+    assert {max(of) for of in by_worker.values()} == {1, sizes["4 GB, 1 at once"]}
 
 
 def test_a_running_cluster_by_its_address(evoact, config_file, tmp_path, rows_of):
