@@ -84,7 +84,6 @@ EXPERIMENT: dict[str, Any] = {
 
 
 ARMS: dict[str, Any] = {
-    "baselines": {"replicates": 0},
     "budget": {"networks": 24},
     "confirm": {"candidates": 3, "seeds": 2, "judge": 3},
     "repeats": 1,

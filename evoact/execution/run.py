@@ -26,10 +26,10 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Part
-from evoact.execution.islands import settled
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer
+from evoact.execution.running.islands import settled
 from evoact.execution.running.kept import Kept
 from evoact.execution.running.log import BEGIN, END, is_log
 from evoact.execution.running.packs import Run

@@ -222,12 +222,6 @@ class Driver:
             return None
         return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
 
-    def end_workers(self) -> None:
-        """Kill the workers that are left, as after an interruption: a program that goes on would keep them."""
-        with suppress(ray.exceptions.RayError):
-            for worker in ray.get(self.exchange.collect.remote(), timeout=END_SECONDS)[1].values():
-                ray.kill(cloudpickle.loads(worker.process), no_restart=True)
-
     def _give_up(self, worker: str, joined: Joined, reason: str, blame: str) -> None:
         ray.get(self.exchange.lose.remote(worker))
         self.given_up.add(worker)

@@ -189,7 +189,6 @@ def execute(
                 leases = Leases(driver, exchange=name, work=work, useful=useful)
                 _fit(driver, leases, resources, scratch)
         finally:
-            driver.end_workers()
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
         if driver.error is not None:

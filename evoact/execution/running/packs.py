@@ -10,10 +10,10 @@ from typing import TypeVar
 from evoact.config import Plan
 from evoact.execution import checkpoints
 from evoact.execution.interleaved import Interleaved
-from evoact.execution.islands import Migrations
 from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.running import scale
+from evoact.execution.running.islands import Migrations
 from evoact.execution.running.log import FAULT, PACK, Log
 from evoact.leaderboard.curves import TABLES
 from evoact.leaderboard.location import Location

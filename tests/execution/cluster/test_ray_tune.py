@@ -406,6 +406,8 @@ def test_unlike_nodes_take_packs_of_their_own_size(expected, tiny, tmp_path, row
     try:
         made = on_ray(tiny(packs={"size": "auto"}), workers=2)
         assert not search(made, tmp_path / "ray", observe=observe).complete
+        ray.shutdown()  # as when its process ends: Tune leaves its workers' room taken
+        ray.init(address=cluster.address, log_to_driver=False)
         assert resume(tmp_path / "ray").complete
     finally:
         ray.shutdown()
