@@ -88,11 +88,15 @@ class Driver:
         with self._kept():
             for size, workers in self._by_size().items():
                 # More than can be in training, so that no worker waits for the driver.
-                while sum(self.asked[name] == size for name in self.out) < workers + self._ahead():
+                while self._out_for(size) < workers + self._ahead():
                     name, proposals = self.source.next_pack(size)
                     if not proposals:
                         return
                     self._offer(name, proposals, size)
+
+    def _out_for(self, size: int) -> int:
+        """How many packs are out that were asked for at this size."""
+        return len(self.out) if self.size is not None else sum(self.asked[name] == size for name in self.out)
 
     def _by_size(self) -> dict[int, int]:
         """How many workers there are, or are to be, for packs of each size, the largest first. Those who have not
@@ -117,7 +121,7 @@ class Driver:
                 if isinstance(d.answer, Exception):
                     raise d.answer
                 self.false_starts = 0
-                del self.out[d.pack]
+                del self.out[d.pack], self.asked[d.pack]
                 trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
                 self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
                 workers = max(1, len(self.joined))
