@@ -17,9 +17,9 @@ from evoact.training.gpu.devices import device_for
 from evoact.training.isolation import ended
 
 AUTO = "auto"
-# `benchmarks/precision.py` shows that accuracies of `mlp` and their ranking stay as they are, within noise; of others too
-# few were trained. tf32 keeps more digits than bf16; float16 may overflow, and a regression's errors may be smaller than
-# roundings.
+# `benchmarks/precision.py` shows that accuracies of `mlp` and their ranking stay as they are, within noise; of others
+# too few were trained. tf32 keeps more digits than bf16; float16 may overflow, and a regression's errors may be
+# smaller than roundings.
 HARMLESS = ("bf16", "tf32")
 GAIN = 1.1  # a reduced precision that is not faster by this factor is not worth a name in the rows
 ROUNDS = 2
