@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 # A member of a pack must come out the same wherever it lies in memory. By default the results of Intel's Math Kernel
 # Library depend on how its operands are aligned (measured on an AMD EPYC; "Conditional Numerical Reproducibility" in
-# its developer guide); this mode costs nothing measurable. It is read at the first matrix product of a process.
+# its developer guide); this mode costs nothing measurable. It holds for one number of threads, which the library must
+# not choose anew by how busy the machine is. Both are read at the first matrix product of a process.
 os.environ.setdefault("MKL_CBWR", "AUTO")
+os.environ.setdefault("MKL_DYNAMIC", "FALSE")
 
 __version__ = VERSION
 __all__ = [
