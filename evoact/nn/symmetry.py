@@ -22,6 +22,7 @@ from evoact.nn.sites import Site
 from evoact.nn.ties import Following, Ties
 
 EXACT = 2**23  # numbers in a network that is examined in a copy in double precision; larger ones as they are
+BLOCK = 2**20  # numbers that are reordered at once
 CLOSE = {torch.float64: 1e-7, torch.float32: 1e-2}  # of what permuting functions alone changes
 
 
@@ -233,8 +234,7 @@ class Trial:
 
     def permute_weights(self, group: Exchangeable, order: str) -> None:
         for (name, dim), places in group.places.items():
-            moved = self.own[name].index_select(dim, places[self.order(group, order)].flatten())
-            self.own[name].index_copy_(dim, places.flatten(), moved)
+            reorder(self.own[name], dim, places.flatten(), places[self.order(group, order)].flatten())
             if name in self.buffers:
                 self.at_first[name] = self.own[name].clone()
 
@@ -243,6 +243,23 @@ class Trial:
         if order == "random":
             return torch.randperm(width, generator=torch.Generator().manual_seed(width))
         return torch.arange(width).roll(-1 if order == "back" else 1)
+
+
+def reorder(t: Tensor, dim: int, to: Tensor, of: Tensor) -> None:
+    """Move what lies at the places `of` of a dimension to the places `to`, block by block: the weights of a large model
+    are not there twice.
+
+    >>> t = torch.arange(6.0).view(2, 3)
+    >>> reorder(t, -1, torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0]))
+    >>> t.tolist()
+    [[1.0, 2.0, 0.0], [4.0, 5.0, 3.0]]
+    """
+    blocks: Sequence[Tensor] = (t,)
+    if t.dim() > 1:
+        other = -1 if dim % t.dim() == 0 else 0
+        blocks = t.split(max(1, BLOCK * t.shape[other] // t.numel()), other)
+    for block in blocks:
+        block.index_copy_(dim, to, block.index_select(dim, of))
 
 
 def _difference(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
