@@ -193,6 +193,23 @@ def test_its_function_is_a_layer_of_anybodys(installed):
     assert torch.allclose(act(x), expected)
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_on_ray_a_file_travels_and_a_package_that_is_not_there_is_named(tmp_path, installed):
+    """Workers are processes of their own: the file is on none of their paths, and neither is the package."""
+    ray = {"execution": {"backend": "ray_tune", "workers": 1}}
+    file = load(write(tmp_path, "travelling", **ray))
+    (tmp_path / "travelling.py").unlink()
+    finished = search(file, tmp_path / "run")
+    local = search(load(write(tmp_path, "travelling")), tmp_path / "local")
+    assert finished.summary.winner == local.summary.winner
+    with pytest.raises(
+        UserError, match=r"cannot train this: .*the package dotted-models 1.0 of plugin dotted_models"
+    ):
+        search(experiment(config("dotted_models", listed=False, **ray)), tmp_path / "package")
+    assert not (tmp_path / "package" / "config.yaml").exists()
+
+
 # --- mistakes -----------------------------------------------------------------------------------------
 
 
