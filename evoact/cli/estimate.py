@@ -33,7 +33,7 @@ def print_estimate(made: Experiment) -> None:
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():
         warn(
-            f"execution.gpus_per_pack is {gpus:g}, got {without_gpu()}: minutes and memory are those of "
+            f"execution.gpus_per_pack is {gpus:g}, and this is {without_gpu()}: minutes and memory are those of "
             "its processors"
         )
 

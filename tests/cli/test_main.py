@@ -309,7 +309,7 @@ def test_gpus_that_are_not_there(run, config_file, monkeypatch, tmp_path):
     code, out, err = run("search", config, "--dry-run")
     assert code == 0
     assert "minutes" in out
-    assert err.startswith("execution.gpus_per_pack is 1 and this machine has no GPU")
+    assert err.startswith("execution.gpus_per_pack is 1, and this is a ")
     code, out, err = run("search", config, "-o", "run")
     assert (code, out) == (2, "")
     assert err.startswith("expected a GPU for execution.gpus_per_pack 1, got a machine without one;")

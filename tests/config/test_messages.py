@@ -14,7 +14,7 @@ ONE_MISTAKE = {
     ),
     "unknown key, nothing near": (
         {"packs__zzz": 1},
-        "packs.zzz: unknown key; known here: size, threads, timeout_seconds",
+        "packs.zzz: unknown key; known here: size, sizes, threads, timeout_seconds",
     ),
     "text for a number": ({"seed": "x"}, "seed: expected an integer, got 'x'"),
     "number in quotes": ({"training__steps": "5"}, "training.steps: expected an integer, got '5'"),

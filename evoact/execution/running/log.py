@@ -30,17 +30,15 @@ class Log:
         self._file: TextIO | None = None
         self._lines: list[str] = []
         self._number, self._flushed = 0, time.monotonic()
-        with suppress(OSError):
-            if home.local is not None:
-                self._file = (home.local / FIRST).open("a", encoding="utf-8")
-            else:
-                self._continue()
+        self._begun = False
 
     def note(self, event: str, **fields: Any) -> None:
         """Write one line."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
         with suppress(OSError):
+            if not self._begun:
+                self._begin()
             if self._file is not None:
                 self._file.write(line)
                 self._file.flush()
@@ -56,6 +54,13 @@ class Log:
                 self._file.close()
             elif self._lines:
                 self._write()
+
+    def _begin(self) -> None:
+        self._begun = True
+        if self._home.local is not None:
+            self._file = (self._home.local / FIRST).open("a", encoding="utf-8")
+        else:
+            self._continue()
 
     def _continue(self) -> None:
         """Go on with the newest file, if it is small enough."""

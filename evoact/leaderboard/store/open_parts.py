@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def _stable(
     place: Location, listed: Callable[[], tuple[Location, list[str]]], table: Table, owner: object
 ) -> tuple[list[Part], list[Unreadable]]:
     """The parts that are listed, as they were at one moment."""
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
+        time.sleep(attempt / 100)  # whoever merges files needs moments
         try:
             directory, names = listed()
             files = _local(directory, names, owner)

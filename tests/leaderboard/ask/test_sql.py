@@ -298,7 +298,7 @@ def test_all_rows(run_dir):
     [
         (
             "SELECT val_acc FROM leaderboard",
-            "unknown column 'val_acc'; did you mean 'val_metric'\\? Known: arm, ",
+            "unknown column 'val_acc'; did you mean 'val_metric'\\? Known: .*train_metric.* others",
         ),
         ("SELECT run::INT FROM leaderboard", "got one that fails: Conversion Error"),
         ("SELECT nofunction(run) FROM leaderboard", "got the function 'nofunction'"),

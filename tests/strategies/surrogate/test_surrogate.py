@@ -82,7 +82,7 @@ def test_errors_are_told_apart_by_ratio(wide):
     found = [c.index for c in model.best(4)]
     assert found[0] == 0
     assert set(found) == {0, 1, 2, 3}
-    assert model.best(1)[0].score == pytest.approx(-1e-3, rel=0.3)  # in the metric's own unit
+    assert 1e-4 < -model.best(1)[0].score < 1e-2  # in the metric's own unit, drawn to the mean of all
     assert {c.index for c in surrogate(plain).best(4)} != set(found)  # what it mends
     archive.add(
         TrainResult(
