@@ -27,6 +27,7 @@ from typing import Any
 from reporting import Row, report
 
 from evoact.config import experiment
+from evoact.config.schema import Config
 from evoact.execution import run
 from evoact.execution.progress import Progress
 from evoact.leaderboard.store.write import PARTS
@@ -44,6 +45,9 @@ BARRED = ("random", "evolution")
 
 class Endless:
     """A table of every network: the more tanh the better, with noise."""
+
+    def __init__(self, config: Config):
+        self.about = {"config": config.model_dump(mode="json", exclude_none=True)}
 
     def result(self, proposal: TrainProposal) -> TrainResult:
         tanh = sum(
@@ -99,7 +103,7 @@ def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
         }
     )
     # Nothing else is other than in a search of a table on a disk.
-    run._table_of = lambda plan: Endless()  # type: ignore[assignment,return-value]
+    run._table_of = lambda plan: Endless(plan.config)  # type: ignore[assignment,return-value]
     run.check_table = lambda arm, table: None
     with tempfile.TemporaryDirectory(prefix="evoact-driver-") as folder:
         watch = Watch(Path(folder, "run", PARTS))

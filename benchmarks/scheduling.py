@@ -53,8 +53,8 @@ class Timed:
     def finished(self) -> bool:
         return self.stages.finished
 
-    def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.stages.ask(self.size)
+    def next_pack(self, size: int | None = None) -> tuple[str, list[Proposal]]:
+        proposals = self.stages.ask(size or self.size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:

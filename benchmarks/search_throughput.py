@@ -149,8 +149,8 @@ class Stored:
     def finished(self) -> bool:
         return self.strategy.finished
 
-    def next_pack(self) -> tuple[str, list[Proposal]]:
-        proposals = self.strategy.ask(self.made.pack_size)
+    def next_pack(self, size: int | None = None) -> tuple[str, list[Proposal]]:
+        proposals = self.strategy.ask(size or self.made.pack_size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:
