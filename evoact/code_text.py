@@ -25,12 +25,15 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read(place: Path) -> str:
-    """Return the text of a file.
+def read(file: str, beside: Path = Path()) -> str:
+    """Return the text of a file, relative to `beside`, or to here if it is only here, as files of `--set` are.
 
     Raises:
         UserError: if it cannot be read, or is no text.
     """
+    place = beside / file
+    if not place.exists() and Path(file).exists():
+        place = Path(file)
     try:
         if place.stat().st_size > MOST_BYTES:
             raise UserError(f"expected a Python file of at most {MOST_BYTES} bytes, got {str(place)!r}")

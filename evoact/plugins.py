@@ -110,7 +110,7 @@ def located(text: str, beside: Path) -> Plugin:
         name = Path(text).stem
         if not name.isidentifier():
             raise UserError(f"expected a file whose name is a name in Python, got {text!r}; rename it")
-        return Plugin(name, file=text, text=read(beside / text))
+        return Plugin(name, file=text, text=read(text, beside))
     if not _MODULE.fullmatch(text):
         raise UserError(f"expected a module, such as my_models, or a file, my_models.py, got {short(text)}")
     try:
@@ -136,7 +136,7 @@ def located(text: str, beside: Path) -> Plugin:
             f"expected an installed package or a single file as plugin, got {text!r} at {spec.origin}; install it with "
             "pip, so that workers can be asked for its version"
         )
-    return Plugin(text, file=spec.origin, text=read(Path(spec.origin)))
+    return Plugin(text, file=spec.origin, text=read(spec.origin))
 
 
 def _package_of(module: str) -> tuple[str, str] | None:

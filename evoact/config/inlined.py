@@ -38,7 +38,7 @@ def inline_files(data: dict[str, Any], beside: Path) -> list[str]:
         file = network.get("file")
         if isinstance(file, str):  # anything else is a mistake that is found with the others
             try:
-                data["network"] = {**network, TEXT: read(beside / file)}
+                data["network"] = {**network, TEXT: read(file, beside)}
             except UserError as error:
                 problems.append(f"network.file: {error}")
     return problems

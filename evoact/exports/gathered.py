@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -75,10 +76,12 @@ def _add(found: Gathered, name: str, thing: Any) -> None:
         raise NoSource(
             f"expected {name} to be defined outside of functions, got one that uses their variables"
         )
-    text = found.files.setdefault(file, "".join(linecache.getlines(file)))
-    if not text or not _as_loaded(text, codes):
-        why = "has changed since it was loaded" if text else "is in no file"
+    texts = [found.files[file]] if file in found.files else _texts(file)
+    text = next((text for text in texts if _as_loaded(text, codes)), None)
+    if text is None:
+        why = "has changed since it was loaded" if texts else "is in no file"
         raise NoSource(f"expected the source of {name}, which {why}")
+    found.files[file] = text
     found.parts[name] = ""  # it may need itself
     namespace = thing.__globals__ if isinstance(thing, FunctionType) else vars(sys.modules[thing.__module__])
     for needed in _globals_of(_segment(text, thing.__qualname__)):
@@ -133,6 +136,15 @@ def _codes(thing: Any) -> Iterator[CodeType]:
             inner = inner.fget if isinstance(inner, property) else inner
             if isinstance(inner, FunctionType) and inner.__qualname__.startswith(f"{thing.__qualname__}."):
                 yield inner.__code__
+
+
+def _texts(file: str) -> list[str]:
+    """Return what may be the text of code of this file: what Python knows of it, as of a cell of a notebook, and what is
+    on the disk, for runs may have executed another text under its name."""
+    texts = ["".join(linecache.getlines(file))]
+    with suppress(OSError, UnicodeDecodeError):
+        texts.append(Path(file).read_text("utf-8"))
+    return [text for text in texts if text]
 
 
 def _as_loaded(text: str, codes: list[CodeType]) -> bool:

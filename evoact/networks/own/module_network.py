@@ -182,7 +182,8 @@ class ModuleNetwork:
         return self.converted.batch_norms
 
     def built(self, seed: int) -> Mapping[str, Tensor]:
-        return {name: p.detach() for name, p in self.recipe(seed).named_parameters()}
+        own = {p.name: tuple(p.shape) for p in self.parameters}
+        return _drawn(self.recipe, seed, own)
 
     def with_pieces(self, pieces: Mapping[str, int]) -> "ModuleNetwork":
         if more := checked_pieces(self.sites, pieces):
@@ -346,9 +347,26 @@ def _checked_build(recipe: Recipe, also: tuple[str, ...]) -> nn.Module:
     return first
 
 
+def _drawn(recipe: Recipe, seed: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The weights of a new module.
+
+    Raises:
+        UserError: if they are not those of these shapes.
+    """
+    drawn = {name: p.detach() for name, p in recipe(seed).named_parameters()}
+    if (got := {name: tuple(p.shape) for name, p in drawn.items()}) != shapes:
+        other = next(n for n in {**shapes, **got} if shapes.get(n) != got.get(n))
+        raise UserError(
+            f"expected {recipe.name} to make modules of the same layers, got {other} of shape {got.get(other)} from "
+            f"seed {seed} and {shapes.get(other)} before; draw weights alone at random"
+        )
+    return drawn
+
+
 def _stacked_weights(recipe: Recipe) -> dict[str, Tensor]:
-    drawn = [dict(recipe(seed).named_parameters()) for seed in (0, 1)]
-    return {name: torch.stack([d[name].detach() for d in drawn]) for name in drawn[0]}
+    first = {name: p.detach() for name, p in recipe(0).named_parameters()}
+    again = _drawn(recipe, 1, {name: tuple(p.shape) for name, p in first.items()})
+    return {name: torch.stack([first[name], again[name]]) for name in first}
 
 
 def _try_alone(made: Converted, recipe: Recipe, example: Tensor, n_outputs: int | None) -> frozenset[str]:

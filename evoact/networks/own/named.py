@@ -129,7 +129,7 @@ def own(
     with_arguments, shape = json.dumps(arguments or {}), tuple(input_shape)
     recipe: Recipe = GivenRecipe(given, with_arguments, shape, n_outputs)
     if not given:
-        text = read(Path(file)) if text is None else text
+        text = read(file) if text is None else text
         recipe = FileRecipe(file, text, build, with_arguments, shape, n_outputs)
     known = as_known(found, symmetries)
     return ModuleNetwork(recipe, shape, None if free else n_outputs, tuple(sites), *known)

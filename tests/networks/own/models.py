@@ -98,6 +98,11 @@ def unseeded():
     return made
 
 
+def uneven_layers():
+    width = int(torch.randint(4, 9, ()))
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, width), nn.ReLU(), nn.Linear(width, 3))
+
+
 def failing():
     raise ValueError("no such weights")
 

@@ -206,6 +206,7 @@ def test_free_sites_make_permuted_genomes_one():
     [
         ("same", "a new module each time, got the same one twice"),
         ("unseeded", "the same module twice from the same seed"),
+        ("uneven_layers", r"modules of the same layers, got 1.weight of shape \(\d, 48\) from seed 1"),
         ("failing", r"failing\(\) to make a network, got ValueError: no such weights \(line \d+\)"),
         ("no_module", "return a torch.nn.Module, got 3"),
         ("lazy", "expected initialised layers, got LazyLinear '1'"),
