@@ -139,8 +139,8 @@ def _codes(thing: Any) -> Iterator[CodeType]:
 
 
 def _texts(file: str) -> list[str]:
-    """Return what may be the text of code of this file: what Python knows of it, as of a cell of a notebook, and what is
-    on the disk, for runs may have executed another text under its name."""
+    """Return what may be the text of code of this file: what Python knows of it, as of a cell of a notebook, and what
+    is on the disk, for runs may have executed another text under its name."""
     texts = ["".join(linecache.getlines(file))]
     with suppress(OSError, UnicodeDecodeError):
         texts.append(Path(file).read_text("utf-8"))
