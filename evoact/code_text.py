@@ -7,6 +7,7 @@ machine.
 import hashlib
 import linecache
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -25,15 +26,22 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def beside_or_here(name: str, beside: Path) -> Path | None:
+    """Return the file of this path relative to `beside`, else relative to here; None if there is neither."""
+    for place in (beside / name, Path(name)):
+        with suppress(OSError, ValueError):  # what no file can be called
+            if place.is_file():
+                return place
+    return None
+
+
 def read(file: str, beside: Path = Path()) -> str:
     """Return the text of a file, relative to `beside`, or to here if it is only here, as files of `--set` are.
 
     Raises:
         UserError: if it cannot be read, or is no text.
     """
-    place = beside / file
-    if not place.exists() and Path(file).exists():
-        place = Path(file)
+    place = beside_or_here(file, beside) or beside / file
     try:
         if place.stat().st_size > MOST_BYTES:
             raise UserError(f"expected a Python file of at most {MOST_BYTES} bytes, got {str(place)!r}")

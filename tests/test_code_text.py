@@ -15,3 +15,5 @@ def test_a_file_is_beside_the_config_or_here(tmp_path, monkeypatch):
     assert read("model.py", config) == "beside = 1\n"
     with pytest.raises(UserError, match=r"expected a Python file, got '.*configs/other.py': No such file"):
         read("other.py", config)
+    with pytest.raises(UserError, match=r"expected a Python file, got .*: File name too long"):
+        read("m" * 5000, config)

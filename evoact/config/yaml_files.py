@@ -1,10 +1,10 @@
 """YAML in: files, overrides, and search spaces by name."""
 
-import contextlib
 import copy
 from pathlib import Path
 from typing import Any
 
+from evoact.code_text import beside_or_here
 from evoact.errors import ConfigError, UserError, short, shortened
 from evoact.leaderboard.location import Location
 from evoact.registry import lookup
@@ -68,11 +68,7 @@ def find_config(text: str | Path) -> str | Path:
 
 def find_space(name: str, beside: Path) -> Path:
     """Return the file of a search space given by path (relative to the config or to here) or by name."""
-    for candidate in (beside / name, Path(name)):
-        with contextlib.suppress(OSError, ValueError):  # what no file can be called
-            if candidate.is_file():
-                return candidate
-    return lookup(shipped("search_spaces"), "search space", name)
+    return beside_or_here(name, beside) or lookup(shipped("search_spaces"), "search space", name)
 
 
 def override(data: dict[str, Any], text: str) -> list[str]:
