@@ -12,49 +12,15 @@
 #pragma GCC optimize("fp-contract=fast")
 #endif
 
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#ifdef __AVX512F__
-#define LANES 16
-#elif defined __AVX__
-#define LANES 8
-#else
-#define LANES 4
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "vectors.h"
+
 #define VECTORS 4 /* of positions in a tile: with ROWS they fill the registers */
 #define ROWS 6
 #define SIDE 5 /* rows and taps in a tile of inner products */
 #define LARGEST 16 /* taps along a side of a window */
 #define NEAR (1 << 18) /* floats of rows that inner products go over at a time: what a second-level cache holds */
-
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
-typedef float V __attribute__((vector_size(4 * LANES)));
-typedef float U __attribute__((vector_size(4 * LANES), aligned(4)));
-
-INLINE V load(const float *p) { return *(const U *)p; }
-INLINE void store(float *p, V v) { *(U *)p = v; }
-
-/* The first n numbers, 0 behind them. */
-INLINE V load_part(const float *p, int64_t n) {
-    V v = {0};
-    memcpy(&v, p, (size_t)n * sizeof(float));
-    return v;
-}
-
-/* sum + a * b, where each number may stand for two in bf16, which give the sum of two products, added in single precision. */
-INLINE V add_product(V sum, V a, V b, int half) {
-#ifdef __AVX512BF16__
-    if (half) return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#endif
-    (void)half;
-    return sum + a * b;
-}
 
 int evoact_has_bf16(void) {
 #ifdef __AVX512BF16__

@@ -15,13 +15,8 @@
 
 #include <stdlib.h>
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
 #include "vectors.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define ROWS 6 /* with VECTORS they fill the registers */
 #define VECTORS 4
 #define WIDE (VECTORS * LANES)
@@ -29,15 +24,6 @@
 
 int64_t evoact_dense_room(int64_t most, int half) {
     return DEEP * WIDE + LANES + (half ? DEEP * (most + LANES) : 0);
-}
-
-/* sum + a * b, where in bf16 each number stands for two, which give the sum of two products. */
-INLINE V add_product(V sum, V a, V b, int half) {
-#ifdef __AVX512BF16__
-    if (half) return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#endif
-    (void)half;
-    return sum + a * b;
 }
 
 /* Numbers of `low` and `high` in bf16, side by side. */
