@@ -17,7 +17,8 @@ from evoact.exports.own_text import code_of, own_file
 from evoact.exports.text import TAKEN, Definitions
 from evoact.genomes.genome import Genome
 from evoact.networks.network import Network
-from evoact.networks.own.module_network import EXAMPLES, ModuleNetwork
+from evoact.networks.own.conversion import EXAMPLES
+from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.own.source import build_function
 from evoact.nn import activation_sites, heterogenize
 from evoact.training.members import with_pieces_of

@@ -14,7 +14,7 @@ from evoact import registry
 from evoact.api.search_result import SearchResult
 from evoact.code_text import executed
 from evoact.errors import UserError
-from evoact.networks.own.module_network import converted
+from evoact.networks.own.conversion import converted
 
 QUICK = {
     "network": {"name": "mlp", "hidden": [8]},

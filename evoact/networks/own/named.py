@@ -12,7 +12,8 @@ from torch import nn
 
 from evoact.code_text import read
 from evoact.errors import UserError, short
-from evoact.networks.own.module_network import ModuleNetwork, Recipe
+from evoact.networks.own.conversion import Recipe
+from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.own.source import build_function, built_module, source_text
 from evoact.nn.checks import check
 from evoact.registry import given, remember_by_content

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from evoact.networks.own.module_network import ModuleNetwork, Recipe
+from evoact.networks.own.conversion import Recipe
+from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.own.named import FileRecipe, as_known
 from evoact.networks.own.source import built_module
 from evoact.plugins import Plugin, known, loaded
