@@ -36,12 +36,12 @@ def with_precision(plan: Plan, elsewhere: bool = False) -> Plan:
     Raises:
         UserError: if packs train here and this device lacks the precision that was asked for.
     """
-    asked = plan.config.training.precision
-    if asked != AUTO:
-        if plan.config.execution.backend == "local":
-            check_precision(asked, _device(plan.first))
-        return plan
-    return in_precision(plan, "float32" if elsewhere else fastest(plan.first))
+    if any(arm.config.training.precision == AUTO for arm in plan.arms.values()):
+        plan = in_precision(plan, "float32" if elsewhere else fastest(plan.first))
+    if plan.config.execution.backend == "local":
+        for arm in plan.arms.values():
+            check_precision(arm.config.training.precision, _device(plan.first))
+    return plan
 
 
 def in_precision(plan: Plan, precision: str) -> Plan:

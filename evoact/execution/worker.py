@@ -15,6 +15,7 @@ from evoact.config import Experiment, Plan
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
+from evoact.networks.precision import check_precision
 from evoact.networks.size import activation_count
 from evoact.records import (
     COMPLETED,
@@ -29,7 +30,7 @@ from evoact.records import (
     result_of,
 )
 from evoact.training.evaluation import Outcome
-from evoact.training.gpu.devices import device_for, device_name
+from evoact.training.gpu.devices import GpuLost, check_answers, device_for, device_name
 from evoact.training.isolation import train_isolated
 from evoact.training.loop import solo_step_seconds, train_pack
 from evoact.training.members import Member
@@ -43,16 +44,35 @@ class PackTrainer:
     """Trains packs of one experiment, or of a comparison's arms, in this process; holds task and network."""
 
     def __init__(self, plan: Plan, gpu: bool, home: Location | None = None):
-        """`gpu` says whether a GPU may be used if there is one; checkpoints lie in `home`, a run directory."""
+        """`gpu` says whether a GPU may be used if there is one; checkpoints lie in `home`, a run directory.
+
+        Raises:
+            UserError: if the device here is too old or lacks a precision of the plan.
+        """
         torch.set_num_threads(plan.config.packs.threads)
         keep_freed_memory()
         self.plan, self.home = plan, home
         self.device = device_for(gpu)
+        for arm in plan.arms.values():
+            check_precision(arm.training.precision, self.device)
         if plan.config.packs.timeout_seconds is not None:
             self._warm_up()
 
     def __call__(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
-        """Results in the order of the proposals, all of one phase, arm and repeat."""
+        """Results in the order of the proposals, all of one phase, arm and repeat.
+
+        Raises:
+            GpuLost: if the GPU does not answer any more.
+        """
+        try:
+            return self._results(pack, proposals)
+        except GpuLost:
+            raise
+        except Exception as exception:  # of what is measured beside training
+            check_answers(exception)
+            raise
+
+    def _results(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
         e, started = self.plan.part(proposals[0].arm, proposals[0].repeat), time.time()
         seconds = e.config.packs.timeout_seconds
         trainings = [p for p in proposals if isinstance(p, TrainProposal)]

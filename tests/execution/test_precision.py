@@ -1,5 +1,7 @@
 """`training.precision: auto`: among what it chooses, by what, and that it is chosen once."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -9,6 +11,8 @@ from evoact.errors import SearchFailed, UserError
 from evoact.execution import precision
 from evoact.execution.precision import as_stored, choices, fastest, with_precision
 from evoact.execution.run import resume, search
+from evoact.execution.stages import Stages
+from evoact.execution.worker import PackTrainer
 from evoact.networks.precision import has_bf16
 from evoact.training.gpu.devices import GpuLost
 
@@ -76,6 +80,25 @@ def test_what_this_device_lacks_is_refused_before_anything_is_written(tiny, tmp_
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_every_arm_is_looked_at(tiny, seconds, monkeypatch):
+    def plan(*names):
+        arms = {name: experiment(tiny(training=AUTO | {"precision": name})) for name in names}
+        return replace(Plan.of(arms[names[0]]), arms=arms)
+
+    seconds["bf16"] = 0.1
+    settled = with_precision(plan("float32", "auto"))  # the first one is named, another is not
+    assert [arm.config.training.precision for arm in settled.arms.values()] == ["float32", "bf16"]
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="which this processor has, got 'tf32'"):
+        with_precision(plan("float32", "tf32"))
+
+
+def test_a_worker_that_lacks_it_says_so_before_its_first_pack(tiny):
+    plan = Plan.of(experiment(tiny(training=AUTO | {"precision": "tf32"})))
+    with pytest.raises(UserError, match="which this processor has, got 'tf32'"):
+        PackTrainer(plan, gpu=False)
+
+
 @needs_bf16
 def test_what_was_chosen_stands_in_the_run_and_its_rows(tiny, tmp_path, rows_of, monkeypatch):
     monkeypatch.setattr(precision, "_seconds", lambda made, name, size: 1.0 if name == "float32" else 0.5)
@@ -92,6 +115,21 @@ def test_what_was_chosen_stands_in_the_run_and_its_rows(tiny, tmp_path, rows_of,
 def test_a_real_measurement_chooses_among_what_there_is(tiny):
     made = experiment(tiny(training=AUTO))
     assert fastest(made) in choices(made)
+
+
+def test_a_gpu_that_vanishes_beside_training(tiny, monkeypatch):
+    def lost(*arguments, **options):
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    trainer = PackTrainer(Plan.of(experiment(tiny())), gpu=False)
+    monkeypatch.setattr("evoact.execution.worker._result", lost)
+    proposals = Stages(trainer.plan.first).ask(1)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    with pytest.raises(RuntimeError, match="unspecified"):  # it answers: an error of another kind
+        trainer("pack", proposals)
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
+    with pytest.raises(GpuLost, match="does not any more"):
+        trainer("pack", proposals)
 
 
 def test_a_search_whose_gpu_vanishes_says_how_to_go_on(tiny, tmp_path, monkeypatch):

@@ -9,10 +9,8 @@ import torch
 
 from evoact.errors import SearchFailed, UserError
 
-OLDEST = (
-    7,
-    0,
-)  # compute capability: older GPUs have no matrix units, and neither PyTorch nor Triton serves them
+# Compute capability: older GPUs have no matrix units, and neither PyTorch nor Triton serves them.
+OLDEST = (7, 0)
 UNLIKE = 1.2  # memories of GPUs that differ by more are said
 
 
@@ -29,7 +27,8 @@ def gpu_here() -> bool:
 
 def without_gpu() -> str:
     """Return why this machine has no GPU that PyTorch can use, for the middle of a sentence."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip()
+    if visible in ("", "-1"):
         return "a machine whose GPUs are hidden, since CUDA_VISIBLE_DEVICES is empty (unset it)"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -45,11 +44,13 @@ def without_gpu() -> str:
             return (
                 "a GPU that PyTorch cannot use (" + str(warning.message).split(" (Triggered")[0].strip() + ")"
             )
+    if not shutil.which("nvidia-smi"):
+        return "a machine without one"
     if not torch.cuda._is_compiled():
+        return "a PyTorch without CUDA (install one with it)"
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
         return (
-            "a PyTorch without CUDA (install one with it)"
-            if shutil.which("nvidia-smi")
-            else "a machine without one"
+            f"a machine that has none of those in CUDA_VISIBLE_DEVICES {visible!r} (nvidia-smi lists its own)"
         )
     return "a machine without one"
 
@@ -58,18 +59,39 @@ def device_for(gpu: bool) -> torch.device:
     """Return the device on which packs are trained here; `gpu` says whether a GPU may be used if there is one.
 
     Raises:
-        UserError: if there is one that is too old.
+        UserError: if there is one that is too old, or does not answer.
     """
     if not (gpu and gpu_here()):
         return torch.device("cpu")
-    capability = torch.cuda.get_device_capability()
-    if capability < OLDEST:
-        major, minor = capability
-        raise UserError(
-            f"expected a GPU of compute capability {OLDEST[0]}.{OLDEST[1]} or more, got {torch.cuda.get_device_name()} "
-            f"of {major}.{minor}; add --set execution.gpus_per_pack=0 to train on the processors"
-        )
+    if amiss := unusable():
+        raise UserError(f"{amiss}; add --set execution.gpus_per_pack=0 to train on the processors")
     return torch.device("cuda")
+
+
+def unusable() -> str:
+    """Return what is wrong with the GPU that is here, as the start of a sentence, else nothing."""
+    try:
+        capability = torch.cuda.get_device_capability()
+    except RuntimeError as error:  # others have it for themselves, or it is broken
+        return f"expected a GPU that answers, got one that does not ({_first_line(error)})"
+    oldest = max(OLDEST, _oldest_built_for())
+    if capability >= oldest:
+        return ""
+    which = "" if oldest == OLDEST else f", the oldest that this PyTorch {torch.__version__} was built for"
+    return (
+        f"expected a GPU of compute capability {oldest[0]}.{oldest[1]} or more{which}, got "
+        f"{torch.cuda.get_device_name()} of {capability[0]}.{capability[1]}"
+    )
+
+
+def _oldest_built_for() -> tuple[int, int]:
+    """The least compute capability among PyTorch's own kernels, such as `sm_75`."""
+    found = [re.fullmatch(r"(?:sm|compute)_(\d+)(\d)[a-z]?", name) for name in torch.cuda.get_arch_list()]
+    return min(((int(m[1]), int(m[2])) for m in found if m), default=OLDEST)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def device_name(device: torch.device) -> str:
@@ -109,12 +131,14 @@ def check_answers(exception: Exception) -> None:
     Raises:
         GpuLost: if it does not.
     """
-    if "CUDA" not in str(exception) or is_out_of_memory(exception):
+    # In use it is asked whatever the words: cuDNN, Triton and others have their own.
+    in_use = torch.cuda.is_initialized() or "CUDA" in str(exception)
+    if not in_use or is_out_of_memory(exception):
         return
     try:
         torch.cuda.synchronize()
     except RuntimeError as error:
-        (said, *_) = str(error).splitlines() or ["no reason given"]
+        said = _first_line(error)
         raise GpuLost(f"expected a GPU that answers, got one that does not any more ({said})") from None
 
 

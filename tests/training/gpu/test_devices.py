@@ -75,6 +75,17 @@ def test_a_pytorch_without_cuda(gpu):
     assert without_gpu() == "a machine without one"
 
 
+def test_visible_gpus_that_are_not_there(gpu):
+    gpu.setattr(torch.cuda, "is_available", lambda: False)
+    gpu.setattr(torch.cuda, "_is_compiled", lambda: True)
+    gpu.setattr(devices.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    assert without_gpu() == "a machine without one"
+    gpu.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert without_gpu() == (
+        "a machine that has none of those in CUDA_VISIBLE_DEVICES '7' (nvidia-smi lists its own)"
+    )
+
+
 def test_a_gpu_that_is_too_old(gpu):
     assert device_for(True) == torch.device("cuda")
     assert device_for(False) == torch.device("cpu")
@@ -83,6 +94,33 @@ def test_a_gpu_that_is_too_old(gpu):
         UserError, match=r"compute capability 7\.0 or more, got NVIDIA H200 of 6\.1; add --set"
     ):
         device_for(True)
+
+
+@pytest.mark.parametrize(("newer", "taken"), [((7, 0), False), ((7, 5), True), ((12, 0), True)])
+def test_a_gpu_older_than_pytorch_was_built_for(gpu, newer, taken):
+    gpu.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90", "sm_90a", "sm_120", "compute_120"])
+    gpu.setattr(torch.cuda, "get_device_capability", lambda device=None: newer)
+    if taken:
+        assert device_for(True).type == "cuda"
+        return
+    with pytest.raises(
+        UserError,
+        match=r"of compute capability 7\.5 or more, the oldest that this PyTorch .* was built for, got",
+    ):
+        device_for(True)
+
+
+def test_a_gpu_that_does_not_answer_from_the_start(gpu):
+    def busy(device=None):
+        raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nmore of it")
+
+    gpu.setattr(torch.cuda, "get_device_capability", busy)
+    with pytest.raises(
+        UserError,
+        match=r"one that does not \(CUDA error: .* unavailable\); add --set execution\.gpus_per_pack=0",
+    ):
+        device_for(True)
+    assert device_for(False).type == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +183,13 @@ def test_a_pack_too_large_for_a_gpu_is_halved(gpu, error):
 def test_errors_of_a_processor_ask_no_gpu(gpu):
     gpu.setattr(torch.cuda, "synchronize", lost)
     check_answers(ValueError("expected 3 rows"))
+
+
+def test_a_gpu_in_use_is_asked_whatever_the_error_says(gpu):
+    gpu.setattr(torch.cuda, "synchronize", lost)
+    gpu.setattr(torch.cuda, "is_initialized", lambda: True)
+    with pytest.raises(GpuLost):
+        check_answers(RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
 
 
 def test_hidden_gpus_in_a_process_of_its_own():
