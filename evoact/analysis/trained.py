@@ -43,6 +43,9 @@ class Recording:
             self.seen.append(y.detach())  # a Hamiltonian network differentiates in evaluation, too
         return y
 
+    def chosen(self, site: str, images: Tensor, size: int, stride: int) -> None:
+        return None
+
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return self.layers.dropout(h, rate)
 

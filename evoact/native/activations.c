@@ -317,6 +317,12 @@ void evoact_rows_gradients(int64_t start, int64_t stop, const float *g, const fl
     backward_rows(0, stop - start, g, x, y, grad_x, c, grad_c, begin + start, terms, 1, m);
 }
 
+int evoact_row_keeps_order(int64_t r, const int32_t *begin, const Term *terms) {
+    if (begin[r + 1] - begin[r] != 1 || !is_plain(terms + begin[r])) return 0;
+    Value value = FUNCTIONS[terms[begin[r]].function].value;
+    return value == value_relu || value == value_identity;
+}
+
 /* --- neurons as columns -------------------------------------------------------------------------------------------
  * x, y: [m, neurons]. A block of COLUMNS examples is turned into rows that fit into the cache, sorted by the program:
  * neuron j is its row place[j]. Turning whole tensors would take several times as long as the functions themselves.

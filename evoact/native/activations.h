@@ -26,4 +26,8 @@ void evoact_rows_values(int64_t start, int64_t stop, const float *x, float *y, c
 void evoact_rows_gradients(int64_t start, int64_t stop, const float *g, const float *x, const float *y, float *grad_x,
                            const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t m);
 
+/* Whether of two numbers of row r the larger has the larger function, or both have the same without any slope: comparing the
+ * numbers is as good. */
+int evoact_row_keeps_order(int64_t r, const int32_t *begin, const Term *terms);
+
 #endif

@@ -60,7 +60,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_subnetwork_forward": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_subnetwork_backward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_subnetwork_fold": (None, [_POINTER] * 2 + [_SIZE] * 3),
-    "evoact_max_pool": (None, [_POINTER] * 3 + [_SIZE] * 6 + [_INT] * 3),
+    "evoact_max_pool": (None, [_POINTER] * 5 + [_SIZE] * 6 + [_INT] * 3),
     "evoact_max_pool_backward": (None, [_POINTER] * 3 + [_SIZE] * 6 + [_INT] * 3),
     "evoact_has_bf16": (_INT, []),
     "evoact_convolution": (None, [_POINTER] * 5 + [_INT]),

@@ -1,34 +1,51 @@
 /* Max pooling of images [images, height, width, examples] without padding, and where in its window each maximum lies.
  *
- * As in PyTorch the first of equal values counts, and NaN wins. */
-#include "vector_math.h"
+ * As in PyTorch the first of equal values counts, and NaN wins. The values may be functions of the numbers, each image a
+ * row of a program (`activations.h`): the numbers are found whose functions are largest, and functions are
+ * written down nowhere. */
+#include "activations.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-/* The bits of a number as an integer of the same order, which saves branches; both zeros are equal, NaN is largest. */
-INLINE int32_t ordered(float value) {
-    int32_t bits;
+#include "vectors.h"
+
+typedef uint8_t Bytes __attribute__((vector_size(LANES)));
+
+/* The bits of numbers as integers of the same order, which saves branches; both zeros are equal, NaN is largest. */
+INLINE Lane ordered(V value) {
     value += 0.0f;
-    memcpy(&bits, &value, sizeof bits);
-    return value != value ? INT32_MAX : bits ^ ((bits >> 31) & 0x7fffffff);
+    Lane bits = (Lane)value, nan = value != value;
+    return ((bits ^ ((bits >> 31) & INT32_MAX)) & ~nan) | (nan & INT32_MAX);
 }
 
-/* One window of all examples; `line` is a row of the image. */
-INLINE void pool_window(const float *restrict x, float *restrict y, uint8_t *restrict where, int64_t line, int64_t n,
-                        int size) {
-    for (int64_t b = 0; b < n; b++) {
-        float value = x[b];
-        int32_t best = ordered(value), at = 0;
+/* One window of some examples: v the values of x, `line` a row of the image. */
+INLINE void pool_some(const float *v, const float *x, float *y, uint8_t *where, int64_t line, int64_t examples, int n,
+                      int size) {
+    V number = n == LANES ? load(x) : load_part(x, n);
+    Lane best = ordered(n == LANES ? load(v) : load_part(v, n)), at = {0};
 #pragma GCC unroll 16
-        for (int c = 1; c < size * size; c++) {
-            float other = x[c / size * line + c % size * n + b];
-            int32_t order = ordered(other), wins = order > best;
-            best = wins ? order : best;
-            value = wins ? other : value;
-            at = wins ? c : at;
-        }
-        y[b] = value;
-        where[b] = (uint8_t)at;
+    for (int c = 1; c < size * size; c++) {
+        int64_t place = c / size * line + c % size * examples;
+        Lane order = ordered(n == LANES ? load(v + place) : load_part(v + place, n)), wins = order > best;
+        V other = n == LANES ? load(x + place) : load_part(x + place, n);
+        best = (order & wins) | (best & ~wins);
+        number = (V)(((Lane)other & wins) | ((Lane)number & ~wins));
+        at = (c & wins) | (at & ~wins);
+    }
+    Bytes bytes = __builtin_convertvector(at, Bytes);
+    memcpy(y, &number, (size_t)n * sizeof(float));
+    memcpy(where, &bytes, (size_t)n);
+}
+
+/* The last examples are done twice rather than in another way. */
+INLINE void pool_window(const float *v, const float *x, float *y, uint8_t *where, int64_t line, int64_t examples, int size) {
+    if (examples < LANES) {
+        pool_some(v, x, y, where, line, examples, (int)examples, size);
+        return;
+    }
+    for (int64_t b = 0; b < examples; b += LANES) {
+        int64_t at = b + LANES <= examples ? b : examples - LANES;
+        pool_some(v + at, x + at, y + at, where + at, line, examples, LANES, size);
     }
 }
 
@@ -38,40 +55,84 @@ INLINE void pool_window(const float *restrict x, float *restrict y, uint8_t *res
     else if ((size) == 3) CALL(3);                                                                                     \
     else CALL(size)
 
-void evoact_max_pool(const float *restrict x, float *restrict y, uint8_t *restrict where, int64_t images,
-                     int64_t height, int64_t width, int64_t examples, int64_t out_height, int64_t out_width, int size,
-                     int stride, int threads) {
+/* The number y of x in each window, whose function is largest; its own value, if there is no program (`begin` NULL). */
+void evoact_max_pool(const float *x, float *y, uint8_t *where, const int32_t *begin, const Term *terms, int64_t images,
+                     int64_t height, int64_t width, int64_t examples, int64_t out_height, int64_t out_width,
+                     int size, int stride, int threads) {
     int64_t line = width * examples;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t r = 0; r < images * out_height; r++)
-        for (int64_t j = 0; j < out_width; j++) {
-            const float *from = x + (r / out_height * height + r % out_height * stride) * line + j * stride * examples;
-            int64_t to = (r * out_width + j) * examples;
-#define POOL(size) pool_window(from, y + to, where + to, line, examples, size)
-            FOR_WINDOW(size, POOL);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        float *room = begin ? malloc((size_t)(size * line) * sizeof(float)) : NULL;
+#pragma omp for schedule(static)
+        for (int64_t r = 0; r < images * out_height; r++) {
+            int64_t image = r / out_height;
+            const float *from = x + (image * height + r % out_height * stride) * line, *values = from;
+            if (begin && !evoact_row_keeps_order(image, begin, terms)) {
+                evoact_rows_values(image, image + 1, from, room, NULL, begin, terms, size * line);
+                values = room;
+            }
+            for (int64_t j = 0; j < out_width; j++) {
+                int64_t at = j * stride * examples, to = (r * out_width + j) * examples;
+#define POOL(size) pool_window(values + at, from + at, y + to, where + to, line, examples, size)
+                FOR_WINDOW(size, POOL);
+            }
         }
-}
-
-INLINE void spread_window(const float *restrict g, const uint8_t *restrict where, float *restrict grad, int64_t line,
-                          int64_t n, int size) {
-    for (int c = 0; c < size * size; c++) {
-        float *restrict to = grad + c / size * line + c % size * n;
-        for (int64_t b = 0; b < n; b++) to[b] += where[b] == c ? g[b] : 0.0f;
+        free(room);
     }
 }
 
-/* The gradient for x, added to `grad`: that of each window goes to its maximum. */
+INLINE void spread_some(const float *g, const uint8_t *where, float *grad, int64_t line, int64_t examples, int n, int size,
+                        int add) {
+    V from = n == LANES ? load(g) : load_part(g, n);
+    Bytes bytes = {0};
+    memcpy(&bytes, where, (size_t)n);
+    Lane at = __builtin_convertvector(bytes, Lane);
+#pragma GCC unroll 16
+    for (int c = 0; c < size * size; c++) {
+        float *to = grad + c / size * line + c % size * examples;
+        V here = (V)((Lane)from & (at == c));
+        if (add) here += n == LANES ? load(to) : load_part(to, n);
+        memcpy(to, &here, (size_t)n * sizeof(float));
+    }
+}
+
+INLINE void spread_window(const float *g, const uint8_t *where, float *grad, int64_t line, int64_t examples, int size,
+                          int add) {
+    int64_t b = 0;
+    for (; b + LANES <= examples; b += LANES) spread_some(g + b, where + b, grad + b, line, examples, LANES, size, add);
+    if (b == examples) return;
+    if (add || examples < LANES)
+        spread_some(g + b, where + b, grad + b, line, examples, (int)(examples - b), size, add);
+    else /* twice the same */
+        spread_some(g + examples - LANES, where + examples - LANES, grad + examples - LANES, line, examples, LANES, size, 0);
+}
+
+/* The gradient for x: that of each window goes to its maximum. Windows that do not overlap are written, others added. */
 void evoact_max_pool_backward(const float *restrict g, const uint8_t *restrict where, float *restrict grad,
                               int64_t images, int64_t height, int64_t width, int64_t examples, int64_t out_height,
                               int64_t out_width, int size, int stride, int threads) {
-    int64_t line = width * examples;
+    int64_t line = width * examples, rows = out_height * size, rest = (width - out_width * size) * examples;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t r = 0; r < images; r++)
-        for (int64_t i = 0; i < out_height; i++)
+    for (int64_t r = 0; r < images; r++) {
+        float *image = grad + r * height * line;
+        if (stride != size)
+            memset(image, 0, (size_t)(height * line) * sizeof(float));
+        else if (rows < height)
+            memset(image + rows * line, 0, (size_t)((height - rows) * line) * sizeof(float));
+        for (int64_t i = 0; i < out_height; i++) {
             for (int64_t j = 0; j < out_width; j++) {
                 int64_t from = ((r * out_height + i) * out_width + j) * examples;
-                float *to = grad + (r * height + i * stride) * line + j * stride * examples;
-#define SPREAD(size) spread_window(g + from, where + from, to, line, examples, size)
-                FOR_WINDOW(size, SPREAD);
+                float *to = image + i * stride * line + j * stride * examples;
+#define WRITE(size) spread_window(g + from, where + from, to, line, examples, size, 0)
+#define ADD(size) spread_window(g + from, where + from, to, line, examples, size, 1)
+                if (stride == size) {
+                    FOR_WINDOW(size, WRITE);
+                } else {
+                    FOR_WINDOW(size, ADD);
+                }
             }
+            for (int k = 0; rest && stride == size && k < size; k++)
+                memset(image + (i * size + k + 1) * line - rest, 0, (size_t)rest * sizeof(float));
+        }
+    }
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 from evoact.genomes.genome import Site
 from evoact.networks.layers import (
     activate,
+    activate_and_pool,
     bias_scheme,
     check_dropout,
     connect,
@@ -21,7 +22,6 @@ from evoact.networks.layers import (
     scaled,
 )
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
-from evoact.networks.pooling import max_pool
 
 SITES = ("conv1", "conv2", "conv3", "conv4", "fc5")
 
@@ -71,8 +71,8 @@ class KerasNet:
         h = feature_major(inputs)
         for same, valid in (("conv1", "conv2"), ("conv3", "conv4")):
             h = activate(layers, same, convolve(layers, parameters, same, h, padding=1))
-            h = activate(layers, valid, convolve(layers, parameters, valid, h))
-            h = drop(layers, max_pool(h, 2, 2), self.dropouts[0])
+            h = activate_and_pool(layers, valid, convolve(layers, parameters, valid, h), 2, 2)
+            h = drop(layers, h, self.dropouts[0])
         h = layers.activate("fc5", connect(layers, parameters, "fc5", flatten(h)))
         h = layers.dropout(h, self.dropouts[1])
         return connect(layers, parameters, "fc6", h).transpose(1, 2)

@@ -17,6 +17,7 @@ from evoact.native.convolution import Window
 from evoact.networks.convolution import convolution
 from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
+from evoact.networks.pooling import max_pool
 from evoact.networks.precision import product
 from evoact.registry import lookup
 
@@ -160,6 +161,16 @@ def local_response_norm(images: Tensor, size: int, alpha: float, beta: float, k:
 def activate(layers: ForwardPass, site: str, images: Tensor) -> Tensor:
     """Apply `ForwardPass.activate` to images; each channel is one neuron."""
     return layers.activate(site, images.flatten(2)).unflatten(2, images.shape[2:])
+
+
+def activate_and_pool(layers: ForwardPass, site: str, images: Tensor, size: int, stride: int) -> Tensor:
+    """Return the largest activations of each window, without padding, of images [K, C * P, H, W, B]."""
+    chosen = layers.chosen(site, images, size, stride)
+    return (
+        max_pool(activate(layers, site, images), size, stride)
+        if chosen is None
+        else activate(layers, site, chosen)
+    )
 
 
 def drop(layers: ForwardPass, images: Tensor, rate: float) -> Tensor:

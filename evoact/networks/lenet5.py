@@ -7,7 +7,7 @@ from torch import Tensor
 
 from evoact.genomes.genome import Site
 from evoact.networks.layers import (
-    activate,
+    activate_and_pool,
     bias_scheme,
     connect,
     convolution_parameters,
@@ -19,7 +19,6 @@ from evoact.networks.layers import (
     scaled,
 )
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
-from evoact.networks.pooling import max_pool
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class LeNet5:
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
         h = feature_major(inputs)
-        h = max_pool(activate(layers, "conv1", convolve(layers, parameters, "conv1", h)), 2, 2)
-        h = max_pool(activate(layers, "conv2", convolve(layers, parameters, "conv2", h)), 2, 2)
+        h = activate_and_pool(layers, "conv1", convolve(layers, parameters, "conv1", h), 2, 2)
+        h = activate_and_pool(layers, "conv2", convolve(layers, parameters, "conv2", h), 2, 2)
         h = layers.activate("fc3", connect(layers, parameters, "fc3", flatten(h)))
         return connect(layers, parameters, "fc4", h).transpose(1, 2)
 

@@ -77,6 +77,11 @@ class ForwardPass(Protocol):
         for `Network.with_pieces`); piece p of neuron n is row n * P + p."""
         ...
 
+    def chosen(self, site: str, images: Tensor, size: int, stride: int) -> Tensor | None:
+        """Return the pre-activations, of images [K, N, H, W, B], whose activations are largest in each window without
+        padding, so that `activate` has fewer to do: [K, N, H', W', B]; None if that is not to be had."""
+        ...
+
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         """Apply dropout: in training, every element is zero with probability `rate`, else divided by 1 - rate; each
         member draws its own (Srivastava et al. 2014).

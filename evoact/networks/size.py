@@ -44,6 +44,9 @@ class Counting:
         self.found.append(h.numel())
         return h
 
+    def chosen(self, site: str, images: Tensor, size: int, stride: int) -> None:
+        return None
+
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return h
 

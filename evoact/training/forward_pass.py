@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from evoact.activations.routing.plan import plan_site
 from evoact.activations.routing.site_plan import SitePlan
 from evoact.genomes.genome import SiteGenome
-from evoact.networks import layers
+from evoact.networks import layers, pooling
 from evoact.networks.network import Network
 from evoact.seeding import derive
 
@@ -98,6 +98,13 @@ class PackPass:
     def activate(self, site: str, z: Tensor) -> Tensor:
         noise = self.chance.noise if self.training else None
         return self.plans[site](z, self.parameters[f"{site}.activation"], noise)
+
+    def chosen(self, site: str, images: Tensor, size: int, stride: int) -> Tensor | None:
+        # Gradients of coefficients would be added up in another order than beside a neighbour that has no program.
+        plan = self.plans[site]
+        if plan.program is None or plan.coefficients:
+            return None
+        return pooling.chosen(images, size, stride, plan.program)
 
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         rates = [rate if own is None else own for own in self.dropout_rates or [None] * len(h)]

@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from evoact.activations.routing.plan import plan_site
+from evoact.genomes.activation import Base
+from evoact.genomes.genome import SiteGenome
 from evoact.native.tensors import accepts
-from evoact.networks.pooling import max_pool
+from evoact.networks.pooling import chosen, max_pool
 
 # Size, stride, height, width.
 WINDOWS = [(2, 2, 24, 24), (2, 2, 7, 9), (3, 2, 27, 13), (3, 1, 6, 6), (5, 3, 17, 16)]
@@ -66,3 +69,38 @@ def test_threads_change_nothing():
 def test_a_window_too_large_for_the_kernel():
     x = images(40, 40)
     assert torch.equal(max_pool(x, 20, 20), plain(x, 20, 20))
+
+
+@pytest.mark.parametrize("window", [(2, 24, 24, 100), (2, 7, 9, 20), (3, 13, 11, 5)])
+def test_numbers_whose_functions_are_largest(window):
+    size, height, width, examples = window
+    functions = ("relu", "tanh", "sin", "abs", "gaussian", "identity")
+    site = SiteGenome("s", tuple(map(Base, functions)), tuple(range(len(functions))))
+    plan = plan_site([site, site])
+    x = torch.randn(2, 6, height, width, examples, generator=torch.Generator().manual_seed(0))
+    x[0, :, 0, 0, 0] = float("nan")
+    none = torch.zeros(2, 0)
+
+    def activated(z):
+        return plan(z.flatten(2), none).unflatten(2, z.shape[2:])
+
+    if not accepts(x):
+        assert chosen(x, size, size, plan.program) is None
+        return
+    # Of overlapping windows one number may be chosen twice, and its gradients added up after the slopes.
+    assert chosen(x, size, size - 1, plan.program) is None
+    results = []
+    for fewer in (False, True):
+        z = x.clone().requires_grad_()
+        few = chosen(z, size, size, plan.program) if fewer else None
+        y = max_pool(activated(z), size, size) if few is None else activated(few)
+        g = torch.linspace(-1, 1, y.numel()).view(y.shape)
+        first = torch.autograd.grad((y * g).sum(), z, retain_graph=True)[0]
+        smooth = torch.autograd.grad((y[1] ** 2).sum(), z, create_graph=True)[0][1]
+        second = torch.autograd.grad(smooth.square().sum(), z)[0][1]
+        results.append((y, first, second))
+    (y, first, second), (expected, wanted, bent) = results
+    assert torch.equal(y.nan_to_num(9), expected.nan_to_num(9))
+    assert y.isnan().any()
+    assert torch.equal(first[1], wanted[1])
+    assert torch.allclose(second, bent, rtol=1e-5, atol=1e-6)

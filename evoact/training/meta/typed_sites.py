@@ -230,6 +230,9 @@ class TypedPass:
         shift = self.shifts.get(site)
         return y if shift is None else y + shift.reshape(*shift.shape[:2], *(1,) * (y.ndim - 2))
 
+    def chosen(self, site: str, images: Tensor, size: int, stride: int) -> None:
+        return None
+
     def dropout(self, h: Tensor, rate: float) -> Tensor:
         return layers.dropout(h, [rate] * len(h), self.chance.generators) if rate else h
 
