@@ -105,6 +105,11 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
             f"got {training.early_stop.every}"
         )
+    if training.curve_at and training.steps is not None and max(training.curve_at) >= training.steps:
+        yield (
+            f"training.curve_at: expected fewer than the {training.steps} steps of a network, "
+            f"got {max(training.curve_at)}"
+        )
     if training.early_stop and training.average:
         yield (
             "training.average: expected it without early_stop, since the last steps of a training that may end at any "

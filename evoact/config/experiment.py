@@ -77,6 +77,7 @@ class Experiment:
             schedule=t.schedule.name,
             schedule_arguments=t.schedule.arguments,
             curve_every=t.curve_every,
+            curve_at=tuple(t.curve_at or ()),
             early_stop=EarlyStop(t.early_stop.every, t.early_stop.patience) if t.early_stop else None,
             average=Average(t.average.last) if t.average else None,
             train=t.train,

@@ -161,7 +161,7 @@ class Averaging(Section):
 
 class Training(Section):
     """The length is either `steps`, with a default, or `epochs`: whole passes over the training split. Every
-    `curve_every` steps a point of each network's learning curve is stored. With `train`
+    `curve_every` steps, and at the steps `curve_at`, a point of each network's learning curve is stored. With `train`
     activations weights stay as they are built, one copy for all networks, and activations alone are trained."""
 
     steps: Positive | None = None
@@ -172,6 +172,7 @@ class Training(Section):
     early_stop: EarlyStopping | None = None
     average: Averaging | None = None
     curve_every: Positive | None = None
+    curve_at: list[Positive] | None = None
     train: Literal["all", "activations"] = "all"
     precision: Literal["float32", "bf16", "float16", "tf32", "auto"] = "float32"
 

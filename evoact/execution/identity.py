@@ -33,6 +33,7 @@ FREE = (
     *(
         "equivalence",
         "training.curve_every",
+        "training.curve_at",
         "warm_start.run",
         "warm_start.candidates",
         "functions",

@@ -63,6 +63,13 @@ def check_table(made: Experiment, table: Tabular) -> None:
             f"{table.place}: expected a search of networks that a table holds, got one that probes with hulls by "
             "neuron; add --set strategy.probes=0"
         )
+    stops = {max(1, int(made.steps * share)) for share in made.proposer.shares}
+    if missing := sorted(stops.difference((*table.checkpoints, made.steps))):
+        raise UserError(
+            f"{table.place}: expected a table with metrics after {', '.join(map(str, missing))} steps, got one with "
+            f"those after {', '.join(map(str, (*table.checkpoints, made.steps)))}; set strategy.eta and strategy.rungs "
+            "to these, or tabulate with training.curve_at"
+        )
     confirm, replicates = made.config.confirm, made.config.replicates
     if replicates > len(table.search_seeds):
         raise UserError(
@@ -81,8 +88,10 @@ def check_table(made: Experiment, table: Tabular) -> None:
 
 
 def _anywhere(section: Any) -> Any:
-    """A section of a config without the place of the task's data, which differs between machines."""
-    return {k: v for k, v in section.items() if k not in PLACES} if isinstance(section, dict) else section
+    """A section of a config without the place of the task's data, which differs between machines, and without what is
+    only looked at."""
+    aside = (*PLACES, "curve_every", "curve_at")
+    return {k: v for k, v in section.items() if k not in aside} if isinstance(section, dict) else section
 
 
 def _check_complete(made: Experiment, table: Tabular) -> None:

@@ -110,8 +110,9 @@ def tabulate(
         )
     elif not is_finished(home):
         complete = resume(run_dir, address, observe, report).complete
-    rows = Leaderboard(run_dir, report=report).to_arrow()
-    return Tabulated(str(run_dir), str(file), write_table(rows, file, _about(whole, seeds)), complete)
+    board = Leaderboard(run_dir, report=report)
+    rows = write_table(board.to_arrow(), file, _about(whole, seeds), board.curves())
+    return Tabulated(str(run_dir), str(file), rows, complete)
 
 
 def _trains(made: Experiment) -> dict[str, Any]:
@@ -124,6 +125,7 @@ def _about(whole: Experiment, seeds: int) -> dict[str, Any]:
     return {
         "config": whole.config.model_dump(mode="json", exclude_none=True),
         "steps": whole.steps,
+        "checkpoints": sorted(set(whole.config.training.curve_at or ())),
         "metric": whole.task.metric,
         "direction": whole.task.direction,
         "search_seeds": for_search,

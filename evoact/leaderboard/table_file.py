@@ -4,6 +4,9 @@ A table is the leaderboard of a run that trained each network of a space (`evoac
 Parquet file: the columns of `COLUMNS`, and in the file's metadata what was trained and which seeds are for
 what. The seeds are split, or the truth would leak into the search: strategies are told validation metrics
 of `search_seeds`; what a candidate is worth is its mean test metric over `truth_seeds`.
+
+If the config asks for points of learning curves at some steps (`training.curve_at`), these are `checkpoints`, with two
+columns each (`at`): what a search is told that trains networks so far only.
 """
 
 import json
@@ -40,17 +43,35 @@ COLUMNS: Mapping[str, pa.DataType] = {
 _REPEATING = ("genome", "fingerprint", "structure", "learning_rate", "seed", "state", "n_parameters")
 
 
-def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> int:
+AT_CHECKPOINTS = ("val_metric", "train_loss")
+
+
+def at(metric: str, step: int) -> str:
+    """Return the name of the column that has a metric at a checkpoint.
+
+    >>> at("val_metric", 60)
+    'val_metric_at_60'
+    """
+    return f"{metric}_at_{step}"
+
+
+def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any], curves: pa.Table) -> int:
     """Store completed or failed rows of a leaderboard as a table; return how many.
 
     Args:
         rows: of one run, with the columns of the leaderboard.
         place: the file, or a URI of one.
-        about: JSON data: what was trained (`config`), `metric`, `direction`, `search_seeds`, `truth_seeds`.
+        about: JSON data: what was trained (`config`), `metric`, `direction`, `search_seeds`, `truth_seeds`,
+            `checkpoints`.
+        curves: points of the networks' learning curves, among them those at the checkpoints.
     """
+    columns, rows = dict(COLUMNS), rows.select(["proposal", *COLUMNS])
+    for step in about["checkpoints"]:
+        rows = _with_checkpoint(rows, curves, step)
+        columns |= {at(name, step): pa.float32() for name in AT_CHECKPOINTS}
     rows = rows.sort_by([("fingerprint", "ascending"), ("seed", "ascending")])
-    schema = pa.schema(list(COLUMNS.items()))
-    table = rows.select(list(COLUMNS)).cast(schema)
+    schema = pa.schema(list(columns.items()))
+    table = rows.select(list(columns)).cast(schema)
     metadata = {ABOUT: json.dumps({"version": TABLE_VERSION, **about}).encode()}
     buffer = pa.BufferOutputStream()
     pq.write_table(
@@ -59,12 +80,19 @@ def write_table(rows: pa.Table, place: str | Path, about: Mapping[str, Any]) -> 
         compression="zstd",
         compression_level=19,
         # Accuracies are shares of 800 or 20,000 examples: few distinct values, many times each.
-        use_dictionary=[*_REPEATING, "val_metric", "test_metric", "test_large_metric"],
+        use_dictionary=[*_REPEATING, *(name for name in columns if "_metric" in name)],
         write_statistics=False,
         write_page_checksum=True,
     )
     Location.of(place).write(sealed(buffer.getvalue().to_pybytes()))
     return int(table.num_rows)
+
+
+def _with_checkpoint(rows: pa.Table, curves: pa.Table, step: int) -> pa.Table:
+    """Rows with two columns more: what the networks were at that step, null if training had failed before."""
+    points = curves.filter(pc.equal(curves["step"], step)).select(["proposal", *AT_CHECKPOINTS])
+    points = points.rename_columns(["proposal", *(at(name, step) for name in AT_CHECKPOINTS)])
+    return rows.join(points, "proposal", join_type="left outer")
 
 
 @dataclass(frozen=True)
@@ -87,6 +115,11 @@ class Tabular:
     @property
     def search_seeds(self) -> tuple[int, ...]:
         return tuple(self.about["search_seeds"])
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """The numbers of steps after which metrics are known, beside those of a whole training."""
+        return tuple(self.about.get("checkpoints", ()))
 
     @property
     def truth_seeds(self) -> tuple[int, ...]:
@@ -119,10 +152,11 @@ class Tabular:
     def result(self, proposal: TrainProposal) -> TrainResult:
         """Return what training the proposal gave when the table was made.
 
-        The i-th fresh seed is the i-th truth seed, and has test metrics.
+        The i-th fresh seed is the i-th truth seed, and has test metrics. A shorter training is answered from the
+        checkpoint at its end; it has failed if the metric there is not finite.
 
         Raises:
-            UserError: if the table has no such network.
+            UserError: if the table has no such network, or nothing at that step.
         """
         confirming = proposal.phase in FRESH
         seed = proposal.seed
@@ -133,10 +167,21 @@ class Tabular:
             raise UserError(
                 f"{self.place}: expected a table with {proposal.genome.label} on seed {seed}, got one without it"
             )
+        if proposal.steps not in (self.about["steps"], *self.checkpoints):
+            raise UserError(
+                f"{self.place}: expected a table with metrics after {proposal.steps} steps, got one with those after "
+                f"{', '.join(map(str, (*self.checkpoints, self.about['steps'])))}"
+            )
         column = self.seeds.index(seed)
-        stored = {name: float(values[row, column]) for name, values in self.metrics.items()}
+        state, names = STATES[self.state[row, column]], {name: name for name in METRICS}
+        if proposal.steps != self.about["steps"]:
+            names |= {name: at(name, proposal.steps) for name in AT_CHECKPOINTS}
+            if np.isfinite(self.metrics[names["val_metric"]][row, column]):
+                state = COMPLETED
+            elif state == COMPLETED:
+                state = "diverged"
+        stored = {name: float(self.metrics[held][row, column]) for name, held in names.items()}
         found = {name: None if math.isnan(value) else value for name, value in stored.items()}
-        state = STATES[self.state[row, column]]
         return TrainResult(
             proposal=proposal,
             state=state,
@@ -189,7 +234,7 @@ def read_table(place: str | Path) -> Tabular:
     state = np.full(shape, -1, dtype=np.int8)
     state[row, column] = [STATES.index(name) for name in table["state"].to_pylist()]
     metrics = {}
-    for name in METRICS:
+    for name in (*METRICS, *(at(n, step) for step in about.get("checkpoints", ()) for n in AT_CHECKPOINTS)):
         metrics[name] = np.full(shape, np.nan)
         metrics[name][row, column] = to_numpy(table[name].cast(pa.float64()), float("nan"))
     return Tabular(

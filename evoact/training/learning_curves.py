@@ -24,22 +24,32 @@ TRAINING_PART, TRAINING_EXAMPLES, FEWEST = 1 / 3, 250, 32
 
 
 @torch.no_grad()
-def measured(pack: Pack, every: int) -> list[CurvePoint]:
+def measured(pack: Pack, every: int | None) -> list[CurvePoint]:
     """Return the points of the members' curves, as they now are; a point is taken `every` so many steps.
 
-    Validation and training metrics are those of the same examples every time, spread evenly over the splits.
+    Validation and training metrics are those of the same examples every time, spread evenly over the splits; of a
+    single point (None), the validation metric is that of the whole split, as at the end of a training.
     """
+    splits = pack.task.splits()
+    if every is None:
+        return _points(settled(pack), splits["validation"], sample(splits["train"], TRAINING_EXAMPLES))
     batches = SHARE * every
     if pack.network.batch_norms:  # their statistics have half of it
         batches /= 2
     pack = settled(pack, most=max(1, round(batches)))
-    splits, examples = pack.task.splits(), round(batches * pack.batches.batch_size)
+    examples = round(batches * pack.batches.batch_size)
     of_training = min(TRAINING_EXAMPLES, round(TRAINING_PART * examples))
-    samples = (sample(splits["validation"], examples - of_training), sample(splits["train"], of_training))
-    validation, train = (metric_values(pack.task.metric, *answers(pack, split), split) for split in samples)
+    return _points(
+        pack, sample(splits["validation"], examples - of_training), sample(splits["train"], of_training)
+    )
+
+
+def _points(pack: Pack, validation: Split, train: Split) -> list[CurvePoint]:
+    """The members' points, on these examples."""
+    found = [metric_values(pack.task.metric, *answers(pack, split), split) for split in (validation, train)]
     # Added one by one: a reduction over a stack would round differently with the number of members.
     losses = functools.reduce(torch.add, pack.recent_losses) / max(1, len(pack.recent_losses))
-    columns = [column.double().cpu().tolist() for column in (validation, train, losses)]
+    columns = [column.double().cpu().tolist() for column in (*found, losses)]
     return [CurvePoint(pack.step, *map(_finite, values)) for values in zip(*columns, strict=True)]
 
 

@@ -58,7 +58,7 @@ def train_pack(
         pack = start_pack(chosen, network, task, settings, run_seed, torch.device(device))
         if chosen[0].start:
             restore(pack)
-        trained = _train(pack, evaluate, keep, settings.curve_every)
+        trained = _train(pack, evaluate, keep, settings)
         seconds = (time.perf_counter() - started) / len(group)
         outcomes |= {i: replace(outcome, seconds=seconds) for i, outcome in zip(group, trained, strict=True)}
     return [outcomes[i] for i in range(len(members))]
@@ -84,11 +84,11 @@ def members_together(numbers: int) -> int:
     return max(1, NUMBERS_TOGETHER // numbers, min(FEW, NUMBERS_OF_FEW // numbers))
 
 
-def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | None) -> list[Outcome]:
+def _train(pack: Pack, evaluate: Sequence[str], keep: str, settings: TrainingSettings) -> list[Outcome]:
     """Train the members of a pack to their ends; outcomes as `train_pack` gives them, in order."""
     members, outcomes = list(pack.members), dict[str, Outcome]()
     curves: dict[str, tuple[CurvePoint, ...]] = {m.name: () for m in members}
-    stop = pack.early_stop
+    stop, curve_every = pack.early_stop, settings.curve_every
     step = Steps(pack)
     periods = [LOOK_STEPS, *([stop.every] if stop else []), *([curve_every] if curve_every else [])]
     while True:
@@ -108,12 +108,14 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, curve_every: int | No
                 return [outcomes[m.name] for m in members]
             pack = keep_members(pack, left)
             step = Steps(pack)
-        look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods))
+        points = [n for n in settings.curve_at if n > pack.step]
+        look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods), *points)
         while pack.step < look:
             pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
-        if curve_every and pack.step % curve_every == 0:
-            points = zip(pack.members, measured(pack, curve_every), strict=True)
-            curves |= {m.name: (*curves[m.name], point) for m, point in points}
+        whole = pack.step in settings.curve_at
+        if whole or (curve_every and pack.step % curve_every == 0):
+            found = measured(pack, None if whole else curve_every)
+            curves |= {m.name: (*curves[m.name], p) for m, p in zip(pack.members, found, strict=True)}
         if stop and pack.step % stop.every == 0:
             _note_progress(pack)
 

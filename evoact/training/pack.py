@@ -36,10 +36,10 @@ SHARED = "shared"  # the name that weights are drawn under that all members shar
 class TrainingSettings:
     """The settings that all members of a pack share, except settings of the optimizer that a genome has itself;
     `schedule` scales every member's learning rate, update by update, and `early_stop` says when a member ends before
-    its last step; `curve_every` so many steps a point of each member's learning curve is taken. With `train`
-    activations weights stay as they are drawn, once for all members and replicates. `precision` is that of products
-    and convolutions in training steps, while evaluation computes in `dtype`, of the `average` of the last steps'
-    weights if there is one.
+    its last step; `curve_every` so many steps, and at the steps in `curve_at`, a point of each member's learning curve
+    is taken. With `train` activations weights stay as they are drawn, once for all members and replicates. `precision`
+    is that of products and convolutions in training steps, while evaluation computes in `dtype`, of the `average` of
+    the last steps' weights if there is one.
     """
 
     batch_size: int = 100
@@ -52,6 +52,7 @@ class TrainingSettings:
     train: str = "all"
     precision: str = "float32"
     curve_every: int | None = None
+    curve_at: tuple[int, ...] = ()
     average: Average | None = None
 
 

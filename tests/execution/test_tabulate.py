@@ -8,10 +8,10 @@ from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
 from evoact.execution.tabulate import tabulate
-from evoact.genomes.genome import fingerprint
+from evoact.genomes.genome import fingerprint, loads, structure
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.table_file import read_table
-from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
+from evoact.records import FIRST_CONFIRMATION_SEED, FRESH, STATES, TrainProposal
 
 SMALL = {
     "network": {"name": "mlp", "hidden": [4]},
@@ -153,6 +153,68 @@ def test_what_a_table_is_not_good_for(small, table, tmp_path):
     other.write_bytes(b"no table")
     with pytest.raises(UserError, match=r"expected a table of `evoact tabulate`, got another file"):
         search(small(execution=on(other)), tmp_path / "run")
+
+
+HALVING = {"name": "successive_halving", "eta": 2, "rungs": 3, "proposes": "evolution"}
+
+
+@pytest.fixture(scope="module")
+def with_checkpoints(tmp_path_factory):
+    """The same table with metrics after a quarter and a half of the steps."""
+    from tests.conftest import TINY
+
+    made = experiment({**TINY, **SMALL, "training": {**TINY["training"], "curve_at": [5, 10]}})
+    assert made.steps == 20
+    home = tmp_path_factory.mktemp("with_checkpoints")
+    tabulate(made, home / "run", home / "table.parquet", seeds=4)
+    return home / "table.parquet"
+
+
+def test_shorter_trainings_are_answered_from_checkpoints(with_checkpoints, table, small, tmp_path, rows_of):
+    changes = {"strategy": HALVING, "confirm": {"candidates": 0}}
+    search(small(**changes), tmp_path / "trained")
+    search(small(execution=on(with_checkpoints), **changes), tmp_path / "looked-up")
+    columns = ["fingerprint", "seed", "phase", "rung", "state"]
+    left, right = (rows_of(tmp_path / name, ()) for name in ("trained", "looked-up"))
+    assert [[r[c] for c in columns] for r in left] == [[r[c] for c in columns] for r in right]
+    assert {r["rung"] for r in left} == {0, 1, 2}
+    for one, other in zip(left, right, strict=True):
+        assert one["val_metric"] == pytest.approx(other["val_metric"], rel=1e-6)
+        if one["rung"] == 0:  # further rungs know of no losses before their start
+            assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-6)
+    one, other = (pq.read_table(file) for file in (table, with_checkpoints))
+    assert other.select(one.column_names) == one  # looking changes nothing
+    assert read_table(with_checkpoints).checkpoints == (5, 10)
+
+
+def test_what_failed_on_its_way_failed_at_each_checkpoint_after_that(tmp_path, small):
+    made = small(training={"steps": 20, "batch_size": 32, "curve_at": [5, 10]})
+    tabulate(made, tmp_path / "run", tmp_path / "t", seeds=2)
+    held = read_table(tmp_path / "t")
+    held.metrics["val_metric_at_10"][0, 0] = float("nan")
+    held.state[0, 0] = STATES.index("timed_out")
+    genome = loads(held.genomes[0])
+    for steps, state in ((5, "completed"), (10, "timed_out"), (20, "timed_out")):
+        result = held.result(TrainProposal(0, 0, genome, structure(genome), fingerprint(genome), 0, steps))
+        assert result.state == state
+        assert (result.score is None) == (state != "completed")
+
+
+def test_a_search_of_other_lengths_than_a_table_has(with_checkpoints, table, small, tmp_path):
+    for file, eta, message in (
+        (
+            table,
+            2,
+            "metrics after 5, 10 steps, got one with those after 20; set strategy.eta and strategy.rungs to",
+        ),
+        (with_checkpoints, 3, "metrics after 2, 6 steps, got one with those after 5, 10, 20;"),
+    ):
+        with pytest.raises(UserError, match=message):
+            search(small(execution=on(file), strategy={**HALVING, "eta": eta}), tmp_path / "run")
+    with pytest.raises(
+        UserError, match=r"training.curve_at: expected fewer than the 20 steps of a network, got 20"
+    ):
+        small(training={"steps": 20, "batch_size": 32, "curve_at": [5, 20]})
 
 
 def test_seeds_come_in_halves_and_spaces_are_small(small, tmp_path):

@@ -36,6 +36,18 @@ def test_points_are_those_of_shorter_trainings(tiny, monkeypatch):
     assert all(outcome.curve == () for outcome in plain)
 
 
+def test_single_points_are_of_the_whole_validation_split(tiny):
+    made = experiment(tiny())
+    settings = replace(made.training, curve_every=10, curve_at=(7, 20))
+    curves = [o.curve for o in train_pack(members(made, [20, 35]), made.network, made.task, settings)]
+    assert [[p.step for p in curve] for curve in curves] == [[7, 10, 20], [7, 10, 20, 30]]
+    for i, step in ((0, 7), (2, 20)):
+        plain = train_pack(members(made, [step, step]), made.network, made.task, made.training)
+        for outcome, curve in zip(plain, curves, strict=True):
+            assert curve[i].val_metric == outcome.metrics["validation"]
+            assert curve[i].train_loss == outcome.train_loss
+
+
 def test_early_stopping_is_the_same_with_and_without(tiny):
     made = experiment(
         tiny(training={"steps": 60, "batch_size": 32, "early_stop": {"every": 5, "patience": 1}})
