@@ -1,15 +1,18 @@
 """What heterogeneous and learned activations cost: whole training steps over the same network with relu.
 
-    python benchmarks/activation_step.py [--quick] [--json FILE] [--device cpu|cuda]
+    python benchmarks/activation_step.py [--quick] [--json FILE] [--device cpu|cuda] [--one-thread]
 
 The network is 512-512-512-10, batch 1024, Adam; the denominator is plain PyTorch with `nn.ReLU` and
 PyTorch's fused Adam. Ours is a pack of one. All take turns step by step, so that the machine's drift
-hits all alike; a ratio is one of medians. `masks` and `plain_*` are what a user writes in PyTorch.
+hits all alike; a ratio is one of medians. `masks` and `plain_*` are what a user writes in PyTorch. With `--one-thread`
+all have one thread, and times are the processor's, which say more on a machine that has other work.
 """
 
+import functools
 import os
 import random
 import statistics
+import time
 from collections.abc import Callable
 
 import torch
@@ -88,21 +91,24 @@ def plain_step(activation: Callable[[], nn.Module], inputs: Tensor, targets: Ten
     return step
 
 
-def medians(steps: dict[str, Step], rounds: int, device: torch.device) -> dict[str, float]:
+def medians(steps: dict[str, Step], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 3):
         for name, step in steps.items():
-            started = now(device)
+            started = clock()
             step()
             if number >= 3:
-                taken[name].append(now(device) - started)
+                taken[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def main() -> None:
-    options = arguments(__doc__, devices=True)
-    torch.set_num_threads(os.cpu_count() or 1)
+    options = arguments(
+        __doc__, devices=True, more=lambda parser: parser.add_argument("--one-thread", action="store_true")
+    )
+    torch.set_num_threads(1 if options.one_thread else os.cpu_count() or 1)
     device = device_of(options)
+    clock = time.process_time if options.one_thread else functools.partial(now, device)
     inputs = torch.randn(2 * BATCH, WIDTH, generator=torch.Generator().manual_seed(0))
     data = inputs.to(device), torch.randint(0, 10, (2 * BATCH,)).to(device)
     times = medians(
@@ -122,7 +128,7 @@ def main() -> None:
             "plain_hull_3": plain_step(PlainHull, *data),
         },
         30 if options.quick else 200,
-        device,
+        clock,
     )
     bars = {"per_neuron_4": 1.10, "hull_3": 1.15, "subnetwork_50": 1.30, "per_neuron_4_bf16": 0.35}
     rows = [Row("plain_relu_ms", 1e3 * times["plain_relu"], "ms")]

@@ -1,16 +1,19 @@
 """What packs gain on a GPU, in one program of at most ten minutes that needs PyTorch and NumPy alone.
 
-    python benchmarks/gpu.py [--quick] [--json FILE] [--device cpu|cuda] [--seconds 570]
+    python benchmarks/gpu.py [--quick] [--json FILE] [--device cpu|cuda] [--seconds 540]
 
 It checks first that what is computed there is right: kernels against PyTorch, packs against a processor, members
 against themselves with other neighbours, captured steps against single ones, nothing that waits for the GPU, too little
 memory, overflows. Then it measures, as ratios there: candidate-steps of packs over a plain loop of PyTorch by the
 number of members, in each precision that the device has; CUDA graphs on and off; Triton's kernels against PyTorch and
 against relu; memory of a member over a plain network's; and a search from its first proposal to its last result, in
-this process. What the time does not suffice for is named. Without a GPU all but what is CUDA's runs on the processor.
+this process. Each figure is printed, and stands in FILE, as soon as it is known, so that a machine which is taken away
+leaves some. After `--seconds` nothing more is begun, and what is left out is named; what still lasts half a minute
+later is stopped, with a traceback. Without a GPU all but what is CUDA's runs on the processor.
 """
 
 import argparse
+import faulthandler
 import os
 import random
 import shutil
@@ -25,7 +28,7 @@ from dataclasses import dataclass, replace
 import torch
 from convolutions import NAMED, examples
 from packed_step import FOUR, members_of, numbers_task
-from reporting import Row, arguments, device_of, now, report
+from reporting import Row, arguments, device_of, now, report, store
 from torch import nn
 from torch.nn import functional as F
 
@@ -49,6 +52,7 @@ from evoact.triton import backend
 
 RELU = ("relu",)
 MLP = "mlp"
+GRACE_SECONDS = 30.0  # for what has begun when the time is up
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,10 @@ class Setting:
     @property
     def cuda(self) -> bool:
         return self.device.type == "cuda"
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() > self.ends
 
 
 def setting(options: argparse.Namespace, device: torch.device) -> Setting:
@@ -245,6 +253,8 @@ def checked(on: Setting) -> int:
     failures = 0
     for check in (*ANYWHERE, *(ON_CUDA if on.cuda else ())):
         try:
+            if on.over:
+                raise TimeoutError("the time was up before it")
             check(on)
             said = "holds"
         except Exception as error:
@@ -259,8 +269,8 @@ def checked(on: Setting) -> int:
 
 def gains(name: str, on: Setting) -> Iterator[Row]:
     """Packs over a plain loop, by size and precision, and memory of a member."""
-    step = plain_step(name, on.device, on.quick)
-    plain, plain_bytes = seconds_of(step, on), peak(step, on)
+    plain = seconds_of(plain_step(name, on.device, on.quick), on)
+    plain_bytes = peak(lambda: plain_step(name, on.device, on.quick), on)
     yield Row(f"{name}_plain_ms", 1e3 * plain, "ms")
     best = 0.0
     for precision in precisions_of(on.device):
@@ -269,21 +279,29 @@ def gains(name: str, on: Setting) -> Iterator[Row]:
             gain = k * plain / seconds_of(steps, on)
             best = max(best, gain)
             yield Row(f"{name}_k{k}_{precision}", gain, "x plain")
-            if plain_bytes and precision == "float32":
-                yield Row(f"{name}_k{k}_memory", peak(steps, on) / k / plain_bytes, "x plain")
             del steps
+            if plain_bytes and precision == "float32":
+                with switched(
+                    "EVOACT_GRAPHS", "0"
+                ):  # what a graph holds is not counted as a step allocates it
+                    own = peak(lambda k=k: packed(name, k, on), on)
+                yield Row(f"{name}_k{k}_memory", own / k / plain_bytes, "x plain")
     bars = {MLP: 100.0, "lenet5": 20.0} if on.cuda and not on.quick else {}
     yield Row(f"{name}_best", best, "x plain", bars.get(name))
 
 
-def peak(step: Callable[[], object], on: Setting) -> int:
-    """Bytes of the GPU at the peak of a step; 0 on a processor."""
+def peak(made: Callable[[], Callable[[], object]], on: Setting) -> int:
+    """Bytes of the GPU that what is made takes at the peak of its second step; 0 on a processor."""
     if not on.cuda:
         return 0
+    before = torch.cuda.memory_allocated()
+    step = made()
+    step()
+    torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     step()
     torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def with_and_without_graphs(on: Setting) -> Iterator[Row]:
@@ -312,9 +330,9 @@ def searched(on: Setting) -> Iterator[Row]:
     networks, steps = (16, 20) if on.quick else (512, 500) if on.cuda else (64, 100)
     space = SearchSpace("four", network.sites, (choices("base", name=FOUR),), (1, 4), (0.003, 0.01, 0.03))
     strategy = create("random", space, seed=0, networks=networks, steps=steps, batch_size=batch)
-    settings, started, best = TrainingSettings(batch), now(on.device), 0.0
+    settings, started, best, done = TrainingSettings(batch), now(on.device), 0.0, 0
     with utilisation(on) as seen:
-        while not strategy.finished:
+        while not (strategy.finished or on.over):
             proposals = strategy.ask(on.sizes[MLP][-1])
             members = [Member(p.genome, f"{p.fingerprint}-{p.seed}", p.seed, p.steps) for p in proposals]
             outcomes = train_isolated(
@@ -325,9 +343,10 @@ def searched(on: Setting) -> Iterator[Row]:
                 for p, o in zip(proposals, outcomes, strict=True)
             ]
             strategy.tell(results)
+            done += len(results)
             best = max(best, *(r.val_metric or 0.0 for r in results))
     seconds = now(on.device) - started
-    yield Row("search_networks_per_s", networks / seconds, f"of {steps} steps")
+    yield Row("search_networks_per_s", done / seconds, f"of {steps} steps")
     yield Row("search_best", 100 * best, "% of random labels")
     if seen:
         yield Row("search_utilisation", statistics.mean(seen), "%")
@@ -354,21 +373,25 @@ def utilisation(on: Setting) -> Iterator[list[float]]:
 def measured(on: Setting) -> Iterator[Row]:
     """All figures, as long as there is time; what there is no time for, or fails, is named."""
     parts: list[tuple[str, Callable[[], Iterator[Row]]]] = [
-        *((f"packs of {name}", lambda name=name: gains(name, on)) for name in on.sizes),
+        *((f"packs of {name}", lambda name=name: gains(name, on)) for name in (MLP, "lenet5")),
         *([("graphs", lambda: with_and_without_graphs(on))] if on.cuda else []),
         ("activations", lambda: activations(on)),
         ("search", lambda: searched(on)),
+        ("packs of resnet56", lambda: gains("resnet56", on)),
     ]
     for what, part in parts:
+        if on.over:
+            print(f"{what}: left out, the time is up", flush=True)
+            continue
         try:
             for row in part():
                 print(f"{row.name:<32} {row.value:>12.4g} {row.unit}", flush=True)
                 yield row
-                if time.monotonic() > on.ends:
-                    print(f"{what}: the rest is left out, the time is up")
+                if on.over:
+                    print(f"{what}: the rest is left out, the time is up", flush=True)
                     break
         except Exception as error:
-            print(f"{what}: FAILED: {type(error).__name__}: {error}".splitlines()[0])
+            print(f"{what}: FAILED: {type(error).__name__}: {error}".splitlines()[0], flush=True)
             yield Row(f"{what} failed", 1.0, "", 0.0, "lower")
         if on.cuda:
             torch.cuda.empty_cache()
@@ -379,13 +402,17 @@ def main() -> None:
         __doc__,
         devices=True,
         more=lambda parser: parser.add_argument(
-            "--seconds", type=float, default=570.0, help="no more is begun after so many"
+            "--seconds", type=float, default=540.0, help="no more is begun after so many"
         ),
     )
+    faulthandler.dump_traceback_later(options.seconds + GRACE_SECONDS, exit=True)
     torch.set_num_threads(1)
     on = setting(options, device_of(options))
     failures = checked(on)
-    rows = [Row("checks_failed", failures, "checks", 0.0, "lower"), *measured(on)]
+    rows = [Row("checks_failed", failures, "checks", 0.0, "lower")]
+    for row in measured(on):
+        rows.append(row)
+        store(options, rows)
     report(options, rows)
     if failures:
         sys.exit(1)

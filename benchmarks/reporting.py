@@ -75,6 +75,11 @@ def report(options: argparse.Namespace, rows: Sequence[Row]) -> None:
         sign = ">=" if row.better == "higher" else "<="
         bar = f"{sign} {row.bar:g}" if row.bar is not None else ""
         print(f"{row.name:<32} {row.value:>12.4g} {row.unit:<20} {bar:<10} {row.met}")
+    store(options, rows)
+
+
+def store(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+    """Write the JSON file if one was asked for; a program that takes long does it after each figure, too."""
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump([asdict(row) for row in rows], file, indent=2)

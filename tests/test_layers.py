@@ -2,7 +2,10 @@
 
 import ast
 import functools
+import importlib.metadata
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -257,18 +260,50 @@ def test_tests_are_where_their_module_is():
     assert strays == OF_NO_MODULE
 
 
+def distributions(*names: str) -> list[importlib.metadata.Distribution]:
+    """Installed distributions with all that they require."""
+    found, left = dict[str, importlib.metadata.Distribution](), list(names)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = importlib.metadata.distribution(name)
+            required = [r for r in found[name].requires or [] if "extra ==" not in r]
+            left += [m[0] for r in required if (m := re.match(r"[\w.-]+", r)) and _is_installed(m[0])]
+    return list(found.values())
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:  # for another system or Python
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_the_training_core_runs_with_torch_and_numpy_alone(tmp_path):
     """A GPU machine without Ray, or a package registry, can check and measure packs."""
-    others = [name for name in HOMES if name not in ("torch", "triton")]
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for distribution in distributions("torch", "numpy"):
+        for top in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
     program = f"""
-import runpy, sys
-sys.modules.update(dict.fromkeys({[*others, "yaml", "scipy", "pandas", "safetensors", "moocore"]!r}))
+import importlib.util, runpy, sys
+for name in {sorted({*HOMES, "yaml", "scipy", "pandas", "safetensors", "pydantic"} - {"torch", "triton", "jinja2"})!r}:
+    assert importlib.util.find_spec(name) is None, name
 sys.argv = ["gpu.py", "--device", "cpu", "--quick", "--json", {str(tmp_path / "gpu.json")!r}]
 sys.path.insert(0, {str(ROOT.parent / "benchmarks")!r})
 runpy.run_path({str(ROOT.parent / "benchmarks" / "gpu.py")!r}, run_name="__main__")
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    paths = os.pathsep.join([str(packages), str(ROOT.parent)])
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = {row["name"]: row["value"] for row in json.loads((tmp_path / "gpu.json").read_text())}
     assert rows["checks_failed"] == 0
