@@ -1,6 +1,6 @@
 """What packs gain on a GPU, in one program of at most ten minutes that needs PyTorch and NumPy alone.
 
-    python benchmarks/gpu.py [--quick] [--json FILE] [--device cpu|cuda] [--seconds 540]
+    PYTHONPATH=. python benchmarks/gpu.py [--quick] [--json FILE] [--device cpu|cuda] [--seconds 540]
 
 It checks first that what is computed there is right: kernels against PyTorch, packs against a processor, members
 against themselves with other neighbours, captured steps against single ones, nothing that waits for the GPU, too little
