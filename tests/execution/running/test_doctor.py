@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from evoact.config import experiment
@@ -21,6 +22,39 @@ def test_a_machine_that_has_all(tiny, tmp_path):
     assert found["task"].found == "faulty: train 400, validation 400, test 400 examples"
     assert found["versions"].state == OK
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("capability", "gigabytes", "state", "meaning"),
+    [
+        ((9, 0), [80, 80], OK, ""),
+        ((9, 0), [80, 24], WARNING, "this machine's GPUs have 24, 80 GB"),
+        (
+            (6, 1),
+            [80, 80],
+            WARNING,
+            "expected a GPU of compute capability 7.0 or more, got NVIDIA H200 of 6.1",
+        ),
+    ],
+)
+def test_gpus(capability, gigabytes, state, meaning, tmp_path, monkeypatch):
+    class Properties:
+        def __init__(self, i):
+            self.total_memory = gigabytes[i] * 1e9
+
+    answers = {
+        "is_available": lambda: True,
+        "device_count": lambda: len(gigabytes),
+        "get_device_name": lambda i=None: "NVIDIA H200",
+        "get_device_capability": lambda i=None: capability,
+        "get_device_properties": Properties,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.cuda, name, answer)
+    found = by_name(examine(None, str(tmp_path / "run")))["gpu"]
+    assert (found.state, found.found) == (state, "NVIDIA H200, NVIDIA H200")
+    assert found.meaning.startswith(meaning)
+    assert bool(found.meaning) == bool(meaning)
 
 
 def test_what_is_wrong_is_said(tiny, tmp_path, monkeypatch):
