@@ -2,17 +2,20 @@
 
     python -m tests.fuzz --cases 10000 --seed 1 --json fuzz.json
 
-Each case takes a shipped config, search space, genome, curve or record of a run, damages it in one to four places,
-and hands it to what reads it. A case fails if anything but a `UserError` comes out, a message is longer than 4 kB or a
-problem longer than a line, or it takes more than 2 s of processor time or 500 MB of memory.
+Each case takes a shipped config, search space, genome, curve, record of a run or any file of one, damages it in one to
+four places, and hands it to what reads it. A case fails if anything but a `UserError` comes out, a message is longer
+than 4 kB or a problem longer than a line, or it takes more than 2 s of processor time or 500 MB of memory; and if a
+damaged run answers otherwise than before without a word.
 """
 
 import argparse
+import atexit
 import copy
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,14 +36,18 @@ from evoact.config import comparison, experiment, load, load_comparison, load_sp
 from evoact.config.load import inline_space
 from evoact.config.stored_plan import plan_of
 from evoact.errors import ConfigError, UserError
+from evoact.execution.run import search
+from evoact.execution.running.status import status_of
 from evoact.execution.warm_start import warm_genomes
 from evoact.genomes.activation import KINDS
 from evoact.genomes.activation import from_json as activation_from_json
 from evoact.genomes.genome import dumps, loads
+from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, record_of
 from evoact.networks import NETWORKS
 from evoact.report.number_format import unit_of
+from evoact.report.run import read_run
 from evoact.report.sections import provenance
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
@@ -390,6 +397,43 @@ def records(draw: random.Random, folder: Path) -> None:
     provenance.section(run, unit_of("accuracy"))  # type: ignore[arg-type]
 
 
+def runs(draw: random.Random, folder: Path) -> None:
+    """A run, one of whose files was cut at a kilobyte or has other bits."""
+    source, expected = _run()
+    place = folder / "run"
+    shutil.copytree(source, place)
+    file = draw.choice(sorted(path for path in place.rglob("*") if path.is_file()))
+    content = bytearray(file.read_bytes())
+    if draw.random() < 0.5:
+        content = content[: 1024 * draw.randrange(1 + len(content) // 1024)]
+    for _ in range(draw.randint(1, 3) if content else 0):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    file.write_bytes(content)
+    found, said = _answers(place)
+    assert said or found == expected, file.name
+
+
+@cache
+def _run() -> tuple[Path, str]:
+    """A finished run, and what it answers."""
+    place = Path(tempfile.mkdtemp(prefix="evoact-fuzz-"))
+    atexit.register(shutil.rmtree, place)
+    search(experiment(TINY | {"training": {"steps": 6, "batch_size": 32, "curve_every": 2}}), place / "run")
+    return place / "run", _answers(place / "run")[0]
+
+
+def _answers(place: Path) -> tuple[str, list[str]]:
+    """What a run says of its rows, curves and weights, and what of it is damaged, as far as it says so."""
+    said: list[str] = []
+    board = Leaderboard(place, report=said.append)
+    status_of(place)
+    run = read_run(place)
+    weights = [run.tensors(name) for name in run.rows["artifact"].dropna()]
+    learned = [{name: array.tolist() for name, array in sorted(of.items())} for of in weights]
+    answer = repr((board.top(5).drop_columns("run").to_pylist(), board.curves().to_pylist(), learned))
+    return answer, [*said, *run.problems]
+
+
 def _json(data: Any) -> str:
     """JSON, which is YAML, too, and faster to write; aliases for what repeats itself without end."""
     try:
@@ -416,6 +460,7 @@ TRIED = (
     warm_starts,
     curves,
     records,
+    runs,
 )
 
 
@@ -433,6 +478,8 @@ def attempt(draw: random.Random) -> Outcome:
     """One case."""
     tried = draw.choice(TRIED)
     wrong, refused = "", False
+    if tried is runs:
+        _run()  # once, in no case's time
     with tempfile.TemporaryDirectory() as folder:
         before, peak = time.process_time(), _peak()
         signal.signal(signal.SIGPROF, _stop)

@@ -253,7 +253,8 @@ class Execution(Section):
     """`table` is the file that the backend of that name looks networks up in, instead of training them.
 
     Null means: `workers`, as many packs at once as the cluster has room for; `gpus_per_pack`, a share of
-    a GPU if the cluster has any. With 0 packs stay on the CPU. With `idle_seconds` a worker that has waited so long for
+    a GPU if the cluster has any. With 0 packs stay on the CPU. `cpu_workers` are so many beside those with a GPU, on
+    the processors. With `idle_seconds` a worker that has waited so long for
     a pack gives its resources back, until there are packs again."""
 
     backend: Literal["local", "ray_tune", "table"] = "ray_tune"
@@ -261,6 +262,7 @@ class Execution(Section):
     workers: Positive | None = None
     cpus_per_pack: PositiveNumber = 1.0
     gpus_per_pack: Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)] | None = None
+    cpu_workers: NotNegative = 0
     max_failures: NotNegative = 2
     idle_seconds: PositiveNumber | None = None
 

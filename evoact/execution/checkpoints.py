@@ -2,9 +2,9 @@
 
 from collections.abc import Set
 
-import numpy as np
-
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.store.seal import Broken
+from evoact.leaderboard.store.tensors import packed, unpacked
 from evoact.training.members import Checkpoint
 
 CHECKPOINTS = "checkpoints"
@@ -13,20 +13,14 @@ SUFFIX = ".safetensors"
 
 def store(home: Location, name: str, checkpoint: Checkpoint) -> None:
     """Whole and durable, by the worker that made it, so that it need not travel through the driver."""
-    from safetensors.numpy import save
-
-    content = save({key: np.ascontiguousarray(array) for key, array in checkpoint.items()})
-    _file(home, name).write(content)
+    _file(home, name).write(packed(checkpoint))
 
 
 def stored(home: Location, name: str) -> Checkpoint | None:
     """Return the stored checkpoint; None if it is missing or cannot be read."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        return load(_file(home, name).read())
-    except (OSError, SafetensorError):
+        return unpacked(_file(home, name).read())
+    except (OSError, Broken):
         return None
 
 

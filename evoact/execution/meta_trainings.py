@@ -12,6 +12,7 @@ from evoact.genomes import activation as activations
 from evoact.genomes.activation import Activation, Captured, trains
 from evoact.genomes.genome import Genome
 from evoact.genomes.meta_training import MetaTraining
+from evoact.leaderboard.store.tensors import packed
 from evoact.records import COMPLETED, MetaTrainProposal, MetaTrainResult
 from evoact.seeding import derive
 from evoact.training.isolation import ended
@@ -105,8 +106,6 @@ def artifact(meta: MetaResult) -> Mapping[str, bytes]:
     """Return all that was learned as a safetensors file: each site's parameters after every outer step, the outer
     losses, and the inner learning rate at the end.
     """
-    from safetensors.numpy import save
-
-    arrays = {f"{site}.trajectory": np.ascontiguousarray(path) for site, path in meta.trajectory.items()}
+    arrays = {f"{site}.trajectory": path for site, path in meta.trajectory.items()}
     arrays |= {"losses": meta.losses, "learning_rate": np.array([meta.learning_rate])}
-    return {"learned.safetensors": save(arrays)}
+    return {"learned.safetensors": packed(arrays)}

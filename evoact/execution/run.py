@@ -10,7 +10,8 @@ import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -174,15 +175,13 @@ def _start(
     for name, arm in plan.arms.items():
         if arm.proposer.remark:
             report(f"{name}: {arm.proposer.remark}" if plan.compares else arm.proposer.remark)
-    _make(home)
-    _check_empty(home)
-    plan = _sized(with_precision(plan, elsewhere=address is not None))
-    with lock(home, report) as held:
+    with _made(home), lock(home, report) as held:
         if home.child(CONFIG).exists():
             raise UserError(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
+        plan = _sized(with_precision(plan, elsewhere=address is not None))
         config = plan.to_yaml().encode()
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
@@ -198,7 +197,8 @@ def _start(
             return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe, held))
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
-                home.child(CONFIG).delete()
+                for name in (CONFIG, RECORD, *files, *filter(is_log, home.names())):
+                    home.child(name).delete()
             raise
 
 
@@ -266,10 +266,24 @@ def _gpu_notes(plan: Plan) -> Iterable[str]:
         yield unlike
 
 
-def _make(home: Location) -> None:
+@contextmanager
+def _made(home: Location) -> Iterator[None]:
+    """Hold a run directory that can be written to; one that was not there goes again if nothing came of the run."""
     with made_or_refused(home):
+        there = home.exists()
         home.filesystem.create_dir(home.path, recursive=True)
+        if home.local is None:  # who may list a bucket may not be let write there
+            probe = home.child(".probe")
+            probe.write(b"")
+            probe.delete()
     home.child(RECORD).check_writable()
+    _check_empty(home)
+    try:
+        yield
+    except UserError:
+        if not there:
+            home.delete_if_empty()
+        raise
 
 
 def _check_empty(home: Location) -> None:
@@ -349,7 +363,7 @@ def _carry_out(
             _execute(run, plan, table, address)
             complete = run.complete  # asked once: what comes next may have to be waited for
             if complete:
-                _close(home, run.tally.total)
+                run.patiently(lambda: _close(home, run.tally.total))
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
         complete = is_finished(home)
         return complete, run.stages.results

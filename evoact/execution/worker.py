@@ -15,6 +15,7 @@ from evoact.config import Experiment, Plan
 from evoact.execution import checkpoints
 from evoact.execution.meta_trainings import meta_trained
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.store.tensors import packed
 from evoact.networks.precision import check_precision
 from evoact.networks.size import activation_count
 from evoact.records import (
@@ -200,6 +201,4 @@ def artifacts(learned: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     """Return the learned tensors as one safetensors file, if there are any."""
     if not learned:
         return {}
-    from safetensors.numpy import save
-
-    return {"learned.safetensors": save({name: np.ascontiguousarray(a) for name, a in learned.items()})}
+    return {"learned.safetensors": packed(learned)}

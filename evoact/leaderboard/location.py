@@ -13,6 +13,9 @@ from evoact.errors import UserError
 # What file systems answer that cannot sync a directory, or anything: CIFS and vboxsf the first.
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
+# What those answer that cannot rename, such as some that show an object store as a disk.
+_NO_RENAME = (*_NOT_OFFERED, errno.EPERM, errno.EXDEV)
+
 # On these a finished upload appears at once and whole, and there is no rename.
 OBJECT_STORES = ("s3", "gcs", "abfs")
 
@@ -144,6 +147,12 @@ class Location:
         with suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path)
 
+    def delete_if_empty(self) -> None:
+        """Remove this directory if nothing is in it, and it is one: object stores have none."""
+        if self.local is not None:
+            with suppress(OSError):
+                self.local.rmdir()
+
     def check_writable(self) -> None:
         """Before something long: whether a file can be written here, as far as that can be said without doing it.
 
@@ -180,7 +189,16 @@ def _write_local(path: Path, content: bytes) -> None:
     except OSError as error:  # the system names no file when a disk is full
         hidden.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None
-    hidden.replace(path)
+    try:
+        hidden.replace(path)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        if error.errno not in _NO_RENAME:
+            raise
+        raise UserError(
+            f"expected a file system on which files are renamed, for {str(path)!r}, got one that does not "
+            f"({error.strerror}); choose a directory on another disk"
+        ) from None
     sync_directory(path.parent)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from evoact.errors import UserError
 from evoact.leaderboard.location import Location
+from evoact.leaderboard.store.seal import Broken
+from evoact.leaderboard.store.tensors import unpacked
 from evoact.yaml_text import MOST_BYTES, loads
 
 # A directory with a config is a run, even before its first row.
@@ -126,12 +128,15 @@ def _mapping(file: Location, parse: Callable[[bytes], Any], what: str) -> dict[s
 
     Raises:
         UserError: if the file is damaged or not there.
+        OSError: if it is on an object store that does not give it.
     """
     try:
         data = parse(file.read(MOST_BYTES))
     except FileNotFoundError:
         wrong = "nothing there"
     except (OSError, ValueError, RecursionError, UserError) as error:
+        if isinstance(error, OSError) and file.local is None:  # out of reach, which says nothing of the file
+            raise
         wrong = f"a file that cannot be read ({str(error).splitlines()[0][:200]})"
     else:
         if isinstance(data, dict):
@@ -148,15 +153,11 @@ def tensors_of(home: Location, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
     Raises:
         UserError: if its artifact is damaged or not there.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     file = home.child(row["artifact"])
     try:
-        found: dict[str, np.ndarray] = load(file.read())
-    except (SafetensorError, FileNotFoundError) as error:
+        return unpacked(file.read())
+    except (Broken, FileNotFoundError) as error:
         raise UserError(
             f"expected what candidate {row['candidate']} learned on seed {row['seed']} in {file.text!r}, which cannot "
             f"be read ({error}); restore the file"
         ) from None
-    return found

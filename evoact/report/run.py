@@ -21,6 +21,8 @@ from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import record_of, trivial_of
 from evoact.leaderboard.schema import result as from_row
+from evoact.leaderboard.store.seal import Broken
+from evoact.leaderboard.store.tensors import first, unpacked
 from evoact.records import FRESH, META_TRAIN, Result
 from evoact.strategies.proposers.enumerate import Enumerate
 
@@ -125,13 +127,11 @@ class RunData:
         Raises:
             UserError: if it is damaged.
         """
-        from safetensors.numpy import load
-
         file = self.home.child(artifact)
         if not artifact or not file.exists():
             return {}
         with _readable(file):
-            return load(file.read())
+            return unpacked(file.read())
 
     def example_scores(self, artifact: str) -> np.ndarray | None:
         """Return a confirmed network's score on each test example; None if the artifact is not there.
@@ -142,13 +142,10 @@ class RunData:
         local = self.home.child(artifact).local
         if local is None:
             return next((a for name, a in self.tensors(artifact).items() if name.startswith(EXAMPLES)), None)
-        from safetensors import safe_open
-
         if not local.is_file():
             return None
-        # Reads no more than it is asked for.
-        with _readable(self.home.child(artifact)), safe_open(local, "numpy") as file:
-            return next((file.get_tensor(name) for name in file.keys() if name.startswith(EXAMPLES)), None)  # noqa: SIM118
+        with _readable(self.home.child(artifact)):
+            return first(local, EXAMPLES)
 
 
 def read_run(run_dir: str | Path | Location, shown: int = SHOWN) -> RunData:
@@ -190,11 +187,9 @@ def _lost(record: Mapping[str, Any], rows: int) -> list[str]:
 
 @contextmanager
 def _readable(artifact: Location) -> Iterator[None]:
-    from safetensors import SafetensorError
-
     try:
         yield
-    except SafetensorError as error:
+    except Broken as error:
         raise UserError(
             f"expected a readable file of a network's learned parameters, got {artifact.text!r} ({error}); restore it, "
             "or delete it to report without it"

@@ -1,5 +1,6 @@
 """Runs on an S3-compatible store, a server of its own that the tests start."""
 
+import json
 import re
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
+from evoact.execution.running.log import events
 from evoact.execution.running.status import status_of
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
@@ -125,3 +127,93 @@ def test_a_bucket_that_is_not_there(uri, tiny):
 def requests(server):
     time.sleep(0.2)
     return re.findall(r'"(GET|PUT|POST|HEAD|DELETE) (\S+)', server[1].read_text())
+
+
+@pytest.fixture
+def keys(server):
+    """Credentials with rights by name: of a store that asks for them, where each is a user's with a policy of its own;
+    `allow` gives and takes what a user may do."""
+    import boto3
+
+    port = server[0]
+    place = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
+    client = boto3.client("iam", **place, aws_access_key_id="key", aws_secret_access_key="secret")
+    name = f"test-{time.time_ns()}"
+
+    def user(own):
+        client.create_user(UserName=own)
+        key = client.create_access_key(UserName=own)["AccessKey"]
+        return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+    def allow(*actions, of=name):
+        statement = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        client.put_user_policy(UserName=of, PolicyName="rights", PolicyDocument=document)
+
+    admin, own = user(f"{name}-admin"), user(name)
+    allow("*", of=f"{name}-admin")
+    allow("s3:*")
+    client = boto3.client("iam", **place, **admin)
+    from_now(port, "0")
+    try:
+        yield own, allow
+    finally:
+        from_now(port, "inf")
+
+
+def from_now(port, actions):
+    """Have the server take so many requests before it asks who is there."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/moto-api/reset-auth",
+        data=actions.encode(),
+        headers={"Content-Type": "text/plain"},
+        method="POST",
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+@pytest.fixture
+def as_user(uri, keys, monkeypatch):
+    for name, value in keys[0].items():
+        monkeypatch.setenv(name.upper(), value)
+    return keys[1]
+
+
+@pytest.mark.parametrize("rights", [["s3:ListBucket"], ["s3:GetObject", "s3:ListBucket"], ["sqs:*"]])
+def test_a_bucket_without_permission(rights, uri, as_user, tiny, evoact, config_file):
+    as_user(*rights)
+    with pytest.raises(
+        UserError, match=r"expected a run directory that can be made, got 's3://.*ACCESS_DENIED"
+    ) as error:
+        search(experiment(tiny()), uri("bucket/forbidden"))
+    assert len(str(error.value).splitlines()) == 1
+    done = evoact("leaderboard", uri("bucket/forbidden"))
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert ("nothing there" if "s3:GetObject" in rights else "ACCESS_DENIED") in done.stderr
+
+
+@pytest.mark.parametrize("moment", ["search", "judge"])
+def test_rights_that_end_while_it_runs_are_waited_for(moment, uri, as_user, tiny, tmp_path):
+    """The run says so, and goes on as soon as they are back, with all rows."""
+    config, said, events_before = tiny(training__steps=3), [], []
+
+    def observe(progress):
+        if progress.phase == moment and not events_before:
+            events_before.append(progress.total_done)
+            as_user("s3:ListBucket")
+        if progress.waiting.startswith("waiting for s3://"):
+            said.append(progress.waiting)
+            as_user("s3:*")
+
+    run = uri(f"bucket/runs/expired-{moment}")
+    assert search(experiment(config), run, observe=observe).complete
+    assert said
+    assert "ACCESS_DENIED" in said[0]
+    search(experiment(config), tmp_path / "local")
+    rows = Leaderboard(run).to_arrow().drop_columns([*TIMING])
+    local = Leaderboard(tmp_path / "local").to_arrow().select(rows.column_names)
+    assert rows.to_pylist() == local.to_pylist()
+    assert [e["what"] for e in events(Location.of(run)) if e["event"] == "fault"] == [
+        "store out of reach"
+    ] * len(said)

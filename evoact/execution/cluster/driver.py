@@ -45,7 +45,8 @@ class Driver:
     ):
         self.source, self.plan, self.exchange = source, plan, exchange
         self.resources, self.note, self.metrics = resources, note, Metrics(run)
-        self.workers = source.workers or room(resources)  # how many there may be
+        self.beside = plan.config.execution.cpu_workers  # of the workers, so many have no GPU
+        self.workers = (source.workers or room(resources)) + self.beside  # how many there may be
         packs = plan.config.packs
         self.size = (
             None if packs.size == "auto" else packs.size
@@ -72,6 +73,12 @@ class Driver:
         if self.plan.config.execution.idle_seconds is None or not self._by_size():
             return self.workers
         return min(self.workers, len(self.out))
+
+    @property
+    def most(self) -> dict[bool, int]:
+        """How many workers with a GPU and without there may be."""
+        own = self.workers - self.beside if self.resources["gpu"] else 0
+        return {True: own, False: self.workers - own}
 
     def work(self, seconds: float) -> None:
         """Offer packs and take results for so many seconds, or until there is no more to do."""
@@ -184,7 +191,11 @@ class Driver:
         proposals = self.out[name]
         self.exchange.end.remote(name)
         if len(proposals) > 1:
-            self._halve(name)
+            for half in self._halve(name):
+                if (
+                    len(self.out[half]) > 1
+                ):  # one of both is at fault, and each death costs the start of a process
+                    self.losses[half] = self.plan.config.execution.max_failures
         else:
             del self.out[name]
             error = f"{blame}, in {self.losses[name]} of {self.losses[name]} attempts"
@@ -202,11 +213,11 @@ class Driver:
         self.looked = now
         self.fill()  # which looks at what is asked for, too
         leaving = leaving_nodes()
-        workers = self.source.workers or max(1, room(self.resources, leaving, refuse=False))
+        workers = (self.source.workers or max(1, room(self.resources, leaving, refuse=False))) + self.beside
         if workers != self.workers:
             self.note("workers", workers=workers, before=self.workers)
             self.workers = workers
-        self.exchange.limit.remote(workers, sorted(leaving))
+        self.exchange.limit.remote(self.most, sorted(leaving))
         largest = max((joined.size for joined in self.joined.values()), default=0)
         if largest:  # those for whom a pack was may be gone
             for name in ray.get(self.exchange.withdraw.remote(largest)):
@@ -233,11 +244,13 @@ class Driver:
             ray.kill(cloudpickle.loads(joined.process), no_restart=True)
         self._lost(joined, "worker hung", reason, blame, state="timed_out")
 
-    def _halve(self, name: str) -> None:
+    def _halve(self, name: str) -> tuple[str, str]:
+        """Offer the halves of a pack in its place; return their names."""
         proposals, size = self.out.pop(name), self.asked[name]
         half = len(proposals) // 2
         self._offer(f"{name}a", proposals[:half], size)
         self._offer(f"{name}b", proposals[half:], size)
+        return f"{name}a", f"{name}b"
 
     def _offer(self, name: str, proposals: Sequence[Proposal], size: int | None = None) -> None:
         """Offer a pack, for workers of the size that it was asked for if that was said before."""

@@ -39,7 +39,7 @@ class Worker(tune.Trainable):
         self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
         try:
-            self.trainer = self._trainer(**config["work"])
+            self.trainer = self._trainer(gpu=config["gpu"], **config["work"])
         except UserError as error:
             said: Exception = UserError(f"{this_node()} cannot train this: {error}")
             ray.get(self.exchange.refuse.remote(said))
@@ -51,7 +51,12 @@ class Worker(tune.Trainable):
         handle = cloudpickle.dumps(
             here.current_actor
         )  # so that the exchange need not import this module, and PyTorch
-        ray.get(self.exchange.join.remote(self.worker, handle, here.get_node_id(), name, *self._size(config)))
+        kind, size = self._size(config)
+        ray.get(
+            self.exchange.join.remote(
+                self.worker, handle, here.get_node_id(), name, kind, size, config["gpu"]
+            )
+        )
         threading.Thread(target=self._live, name="signs of life", daemon=True).start()
 
     def _size(self, config: dict[str, Any]) -> tuple[str, int]:
@@ -64,7 +69,7 @@ class Worker(tune.Trainable):
         execution = arm.config.execution
         share = (
             (execution.gpus_per_pack if execution.gpus_per_pack is not None else GPU_SHARE)
-            if config["work"]["gpu"]
+            if config["gpu"]
             else 0
         )
         kind = this_kind(execution.cpus_per_pack, share, self.trainer.device)

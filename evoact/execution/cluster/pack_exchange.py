@@ -43,7 +43,8 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class Joined:
     """A worker as the exchange knows it: its process, as a pickled handle, its node, its name, when it last gave a sign
-    of life, its kind and the largest pack of that, the pack that it holds, since when, and since when it has had none.
+    of life, its kind and the largest pack of that, whether it has a GPU, the pack that it holds, since when, and since
+    when it has had none.
     """
 
     process: bytes
@@ -52,6 +53,7 @@ class Joined:
     seen: float
     kind: str = ""
     size: int = 0
+    gpu: bool = False
     pack: str = ""
     since: float = 0.0
     free: float = 0.0
@@ -88,7 +90,7 @@ class Exchange:
         self.waited: dict[str, float] = {}
         self.workers: dict[str, Joined] = {}
         self.delivered: list[Delivered] = []
-        self.most, self.leaving, self.closed = 2**31, frozenset[str](), False
+        self.most, self.leaving, self.closed = dict[bool, int](), frozenset[str](), False
         self.news = False  # somebody has joined
         self.change = asyncio.Condition()
 
@@ -129,9 +131,10 @@ class Exchange:
             self.out.pop(name, None)
         return names
 
-    async def limit(self, most: int, leaving: Sequence[str]) -> None:
-        """Have so many workers at most, and none on nodes that are leaving: the others end after their packs."""
-        self.most, self.leaving = most, frozenset(leaving)
+    async def limit(self, most: Mapping[bool, int], leaving: Sequence[str]) -> None:
+        """Have so many workers with a GPU and without at most, and none on nodes that are leaving: the others end after
+        their packs."""
+        self.most, self.leaving = dict(most), frozenset(leaving)
         await self._changed()
 
     async def close(self) -> None:
@@ -140,12 +143,19 @@ class Exchange:
         await self._changed()
 
     async def join(
-        self, worker: str, process: bytes, node: str, name: str, kind: str = "", size: int = 0
+        self,
+        worker: str,
+        process: bytes,
+        node: str,
+        name: str,
+        kind: str = "",
+        size: int = 0,
+        gpu: bool = False,
     ) -> None:
-        """Take in a worker, with a pickled handle of its process, its node, what people call it, and its kind with the
-        largest pack of that (0: any)."""
+        """Take in a worker, with a pickled handle of its process, its node, what people call it, its kind with the
+        largest pack of that (0: any), and whether it has a GPU."""
         now = time.monotonic()
-        self.workers[worker] = Joined(process, node, name, now, kind, size, free=now)
+        self.workers[worker] = Joined(process, node, name, now, kind, size, gpu, free=now)
         self.news = True
         await self._changed()
 
@@ -231,12 +241,10 @@ class Exchange:
 
     def _surplus(self, worker: str) -> bool:
         known = self.workers.get(worker)
-        return (
-            self.closed
-            or len(self.workers) > self.most
-            or known is None  # it was given up
-            or known.node in self.leaving
-        )
+        if self.closed or known is None or known.node in self.leaving:  # None: it was given up
+            return True
+        alike = sum(other.gpu == known.gpu for other in self.workers.values())
+        return alike > self.most.get(known.gpu, alike)
 
     def _set(self, worker: str, **changes: Any) -> None:
         known = self.workers.get(worker)

@@ -7,13 +7,14 @@ would put first on their path: a folder with a `torch.py` in it is data, not cod
 import logging
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil, floor, inf, log2
@@ -38,12 +39,17 @@ if "ray" not in sys.modules and (
 
 import ray
 import torch
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from evoact.errors import UserError
 from evoact.installation import FOLDER
 
 NAMESPACE = "evoact"
 CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0  # for a head that listens to say something
+# How a client of HTTP/2, which Ray speaks, begins (RFC 9113, 3.4); a server's first frame is settings, too.
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 GPU_SHARE = 0.25  # of a GPU for a pack, unless configured: small networks leave one mostly idle
 # Sockets have paths of at most 107 bytes, and Ray's lie this deep in the temporary directory.
 LONGEST_TEMPORARY = 107 - len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
@@ -61,25 +67,27 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         yield
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
-    # Ray passes on the directory that it is started in.
-    with _own_sigterm(), chdir(FOLDER):
-        if address:
-            _connect(address, quiet)
-        else:
-            processors = max(os.cpu_count() or 1, ceil(cpus))
-            # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
-            ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
-    session = None if address else _ends_at_once()
+    # One that is half started leaves its files: whoever stops meanwhile is heard afterwards.
+    held = {signal.SIGTERM} if address is not None else {signal.SIGTERM, signal.SIGINT}
     try:
+        # Ray passes on the directory that it is started in.
+        with _own_signals(held), chdir(FOLDER):
+            if address is not None:
+                _connect(address, quiet)
+            else:
+                processors = max(os.cpu_count() or 1, ceil(cpus))
+                # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
+                ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
         yield
     finally:
+        session = _ends_at_once() if address is None and ray.is_initialized() else None
         ray.shutdown()
         if session is not None:
             _clear_up(session)
 
 
 def _ends_at_once() -> Path:
-    """Have the processes of the local cluster killed when it ends, instead of asked to end first: they do not hear
+    """Have the processes of the local cluster, which ends now, killed instead of asked to end first: they do not hear
     SIGTERM, and Ray would wait a second for each. Return the directory of its session.
     """
     node = ray._private.worker._global_node
@@ -109,7 +117,6 @@ def check_cluster(address: str | None) -> None:
     if address is None:
         _check_temporary()
         return
-    _check_answers(address)
     with cluster(address, 0):
         pass
 
@@ -134,20 +141,40 @@ def _check_temporary() -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Whether somebody answers at HOST:PORT; Ray itself would try for minutes."""
+    """Check that a server of Ray's kind answers at HOST:PORT: Ray itself would try for minutes, and wait without end
+    for one that listens and says nothing."""
     host, colon, port = address.rpartition(":")
     if "://" in address or not (colon and port.isdecimal()):
-        return  # `auto`, or something that Ray must judge
+        raise UserError(
+            f"expected --address HOST:PORT, as `ray start --head` prints it, or auto, got {address!r}; for http:// use "
+            "`ray job submit`, and for ray:// the head's own port"
+        )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS) as server:
+            if os.environ.get("RAY_USE_TLS", "0") != "0":
+                return
+            server.settimeout(ANSWER_SECONDS)
+            server.sendall(_PREFACE)
+            answer = server.recv(len(_SETTINGS))
+    except TimeoutError:
+        raise UserError(
+            _no_cluster(address, f"somebody listens there, who said nothing for {ANSWER_SECONDS:.0f} s")
+        ) from None
     except (OSError, OverflowError) as error:
         raise UserError(_no_cluster(address, str(error))) from None
+    if answer[3:4] != _SETTINGS[3:4]:
+        raise UserError(_no_cluster(address, "another server"))
 
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:
     # Ray tries again every second, also if it was refused; a cluster that stands answers at once.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", f"{CONNECT_SECONDS:.0f}")
     try:
+        _check_answers(
+            ray._private.services.canonicalize_bootstrap_address_or_die(address)
+            if address == "auto"
+            else address
+        )
         with _silent():
             ray.init(address=address, **quiet)
     except (ray.exceptions.AuthenticationError, ConnectionError, ValueError, RuntimeError) as error:
@@ -156,7 +183,18 @@ def _connect(address: str, quiet: dict[str, Any]) -> None:
                 f"expected the token of the Ray cluster at --address {address!r}, got none or another; set "
                 "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the token that it was started with"
             ) from None
+        if str(error).startswith("Version mismatch"):
+            raise UserError(_other_versions(address, str(error))) from None
         raise UserError(_no_cluster(address, str(error).splitlines()[0])) from None
+
+
+def _other_versions(address: str, said: str) -> str:
+    """Ray says in six lines which versions of Ray and Python there are there and here."""
+    there_ray, there_python, here_ray, here_python = re.findall(r"^ +\w+: (\S+)$", said, re.MULTILINE)
+    return (
+        f"expected a Ray cluster of Ray {here_ray} and Python {here_python} at --address {address!r}, as here, got one "
+        f"of Ray {there_ray} and Python {there_python}; install the same on both"
+    )
 
 
 def _no_cluster(address: str, reason: str) -> str:
@@ -181,14 +219,15 @@ def _silent() -> Iterator[None]:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Leave what SIGTERM does to this process, and keep it from the processes that Ray starts meanwhile.
+def _own_signals(held: set[signal.Signals]) -> Iterator[None]:
+    """Leave what SIGTERM does to this process; hold back some signals, also from the processes that Ray starts
+    meanwhile.
 
     Ray would end this process without a word. And schedulers send SIGTERM to all processes of a job: those of a
     local cluster, which inherit the mask, must outlive the search that is stopping; then Ray kills them.
     """
     before = signal.getsignal(signal.SIGTERM)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:
@@ -227,6 +266,21 @@ def room(resources: dict[str, float], without: frozenset[str] = frozenset(), ref
             "lower execution.cpus_per_pack or execution.gpus_per_pack, or start a larger node"
         )
     return found
+
+
+def placement_groups() -> frozenset[str]:
+    """Return the placement groups of this process that hold resources, or wait for them."""
+    own = ray.get_runtime_context().get_job_id()
+    table = ray.util.placement_group_table()
+    return frozenset(
+        name for name, group in table.items() if name.endswith(own) and group["state"] != "REMOVED"
+    )
+
+
+def remove_placement_groups(names: Iterable[str]) -> None:
+    """Give their resources back; what runs there is killed."""
+    for name in names:
+        remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(name))))
 
 
 def living_nodes() -> frozenset[str]:

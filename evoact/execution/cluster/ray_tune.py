@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,15 @@ from evoact.config import Plan
 from evoact.execution.cluster.driver import Driver
 from evoact.execution.cluster.leased_worker import Worker
 from evoact.execution.cluster.pack_exchange import Exchange
-from evoact.execution.cluster.ray_cluster import NAMESPACE, cluster, dashboard, gpus, room
+from evoact.execution.cluster.ray_cluster import (
+    NAMESPACE,
+    cluster,
+    dashboard,
+    gpus,
+    placement_groups,
+    remove_placement_groups,
+    room,
+)
 from evoact.execution.local import PackSource
 from evoact.execution.pack_size import most_useful
 from evoact.installation import FOLDER, VERSION
@@ -60,15 +69,17 @@ class Leases(_Unpickled, Searcher):
     def __init__(self, driver: Driver, **config: Any):
         super().__init__(metric="packs", mode="max")
         self.driver, self.config = driver, config
-        self.leased: set[str] = set()
+        self.leased: dict[str, bool] = {}  # whether with a GPU
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.driver.done:
             return Searcher.FINISHED
-        if len(self.leased) >= self.driver.wanted:
+        leased = Counter(self.leased.values())
+        lacking = [gpu for gpu, most in self.driver.most.items() if leased[gpu] < most]
+        if not lacking or leased.total() >= self.driver.wanted:
             return None
-        self.leased.add(trial_id)
-        return {"worker": trial_id, **self.config}
+        self.leased[trial_id] = lacking[0]
+        return {"worker": trial_id, "gpu": lacking[0], **self.config}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing to do: packs come by the exchange."""
@@ -76,7 +87,7 @@ class Leases(_Unpickled, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.leased.discard(trial_id)
+        self.leased.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the leaderboard is the checkpoint."""
@@ -157,10 +168,12 @@ def execute(
     with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
         resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
         fit = room(resources)
-        workers = settings.workers or fit
+        workers, fit = (settings.workers or fit) + settings.cpu_workers, fit + settings.cpu_workers
         page = dashboard()
         note("cluster", room=fit, dashboard=page)
         waiting = f"waiting for the first of {workers} workers" if workers > 1 else "waiting for the worker"
+        if workers > fit:
+            waiting += f", {workers - fit} of which wait for room: this cluster has it for {fit}"
         say(f"{waiting}; dashboard at {page}" if page else waiting)
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -176,18 +189,20 @@ def execute(
         )
         driver = Driver(source, plan, exchange, resources, note, run)
         driver.fill()
-        scratch = tempfile.mkdtemp(prefix="evoact-tune-")
+        scratch, before = tempfile.mkdtemp(prefix="evoact-tune-"), placement_groups()
         try:
             if not driver.done:
                 work = {
                     "version": VERSION,
-                    "gpu": resources["gpu"] > 0,
                     "home": home,
                     "directory": os.getcwd(),
                 }
                 useful = most_useful(plan.first, workers) if plan.config.packs.size == "auto" else None
                 leases = Leases(driver, exchange=name, work=work, useful=useful)
                 _fit(driver, leases, resources, scratch)
+        except KeyboardInterrupt:  # Tune clears nothing up, and a program may keep Ray
+            remove_placement_groups(placement_groups() - before)
+            raise
         finally:
             ray.kill(exchange)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -197,8 +212,13 @@ def execute(
 
 def _fit(driver: Driver, leases: Leases, resources: dict[str, float], scratch: str) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
+
+    def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        gpu = {"GPU": resources["gpu"]} if config["gpu"] else {}
+        return tune.PlacementGroupFactory([{"CPU": resources["cpu"], **gpu}])
+
     tuner = tune.Tuner(
-        tune.with_resources(Worker, resources),
+        tune.with_resources(Worker, asked),
         tune_config=tune.TuneConfig(
             search_alg=leases,
             metric="packs",

@@ -76,7 +76,7 @@ class Run:
         proposals = self.stages.ask(size or self.plan.pack_size)
         self.open += len(proposals)
         if self.checkpoints_kept != (needed := self.stages.checkpoints()):
-            checkpoints.keep_only(self.home, needed)
+            self.patiently(lambda: checkpoints.keep_only(self.home, needed))
             self.checkpoints_kept = needed
         return (pack_name(proposals[0]) if proposals else ""), proposals
 
@@ -87,7 +87,7 @@ class Run:
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:
         self.held.check()
         config = self.plan.config
-        stored = self._patiently(
+        stored = self.patiently(
             lambda: write_part(
                 self.home,
                 results,
@@ -95,11 +95,10 @@ class Run:
                 task=config.task.name,
                 network=config.network.name,
                 wrote=lambda folder, name, rows: self.rolling[folder].wrote(name, rows),
-            ),
-            results[0].proposal.phase,
+            )
         )
         for rolling in self.rolling.values():
-            self._patiently(rolling.roll, results[0].proposal.phase)
+            self.patiently(rolling.roll)
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)
@@ -122,8 +121,9 @@ class Run:
 
         return Migrations(self.plan.first, self.home, go_on, say, self.log.note)
 
-    def _patiently(self, write: Callable[[], T], phase: str) -> T:
-        """Write something; to an object store that does not answer, or refuses these credentials, until it does not."""
+    def patiently(self, write: Callable[[], T]) -> T:
+        """Write something, which can be begun again; to an object store that does not answer, or refuses these
+        credentials, until it does."""
         seconds = 1.0
         while True:
             try:
@@ -133,7 +133,7 @@ class Run:
                     raise
                 reason = str(error).splitlines()[0][:200]
             self.log.note(FAULT, what="store out of reach", reason=reason)
-            self.show(phase, f"waiting for {self.home.text}: {reason}")
+            self.show(self.stages.phase, f"waiting for {self.home.text}: {reason}")
             time.sleep(seconds)
             seconds = min(LONGEST_WAIT_SECONDS, 2 * seconds)
 
@@ -200,7 +200,7 @@ class Run:
 
     def _change(self, plan: Plan) -> None:
         self.plan = plan
-        self.home.child(CONFIG).write(self.plan.to_yaml().encode())
+        self.patiently(lambda: self.home.child(CONFIG).write(plan.to_yaml().encode()))
 
 
 def pack_name(first: Proposal) -> str:

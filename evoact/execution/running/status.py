@@ -168,6 +168,8 @@ def _cost(last: dict[str, Any], execution: dict[str, Any], examples: int) -> dic
     share = (
         (1.0 if str(last.get("device", "")).startswith("cuda") else 0.0) if local and gpus is None else gpus
     )
+    if execution.get("cpu_workers"):  # the time is that of workers with a GPU and without
+        share = None
     return {
         "cpu_hours": hours * (1.0 if local else float(execution.get("cpus_per_pack", 1.0))),
         "gpu_hours": None if share is None else hours * float(share),

@@ -1,2 +1,3 @@
 """Rows on disk: the one writer (`write`), who may write (`lock`), parts and which of them can be read (`parts`,
-`open_parts`), their checksums (`seal`), and many small parts made into few (`compact`)."""
+`open_parts`), checksums of rows (`seal`) and of what networks learned (`tensors`), and many small parts made into few
+(`compact`)."""

@@ -98,8 +98,7 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
             yield held
         return
     place.local.mkdir(parents=True, exist_ok=True)
-    with (place.local / LOCK).open("a+") as file:
-        problem = _flock(place, file)
+    with _taken(place, place.local / LOCK) as (file, problem):
         if problem is not None:
             report(
                 f"{place.text}: expected a file system with locks, got one without ({problem}), so {LOCK} alone says "
@@ -115,6 +114,9 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
             yield held
         finally:
             file.truncate(0)
+            with suppress(OSError):
+                if os.listdir(place.local) == [LOCK]:  # nothing came of it
+                    os.unlink(place.local / LOCK)
 
 
 def holder_of(run_dir: str | Path | Location) -> Holder | None:
@@ -131,6 +133,25 @@ def holder_of(run_dir: str | Path | Location) -> Holder | None:
             else:
                 return None
     return found if found is not None and _alive(found) else None
+
+
+@contextmanager
+def _taken(place: Location, path: Path) -> Iterator[tuple[TextIO, str | None]]:
+    """Hold the system's lock on a file, again if its last holder deletes that meanwhile; with why there is none if the
+    file system has none."""
+    while True:
+        with path.open("a+") as file:
+            problem = _flock(place, file)
+            if problem is None and not _is_at(file, path):
+                continue
+            yield file, problem
+            return
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def _flock(place: Location, file: TextIO) -> str | None:

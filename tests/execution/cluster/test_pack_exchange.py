@@ -62,9 +62,9 @@ def test_workers_end_after_their_pack(how):
         await exchange.offer("p", [1])
         await exchange.take("b", 0)
         if how == "limit":
-            await exchange.limit(1, [])
+            await exchange.limit({False: 1}, [])
         elif how == "leaving":
-            await exchange.limit(2, ["node of b"])
+            await exchange.limit({False: 2}, ["node of b"])
         else:
             await exchange.close()
         assert await exchange.swap("b", "p", ["r"], 0) == RETIRE
@@ -74,6 +74,17 @@ def test_workers_end_after_their_pack(how):
     left, answers, workers = run(steps)
     assert answers == [["r"]]
     assert (left, workers) == ((RETIRE, set()) if how == "closed" else (None, {"a"}))
+
+
+def test_workers_with_a_gpu_and_without_are_limited_apart():
+    async def steps():
+        exchange = Exchange({})
+        for name, gpu in (("a", True), ("b", True), ("c", False)):
+            await exchange.join(name, b"", "a node", name, gpu=gpu)
+        await exchange.limit({True: 1, False: 1}, [])
+        return [await exchange.take(name, 0) for name in ("c", "a", "b")]
+
+    assert run(steps) == [None, RETIRE, None]
 
 
 def test_workers_take_packs_of_their_size_then_smaller_ones():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import ray
 import torch
 from ray.cluster_utils import Cluster
+from ray.util.placement_group import placement_group
 
 from evoact.config import experiment
 from evoact.config.stored_plan import experiment_of
@@ -164,7 +166,7 @@ def test_what_a_worker_lacks_ends_the_run_at_once_with_one_sentence(shared_clust
         search(config, tmp_path / "ray", observe=observe)
     assert len(str(refused.value).splitlines()) == 1
     assert said == ["", "starting Ray", "waiting for the first of 2 workers"]
-    assert not (tmp_path / "ray" / "config.yaml").exists()  # the directory is free for another try
+    assert not (tmp_path / "ray").exists()  # as if nobody had tried
 
 
 def test_a_node_without_evoact_ends_the_run_at_once(shared_cluster, tiny):
@@ -187,7 +189,24 @@ def test_more_than_a_node_has_is_refused(shared_cluster, tiny, tmp_path):
         UserError, match=r"expected a node with at least 5 CPU and 0 GPU for a pack, got at b"
     ):
         search(on_ray(tiny(), cpus_per_pack=5), tmp_path / "ray")
-    search(experiment(tiny(training__steps=1)), tmp_path / "ray")  # the directory is free for another try
+    assert not (tmp_path / "ray").exists()
+    (tmp_path / "ray").mkdir()  # one that was there stays, and is as it was
+    with pytest.raises(UserError, match="expected a node with at least 5 CPU"):
+        search(on_ray(tiny(), cpus_per_pack=5), tmp_path / "ray")
+    assert os.listdir(tmp_path / "ray") == []
+
+
+def test_workers_without_room_are_named(shared_cluster, tiny, tmp_path):
+    """The run goes on with those who have room: others may follow."""
+    said = []
+
+    def observe(progress):
+        said.append(progress.waiting)
+        if progress.done:
+            raise KeyboardInterrupt
+
+    search(on_ray(tiny(), workers=9), tmp_path / "ray", observe=observe)
+    assert "waiting for the first of 9 workers, 5 of which wait for room: this cluster has it for 4" in said
 
 
 def test_timeouts_and_failures_on_workers(shared_cluster, tiny, tmp_path, rows_of):
@@ -258,6 +277,24 @@ def test_a_worker_that_hangs_is_given_up(shared_cluster, tiny, tmp_path, monkeyp
     wait_for(lambda: not os.path.exists(f"/proc/{stopped[0]}"))
 
 
+def test_an_interrupt_gives_the_resources_back(shared_cluster, tiny, tmp_path):
+    """Also in a program that keeps Ray, whose own placement groups stay."""
+    own = placement_group([{"CPU": 0.5}])
+    ray.get(own.ready())
+
+    def observe(progress):
+        if progress.done >= 4:
+            raise KeyboardInterrupt
+
+    made = on_ray(tiny(baselines__replicates=0), workers=8, cpus_per_pack=1)  # some wait for room
+    assert not search(made, tmp_path / "ray", observe=observe).complete
+    wait_for(lambda: ray.available_resources().get("CPU") == 3.5)
+    states = [group["state"] for group in ray.util.placement_group_table().values()]
+    assert states.count("CREATED") == 1
+    assert {*states} <= {"CREATED", "REMOVED"}
+    ray.util.remove_placement_group(own)
+
+
 def test_idle_workers_give_their_resources_back(shared_cluster, expected, tiny, tmp_path, rows_of):
     """A worker that has nothing to do for a while goes, and another comes if there is."""
     slept = []
@@ -272,6 +309,64 @@ def test_idle_workers_give_their_resources_back(shared_cluster, expected, tiny, 
     assert slept
     workers = [e["worker"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "pack"]
     assert len({*workers}) >= 2
+
+
+def shown():
+    """What is in /dev/shm that no living process holds, by name."""
+    names = {*os.listdir("/dev/shm")}
+    for process in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            open_files = [os.readlink(f"/proc/{process}/fd/{n}") for n in os.listdir(f"/proc/{process}/fd")]
+            with open(f"/proc/{process}/maps") as maps:
+                held = " ".join((*open_files, maps.read()))
+            names = {name for name in names if f"/dev/shm/{name}" not in held}
+    return names
+
+
+@pytest.mark.parametrize("backend", ["local", "ray_tune"])
+@pytest.mark.parametrize("how", ["end", "once", "twice", "SIGTERM", "SIGTERM at the start"])
+def test_nothing_is_left_behind(how, backend, config_file, tmp_path):
+    """No process, no file in /dev/shm or in the temporary directory, however a search ends; the signals reach all its
+    processes."""
+    endless = {} if how == "end" else {"budget__networks": 5000, "training__steps": 2000}
+    config = config_file(
+        **endless, execution={"backend": backend, **({"workers": 1} if backend != "local" else {})}
+    )
+    temporary = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
+    before = shown()
+    process = subprocess.Popen(
+        [*COMMAND, "search", config, "-o", "run"],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": temporary},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        if how == "SIGTERM at the start":
+            # The run has its directory, and Ray is starting, or the first pack in training.
+            wait_for(lambda: (tmp_path / "run" / "config.yaml").exists())
+            time.sleep(0.5)
+            os.killpg(process.pid, signal.SIGTERM)
+        elif how != "end":
+            wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+            os.killpg(process.pid, signal.SIGTERM if how == "SIGTERM" else signal.SIGINT)
+            if how == "twice":
+                time.sleep(0.3)
+                os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == (0 if how == "end" else 130), err
+        assert "Traceback" not in err
+        wait_for(lambda: not processes_of(process.pid), 20)
+        # Ray keeps the folder of all its sessions.
+        assert {*os.listdir(temporary)} <= {"ray"}
+        assert os.listdir(temporary) == [] or os.listdir(os.path.join(temporary, "ray")) == []
+        assert shown() <= before
+    finally:
+        for pid in processes_of(process.pid):
+            os.kill(int(pid), signal.SIGKILL)
+        shutil.rmtree(temporary)
 
 
 POISON = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit('poisoned')"
@@ -427,6 +522,40 @@ def test_unlike_nodes_take_packs_of_their_own_size(expected, tiny, tmp_path, row
             by_worker.setdefault((processes, e["worker"]), []).append(e["networks"])
     largest = {max(of) for of in by_worker.values()}  # the small one may have come too late for a pack
     assert {sizes["4 GB, 1 at once"]} <= largest <= {1, sizes["4 GB, 1 at once"]}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="pretends to have a GPU")
+def test_processors_train_beside_gpus(tiny, tmp_path, rows_of):
+    """A worker that is granted a GPU, on a small node, and two without, on a large one: each kind takes packs of the
+    size that it measured once, and rows say who trained them."""
+    ray.shutdown()
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "num_gpus": 1, "memory": 300 * 10**6, "include_dashboard": False},
+    )
+    cluster.add_node(num_cpus=2, memory=4 * 10**9)
+    ray.init(address=cluster.address, log_to_driver=False)
+    wait_for(lambda: len(ray.nodes()) == 2)
+    config = tiny(
+        **SLEEPY, packs={"size": "auto"}, strategy={"name": "random"}, budget__networks=60, training__steps=1
+    )
+    config["execution"] = {"backend": "ray_tune", "gpus_per_pack": 1, "workers": 1, "cpu_workers": 2}
+    try:
+        assert search(experiment(config), tmp_path / "ray").complete
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    told = [*events(Location.of(tmp_path / "ray"))]
+    sizes = {e["kind"].partition(", ")[2]: e["size"] for e in told if e["event"] == "pack size"}
+    assert sum(e["event"] == "pack size" for e in told) == 2
+    assert sizes["0.25 GB, 1 at once"] == 1 < sizes["4 GB, 2 at once"]
+    found = {}
+    for row in rows_of(tmp_path / "ray", ()):
+        found.setdefault(row["device"], set()).add(row["pack_size"])
+    assert found.keys() == {"cpu", "cpu (granted GPU 0, but no CUDA)"}
+    assert found["cpu (granted GPU 0, but no CUDA)"] == {1}
+    assert max(found["cpu"]) == sizes["4 GB, 2 at once"]
+    assert len({e["worker"] for e in told if e["event"] == "pack"}) == 3
 
 
 def test_a_running_cluster_by_its_address(evoact, config_file, tmp_path, rows_of):
