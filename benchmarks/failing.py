@@ -29,7 +29,7 @@ from evoact.tasks import TASKS
 from evoact.tasks.faulty import FaultyTask
 from evoact.tasks.task import cross_entropy
 
-SIZE, STEPS = 16, 300
+SIZE, STEPS = 16, 150
 SHARE = 0.3  # of packs that hold a network at fault
 RATE = 1 - (1 - SHARE) ** (1 / SIZE)  # of networks
 BAR = 1.5
@@ -103,7 +103,12 @@ def ratios(packs: int, seed: int, turns: int) -> list[Row]:
     spent("raising", 0.0, 2, seed)  # what is slow the first time
     for turn in range(turns):
         for kind, rate in kinds.items():
-            taken[kind].append(spent(kind if rate else "raising", rate, packs, seed + turn))
+            figures = spent(kind if rate else "raising", rate, packs, seed + turn)
+            taken[kind].append(figures)
+            print(
+                f"turn {turn}, {kind}: {figures[0]:.1f} s of a processor, {figures[2]:.0%} of packs",
+                flush=True,
+            )
     total = {kind: [sum(column) for column in zip(*figures, strict=True)] for kind, figures in taken.items()}
     rows = []
     for kind in KINDS:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 import torch
@@ -15,6 +16,8 @@ from evoact.training.evaluation import Outcome
 from evoact.training.gpu.devices import check_answers, is_out_of_memory
 from evoact.training.members import Member
 
+FAILED = "failed"
+AT_STEP = "at_step"  # of an exception: the step of a training that raised it
 AGAIN_SECONDS = 0.05  # until a time limit that struck during an import strikes again
 
 
@@ -78,7 +81,7 @@ def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
         return "timed_out", f"not finished after {seconds:g} s"
     except Exception as exception:
         check_answers(exception)
-        state = "out_of_memory" if is_out_of_memory(exception) else "failed"
+        state = "out_of_memory" if is_out_of_memory(exception) else FAILED
         return state, f"{type(exception).__name__}: {exception}"
     return COMPLETED, ""
 
@@ -88,7 +91,11 @@ def train_isolated(
     train: Callable[[Sequence[Member]], list[Outcome]],
     seconds: float | None = None,
 ) -> list[Outcome]:
-    """Run `train(members)`, halved again and again if it fails, until each failure is one member's.
+    """Run `train(members)`; if it fails, find the members at fault, and run it without them.
+
+    If the training says at which step it raised, as `train_pack` does, parts of the pack are trained up to there, until
+    those that raise are alone; all others are one pack again. Else the pack is halved until each failure is one
+    member's.
 
     Args:
         members: the pack
@@ -103,15 +110,60 @@ def train_isolated(
         GpuLost: if the GPU does not answer any more.
     """
     outcomes: list[Outcome] = []
-    state, error = ended(lambda: outcomes.extend(train(members)), seconds)
+    at: list[int] = []
+
+    def work() -> None:
+        try:
+            outcomes.extend(train(members))
+        except Exception as error:
+            at.extend([vars(error)[AT_STEP]] if AT_STEP in vars(error) else [])
+            raise
+
+    state, error = ended(work, seconds)
     if state == COMPLETED:
         return outcomes
     if len(members) == 1:
         return [Outcome(state, error=error)]
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if state == FAILED and at:
+        # Schedules know how long a training is, so that it may not raise again: then there is nobody at fault.
+        short = [replace(m, steps=min(m.steps, at[0] + 1), resumable=False) for m in members]
+        guilty = _guilty(short, train, seconds)
+        if guilty:
+            rest = [i for i in range(len(members)) if i not in guilty]
+            trained = train_isolated([members[i] for i in rest], train, seconds) if rest else []
+            found = guilty | dict(zip(rest, trained, strict=True))
+            return [found[i] for i in range(len(members))]
     half = len(members) // 2
     return [
         *train_isolated(members[:half], train, seconds),
         *train_isolated(members[half:], train, seconds),
     ]
+
+
+def _guilty(
+    members: Sequence[Member], train: Callable[[Sequence[Member]], list[Outcome]], seconds: float | None
+) -> dict[int, Outcome]:
+    """The outcomes of those members, by index, who raise alone, of a pack that raises."""
+    if len(members) == 1:
+        alone = _raised(members, train, seconds)
+        return {} if alone is None else {0: alone}
+    half = len(members) // 2
+    first, second = members[:half], members[half:]
+    found = _guilty(first, train, seconds) if _raised(first, train, seconds) else {}
+    if not found or _raised(second, train, seconds):  # if nobody in the first is at fault, somebody here is
+        found |= {half + i: outcome for i, outcome in _guilty(second, train, seconds).items()}
+    return found
+
+
+def _raised(
+    members: Sequence[Member], train: Callable[[Sequence[Member]], list[Outcome]], seconds: float | None
+) -> Outcome | None:
+    """The outcome of a training that raises; None of one that does not."""
+
+    def work() -> None:
+        train(members)
+
+    state, error = ended(work, seconds)
+    return Outcome(state, error=error) if state == FAILED else None

@@ -16,6 +16,7 @@ from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled
 from evoact.training.gpu.graphs import WARM_UP, Steps
+from evoact.training.isolation import AT_STEP
 from evoact.training.learning_curves import measured
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack
@@ -110,8 +111,12 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, settings: TrainingSet
             step = Steps(pack)
         points = [n for n in settings.curve_at if n > pack.step]
         look = min(*(m.steps for m in pack.members), *((pack.step // n + 1) * n for n in periods), *points)
-        while pack.step < look:
-            pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
+        try:
+            while pack.step < look:
+                pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
+        except Exception as error:
+            vars(error)[AT_STEP] = pack.step
+            raise
         whole = pack.step in settings.curve_at
         if whole or (curve_every and pack.step % curve_every == 0):
             found = measured(pack, None if whole else curve_every)

@@ -2,13 +2,14 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from evoact.errors import UserError
-from evoact.tasks.faulty import faulty
+from evoact.tasks.faulty import FaultyTask, faulty
 from evoact.training.evaluation import Outcome
-from evoact.training.isolation import train_isolated
+from evoact.training.isolation import AT_STEP, train_isolated
 from evoact.training.loop import train_pack
 from evoact.training.pack import TrainingSettings
 from tests.training.examples import member, network
@@ -34,6 +35,63 @@ def test_a_raising_pack_is_bisected(guilty):
     assert [o.state for o in outcomes] == ["failed" if i in guilty else "completed" for i in range(11)]
     assert all(o.error == "RuntimeError: cannot" for i, o in enumerate(outcomes) if i in guilty)
     assert all(o.metrics == {"validation": i} for i, o in enumerate(outcomes) if i not in guilty)
+
+
+@pytest.mark.parametrize(
+    "guilty", [{0: 3}, {10: 0}, {3: 5, 4: 5}, {2: 1, 7: 8, 9: 1}, dict.fromkeys(range(11), 2)]
+)
+def test_the_others_are_one_pack_again_if_it_is_known_when_it_raised(guilty):
+    """Until it is known who raises, nobody is trained beyond the step of the failure."""
+    taken, whole = [], []
+
+    def train(part):
+        named = {int(m.name): m.steps for m in part}
+        last = min((guilty[name] for name in named if guilty.get(name, 99) < named[name]), default=None)
+        taken.append((len(part), max(named.values()) if last is None else last + 1))
+        if last is not None:
+            error = RuntimeError("cannot")
+            vars(error)[AT_STEP] = last
+            raise error
+        if max(named.values()) == 20:
+            whole.append(sorted(named))
+        return [outcome_of(m) for m in part]
+
+    net = network()
+    asked = [replace(member(i, net, steps=20), name=str(i)) for i in range(11)]
+    outcomes = train_isolated(asked, train)
+    assert [o.state for o in outcomes] == ["failed" if i in guilty else "completed" for i in range(11)]
+    assert all(o.error == "RuntimeError: cannot" for i, o in enumerate(outcomes) if i in guilty)
+    assert whole == [[i for i in range(11) if i not in guilty]] * (len(guilty) < 11)
+    assert all(steps in {20, *(at + 1 for at in guilty.values())} for _, steps in taken)
+
+
+def test_a_failure_that_does_not_come_again_costs_nobody():
+    """Such as one of a value that a schedule has at no other time."""
+
+    def train(part):
+        if len(part) > 3:
+            error = RuntimeError("cannot")
+            vars(error)[AT_STEP] = 5
+            raise error
+        return [outcome_of(m) for m in part]
+
+    assert {o.state for o in train_isolated(members(), train)} == {"completed"}
+
+
+def test_training_says_at_which_step_it_raised():
+    taken = []
+
+    class Fifth(FaultyTask):
+        def losses(self, outputs, targets, names):
+            taken.append(names)
+            if len(taken) == 5:
+                raise RuntimeError("cannot")
+            return super().losses(outputs, targets, names)
+
+    net = network(2, 2)
+    with pytest.raises(RuntimeError) as raised:
+        train_pack([member(0, net, steps=20)], net, Fifth(0.0, 0.0, 0.0, 0.0, 0.0), TrainingSettings(32))
+    assert vars(raised.value)[AT_STEP] == 4
 
 
 def test_a_pack_that_does_not_fit_is_halved():

@@ -31,31 +31,38 @@ OPEN = {"RAY_AUTH_MODE": "disabled"}
 def head(environment):
     """The port of a cluster of one processor that `ray start` made, and the session of its processes."""
     scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
-    port = free_port()
-    arguments = (
-        "--head",
-        f"--port={port}",
-        "--num-cpus=1",
-        "--include-dashboard=false",
-        f"--temp-dir={scratch}",
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    port, end = free_port(), time.monotonic() + 240
     try:
-        end = time.monotonic() + 240
-        while not answers(port):
+        while not (
+            process := started(port, scratch, environment)
+        ):  # on a busy machine Ray gives up now and then
             assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.1)
         yield port, process.pid
-    finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def started(port, scratch, environment):
+    """The process of `ray start`, once it says so; None if it fails."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--head", f"--port={port}"),
+            *("--num-cpus=1", "--include-dashboard=false", f"--temp-dir={scratch}"),
+        ],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if "Ray runtime started" in line:
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            return process
+    process.wait()
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +226,3 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
