@@ -33,13 +33,14 @@ def head(environment):
     scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
     port, end = free_port(), time.monotonic() + 240
     try:
-        while not (
-            process := started(port, scratch, environment)
-        ):  # on a busy machine Ray gives up now and then
+        # On a busy machine Ray gives up now and then.
+        while not (process := started(port, scratch, environment)):
             assert time.monotonic() < end, "waited in vain"
-        yield port, process.pid
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with process:
+            try:
+                yield port, process.pid
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -61,7 +62,7 @@ def started(port, scratch, environment):
         if "Ray runtime started" in line:
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return process
-    process.wait()
+    process.communicate()
     return None
 
 
