@@ -43,6 +43,8 @@ class Worker(tune.Trainable):
         except UserError as error:
             said: Exception = UserError(f"{this_node()} cannot train this: {error}")
             ray.get(self.exchange.refuse.remote(said))
+        except GpuLost:  # this worker's alone: it does not start, and others go on
+            raise
         except Exception as error:
             said = RuntimeError(f"{this_node()} cannot train this: {type(error).__name__}: {error}")
             ray.get(self.exchange.refuse.remote(said))

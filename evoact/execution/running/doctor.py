@@ -17,7 +17,7 @@ from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import made_or_refused
 from evoact.native.library import library
-from evoact.training.gpu.devices import gpu_here, unlike_memories, unusable, without_gpu
+from evoact.training.gpu.devices import GpuLost, check_usable, gpu_here, unlike_memories, without_gpu
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 ALIKE = ("evoact", "python", "ray")  # what must be the same on all machines of a cluster
@@ -119,9 +119,14 @@ def _memory() -> Iterator[Finding]:
 
 def _gpu() -> Iterator[Finding]:
     if gpu_here():
-        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        amiss = unusable() or unlike_memories()
-        yield Finding("gpu", WARNING if amiss else OK, ", ".join(names), amiss)
+        amiss, names = "", list[str]()
+        try:
+            check_usable()
+            names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+            amiss = unlike_memories()
+        except (UserError, GpuLost) as error:
+            amiss = str(error)
+        yield Finding("gpu", WARNING if amiss else OK, ", ".join(names) or "a GPU", amiss)
     elif shutil.which("nvidia-smi"):
         yield Finding(
             "gpu", WARNING, without_gpu(), "packs train on the processors; install PyTorch for CUDA"

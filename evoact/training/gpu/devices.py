@@ -59,29 +59,37 @@ def device_for(gpu: bool) -> torch.device:
     """Return the device on which packs are trained here; `gpu` says whether a GPU may be used if there is one.
 
     Raises:
-        UserError: if there is one that is too old, or does not answer.
+        UserError: if there is one that is too old.
+        GpuLost: if it does not answer.
     """
     if not (gpu and gpu_here()):
         return torch.device("cpu")
-    if amiss := unusable():
-        raise UserError(f"{amiss}; add --set execution.gpus_per_pack=0 to train on the processors")
+    check_usable()
     return torch.device("cuda")
 
 
-def unusable() -> str:
-    """Return what is wrong with the GPU that is here, as the start of a sentence, else nothing."""
+def check_usable() -> None:
+    """Check that the GPU that is here can be used.
+
+    Raises:
+        UserError: if it is too old.
+        GpuLost: if it does not answer; another one may.
+    """
+    instead = "add --set execution.gpus_per_pack=0 to train on the processors"
     try:
         capability = torch.cuda.get_device_capability()
     except RuntimeError as error:  # others have it for themselves, or it is broken
-        return f"expected a GPU that answers, got one that does not ({_first_line(error)})"
+        said = _first_line(error)
+        raise GpuLost(f"expected a GPU that answers, got one that does not ({said}); {instead}") from None
     oldest = max(OLDEST, _oldest_built_for())
-    if capability >= oldest:
-        return ""
-    which = "" if oldest == OLDEST else f", the oldest that this PyTorch {torch.__version__} was built for"
-    return (
-        f"expected a GPU of compute capability {oldest[0]}.{oldest[1]} or more{which}, got "
-        f"{torch.cuda.get_device_name()} of {capability[0]}.{capability[1]}"
-    )
+    if capability < oldest:
+        which = (
+            "" if oldest == OLDEST else f", the oldest that this PyTorch {torch.__version__} was built for"
+        )
+        raise UserError(
+            f"expected a GPU of compute capability {oldest[0]}.{oldest[1]} or more{which}, got "
+            f"{torch.cuda.get_device_name()} of {capability[0]}.{capability[1]}; {instead}"
+        )
 
 
 def _oldest_built_for() -> tuple[int, int]:

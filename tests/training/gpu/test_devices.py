@@ -116,7 +116,7 @@ def test_a_gpu_that_does_not_answer_from_the_start(gpu):
 
     gpu.setattr(torch.cuda, "get_device_capability", busy)
     with pytest.raises(
-        UserError,
+        GpuLost,
         match=r"one that does not \(CUDA error: .* unavailable\); add --set execution\.gpus_per_pack=0",
     ):
         device_for(True)
