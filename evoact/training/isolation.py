@@ -129,7 +129,7 @@ def train_isolated(
     if state == FAILED and at:
         # Schedules know how long a training is, so that it may not raise again: then there is nobody at fault.
         short = [replace(m, steps=min(m.steps, at[0] + 1), resumable=False) for m in members]
-        guilty = _guilty(short, train, seconds)
+        guilty = _at_fault(short, train, seconds, raises=True)
         if guilty:
             rest = [i for i in range(len(members)) if i not in guilty]
             trained = train_isolated([members[i] for i in rest], train, seconds) if rest else []
@@ -142,28 +142,26 @@ def train_isolated(
     ]
 
 
-def _guilty(
-    members: Sequence[Member], train: Callable[[Sequence[Member]], list[Outcome]], seconds: float | None
+def _at_fault(
+    members: Sequence[Member],
+    train: Callable[[Sequence[Member]], list[Outcome]],
+    seconds: float | None,
+    raises: bool,
 ) -> dict[int, Outcome]:
-    """The outcomes of those members, by index, who raise alone, of a pack that raises."""
-    if len(members) == 1:
-        alone = _raised(members, train, seconds)
-        return {} if alone is None else {0: alone}
+    """The outcomes of those members, by index, who raise alone; `raises` says that the whole pack does."""
+    if len(members) == 1 or not raises:
+        state, error = ended(lambda: _tried(train, members), seconds)
+        if state != FAILED:
+            return {}
+        if len(members) == 1:
+            return {0: Outcome(state, error=error)}
     half = len(members) // 2
-    first, second = members[:half], members[half:]
-    found = _guilty(first, train, seconds) if _raised(first, train, seconds) else {}
-    if not found or _raised(second, train, seconds):  # if nobody in the first is at fault, somebody here is
-        found |= {half + i: outcome for i, outcome in _guilty(second, train, seconds).items()}
-    return found
+    found = _at_fault(members[:half], train, seconds, raises=False)
+    # If nobody in the first half is at fault, somebody in the second is.
+    second = _at_fault(members[half:], train, seconds, raises=not found)
+    return found | {half + i: outcome for i, outcome in second.items()}
 
 
-def _raised(
-    members: Sequence[Member], train: Callable[[Sequence[Member]], list[Outcome]], seconds: float | None
-) -> Outcome | None:
-    """The outcome of a training that raises; None of one that does not."""
-
-    def work() -> None:
-        train(members)
-
-    state, error = ended(work, seconds)
-    return Outcome(state, error=error) if state == FAILED else None
+def _tried(train: Callable[[Sequence[Member]], list[Outcome]], members: Sequence[Member]) -> None:
+    """Train, to see whether it raises."""
+    train(members)

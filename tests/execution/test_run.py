@@ -359,3 +359,45 @@ def test_a_run_directory_that_cannot_be_written_to_is_refused_before_anything_is
     monkeypatch.setattr("evoact.execution.run.with_pack_size", lambda plan: pytest.fail("measured first"))
     with pytest.raises(UserError, match=r"run\.json', and .* cannot be written to"):
         search(experiment(tiny()), tmp_path / "run")
+
+
+@pytest.mark.parametrize("answer", [errno.EPERM, errno.ENOSYS, errno.EXDEV])
+def test_a_file_system_without_renames_is_refused_before_anything_is_trained(
+    answer, tiny, tmp_path, monkeypatch
+):
+    def replace(path, target):
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(Path, "replace", replace)
+    sentence = (
+        rf"expected a file system on which files are renamed, for '.*run\.json', got .*{os.strerror(answer)}"
+    )
+    with pytest.raises(UserError, match=sentence):
+        search(experiment(tiny()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_run_directory(command, evoact, config_file, tmp_path):
+    """The second is refused in a sentence, whether it would begin or go on, and disturbs nothing."""
+    config = config_file(budget__networks=5000, training__steps=2000)
+    first = subprocess.Popen(
+        [*command, "search", config, "-o", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        before = sorted(os.listdir(tmp_path / "run"))
+        for second in (("search", config, "-o", "run"), ("resume", "run")):
+            done = evoact(*second)
+            assert done.returncode == 2
+            (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("run: expected")]
+            assert f"got one in use by process {first.pid} of" in sentence
+        assert sorted(os.listdir(tmp_path / "run")) == before
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait()
+    assert first.returncode == 130

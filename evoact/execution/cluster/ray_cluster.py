@@ -46,6 +46,7 @@ from evoact.installation import FOLDER
 
 NAMESPACE = "evoact"
 CONNECT_SECONDS = 5.0
+START_SECONDS = 120.0  # for a node of this machine; Ray's own 30 are too few on a busy one
 ANSWER_SECONDS = 30.0  # for a head that listens to say something
 # How a client of HTTP/2, which Ray speaks, begins (RFC 9113, 3.4); a server's first frame is settings, too.
 _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -61,7 +62,7 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
     already is used as it is.
 
     Raises:
-        UserError: if there is no cluster at the address, or it does not take this user's token.
+        UserError: if there is no cluster at the address, it does not take this user's token, or none can be started.
     """
     if ray.is_initialized():
         yield
@@ -75,9 +76,7 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
             if address is not None:
                 _connect(address, quiet)
             else:
-                processors = max(os.cpu_count() or 1, ceil(cpus))
-                # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
-                ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+                _start(max(os.cpu_count() or 1, ceil(cpus)), quiet)
         yield
     finally:
         session = _ends_at_once() if address is None and ray.is_initialized() else None
@@ -164,6 +163,18 @@ def _check_answers(address: str) -> None:
         raise UserError(_no_cluster(address, str(error))) from None
     if answer[3:4] != _SETTINGS[3:4]:
         raise UserError(_no_cluster(address, "another server"))
+
+
+def _start(processors: int, quiet: dict[str, Any]) -> None:
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", f"{START_SECONDS:.0f}")
+    try:
+        # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
+        ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+    except Exception as error:  # Ray raises bare ones
+        raise UserError(
+            f"expected Ray to start on this machine, got none: {str(error).splitlines()[0]}; try again when the machine "
+            "is less busy, or add --set execution.backend=local"
+        ) from None
 
 
 def _connect(address: str, quiet: dict[str, Any]) -> None:

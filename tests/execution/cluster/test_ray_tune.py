@@ -311,16 +311,13 @@ def test_idle_workers_give_their_resources_back(shared_cluster, expected, tiny, 
     assert len({*workers}) >= 2
 
 
-def shown():
-    """What is in /dev/shm that no living process holds, by name."""
-    names = {*os.listdir("/dev/shm")}
-    for process in filter(str.isdecimal, os.listdir("/proc")):
-        with suppress(OSError):
-            open_files = [os.readlink(f"/proc/{process}/fd/{n}") for n in os.listdir(f"/proc/{process}/fd")]
-            with open(f"/proc/{process}/maps") as maps:
-                held = " ".join((*open_files, maps.read()))
-            names = {name for name in names if f"/dev/shm/{name}" not in held}
-    return names
+def in_memory(session):
+    """What the processes of a session have in /dev/shm, by name."""
+    found = set()
+    for process in processes_of(session):
+        with suppress(OSError), open(f"/proc/{process}/maps") as maps:
+            found |= {*re.findall(r"/dev/shm/(\S+)", maps.read())}
+    return found
 
 
 @pytest.mark.parametrize("backend", ["local", "ray_tune"])
@@ -333,7 +330,6 @@ def test_nothing_is_left_behind(how, backend, config_file, tmp_path):
         **endless, execution={"backend": backend, **({"workers": 1} if backend != "local" else {})}
     )
     temporary = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
-    before = shown()
     process = subprocess.Popen(
         [*COMMAND, "search", config, "-o", "run"],
         cwd=tmp_path,
@@ -348,9 +344,12 @@ def test_nothing_is_left_behind(how, backend, config_file, tmp_path):
             # The run has its directory, and Ray is starting, or the first pack in training.
             wait_for(lambda: (tmp_path / "run" / "config.yaml").exists())
             time.sleep(0.5)
+            held = in_memory(process.pid)
             os.killpg(process.pid, signal.SIGTERM)
-        elif how != "end":
-            wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        else:
+            wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("*.parquet")))
+            held = in_memory(process.pid)
+        if how in ("once", "twice", "SIGTERM"):
             os.killpg(process.pid, signal.SIGTERM if how == "SIGTERM" else signal.SIGINT)
             if how == "twice":
                 time.sleep(0.3)
@@ -358,11 +357,11 @@ def test_nothing_is_left_behind(how, backend, config_file, tmp_path):
         _, err = process.communicate(timeout=240)
         assert process.returncode == (0 if how == "end" else 130), err
         assert "Traceback" not in err
-        wait_for(lambda: not processes_of(process.pid), 20)
+        wait_for(lambda: not processes_of(process.pid))
         # Ray keeps the folder of all its sessions.
         assert {*os.listdir(temporary)} <= {"ray"}
         assert os.listdir(temporary) == [] or os.listdir(os.path.join(temporary, "ray")) == []
-        assert shown() <= before
+        assert not held & {*os.listdir("/dev/shm")}
     finally:
         for pid in processes_of(process.pid):
             os.kill(int(pid), signal.SIGKILL)
