@@ -172,7 +172,7 @@ def _start(processors: int, quiet: dict[str, Any]) -> None:
         ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises bare ones
         raise UserError(
-            f"expected Ray to start on this machine, got none: {str(error).splitlines()[0]}; try again when the machine "
+            f"expected Ray to start on this machine, got none: {str(error).splitlines()[0]}; try again when it "
             "is less busy, or add --set execution.backend=local"
         ) from None
 
