@@ -23,8 +23,9 @@ from evoact.leaderboard.curves import CURVES, renumbered
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of, record_of, write_record
 from evoact.leaderboard.schema import SCHEMA, SCHEMA_VERSION
-from evoact.leaderboard.store.compact import COMPACT, ROW_GROUP, SHARD
-from evoact.leaderboard.store.write import PARTS, parquet
+from evoact.leaderboard.store.compact import COMPACT, SHARD
+from evoact.leaderboard.store.merge import ROW_GROUP
+from evoact.leaderboard.store.write import PARTS, parquet_of
 from evoact.records import FRESH
 
 SAME = ("task", "network", "training")  # what decides what becomes of a genome, beside the seed
@@ -122,8 +123,9 @@ def _write_curves(
 def _write(folder: Location, rows: pa.Table, schema: pa.Schema) -> None:
     """Write a table as files of a bounded size."""
     for number, start in enumerate(range(0, len(rows), SHARD)):
-        shard = rows.slice(start, SHARD).cast(schema)
-        folder.child(f"{COMPACT}{number:05}.parquet").write(parquet(shard, ROW_GROUP))
+        shard = rows.slice(start, SHARD)
+        groups = (shard.slice(first, ROW_GROUP) for first in range(0, len(shard), ROW_GROUP))
+        folder.child(f"{COMPACT}{number:05}.parquet").write(parquet_of(groups, schema))
 
 
 def _searched(home: Location) -> dict[str, Any]:

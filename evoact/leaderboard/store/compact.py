@@ -18,14 +18,12 @@ import pyarrow as pa
 
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import LEADERBOARD, Table
+from evoact.leaderboard.store.merge import Source, merged, of_part, of_rows, places
 from evoact.leaderboard.store.parts import REPLACES_KEY, Part, inspect_all, read, replaced
-from evoact.leaderboard.store.write import parquet
+from evoact.leaderboard.store.write import parquet_of
 
 COMPACT = "compact-"
-# Rows sorted and written at once: bounds the memory to a few hundred megabytes.
-SHARD = 250_000
-# Small row groups: the genomes of ten rows anywhere are then read in well under 0.1 s.
-ROW_GROUP = 8_192
+SHARD = 250_000  # rows of a file at most
 # Of a run that goes on: so many files at most, besides those that were replaced last, which readers may have open.
 MOST_FILES, AT_ONCE = 96, 48
 # Merged no more while a run goes on, which bounds the memory, as long as there are enough smaller files.
@@ -48,15 +46,14 @@ def compact(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> bool:
     names = home.names(".parquet")
     with _here(home, names) as files:
         parts, _ = inspect_all(files, table)
-        sound = [part for part in _sound(parts, table) if part.rows]
-        done = len(sound) == 1 and sound[0].path.name.startswith(COMPACT)
-        empty = [part.path.name for part in parts if not part.rows]
-        if not done:
-            for number, (shard, keep) in enumerate(_shards(sound, table)):
-                _merge(home, shard, keep, number, table)
-    _delete(home, [] if done else [part.path.name for part in sound])
-    _delete(home, empty)
-    return bool(names) and not done
+        gone = [part.path.name for part in parts if not part.rows]
+        sources = [of_part(part, table) for part in _sound(parts, table) if part.rows]
+        for number, (shard, found) in enumerate(_shards(sources, table)):
+            if not _done(shard, found):
+                _write(home, shard, found, number, table)
+                gone += [source.name for source in shard]
+    _delete(home, gone)
+    return bool(gone)
 
 
 class Rolling:
@@ -90,16 +87,16 @@ class Rolling:
         self._replaced = []
         sizes = self._home.sizes(".parquet")
         chosen = _smallest(sizes)
-        rows = {name: self._rows[name] for name in chosen if name in self._rows}
-        with _here(self._home, sorted(set(chosen) - set(rows))) as files:
-            for part in _sound(inspect_all(files, self._table)[0], self._table):
-                rows[part.path.name] = read([part], self._table.schema.names, self._table)[0]
-        if rows:
-            merged = pa.concat_tables([_plain(rows[name], self._table) for name in sorted(rows)])
-            _write(self._home, merged.filter(_first(merged, self._table)), list(rows), 0, self._table)
-        self._replaced = list(rows)
-        self._files = len(sizes) - len(rows) + 1
-        self._rows = {name: kept for name, kept in self._rows.items() if name not in rows}
+        sources = [of_rows(name, self._rows[name]) for name in chosen if name in self._rows]
+        others = sorted(set(chosen) - {source.name for source in sources})
+        with _here(self._home, others) as files:
+            parts = _sound(inspect_all(files, self._table)[0], self._table)
+            sources += [of_part(part, self._table) for part in parts]
+            if sources:
+                _write(self._home, sources, places(sources, self._table), 0, self._table)
+        self._replaced = [source.name for source in sources]
+        self._files = len(sizes) - len(sources) + 1
+        self._rows = {name: kept for name, kept in self._rows.items() if name not in self._replaced}
 
 
 def _smallest(sizes: Mapping[str, int]) -> list[str]:
@@ -126,23 +123,15 @@ def sweep(run_dir: str | Path | Location, table: Table = LEADERBOARD) -> None:
     _delete(home, sorted(gone & set(home.names())))
 
 
-def _merge(home: Location, shard: Sequence[Part], keep: pa.Array, number: int, table: Table) -> None:
-    rows = _plain(read(shard, table.schema.names, table)[0], table).filter(keep)
-    _write(home, rows, [part.path.name for part in shard], number, table)
-
-
-def _plain(rows: pa.Table, table: Table) -> pa.Table:
-    """Rows that were read, in the types of their table."""
-    return rows.cast(table.schema)
-
-
-def _write(home: Location, rows: pa.Table, names: Sequence[str], number: int, table: Table) -> None:
-    """Write rows as a file that replaces those with these names."""
-    rows = rows.sort_by([(name, "ascending") for name in table.order])
-    replaces = json.dumps(sorted(names))
-    rows = rows.replace_schema_metadata({**rows.schema.metadata, REPLACES_KEY: replaces})
+def _write(
+    home: Location, sources: Sequence[Source], found: Sequence[np.ndarray], number: int, table: Table
+) -> None:
+    """Write the rows of files that have a place as one file, which replaces those."""
+    replaces = json.dumps(sorted(source.name for source in sources))
+    schema = table.schema.with_metadata({**table.schema.metadata, REPLACES_KEY: replaces})
     # A name that never was: what replaces a file of the same name must not take this one for that.
-    home.child(f"{COMPACT}{number:05}-{uuid.uuid4().hex}.parquet").write(parquet(rows, ROW_GROUP))
+    file = home.child(f"{COMPACT}{number:05}-{uuid.uuid4().hex}.parquet")
+    file.write(parquet_of(merged(sources, found, table), schema))
 
 
 @contextmanager
@@ -175,38 +164,22 @@ def _sound(parts: Sequence[Part], table: Table) -> list[Part]:
     return [part for part in parts if part.sealed or not read([part], table.schema.names, table)[1]]
 
 
-def _shards(parts: Sequence[Part], table: Table) -> Iterator[tuple[list[Part], pa.Array]]:
-    """Groups of parts in the order of their first proposals, and which of their rows to keep."""
-    parts = [part for part in parts if part.rows]
-    if not parts:
+def _shards(sources: Sequence[Source], table: Table) -> Iterator[tuple[list[Source], list[np.ndarray]]]:
+    """Groups of files in the order of their first rows, with the places of all rows."""
+    if not sources:
         return
-    names = tuple(dict.fromkeys(("run", *table.key, *table.order)))
-    keys = read(parts, names, table)[0].cast(pa.schema([table.schema.field(name) for name in names]))
-    keep = _first(keys, table)
-    starts = np.cumsum([0, *(part.rows for part in parts)])
-    heads = keys.take(starts[:-1]).select(table.order).to_pylist()
-    places = [[(value is not None, value) for value in head.values()] for head in heads]
+    found = places(sources, table)
     shard: list[int] = []
-    for i in sorted(range(len(parts)), key=lambda i: places[i]):
-        if shard and sum(parts[j].rows for j in shard) + parts[i].rows > SHARD:
-            yield _shard(parts, shard, keep, starts)
-            shard = []
+    rows = 0
+    for i in sorted(range(len(sources)), key=lambda i: found[i][0]):
+        if shard and rows + sources[i].rows > SHARD:
+            yield [sources[j] for j in shard], [found[j] for j in shard]
+            shard, rows = [], 0
         shard.append(i)
-    yield _shard(parts, shard, keep, starts)
+        rows += sources[i].rows
+    yield [sources[j] for j in shard], [found[j] for j in shard]
 
 
-def _first(rows: pa.Table, table: Table) -> np.ndarray:
-    """For each row whether it is the first with its key."""
-    key = ["run", *table.key]
-    numbered = rows.select(key).append_column("row", pa.array(np.arange(len(rows))))
-    first = numbered.group_by(key, use_threads=False).aggregate([("row", "min")])["row_min"]
-    keep = np.zeros(len(rows), dtype=bool)
-    keep[first.to_numpy()] = True
-    return keep
-
-
-def _shard(
-    parts: Sequence[Part], chosen: list[int], keep: np.ndarray, starts: np.ndarray
-) -> tuple[list[Part], pa.Array]:
-    masks = [keep[starts[i] : starts[i + 1]] for i in chosen]
-    return [parts[i] for i in chosen], pa.array(np.concatenate(masks))
+def _done(shard: Sequence[Source], found: Sequence[np.ndarray]) -> bool:
+    """Whether these files are one already, with each row once."""
+    return len(shard) == 1 and shard[0].name.startswith(COMPACT) and bool((found[0] >= 0).all())

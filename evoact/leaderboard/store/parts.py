@@ -163,6 +163,19 @@ def read(
     return pa.concat_tables(tables, promote_options="default").select(list(columns)), broken
 
 
+def batches(part: Part, columns: Sequence[str], size: int, table: Table = LEADERBOARD) -> Iterator[pa.Table]:
+    """Yield these columns of a whole file, so many rows at a time, in the types of the table; null if it lacks one."""
+    schema = pa.schema([table.schema.field(name) for name in columns])
+    missing = pa.schema([field for field in schema if field.name not in part.leaves])
+    there = [name for name in columns if name in part.leaves]
+    with part.open() as file:
+        for batch in file.iter_batches(size, columns=there, use_threads=False):
+            rows = pa.Table.from_batches([batch])
+            for field in missing:
+                rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+            yield rows.select(columns).cast(schema)
+
+
 def damaged(path: Path, error: BaseException) -> Unreadable:
     """Return a file that was a part, and what was raised when it was read."""
     return Unreadable(path, f"{path}: expected a whole file, got a damaged one: {_line(error)}")

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,19 @@ def part_name(results: Sequence[Result]) -> str:
     return f"part-{pack[:80]}-{digest}.parquet"
 
 
-def parquet(rows: pa.Table, row_group: int | None = None) -> bytes:
-    """Return a table as the bytes of a Parquet file with a seal: in row groups of so many, else as a pack's file."""
+def parquet(rows: pa.Table) -> bytes:
+    """Return the rows of a pack as the bytes of a Parquet file with a seal."""
     buffer = io.BytesIO()
-    pq.write_table(
-        rows, buffer, row_group_size=row_group, **(PARQUET if row_group is not None else PARQUET_OF_PACK)
-    )
+    pq.write_table(rows, buffer, **PARQUET_OF_PACK)
+    return sealed(buffer.getvalue())
+
+
+def parquet_of(groups: Iterable[pa.Table], schema: pa.Schema) -> bytes:
+    """Return many rows as the bytes of a Parquet file with a seal, each table a row group."""
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, schema, **PARQUET) as writer:
+        for rows in groups:
+            writer.write_table(rows.cast(schema))
     return sealed(buffer.getvalue())
 
 
