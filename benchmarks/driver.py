@@ -4,12 +4,13 @@
 
 Searches as any other, with rows, log, merged files and summary, of networks with two layers of 32 neurons that are not
 trained but looked up, in a table that has whatever is asked for. Each strategy searches in a process of its own:
-`random`, and `evolution` without a surrogate, N results each (1,000,000; with --quick 20,000), in packs of 16.
+`random`, and `evolution` without a surrogate, N results each (1,000,000; with --quick 20,000), in packs of 16. A line
+after each tenth says how it goes on: the processor time of a pack in it, and the most memory and files so far.
 
 `ms_per_network` is processor time, the end of the run included, `ms_per_pack` that of a pack in the last fifth of the
 search, and `growth` how many times that of the second fifth it is. `end_seconds` is what follows the last pack of the
 search: the choice of candidates, their confirmation, compaction and summary. `memory` is the most that the process
-held, `files` the most that the leaderboard's folder did.
+held (`memory_search` before the end), `files` the most that the leaderboard's folder did.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import random
 import resource
 import tempfile
 import time
+from array import array
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -64,23 +66,37 @@ class Endless:
 
 
 class Watch:
-    """Looks on: processor time after each pack, and now and then how many files there are."""
+    """Looks on: processor time after each of so many packs, and now and then how many files there are."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.files = folder, 0
-        self.spent: list[float] = []
+    def __init__(self, folder: Path, packs: int):
+        self.folder, self.files, self.tenth = folder, 0, max(1, packs // 10)
+        self.spent, self.memory = array("d"), 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if progress.phase == "search":
-            self.spent.append(time.process_time())
-            if len(self.spent) % COUNTED == 0:
-                self.files = max(self.files, len(os.listdir(self.folder)))
+        if progress.phase != "search":
+            return
+        self.spent.append(time.process_time())
+        self.memory = most_memory()
+        if len(self.spent) % COUNTED == 0:
+            self.files = max(self.files, len(os.listdir(self.folder)))
+        if len(self.spent) % self.tenth == 0:
+            pack = 1000 * (self.spent[-1] - self.spent[-self.tenth]) / max(1, self.tenth - 1)
+            print(
+                f"{progress.total_done:,} results: {pack:.2f} ms a pack, {most_memory():.2f} GiB, {self.files} files, "
+                f"load {os.getloadavg()[0]:.0f}",
+                flush=True,
+            )
 
     def each(self, fifth: int) -> float:
         """Milliseconds of a pack in this fifth of the packs."""
         n = len(self.spent) - 1  # the last one begins the next stage
         first, last = fifth * n // 5, (fifth + 1) * n // 5 - 1
         return 1000 * (self.spent[last] - self.spent[first]) / (last - first)
+
+
+def most_memory() -> float:
+    """GiB that this process held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
@@ -106,7 +122,7 @@ def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
     run._table_of = lambda plan: Endless(plan.config)  # type: ignore[assignment,return-value]
     run.check_table = lambda arm, table: None
     with tempfile.TemporaryDirectory(prefix="evoact-driver-") as folder:
-        watch = Watch(Path(folder, "run", PARTS))
+        watch = Watch(Path(folder, "run", PARTS), results // pack)
         started = time.process_time()
         finished = run.search(made, Path(folder, "run"), observe=watch, report=print)
         ended = time.process_time()
@@ -115,7 +131,8 @@ def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
         "ms_per_pack": watch.each(4),
         "growth": watch.each(4) / watch.each(1),
         "end_seconds": ended - watch.spent[-1],
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "memory_search": watch.memory,
+        "memory": most_memory(),
         "files": watch.files,
     }
 
@@ -125,6 +142,7 @@ UNITS = {
     "ms_per_pack": ("ms of a processor", 5.0),
     "growth": ("times", None),
     "end_seconds": ("s of a processor", None),
+    "memory_search": ("GiB", None),
     "memory": ("GiB", 1.5),
     "files": ("files", 200.0),
 }

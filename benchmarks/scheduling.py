@@ -9,7 +9,11 @@ the time that the workers did not train, per pack.
 16 workers, a second). The run is as any other, with its rows and its log, Ray, Tune and the exchange, but for the
 workers: N threads of one process that fetch packs, sleep, and deliver results, because N processes would need a machine
 for N. `driver_ms_N_workers_Ss` is the driver's own processor time for each of these packs, Ray's threads beside it
-included, which limits how many workers it can keep busy.
+included, which limits how many workers it can keep busy. `utilisation_N_workers_Ss_Gg`: the same if each G packs are a
+generation, whose results the next one waits for.
+
+Without options of its own all are measured, in about seven minutes, and the model in `scaling_model.py` is fitted to
+2, 8 and 32 workers and checked against 4, 16 and 64; so are generations, fitted to one size and checked against others.
 """
 
 import argparse
@@ -26,6 +30,7 @@ from typing import Any
 import ray
 from ray import tune
 from reporting import Row, report
+from scaling_model import Point, fitted, lines
 
 from evoact.config import Experiment, Plan, experiment
 from evoact.execution.cluster import ray_tune
@@ -38,8 +43,12 @@ from evoact.leaderboard.ask.query import Leaderboard
 from evoact.records import COMPLETED, Proposal, Result, TrainResult
 
 WORKERS, SECONDS = (2, 4, 8, 16, 32, 64), (1.0, 10.0)
+FITTED = (2, 8, 32)  # of them
+GENERATIONS = {16: (16, 24, 64)}  # packs of a second in a generation, by workers; the first size is fitted to
 BARS = {(16, 1.0): 0.90, (16, 10.0): 0.95}
-LASTS = 30.0  # seconds that packs are trained, or six packs of each worker
+LASTS = 15.0  # seconds that packs are trained, or three packs of each worker
+ROUNDS_OF_GENERATIONS = 5
+NETWORK_SECONDS = 0.0003  # of the driver for each further network of a pack: `driver.py`
 
 
 class Timed:
@@ -62,8 +71,12 @@ class Timed:
         self.spans.append((results[0].started_at, results[0].finished_at))
 
 
-def tiny(workers: int, packs: int, size: int) -> Experiment:
-    """A search of so many packs."""
+def tiny(workers: int, packs: int, size: int, generation: int = 0) -> Experiment:
+    """A search of so many packs, in generations of random networks if asked."""
+    strategy: dict[str, Any] = {"name": "random"}
+    if generation:
+        bred = {"surrogate": False, "elites": 0, "startup": packs * size + 1}
+        strategy = {"name": "evolution", "population": generation * size, **bred}
     return experiment(
         {
             "name": "scheduling",
@@ -74,7 +87,7 @@ def tiny(workers: int, packs: int, size: int) -> Experiment:
                 "types": {"base": {}},
                 "learning_rate": {"low": 0.001, "high": 0.1, "per_decade": 8},
             },
-            "strategy": {"name": "random"},
+            "strategy": strategy,
             "training": {"steps": 1, "batch_size": 10},
             "budget": {"networks": packs * size},
             "replicates": packs * size,  # or a space as small as this one would be exhausted
@@ -91,17 +104,7 @@ def overhead(packs: int) -> float:
     workers = 2
     made = tiny(workers, packs, 4)
     source = Timed(Stages(made), 4, workers)
-    ray.init(
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    try:
-        ray_tune.execute(source, Plan.of(made))
-    finally:
-        ray.shutdown()
+    ray_tune.execute(source, Plan.of(made))
     taken = sorted(source.spans)
     begin = sorted(end for _, end in taken)[workers - 1]
     steady = [(start, end) for start, end in taken if start >= begin]
@@ -163,10 +166,13 @@ class OneLease(ray_tune.Leases):
         return None if self.leased and not self.driver.done else super().suggest(trial_id)
 
 
-def utilisation(workers: int, seconds: float) -> tuple[float, float]:
-    """The share of their time that workers slept, from when the last had its first pack to the last pack's start, and
-    the driver's milliseconds of a processor for each pack in between."""
-    rounds = max(6, int(LASTS / seconds))
+def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
+    """The share of their time that workers slept, and the driver's seconds of a processor for each pack.
+
+    From when the last worker had its first pack to the last pack's start; of generations, from the first start in the
+    second to the first start in the last.
+    """
+    packs = workers * max(3, int(LASTS / seconds)) if not generation else generation * ROUNDS_OF_GENERATIONS
     spent: list[tuple[float, float]] = []
     named = {"workers": workers, "seconds": seconds}
     kept = ray_tune.Worker, ray_tune.Leases
@@ -175,11 +181,11 @@ def utilisation(workers: int, seconds: float) -> tuple[float, float]:
         with tempfile.TemporaryDirectory(prefix="evoact-scheduling-") as folder:
             place = Path(folder, "run")
             search(
-                tiny(workers, rounds * workers, 1),
+                tiny(workers, packs, 1, generation),
                 place,
                 observe=lambda progress: spent.append((time.time(), time.process_time())),
             )
-            rows = Leaderboard(place).columns("started_at", "finished_at")
+            rows = Leaderboard(place).columns("started_at", "finished_at", "generation")
     finally:
         ray_tune.Worker, ray_tune.Leases = kept  # type: ignore[misc]
     starts, ends = (
@@ -187,10 +193,50 @@ def utilisation(workers: int, seconds: float) -> tuple[float, float]:
     )
     taken = sorted(zip(starts, ends, strict=True))
     begin, end = taken[workers - 1][0], taken[-1][0]
+    if generation:
+        numbers = rows["generation"].to_pylist()
+        firsts = {g: min(at for at, n in zip(starts, numbers, strict=True) if n == g) for g in set(numbers)}
+        begin, end = firsts[1], firsts[max(firsts)]
     busy = sum(max(0.0, min(stop, end) - max(start, begin)) for start, stop in taken)
     inside = [(at, cpu) for at, cpu in spent if begin <= at <= end]
-    driver = 1000 * (inside[-1][1] - inside[0][1]) / (len(inside) - 1)
-    return busy / (workers * (end - begin)), driver
+    driver = (inside[-1][1] - inside[0][1]) / (len(inside) - 1)
+    return Point(workers, seconds, busy / (workers * (end - begin)), driver, generation)
+
+
+def name_of(point: Point) -> str:
+    generation = f"_{point.generation}g" if point.generation else ""
+    return f"{point.workers}_workers_{point.seconds:g}s{generation}"
+
+
+def noted(point: Point) -> Point:
+    """The same, printed with the load beside it."""
+    figures = f"{point.busy:.3f}, {1000 * point.driver:.1f} ms a pack"
+    print(f"load {os.getloadavg()[0]:.1f}: {name_of(point)} {figures}", flush=True)
+    return point
+
+
+def rows_of(point: Point) -> list[Row]:
+    """The figures of a measurement."""
+    name = name_of(point)
+    bar = None if point.generation else BARS.get((point.workers, point.seconds))
+    return [
+        Row(f"utilisation_{name}", point.busy, "share of time", bar),
+        Row(f"driver_ms_{name}", 1000 * point.driver, "ms of a processor"),
+    ]
+
+
+def swept() -> list[Row]:
+    """All of them, with the model; its text is printed."""
+    steady = [noted(utilisation(workers, seconds)) for seconds in SECONDS for workers in WORKERS]
+    fit = [p for p in steady if p.workers in FITTED]
+    held_out = [p for p in steady if p.workers not in FITTED]
+    for workers, sizes in GENERATIONS.items():
+        first, *others = (noted(utilisation(workers, 1.0, size)) for size in sizes)
+        fit.append(first)
+        held_out += others
+    model = fitted(fit)
+    print("\n".join(lines(model, fit, held_out, NETWORK_SECONDS)))
+    return [row for point in (*fit, *held_out) for row in rows_of(point)]
 
 
 def main() -> None:
@@ -203,16 +249,25 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     started = time.perf_counter()
+    chosen = bool(options.workers or options.seconds)
+    seconds, workers = options.seconds or (1.0,), options.workers or (16,)
+    cpus = max(WORKERS) if not chosen else max(workers)
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    ray.init(address="local", num_cpus=cpus, namespace=NAMESPACE, **quiet)  # one for all that is measured
     rows = []
-    if not options.workers:
-        rows.append(Row("overhead_per_pack_ms", overhead(40 if options.quick else 200), "ms", 20, "lower"))
-    for seconds in options.seconds or ((1.0,) if options.quick else SECONDS):
-        for workers in options.workers or ((16,) if options.quick else WORKERS):
-            share, driver = utilisation(workers, seconds)
-            name = f"{workers}_workers_{seconds:g}s"
-            rows.append(Row(f"utilisation_{name}", share, "share of time", BARS.get((workers, seconds))))
-            rows.append(Row(f"driver_ms_{name}", driver, "ms of a processor"))
-            print(f"load {os.getloadavg()[0]:.1f}: {name} {share:.3f}, {driver:.1f} ms a pack", flush=True)
+    try:
+        if not chosen:
+            rows.append(
+                Row("overhead_per_pack_ms", overhead(40 if options.quick else 200), "ms", 20, "lower")
+            )
+        if chosen or options.quick:
+            for lasts in seconds:
+                for number in workers:
+                    rows += rows_of(noted(utilisation(number, lasts)))
+        else:
+            rows += swept()
+    finally:
+        ray.shutdown()
     report(options, rows)
     print(f"took {time.perf_counter() - started:.0f} s")
 

@@ -78,8 +78,10 @@ class Interleaved:
         """Return up to n proposals of one arm and repeat; none if results must be told first, or all is done."""
         for (arm, repeat), stages in list(self._open.items()):
             asked = stages.ask(n)
-            if asked:
+            if asked and (arm or repeat):
                 return [dataclasses.replace(p, arm=arm, repeat=repeat) for p in asked]
+            if asked:
+                return asked
         return []
 
     def tell(self, results: Sequence[Result]) -> None:

@@ -52,6 +52,7 @@ class Stages:
             self._count(result)
         self.in_flight = 0
         self._known: dict[str, int] = {}  # how many networks, of stages on fresh seeds that have begun
+        self._of_confirmed: list[Result] = []  # results of the networks that are confirmed, from before that
         self._reached = max(map(PHASES.index, self._done), default=0)
         self._stages = [phase for phase in PHASES if self.planned(phase)]
         self._position = 0
@@ -157,7 +158,8 @@ class Stages:
         """The results of a stage."""
         if not self._done[phase]:
             return []
-        return [r for r in self._results.since(self._first(phase)) if r.proposal.phase == phase]
+        first, last = self._first(phase), self._last[phase]
+        return [r for r in self._results.between(first, last) if r.proposal.phase == phase]
 
     def _earlier(self, wanted: Callable[[Result], bool] = lambda result: True) -> Some:
         """Those results of the stages before this one that are wanted, in proposal order."""
@@ -177,10 +179,7 @@ class Stages:
             genomes, seeds = self._on_fresh_seeds(), self._fresh_seeds
             if not genomes:
                 return None
-            names = {fingerprint(genome) for genome in genomes}
-            earlier = [
-                *self._earlier(lambda r: r.proposal.fingerprint in names)
-            ]  # others do not matter any more
+            earlier = self._of_networks({fingerprint(genome) for genome in genomes})
             options = {"seeds": seeds, "genomes": genomes}
             networks = self._known[phase] = max(1, len(genomes) * len(seeds))
         strategy = create(
@@ -224,11 +223,19 @@ class Stages:
     def _to_judge(self) -> tuple[Genome, ...]:
         """The best found and the best baseline, as the seeds of the confirmation chose them; the winner alone if no
         baseline is to stand beside it, as in an arm of a comparison."""
-        found = summarise(self._earlier())
+        found = summarise([*self._of_confirmed, *self._of("confirm")])
         both = self.experiment.config.confirm.baselines > 0
         judged = (found.best_found, found.best_baseline) if both else (found.winner,)
         genomes = {r.proposal.candidate: r.proposal.genome for r in self._of("confirm")}
         return tuple(dict.fromkeys(genomes[c.candidate] for c in judged if c is not None))
+
+    def _of_networks(self, names: Set[str]) -> list[Result]:
+        """The results of these networks, which are to be confirmed or judged, from the stages before: others do not
+        matter any more. All results are looked at once, for those that are judged were confirmed."""
+        if self.phase == "confirm":
+            self._of_confirmed = [*self._earlier(lambda r: r.proposal.fingerprint in names)]
+        known = [*self._of_confirmed, *(self._of("confirm") if self.phase == "judge" else ())]
+        return [r for r in known if r.proposal.fingerprint in names]
 
     def _to_confirm(self) -> tuple[Genome, ...]:
         """The best candidates of the search by denoised score, whatever its strategy, and the best baselines, each
@@ -236,7 +243,15 @@ class Stages:
 
         Where they are to be of distinct structure, each is there once, at its best learning rate.
         """
-        failed = {r.proposal.fingerprint for r in self._earlier(lambda r: r.state != COMPLETED)}
+        every = self._of("baseline")
+        alone = {r.proposal.fingerprint for r in every}  # and not searched
+        failed = set[str]()
+        for r in self._earlier():  # each look at all results takes a while
+            if r.state != COMPLETED:
+                failed.add(r.proposal.fingerprint)
+            if r.proposal.phase == "search":
+                alone.discard(r.proposal.fingerprint)
+        alone -= failed
 
         def usable(phases: Sequence[str]) -> Some:
             return self._earlier(
@@ -245,13 +260,11 @@ class Stages:
 
         confirm = self.experiment.config.confirm
         by_structure = confirm.distinct == "structure"
-        ordinary = [r for r in self._of("baseline") if r.proposal.fingerprint not in failed]
+        ordinary = [r for r in every if r.proposal.fingerprint not in failed]
         if by_structure:
             found = best_structures(Archive.of(usable(["search"])), confirm.candidates)
         else:  # what the surrogate knows from baselines counts, too
             known = Archive.of(usable(["baseline", "search"]))
-            alone = {r.proposal.fingerprint for r in ordinary}  # not searched
-            alone -= {r.proposal.fingerprint for r in usable(["search"]) if r.proposal.fingerprint in alone}
             ranked = recommended(known, confirm.candidates + len(alone))
             found = [c for c in ranked if c.fingerprint not in alone][: confirm.candidates]
         chosen: dict[str, Genome] = {}

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 from evoact.errors import UserError, short
@@ -96,7 +97,8 @@ class Genome:
     def heterogeneous(self) -> bool:
         """Whether any layer mixes at least two neuron types; absent neurons are none."""
         return any(
-            sum(n > 0 and not is_absent(t) for t, n in zip(site.types, site.counts(), strict=True)) > 1
+            len(site.types) > 1
+            and sum(n > 0 and not is_absent(t) for t, n in zip(site.types, site.counts(), strict=True)) > 1
             for site in self.sites
         )
 
@@ -121,23 +123,24 @@ class Genome:
 
     @property
     def _activations_label(self) -> str:
-        if len(self.sites) > 1 and len({site.types for site in self.sites}) == 1 == len(self.sites[0].types):
-            return f"{self.sites[0].types[0].label} everywhere ({len(self.sites)} sites)"
-        runs = [list(same) for _, same in groupby(self.sites, key=lambda site: site.label)]
+        first = self.sites[0].types
+        if len(self.sites) > 1 and len(first) == 1 and all(site.types == first for site in self.sites):
+            return f"{first[0].label} everywhere ({len(self.sites)} sites)"
+        labelled = groupby([(site.label, site.site) for site in self.sites], key=itemgetter(0))
+        runs = [(label, [name for _, name in same]) for label, same in labelled]
         named = len(self.sites) > 1 and not all(_PLACE.fullmatch(site.site) for site in self.sites)
-        shown = [_run_label(run, named) for run in runs]
+        shown = [_run_label(label, names, named) for label, names in runs]
         if len(runs) > SHOWN_RUNS:
             ends = SHOWN_RUNS // 2
-            hidden = sum(map(len, runs[ends:-ends]))
+            hidden = sum(len(names) for _, names in runs[ends:-ends])
             shown = [*shown[:ends], f"... {hidden} more sites ...", *shown[-ends:]]
         return " | ".join(shown)
 
 
-def _run_label(run: Sequence[SiteGenome], named: bool) -> str:
-    """The label of sites in a row with equal labels, and, if wanted, which they are."""
-    first, last = run[0].site, run[-1].site
-    name = "" if not named else f"{first}: " if len(run) == 1 else f"{first} to {last}: "
-    return name + run[0].label + ("" if len(run) == 1 else f" (at {len(run)} sites)")
+def _run_label(label: str, sites: Sequence[str], named: bool) -> str:
+    """The label that sites in a row have, and, if wanted, which they are."""
+    name = "" if not named else f"{sites[0]}: " if len(sites) == 1 else f"{sites[0]} to {sites[-1]}: "
+    return name + label + ("" if len(sites) == 1 else f" (at {len(sites)} sites)")
 
 
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:
@@ -180,22 +183,25 @@ def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
 def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
     types, keys, in_order = _spelled(site.types)
-    if in_order and len(set(site.assignment)) == len(keys) and types == site.types:  # as it is nearly always
-        return site
+    if in_order and len(set(site.assignment)) == len(keys):  # as it is nearly always
+        return SiteGenome(site.site, types, site.assignment)
     used = sorted({keys[i] for i in set(site.assignment)})
     by_key = dict(zip(keys, types, strict=True))
     rank = {key: i for i, key in enumerate(used)}
     place = [rank.get(key, -1) for key in keys]  # -1: an empty type
     return SiteGenome(
         site.site,
-        tuple(by_key[key] for key in used),
+        _spelled(tuple(by_key[key] for key in used))[0],
         tuple([place[i] for i in site.assignment]),
     )
 
 
 @lru_cache(maxsize=4096)
 def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tuple[str, ...], bool]:
-    """Types in canonical spelling, their keys, and whether these are all different and in order."""
+    """Types in canonical spelling, their keys, and whether these are all different and in order.
+
+    Canonical genomes share these objects, which are then compared and pickled as one.
+    """
     spelled = tuple(map(canonical_activation, types))
     keys = tuple(map(type_key, spelled))
     return spelled, keys, list(keys) == sorted(set(keys))
@@ -371,6 +377,7 @@ def _member(data: Any, key: str, expected: type) -> Any:
     return data[key]
 
 
+@lru_cache(maxsize=1024)  # a row and the archive want the same text, one soon after the other
 def dumps(genome: Genome) -> str:
     """Return compact JSON text, as it stands in the leaderboard's `genome` column."""
     hyperparameters = _compact.encode(dict(genome.hyperparameters))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, pairwise, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
@@ -200,7 +200,9 @@ class SearchSpace:
             for _ in range(random.randint(layer.least_types, min(layer.most_types, present))):
                 types.append(layer.fresh_activation(types, random))
             cuts = [0, *sorted(random.sample(range(1, present), len(types) - 1)), present]
-            row = [t for i, t in enumerate(types) for _ in range(cuts[i + 1] - cuts[i])]
+            row: list[Activation] = []
+            for activation, (first, end) in zip(types, pairwise(cuts), strict=True):
+                row += [activation] * (end - first)
             row += [NOBODY] * (len(widths) - present)
             if site.symmetry != "free" or widths[-1] != widths[0]:
                 random.shuffle(row)
@@ -259,7 +261,9 @@ class SearchSpace:
             found = objects(row)
             types = distinct([*found.values()])
             index = {key: types.index(activation) for key, activation in found.items()}
-            neurons = _repeated([index[id(activation)] for activation in row], self.block_widths(site))
+            neurons = list(map(index.__getitem__, map(id, row)))
+            if self.neurons_per_block > 1:
+                neurons = _repeated(neurons, self.block_widths(site))
             sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
         return canonical(Genome(tuple(sites), settings), self.sites)
 
@@ -373,7 +377,7 @@ def distinct(row: Sequence[Activation]) -> list[Activation]:
 def objects(row: Sequence[Activation]) -> dict[int, Activation]:
     """Return the objects of a row by their `id`. Most are there many times, and to tell objects apart is an order of
     magnitude faster than to hash or compare activations."""
-    return {id(activation): activation for activation in row}
+    return dict(zip(map(id, row), row, strict=True))
 
 
 def _repeated(blocks: Sequence[_T], widths: Sequence[int]) -> list[_T]:

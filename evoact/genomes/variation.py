@@ -38,8 +38,8 @@ def _filled(
     space: SearchSpace, site: int, layer: Sequence[Activation], random: random.Random
 ) -> list[Activation]:
     """Absent blocks come back, as types that the layer has, while too many of them are."""
-    absent = _places(layer, NOBODY)
     layer = list(layer)
+    absent = _places(layer, NOBODY)
     if len(absent) > space.most_absent(site):
         types = _types(layer) or [space.layers[site].fresh_activation((), random)]
         for i in random.sample(absent, len(absent) - space.most_absent(site)):
@@ -140,7 +140,8 @@ def _layer(
     i = random.randrange(len(layers))
     if not _types(layers[i]):
         layers[i][0] = space.layers[i].fresh_activation((), random)
-    return layers[i], space.layers[i], space.most_absent(i) - len(_places(layers[i], NOBODY))
+    spare = space.most_absent(i)
+    return layers[i], space.layers[i], spare and spare - len(_places(layers[i], NOBODY))
 
 
 def move_blocks(space: SearchSpace, layers: Layers, random: random.Random) -> None:

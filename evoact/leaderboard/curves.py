@@ -35,13 +35,14 @@ CURVES = Table(
     (*KEY, "step"),
     (*ORDER, "step"),
 )
+_NO_ROWS = CURVES.schema.empty_table()
 TABLES = (CURVES, LEADERBOARD)  # in the order in which they are written
 
 
 def curve_rows(results: Sequence[Result], run: str) -> pa.Table:
     """Return the points of all networks' curves; none if none were taken."""
     rows = [row for result in results for row in _rows(result, run)]
-    return pa.Table.from_pylist(rows, schema=CURVES.schema) if rows else CURVES.schema.empty_table()
+    return pa.Table.from_pylist(rows, schema=CURVES.schema) if rows else _NO_ROWS
 
 
 def _rows(result: Result, run: str) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -109,6 +110,7 @@ _AS_THEY_ARE = {
     for pair in _TYPES.values()
     for of in pair
 }
+_GET = {of: attrgetter(*names) for of, names in _AS_THEY_ARE.items()}
 _EMPTY = {"context": "", "discretised": "", "learned_types": ""}
 
 
@@ -134,8 +136,8 @@ def row(result: Result, *, run: str, task: str, network: str) -> dict[str, Any]:
         else meta_training.dumps(proposal.settings),
         "learning_rate": dict(proposal.genome.hyperparameters).get("learning_rate"),
         "parents": list(proposal.parents) if isinstance(proposal, TrainProposal) else [],
-        **{name: getattr(proposal, name) for name in _AS_THEY_ARE[type(proposal)]},
-        **{name: getattr(result, name) for name in _AS_THEY_ARE[type(result)]},
+        **_as_they_are(proposal),
+        **_as_they_are(result),
         "started_at": _to_time(result.started_at),
         "finished_at": _to_time(result.finished_at),
     }
@@ -166,9 +168,15 @@ def result(row: Mapping[str, Any]) -> Result:
     return result_type(**of_result)
 
 
+def _as_they_are(of: Proposal | Result) -> dict[str, Any]:
+    return dict(zip(_AS_THEY_ARE[type(of)], _GET[type(of)](of), strict=True))
+
+
 def table(rows: list[dict[str, Any]]) -> pa.Table:
     """Return rows as an Arrow table of `SCHEMA`, its version in the metadata."""
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    # By way of structs, which takes half as long as column by column.
+    batch = pa.RecordBatch.from_struct_array(pa.array(rows, pa.struct(list(SCHEMA))))
+    return pa.Table.from_batches([batch.replace_schema_metadata(SCHEMA.metadata)])
 
 
 def _to_time(seconds: float) -> datetime | None:

@@ -68,6 +68,8 @@ class Generational:
         """Return those that open proposals go on from or are about to leave, and those of the generations that may
         still be promoted.
         """
+        if not self._numbering.last_rung:  # none is left, and generations may be long
+            return frozenset()
         needed = checkpoints_of(self._pending.open.values())
         fresh = [
             r.proposal for r in (*self._arrived.values(), *self._archive.latest) if isinstance(r, TrainResult)

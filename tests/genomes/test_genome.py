@@ -12,6 +12,7 @@ from evoact.genomes.genome import (
     Genome,
     Site,
     SiteGenome,
+    canonical,
     dumps,
     from_json,
     homogeneous,
@@ -94,6 +95,15 @@ def test_an_activation_of_another_shape(data, sentence):
 def of_types(name: str, *types: tuple[str, int]) -> SiteGenome:
     assignment = tuple(i for i, (_, n) in enumerate(types) for _ in range(n))
     return SiteGenome(name, tuple(Base(label) for label, _ in types), assignment)
+
+
+def test_canonical_genomes_share_the_objects_of_their_types():
+    """A million results have few different types: they are kept, pickled and compared as one."""
+    made = [
+        canonical(Genome((SiteGenome("h", (Base("sin"), Base("relu")), (i, 1 - i, 1)),)), [Site("h", 3)])
+        for i in (0, 1)
+    ]
+    assert made[0].sites[0].types is made[1].sites[0].types
 
 
 def test_few_sites_are_written_out():

@@ -32,6 +32,15 @@ def test_new_candidates_rotate_over_replicates(space, landscape):
             assert p.seed == p.generation % 3
 
 
+def test_what_a_pack_costs_does_not_grow_with_the_generation(space, landscape):
+    """Which checkpoints are needed is asked for each pack: without rungs nobody looks at the generation for that."""
+    strategy = create("evolution", space, seed=0, networks=64, steps=1, replicates=2)
+    asked = strategy.ask(16)
+    strategy._pending.open = None
+    assert not strategy.checkpoints()
+    assert len(asked) == 16
+
+
 @pytest.mark.slow
 def test_elites_are_evaluated_on_more_replicates(space, landscape):
     strategy = create("evolution", space, seed=0, networks=320, steps=1, replicates=6)

@@ -119,11 +119,9 @@ class Driver:
     def collect(self, seconds: float) -> None:
         """Take what the workers deliver, after waiting for that at most so long, then fill up."""
         with self._kept():
-            delivered, self.joined = ray.get(self.exchange.collect.remote(seconds))
-            for worker in self.joined.values():
-                if worker.kind and worker.kind not in self.sizes:
-                    self.sizes[worker.kind] = worker.size
-                    self.source.measured(worker.kind, worker.size)
+            delivered, joined = ray.get(self.exchange.collect.remote(seconds))
+            if joined is not None:
+                self._meet(joined)
             for d in delivered:
                 if isinstance(d.answer, Exception):
                     raise d.answer
@@ -138,6 +136,14 @@ class Driver:
                 for name in ray.get(self.exchange.withdraw.remote()):
                     self.out.pop(name, None)
         self.fill()
+
+    def _meet(self, joined: dict[str, Joined]) -> None:
+        """Take note of who the workers are, and of the pack sizes that they have measured."""
+        self.joined = joined
+        for worker in joined.values():
+            if worker.kind and worker.kind not in self.sizes:
+                self.sizes[worker.kind] = worker.size
+                self.source.measured(worker.kind, worker.size)
 
     def _ahead(self) -> int:
         """How many packs are to wait for a worker: as many as workers are expected to end in a moment, one at least."""
@@ -211,6 +217,7 @@ class Driver:
         if now - self.looked < LOOK_SECONDS:
             return
         self.looked = now
+        self._meet(ray.get(self.exchange.everyone.remote()))
         self.fill()  # which looks at what is asked for, too
         leaving = leaving_nodes()
         workers = (self.source.workers or max(1, room(self.resources, leaving, refuse=False))) + self.beside

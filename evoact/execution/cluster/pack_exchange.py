@@ -91,7 +91,7 @@ class Exchange:
         self.workers: dict[str, Joined] = {}
         self.delivered: list[Delivered] = []
         self.most, self.leaving, self.closed = dict[bool, int](), frozenset[str](), False
-        self.news = False  # somebody has joined
+        self.news = False  # somebody has joined, or is gone
         self.change = asyncio.Condition()
 
     async def experiment(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Exchange:
         while True:
             self._set(worker, pack="", since=0.0)
             if self._surplus(worker):
-                self.workers.pop(worker, None)
+                self._forget(worker)
                 return RETIRE
             now, offer = time.monotonic(), self._suiting(self.workers[worker].size)
             if offer is not None:
@@ -178,7 +178,7 @@ class Exchange:
                 self._set(worker, pack=offer.name, since=now)
                 return offer.name, offer.proposals
             if self.idle_seconds is not None and now - self.workers[worker].free > self.idle_seconds:
-                self.workers.pop(worker)
+                self._forget(worker)
                 return RETIRE
             try:
                 async with self.change:
@@ -208,9 +208,9 @@ class Exchange:
         self.delivered.append(Delivered("", "", 0.0, error))
         await self._changed()
 
-    async def collect(self, seconds: float = 0.0) -> tuple[list[Delivered], dict[str, Joined]]:
+    async def collect(self, seconds: float = 0.0) -> tuple[list[Delivered], dict[str, Joined] | None]:
         """Return what was delivered since the last call, after waiting for that, or for another worker, at most so many
-        seconds, and all workers, whose times are seconds ago.
+        seconds, and all workers if they are others than at the last call: a pack costs the same however many there are.
         """
         end = time.monotonic() + seconds
         while not self.delivered and not self.news and (left := end - time.monotonic()) > 0:
@@ -219,16 +219,20 @@ class Exchange:
                     await asyncio.wait_for(self.change.wait(), left)
             except TimeoutError:
                 break
+        everyone = await self.everyone() if self.news else None
         delivered, self.delivered, self.news = self.delivered, [], False
+        return delivered, everyone
+
+    async def everyone(self) -> dict[str, Joined]:
+        """Return all workers, whose times are seconds ago."""
         now = time.monotonic()
-        ago = {
+        return {
             worker: replace(w, seen=now - w.seen, since=now - w.since) for worker, w in self.workers.items()
         }
-        return delivered, ago
 
     async def lose(self, worker: str) -> Joined | None:
         """Note that a worker is gone, or given up; return what was known of it. Its pack stays out."""
-        return self.workers.pop(worker, None)
+        return self._forget(worker)
 
     async def end(self, name: str) -> None:
         """Wait for no answer to a pack any more."""
@@ -238,6 +242,10 @@ class Exchange:
         """The first offer of a size, else the first that is no larger."""
         own = next((offer for offer in self.offered if size in (0, offer.size) or not offer.size), None)
         return own or next((offer for offer in self.offered if len(offer.proposals) <= size), None)
+
+    def _forget(self, worker: str) -> Joined | None:
+        self.news = True
+        return self.workers.pop(worker, None)
 
     def _surplus(self, worker: str) -> bool:
         known = self.workers.get(worker)

@@ -51,14 +51,14 @@ class Kept(InOrder):
         return sum(sum(block.there) for block in self._blocks.values())
 
     def __iter__(self) -> Iterator[Result]:
-        return self.since(0)
+        return self.between(0, (max(self._blocks, default=0) + 1) * BLOCK)
 
-    def since(self, index: int) -> Iterator[Result]:
-        """Yield those from this index on."""
+    def between(self, first: int, last: int) -> Iterator[Result]:
+        """Yield those with an index from the first to the last."""
         for number in sorted(self._blocks):
-            if (number + 1) * BLOCK > index:
+            if first // BLOCK <= number <= last // BLOCK:
                 found = self._blocks[number].results()
-                yield from (found[i] for i in sorted(found) if i >= index)
+                yield from (found[i] for i in sorted(found) if first <= i <= last)
 
     def where(self, wanted: Callable[[Result], bool]) -> "Some":
         """Return those of a kind."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -105,18 +104,18 @@ def part_name(results: Sequence[Result]) -> str:
 
 def parquet(rows: pa.Table) -> bytes:
     """Return the rows of a pack as the bytes of a Parquet file with a seal."""
-    buffer = io.BytesIO()
+    buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer, **PARQUET_OF_PACK)
-    return sealed(buffer.getvalue())
+    return sealed(buffer.getvalue().to_pybytes())
 
 
 def parquet_of(groups: Iterable[pa.Table], schema: pa.Schema) -> bytes:
     """Return many rows as the bytes of a Parquet file with a seal, each table a row group."""
-    buffer = io.BytesIO()
+    buffer = pa.BufferOutputStream()
     with pq.ParquetWriter(buffer, schema, **PARQUET) as writer:
         for rows in groups:
             writer.write_table(rows.cast(schema))
-    return sealed(buffer.getvalue())
+    return sealed(buffer.getvalue().to_pybytes())
 
 
 def _store_learned(home: Location, result: Result) -> Result:
@@ -129,5 +128,7 @@ def _store_learned(home: Location, result: Result) -> Result:
         name = of_part(f"{p.candidate}-{p.seed}-{p.phase}-{p.rung}", p.arm, p.repeat)
         artifact = f"{ARTIFACTS}/{name}.safetensors"
         home.child(artifact).write(content)
-    dropped: dict[str, Any] = {"learned": {}, **({"curve": ()} if isinstance(result, TrainResult) else {})}
-    return dataclasses.replace(result, artifact=artifact, **dropped)
+    dropped: dict[str, Any] = {"curve": ()} if isinstance(result, TrainResult) and result.curve else {}
+    if not result.learned and not dropped:
+        return result
+    return dataclasses.replace(result, artifact=artifact, learned={}, **dropped)

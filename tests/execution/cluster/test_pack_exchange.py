@@ -148,6 +148,26 @@ def test_those_who_wait_are_woken():
     assert run(steps) == (["a"], [])
 
 
+def test_the_driver_hears_of_workers_if_they_are_others():
+    """Not with each pack: there may be thousands of them."""
+
+    async def steps():
+        exchange = await exchange_with("a", "b")
+        heard = [(await exchange.collect())[1], (await exchange.collect())[1]]
+        await exchange.offer("p", [1])
+        await exchange.take("a", 0)
+        await exchange.deliver("a", "p", ["r"])
+        heard.append((await exchange.collect())[1])
+        await exchange.lose("a")
+        heard.append((await exchange.collect())[1])
+        await exchange.close()
+        assert await exchange.take("b", 0) == RETIRE
+        heard.append((await exchange.collect())[1])
+        return [None if workers is None else set(workers) for workers in heard], await exchange.everyone()
+
+    assert run(steps) == ([{"a", "b"}, None, None, {"b"}, set()], {})
+
+
 def test_what_nobody_has_begun_is_withdrawn():
     async def steps():
         exchange = await exchange_with("a")
