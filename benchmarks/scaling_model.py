@@ -1,12 +1,13 @@
-"""How busy many workers are kept: a model with four numbers, fitted to some measurements and checked against others.
+"""How busy many workers are kept: a model with six numbers, fitted to some measurements and checked against others.
 
 With W workers whose packs last T seconds, and `a + (K - 1) c` seconds of the driver for a pack of K networks:
 
 - between two packs a worker waits `r + w W` seconds: for the round trip, and for others that are served first;
 - the driver spends `a + b T / W` seconds of a processor on a pack of one network: `b` a second, whatever happens, go to
   Ray's threads and Tune's loop;
+- until a pack's rows are durable, the driver waits `s` seconds for the disk;
 - workers are busy for T / (T + r + w W) of their time, unless the driver is busy all the time: then for
-  T (1 - b) / (W (a + (K - 1) c));
+  T (1 - b) / (W (a + s + (K - 1) c));
 - a generation of G packs takes its workers ceil(G / W) rounds and `e` seconds in which the next one is proposed.
 
 `c`, for each further network of a pack, is what `driver.py` measures.
@@ -14,7 +15,7 @@ With W workers whose packs last T seconds, and `a + (K - 1) c` seconds of the dr
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,24 +23,27 @@ import numpy as np
 @dataclass(frozen=True)
 class Point:
     """What was measured with so many workers and seconds a pack: the share of time that they were busy, and the
-    driver's seconds of a processor for a pack. `generation` packs are proposed together (0: as many as are wanted)."""
+    driver's seconds of a processor for a pack. `generation` packs are proposed together (0: as many as are wanted);
+    for `stored` seconds the driver waited for the disk, each pack."""
 
     workers: int
     seconds: float
     busy: float
     driver: float = 0.0
     generation: int = 0
+    stored: float = 0.0
 
 
 @dataclass(frozen=True)
 class Model:
-    """`a`, `b`, `r`, `w` and `e` as above; all but b in seconds."""
+    """`a`, `b`, `r`, `w`, `e` and `s` as above; all but b in seconds."""
 
     a: float
     b: float
     r: float
     w: float
     e: float = 0.0
+    s: float = 0.0
 
     def waits(self, workers: int) -> float:
         """Return the seconds for which a worker waits between two packs."""
@@ -52,7 +56,7 @@ class Model:
     def most_workers(self, seconds: float, further: float = 0.0) -> float:
         """Return how many workers a driver that is busy all the time supplies; `further` seconds go to the further
         networks of a pack."""
-        return seconds * (1 - self.b) / (self.a + further)
+        return seconds * (1 - self.b) / (self.a + self.s + further)
 
     def busy(self, workers: int, seconds: float, generation: int = 0, further: float = 0.0) -> float:
         """Return the share of their time that workers are busy."""
@@ -78,14 +82,14 @@ def fitted(points: Sequence[Point]) -> Model:
     waits = [p.seconds * (1 / p.busy - 1) for p in steady]
     r, w = _least_squares([[1.0, p.workers] for p in steady], waits)
     a, b = _least_squares([[1.0, p.seconds / p.workers] for p in steady], [p.driver for p in steady])
-    model = Model(a, b, r, w)
+    model = Model(a, b, r, w, s=float(np.mean([p.stored for p in steady])))
     ends = []
     for p in points:
         if p.generation:
             round_seconds = p.seconds / model.busy(p.workers, p.seconds)
             whole = p.generation / p.workers * p.seconds / p.busy
             ends.append(whole - math.ceil(p.generation / p.workers) * round_seconds)
-    return Model(a, b, r, w, max(0.0, float(np.mean(ends))) if ends else 0.0)
+    return replace(model, e=max(0.0, float(np.mean(ends))) if ends else 0.0)
 
 
 def _least_squares(rows: Sequence[Sequence[float]], wanted: Sequence[float]) -> tuple[float, float]:
@@ -109,7 +113,8 @@ def lines(model: Model, points: Sequence[Point], held_out: Sequence[Point], netw
         network: seconds of the driver for each further network of a pack
     """
     text = [
-        f"model: the driver {1000 * model.a:.2f} ms a pack and {100 * model.b:.1f} % of a processor; a worker waits "
+        f"model: the driver {1000 * model.a:.2f} ms a pack, {100 * model.b:.1f} % of a processor whatever happens, and "
+        f"{1000 * model.s:.1f} ms a pack for the disk; a worker waits "
         f"{1000 * model.r:.1f} ms and {1000 * model.w:.2f} ms for each worker there is; the end of a generation takes "
         f"{1000 * model.e:.0f} ms",
         "workers  pack s  generation   busy  model   driver ms  model",

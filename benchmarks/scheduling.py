@@ -22,10 +22,13 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+# Ray has its workers give way to everything else (niceness 15). Here they stand for other machines.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
 from ray import tune
@@ -38,6 +41,7 @@ from evoact.execution.cluster.pack_exchange import RETIRE
 from evoact.execution.cluster.ray_cluster import NAMESPACE
 from evoact.execution.local import Work
 from evoact.execution.run import search
+from evoact.execution.running.packs import Run
 from evoact.execution.stages import Stages
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.records import COMPLETED, Proposal, Result, TrainResult
@@ -166,17 +170,33 @@ class OneLease(ray_tune.Leases):
         return None if self.leased and not self.driver.done else super().suggest(trial_id)
 
 
+class Waiting:
+    """For how long the driver waits for the disk: the time by the clock that its thread does not work."""
+
+    seconds = 0.0
+
+    def around(self, finish: Callable[..., None]) -> Callable[..., None]:
+        def timed(*arguments: Any) -> None:
+            clock, worked = time.perf_counter(), time.thread_time()
+            finish(*arguments)
+            self.seconds += time.perf_counter() - clock - (time.thread_time() - worked)
+
+        return timed
+
+
 def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
     """The share of their time that workers slept, and the driver's seconds of a processor for each pack.
 
     From when the last worker had its first pack to the last pack's start; of generations, from the first start in the
     second to the first start in the last.
     """
+    waited = Waiting()
     packs = workers * max(3, int(LASTS / seconds)) if not generation else generation * ROUNDS_OF_GENERATIONS
     spent: list[tuple[float, float]] = []
     named = {"workers": workers, "seconds": seconds}
-    kept = ray_tune.Worker, ray_tune.Leases
+    kept = ray_tune.Worker, ray_tune.Leases, Run.finish_pack
     ray_tune.Worker, ray_tune.Leases = type("Sleeping", (Sleepers,), named), OneLease  # type: ignore[misc]
+    Run.finish_pack = waited.around(Run.finish_pack)  # type: ignore[method-assign]
     try:
         with tempfile.TemporaryDirectory(prefix="evoact-scheduling-") as folder:
             place = Path(folder, "run")
@@ -187,7 +207,7 @@ def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
             )
             rows = Leaderboard(place).columns("started_at", "finished_at", "generation")
     finally:
-        ray_tune.Worker, ray_tune.Leases = kept  # type: ignore[misc]
+        ray_tune.Worker, ray_tune.Leases, Run.finish_pack = kept  # type: ignore[misc,method-assign]
     starts, ends = (
         [moment.timestamp() for moment in rows[name].to_pylist()] for name in ("started_at", "finished_at")
     )
@@ -200,7 +220,8 @@ def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
     busy = sum(max(0.0, min(stop, end) - max(start, begin)) for start, stop in taken)
     inside = [(at, cpu) for at, cpu in spent if begin <= at <= end]
     driver = (inside[-1][1] - inside[0][1]) / (len(inside) - 1)
-    return Point(workers, seconds, busy / (workers * (end - begin)), driver, generation)
+    share = busy / (workers * (end - begin))
+    return Point(workers, seconds, share, driver, generation, waited.seconds / packs)
 
 
 def name_of(point: Point) -> str:
