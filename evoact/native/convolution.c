@@ -198,24 +198,24 @@ static void gather_run(const Shape *s, const Direction *d, int64_t taps, const f
                        const int32_t *column) {
     int64_t area = s->size * s->size, plane = d->out_height * d->out_width * s->examples;
     int64_t blocks = (d->rows + ROWS - 1) / ROWS, per_member = s->groups * d->rows;
-    for (int64_t at = 0; at < n;) {
-        int64_t vectors = (n - at + LANES - 1) / LANES;
-        if (vectors > VECTORS) vectors = VECTORS;
-        if (vectors * LANES > n) vectors = n / LANES;
-        /* The last tile reaches back: what two tiles have in common comes out the same. */
-        int64_t start = at + vectors * LANES <= n ? at : n - vectors * LANES;
-        for (int64_t k = 0; k < members; k++)
-            for (int64_t b = 0; b < blocks; b++) {
-                int64_t first = block_start(b, d->rows, ROWS), rows = block_start(b + 1, d->rows, ROWS) - first;
-                int64_t row = k * per_member + first;
-                const float *w = packed + row * halved(s, d->channels) * area, *some = bias ? bias + row : NULL;
-                if (vectors)
-                    TILE_OF[s->half][rows - 1][vectors - 1](taps, w, place, column, x + start, some, y + row * plane + start, plane);
-                else
-                    narrow(rows, n, (int)s->half, taps, w, place, column, x, some, y + row * plane, plane);
+    /* Block by block, so that a few rows of the target are written from end to end: what is read comes from the cache. */
+    for (int64_t k = 0; k < members; k++)
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t first = block_start(b, d->rows, ROWS), rows = block_start(b + 1, d->rows, ROWS) - first;
+            int64_t row = k * per_member + first;
+            const float *w = packed + row * halved(s, d->channels) * area, *some = bias ? bias + row : NULL;
+            float *to = y + row * plane;
+            if (n < LANES) narrow(rows, n, (int)s->half, taps, w, place, column, x, some, to, plane);
+            for (int64_t at = 0; at < n && n >= LANES;) {
+                int64_t vectors = (n - at + LANES - 1) / LANES;
+                if (vectors > VECTORS) vectors = VECTORS;
+                if (vectors * LANES > n) vectors = n / LANES;
+                /* The last tile reaches back: what two tiles have in common comes out the same. */
+                int64_t start = at + vectors * LANES <= n ? at : n - vectors * LANES;
+                TILE_OF[s->half][rows - 1][vectors - 1](taps, w, place, column, x + start, some, to + start, plane);
+                at = start + vectors * LANES;
             }
-        at = vectors ? start + vectors * LANES : n;
-    }
+        }
 }
 
 static void gather(const Shape *s, const Direction *d, const float *x, const float *w, const float *bias, float *y,
@@ -367,12 +367,6 @@ static const float *padded(const Shape *s, const float *x, float *room) {
     return room;
 }
 
-static float total(V v) {
-    float sum = 0.0f;
-    for (int i = 0; i < LANES; i++) sum += v[i];
-    return sum;
-}
-
 /* The gradient for one member's weights of one group. `sums` has a vector for each weight, `place` a number for each
  * tap. */
 static void correlate(const Shape *s, const float *g, const float *x, float *gw, V *sums, int64_t *place) {
@@ -408,7 +402,7 @@ static void correlate(const Shape *s, const float *g, const float *x, float *gw,
         for (int64_t t = 0; t < tap_blocks; t++)
             for (int64_t r = first; r < stop; r++)
                 for (int64_t tap = block_start(t, taps, SIDE); tap < block_start(t + 1, taps, SIDE); tap++)
-                    gw[r * taps + tap] = total(*sums++);
+                    gw[r * taps + tap] = lanes_total(*sums++);
     }
 }
 
@@ -418,7 +412,7 @@ static void add_up(int64_t rows, int64_t n, const float *g, float *gb) {
         V sum = {0};
         int64_t i = 0;
         for (; i + LANES <= n; i += LANES) sum += load(g + i);
-        gb[r] = total(sum + load_part(g + i, n - i));
+        gb[r] = lanes_total(sum + load_part(g + i, n - i));
     }
 }
 

@@ -26,30 +26,6 @@ int64_t evoact_dense_room(int64_t most, int half) {
     return DEEP * WIDE + LANES + (half ? DEEP * (most + LANES) : 0);
 }
 
-/* Numbers of `low` and `high` in bf16, side by side. */
-INLINE V pairs_of(V low, V high) {
-#ifdef __AVX512BF16__
-    __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)low));
-    __m512i b = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)high));
-    return (V)_mm512_or_si512(a, _mm512_slli_epi32(b, 16));
-#else
-    (void)high;
-    return low;
-#endif
-}
-
-/* The first 2 * LANES numbers in bf16, or as many as there are, 0 behind them. */
-INLINE V pairs_along(const float *p, int64_t n) {
-    V low = n >= LANES ? load(p) : load_part(p, n);
-    V high = n >= 2 * LANES ? load(p + LANES) : (n > LANES ? load_part(p + LANES, n - LANES) : (V){0});
-#ifdef __AVX512BF16__
-    return (V)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
-#else
-    (void)high;
-    return low;
-#endif
-}
-
 /* rows x vectors of a result from the left factor a[row * a_row + k * a_k] and the panel, [deep, WIDE]. Sums start at
  * those of `y` if it is to go on, else at `bias` or 0. The last vector has `last` numbers. */
 INLINE void tile(int rows, int vectors, int half, int64_t deep, const float *a, int64_t a_row, int64_t a_k, const float *panel,

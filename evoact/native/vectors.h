@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __AVX512BF16__
+#ifdef __AVX512F__
 #include <immintrin.h>
 #endif
 
@@ -43,7 +43,36 @@ INLINE V add_product(V sum, V a, V b, int half) {
     return sum + a * b;
 }
 
+/* Numbers of `low` and `high` in bf16, of two equally near the even one, side by side; where there are no products of bf16
+ * nobody asks. */
+INLINE V pairs_of(V low, V high) {
+#ifdef __AVX512BF16__
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+    const __m512i turns = _mm512_add_epi32(_mm512_set1_epi32(0x00100000), (__m512i)(Lane){0, 0x10001, 0x20002, 0x30003, 0x40004,
+        0x50005, 0x60006, 0x70007, 0x80008, 0x90009, 0xa000a, 0xb000b, 0xc000c, 0xd000d, 0xe000e, 0xf000f});
+    return (V)_mm512_permutexvar_epi16(turns, both);
+#else
+    (void)high;
+    return low;
+#endif
+}
+
+/* The first 2 * LANES numbers in bf16, or as many as there are, 0 behind them. */
+INLINE V pairs_along(const float *p, int64_t n) {
+    V low = n >= LANES ? load(p) : load_part(p, n);
+    V high = n >= 2 * LANES ? load(p + LANES) : (n > LANES ? load_part(p + LANES, n - LANES) : (V){0});
+#ifdef __AVX512BF16__
+    return (V)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+#else
+    (void)high;
+    return low;
+#endif
+}
+
 static inline float lanes_total(V v) {
+#ifdef __AVX512F__
+    return _mm512_reduce_add_ps((__m512)v);
+#endif
     float sum = 0.0f;
     for (int i = 0; i < LANES; i++) sum += v[i];
     return sum;

@@ -17,6 +17,7 @@ from evoact.native.convolution import Window
 from evoact.networks.convolution import convolution
 from evoact.networks.initial import SCHEMES
 from evoact.networks.network import ForwardPass, Parameter
+from evoact.networks.normalisation import batch_normed
 from evoact.networks.pooling import max_pool
 from evoact.networks.precision import product
 from evoact.registry import lookup
@@ -225,14 +226,16 @@ def batch_norm(
         statistics: means and variances [K, N]; without a share they take the place of the batch's
         share: by how much the batch's own move the statistics, in place: s <- (1 - share) s + share * batch's
     """
-    mean, variance = statistics or (None, None)
+    if statistics is None:
+        return batch_normed(h, scale, shift, epsilon)
+    mean, variance = statistics
     normed = F.batch_norm(
         h.reshape(1, -1, h.shape[-1]),
-        None if mean is None else mean.view(-1),
-        None if variance is None else variance.view(-1),
+        mean.view(-1),
+        variance.view(-1),
         scale.flatten(),
         shift.flatten(),
-        training=statistics is None or share is not None,
+        training=share is not None,
         momentum=share or 0.0,
         eps=epsilon,
     )
