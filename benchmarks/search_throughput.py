@@ -218,6 +218,7 @@ class Stored:
 
     made: Experiment
     chosen: Sequence[Genome]
+    size: int  # of packs
     home: Location
     spans: list[tuple[float, float, float]] = field(default_factory=list)  # begun, trained, stored
 
@@ -237,15 +238,11 @@ class Stored:
         return self.made.config.execution.workers
 
     @property
-    def told(self) -> int:
-        return sum(self.made.pack_size for _ in self.spans)
-
-    @property
     def finished(self) -> bool:
         return self.strategy.finished
 
     def next_pack(self, size: int | None = None) -> tuple[str, list[Proposal]]:
-        proposals = self.strategy.ask(size or self.made.pack_size)
+        proposals = self.strategy.ask(size or self.size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
     def finish_pack(self, results: Sequence[Result], work: Work) -> None:
@@ -287,7 +284,7 @@ def our_seconds(work: Workload, chosen: Sequence[Genome], precision: str) -> Our
         }
     )
     with tempfile.TemporaryDirectory() as home:
-        source, driver = Stored(made, chosen, Location.of(home)), time.process_time()
+        source, driver = Stored(made, chosen, work.pack, Location.of(home)), time.process_time()
         ray_tune.execute(source, Plan.of(made))
         driver = time.process_time() - driver
         assert len(list((Path(home) / "leaderboard").glob("*.parquet"))) == len(source.spans)
