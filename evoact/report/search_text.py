@@ -49,6 +49,10 @@ def _headline(summary: Summary, winner: Confirmed) -> str:
         other, what = found, "the best found by the search"
     who = f"the winner, {_named(winner)}, "
     who += "is the best homogeneous baseline and " if winner.baseline else "found by the search, "
+    if baseline is None and not summary.baselines:
+        return (
+            f"No verdict: {who}{reaches}; no homogeneous baseline was trained that it could be compared with."
+        )
     if other is None:
         return f"No verdict: {who}{reaches}; {what} was not confirmed beside it."
     if summary.judge and not (winner.judged_on and other.judged_on):

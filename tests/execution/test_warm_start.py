@@ -2,6 +2,7 @@
 
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -9,6 +10,7 @@ from evoact.config import experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
+from evoact.leaderboard.schema import VERSION_KEY
 
 
 def first_generation(rows):
@@ -115,6 +117,25 @@ def test_several_runs_take_turns_and_those_that_do_not_fit_are_named(tiny, tmp_p
     assert not any("d_nothing" in sentence for sentence in said)
     resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert len(resolved["warm_start"]["genomes"]) == 4
+
+
+def test_rows_of_other_versions_are_used_or_named(tiny, tmp_path, earlier, rows_of):
+    """Rows of an older version are read as they are; a run of a newer one is left out and named, or refused alone."""
+    for name, version in (("old", 2), ("new", 99)):
+        shutil.copytree(earlier, tmp_path / name)
+        for part in (tmp_path / name / "leaderboard").glob("*.parquet"):
+            rows = pq.read_table(part)
+            pq.write_table(rows.replace_schema_metadata({VERSION_KEY: str(version)}), part)
+    said = []
+    warm = [str(tmp_path / "new"), str(tmp_path / "old")]
+    search(experiment(tiny(warm_start=warm, seed=1)), tmp_path / "run", report=said.append)
+    known = {r["fingerprint"] for r in rows_of(earlier, ())}
+    first = {r["fingerprint"] for r in first_generation(rows_of(tmp_path / "run", ()))}
+    assert first
+    assert first <= known
+    assert any("got 99; upgrade evoact to read it" in sentence for sentence in said)
+    with pytest.raises(UserError):
+        search(experiment(tiny(warm_start=warm[0], seed=1)), tmp_path / "alone", report=said.append)
 
 
 def test_patterns_and_lists_of_which_nothing_is_left(tiny, tmp_path, earlier):

@@ -1,16 +1,18 @@
 """Successive halving (Jamieson & Talwalkar 2016) around any other search: many networks are trained a little, the
 best of them longer."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from evoact.errors import UserError, short
 from evoact.genomes.space import SearchSpace
-from evoact.records import TrainResult
-from evoact.strategies import proposer
+from evoact.records import UNLIMITED, TrainResult
+from evoact.strategies import proposer, strategy_class
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
 
@@ -25,13 +27,16 @@ class SuccessiveHalving:
     results come in.
 
     Args:
-        proposes: the name of the search that fills the first rung, or `name` and its settings
+        proposes: the name of the search that fills the first rung, or `name` and its settings; it trains no probes,
+            whose coefficients hardly move in a short training
         eta: one of so many networks is promoted
         rungs: how many lengths of training there are; the last is the whole
+        networks: the budget, in networks that are trained to their end
     """
 
     space: SearchSpace
     seed: int = 0
+    networks: int = UNLIMITED
     proposes: str | Mapping[str, Any] = "random"
     eta: int = 3
     rungs: int = 3
@@ -41,11 +46,20 @@ class SuccessiveHalving:
     independent = False
     from_space = False
     meta_trainings = ()
-    remark = ""
+
+    @property
+    def remark(self) -> str:
+        said = self._inner.remark
+        return f"of {self.networks} networks {self.name} begins {self._begun}: {said}" if said else ""
 
     def __post_init__(self) -> None:
         if self.eta < 2 or self.rungs < 2:
             raise UserError(f"expected eta and rungs of at least 2, got {self.eta} and {self.rungs}")
+        if self._settings.get("probes"):
+            raise UserError(
+                "expected no probes in strategy.proposes, because their coefficients hardly move in a short training, "
+                f"got {self._settings['probes']}; leave probes out"
+            )
         if not self._inner.from_space:
             raise UserError(
                 "expected a search that trains every network to the end in strategy.proposes, "
@@ -73,12 +87,21 @@ class SuccessiveHalving:
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise UserError("expected the name of a search in strategy.proposes, got none")
+        if "probes" in inspect.signature(strategy_class(name)).parameters:
+            settings.setdefault("probes", 0)
         try:
-            return proposer(name, self.space, self.seed, settings)
+            return proposer(name, self.space, self.seed, settings, self._begun)
         except (TypeError, ValueError, OverflowError) as error:  # a text for a number
             raise UserError(
                 f"expected settings of strategy {name!r} in strategy.proposes, got {short(settings)}: {error}"
             ) from None
+
+    @property
+    def _begun(self) -> int:
+        """How many networks the budget begins with, so that one in `eta` can be promoted: the other search's budget."""
+        shares = self.shares
+        each = shares[0] + sum((b - a) / self.eta**r for r, (a, b) in enumerate(pairwise(shares), 1))
+        return int(self.networks / each)
 
     @cached_property
     def shares(self) -> Sequence[Fraction]:

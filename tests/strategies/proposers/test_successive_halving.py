@@ -1,12 +1,13 @@
 """Rungs: who is promoted, what it costs, which checkpoints are still wanted."""
 
+import json
 from itertools import pairwise
 
 import pytest
 
 from evoact.errors import UserError
 from evoact.records import checkpoint_name
-from evoact.strategies import create
+from evoact.strategies import create, proposer
 from tests.strategies.test_conformance import finish, proposals
 
 STEPS = 18
@@ -93,6 +94,27 @@ def test_a_bracket_in_which_all_fail_is_followed_by_another(space, landscape):
     assert len(asked) == 2 * STEPS // 2
 
 
+def test_around_the_default_search(space, landscape):
+    """Its probes are left out, its budget is what the first rungs have, and it learns which sources pay."""
+    results = finish(halving(space, networks=30, proposes="hybrid"), landscape(noise=0.1))
+    asked = proposals(results)
+    assert all(space.contains(p.genome) for p in asked)
+    assert sum(p.steps - p.start for p in asked) == pytest.approx(30 * STEPS, abs=STEPS)
+    first = brackets(asked)[0]
+    assert {p.genome.label for p in first[0]} == {"8 relu", "8 sin", "8 tanh", "8 abs"}
+    assert [len(members) for members in first] == [4, 1, 1]
+    sources = {json.loads(p.context)["source"] for p in asked if p.context}
+    assert {"vertex", "child", "sample"} <= sources
+    assert any(p.genome.heterogeneous for p in asked if p.rung == 2)
+
+
+def test_a_budget_too_small_for_mixtures_is_that_of_the_first_rungs(space):
+    """30 networks begin over a hundred, enough for mixtures; three begin eleven."""
+    made = {n: proposer("successive_halving", space, 0, {"proposes": "hybrid"}, n) for n in (3, 30)}
+    assert made[30].remark == ""
+    assert made[3].remark.startswith("of 3 networks successive_halving begins 11: 11 networks, baselines")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -100,6 +122,10 @@ def test_a_bracket_in_which_all_fail_is_followed_by_another(space, landscape):
         ({"rungs": 1}, "expected eta and rungs of at least 2, got 3 and 1"),
         ({"proposes": {"batch": 3}}, "expected the name of a search in strategy.proposes, got none"),
         ({"proposes": {"name": "random", "batch": "x"}}, "expected settings of strategy 'random' in"),
+        (
+            {"proposes": {"name": "hybrid", "probes": 2}},
+            "expected no probes in strategy.proposes, .* got 2; leave",
+        ),
         ({"proposes": {"name": "randon"}}, "unknown strategy 'randon'; did you mean 'random'"),
         ({"proposes": {"name": "random", "bath": 3}}, "unknown setting of strategy 'random' 'bath'"),
         (

@@ -1,0 +1,52 @@
+"""The default search, and what is said of it, on landscapes whose truth is known: `benchmarks/landscapes.py`, small."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from evoact.genomes.genome import structure
+from evoact.seeding import python_random
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def landscapes():
+    """The program that measures this with more draws."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module("landscapes")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.mark.parametrize("points", [0, 1, 3])
+def test_a_mixture_helps_by_so_much(points, landscapes):
+    """The best of many mixtures of the pair is better than the best function alone by that, at 0 none is better."""
+    space = landscapes.SEARCH.space
+    for seed in range(3):
+        landscape = landscapes.Landscape(points / 100, seed)
+        draw = python_random(seed)
+        drawn = [space.sample(draw) for _ in range(200)]
+        mixed = [genome for genome in drawn if genome.heterogeneous]
+        assert len({structure(genome) for genome in mixed}) > 50
+        best = max(map(landscape.truth, mixed))
+        assert best <= landscape.best_alone + points / 100 + 1e-9
+        assert (
+            landscape.best_mixture == pytest.approx(landscape.best_alone + points / 100, abs=1e-9)
+            or not points
+        )
+
+
+@pytest.mark.slow
+def test_the_mixture_is_found_and_nothing_is_claimed_where_there_is_none(landscapes):
+    found = {
+        points: [landscapes.searched(landscapes.Landscape(points / 100, seed), 1)[0] for seed in range(8)]
+        for points in (0, 3)
+    }
+    assert sum(each["gain said, none there"] for each in found[0]) == 0
+    assert sum(each["mixture found"] for each in found[0]) == 0
+    assert sum(each["mixture found"] for each in found[3]) >= 2
+    assert all(abs(each["optimism"]) < 5 for own in found.values() for each in own)
