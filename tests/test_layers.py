@@ -242,6 +242,7 @@ OF_NO_MODULE = {
     "execution/test_order.py",
     "strategies/test_conformance.py",
     "strategies/test_efficiency.py",
+    "strategies/test_landscapes.py",
     "test_documentation.py",
     "test_documented.py",
     "test_fuzz.py",
