@@ -42,7 +42,7 @@ def test_a_mixture_helps_by_so_much(points, landscapes):
 
 @pytest.mark.slow
 def test_the_mixture_is_found_and_nothing_is_claimed_where_there_is_none(landscapes):
-    """Draws are few and the bars low; `benchmarks/landscapes.py` makes more. Half of what probes become is of the pair."""
+    """Draws are few, the bars low; `benchmarks/landscapes.py` makes more. Half of what probes become is of the pair."""
     none = [landscapes.searched(landscapes.Landscape(0, seed), 1)[0] for seed in range(6)]
     helped = [landscapes.searched(landscapes.Landscape(0.03, seed, 0.5), 1)[0] for seed in range(1000, 1006)]
     assert not any(each["gain said, none there"] for each in none + helped)
