@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +28,9 @@ from evoact.seeding import derive
 from evoact.tasks import TASKS
 from evoact.tasks.faulty import FaultyTask
 from evoact.tasks.task import cross_entropy
+from evoact.training import loop
+from evoact.training.members import Member
+from evoact.training.pack import Pack, start_pack
 
 SIZE, STEPS = 16, 150
 SHARE = 0.3  # of packs that hold a network at fault
@@ -39,17 +43,21 @@ class Failing(FaultyTask):
     """Networks that raise at a step of their own, which must be counted: a task is told members alone."""
 
     kind = "raising"
-    group: ClassVar[tuple[str, ...]] = ()  # in training
-    step: ClassVar[int] = 0
+    steps: ClassVar[Counter[str]] = Counter()  # of each network, since its training began
 
     def losses(self, outputs: Tensor, targets: Tensor, members: Sequence[str]) -> Tensor:
-        own = type(self)
-        own.group, own.step = tuple(members), own.step + 1 if own.group == tuple(members) else 1
+        self.steps.update(members)
         for member in members:
-            if self.fate(member) == "raises" and self.step == moment(self.kind, member):
-                own.group = ()
-                raise RuntimeError(f"{member} raises at step {self.step}")
+            if self.fate(member) == "raises" and self.steps[member] >= moment(self.kind, member):
+                raise RuntimeError(f"{member} raises")
         return cross_entropy(outputs, targets)
+
+
+def counted(members: Sequence[Member], *arguments: Any) -> Pack:
+    """Start a pack, whose members have taken no step."""
+    for member in members:
+        Failing.steps.pop(member.name, None)
+    return start_pack(members, *arguments)
 
 
 def moment(kind: str, member: str) -> int:
@@ -138,6 +146,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     TASKS["failing"] = failing
+    loop.start_pack = counted
     packs, turns = (12, 1) if options.quick else (options.packs, 3)
     report(options, ratios(packs, options.seed, turns))
     print(f"load {os.getloadavg()[0]:.1f}")

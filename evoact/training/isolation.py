@@ -17,7 +17,8 @@ from evoact.training.gpu.devices import check_answers, is_out_of_memory
 from evoact.training.members import Member
 
 FAILED = "failed"
-AT_STEP = "at_step"  # of an exception: the step of a training that raised it
+# Of an exception: the step of a training that raised it, and the names of members who seem to be at fault.
+AT_STEP, SUSPECTS = "at_step", "suspects"
 AGAIN_SECONDS = 0.05  # until a time limit that struck during an import strikes again
 
 
@@ -93,9 +94,9 @@ def train_isolated(
 ) -> list[Outcome]:
     """Run `train(members)`; if it fails, find the members at fault, and run it without them.
 
-    If the training says at which step it raised, as `train_pack` does, parts of the pack are trained up to there, until
-    those that raise are alone; all others are one pack again. Else the pack is halved until each failure is one
-    member's.
+    If the training says at which step it raised, as `train_pack` does, whom it suspects is trained alone up to there;
+    if it suspects nobody, parts of the pack are, until those that raise are alone. All others are one pack again. Else
+    the pack is halved until each failure is one member's.
 
     Args:
         members: the pack
@@ -111,12 +112,14 @@ def train_isolated(
     """
     outcomes: list[Outcome] = []
     at: list[int] = []
+    suspects = set[str]()
 
     def work() -> None:
         try:
             outcomes.extend(train(members))
         except Exception as error:
             at.extend([vars(error)[AT_STEP]] if AT_STEP in vars(error) else [])
+            suspects.update(vars(error).get(SUSPECTS, ()))
             raise
 
     state, error = ended(work, seconds)
@@ -129,7 +132,11 @@ def train_isolated(
     if state == FAILED and at:
         # Schedules know how long a training is, so that it may not raise again: then there is nobody at fault.
         short = [replace(m, steps=min(m.steps, at[0] + 1), resumable=False) for m in members]
-        guilty = _at_fault(short, train, seconds, raises=True)
+        guilty: dict[int, Outcome] = {}
+        for i in (i for i, m in enumerate(short) if m.name in suspects):
+            alone = _at_fault([short[i]], train, seconds, raises=True)
+            guilty |= {i + there: outcome for there, outcome in alone.items()}
+        guilty = guilty or _at_fault(short, train, seconds, raises=True)
         if guilty:
             rest = [i for i in range(len(members)) if i not in guilty]
             trained = train_isolated([members[i] for i in rest], train, seconds) if rest else []

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,9 @@ from evoact.tasks.task import Task
 from evoact.training.checkpoints import checkpoint, restore
 from evoact.training.early_stop import BEST, WAITED
 from evoact.training.evaluation import Outcome, answers, are_finite, evaluate_members, settled
+from evoact.training.gpu.devices import is_out_of_memory
 from evoact.training.gpu.graphs import WARM_UP, Steps
-from evoact.training.isolation import AT_STEP
+from evoact.training.isolation import AT_STEP, SUSPECTS
 from evoact.training.learning_curves import measured
 from evoact.training.members import Member, by_layout
 from evoact.training.pack import Pack, TrainingSettings, keep_members, part_of, start_pack
@@ -116,6 +118,9 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, settings: TrainingSet
                 pack.recent_losses = [*pack.recent_losses[-(LOSS_WINDOW - 1) :], step()]
         except Exception as error:
             vars(error)[AT_STEP] = pack.step
+            if not is_out_of_memory(error) and "CUDA" not in str(error):
+                with suppress(Exception):  # whoever isolates failures finds them without
+                    vars(error)[SUSPECTS] = _raising(pack)
             raise
         whole = pack.step in settings.curve_at
         if whole or (curve_every and pack.step % curve_every == 0):
@@ -123,6 +128,21 @@ def _train(pack: Pack, evaluate: Sequence[str], keep: str, settings: TrainingSet
             curves |= {m.name: (*curves[m.name], p) for m, p in zip(pack.members, found, strict=True)}
         if stop and pack.step % stop.every == 0:
             _note_progress(pack)
+
+
+def _raising(pack: Pack) -> frozenset[str]:
+    """The names of those members of a pack whose step raises who raise in it by themselves."""
+    k = len(pack.members)
+    if k == 1:
+        return frozenset({pack.members[0].name})
+    found = frozenset[str]()
+    for half in (range(k // 2), range(k // 2, k)):
+        part = part_of(pack, [*half])
+        try:
+            Steps(part)()
+        except Exception:
+            found |= _raising(part)
+    return found
 
 
 def _note_progress(pack: Pack) -> None:

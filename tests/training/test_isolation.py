@@ -94,6 +94,33 @@ def test_training_says_at_which_step_it_raised():
     assert vars(raised.value)[AT_STEP] == 4
 
 
+def test_who_raises_late_is_found_without_trying_the_others():
+    """Each is trained alone as far as the pack was, all others once more together."""
+    taken = []
+
+    class Late(FaultyTask):
+        def losses(self, outputs, targets, names):
+            taken.append(tuple(names))
+            if any(sum(n in group for group in taken) > 5 for n in {"2", "6"} & {*names}):
+                raise RuntimeError("cannot")
+            return super().losses(outputs, targets, names)
+
+    net, made = network(2, 2), Late(0.0, 0.0, 0.0, 0.0, 0.0)
+    asked = [replace(member(i, net, steps=20), name=str(i)) for i in range(8)]
+    sizes = []
+
+    def train(part):
+        sizes.append(len(part))
+        del taken[:]
+        return train_pack(part, net, made, TrainingSettings(32))
+
+    outcomes = train_isolated(asked, train)
+    assert [i for i, o in enumerate(outcomes) if o.state == "failed"] == [2, 6]
+    alone = train_pack([asked[3]], net, faulty(), TrainingSettings(32))
+    assert outcomes[3].metrics == alone[0].metrics
+    assert sizes == [8, 1, 1, 6]
+
+
 def test_a_pack_that_does_not_fit_is_halved():
     sizes = []
 

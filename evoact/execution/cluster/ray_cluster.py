@@ -46,7 +46,6 @@ from evoact.installation import FOLDER
 
 NAMESPACE = "evoact"
 CONNECT_SECONDS = 5.0
-START_SECONDS = 120.0  # for a node of this machine; Ray's own 30 are too few on a busy one
 ANSWER_SECONDS = 30.0  # for a head that listens to say something
 # How a client of HTTP/2, which Ray speaks, begins (RFC 9113, 3.4); a server's first frame is settings, too.
 _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -166,11 +165,10 @@ def _check_answers(address: str) -> None:
 
 
 def _start(processors: int, quiet: dict[str, Any]) -> None:
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", f"{START_SECONDS:.0f}")
     try:
         # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
         ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
-    except Exception as error:  # Ray raises bare ones
+    except Exception as error:  # Ray raises bare ones, such as when a node takes more than 30 s to start
         raise UserError(
             f"expected Ray to start on this machine, got none: {str(error).splitlines()[0]}; try again when it "
             "is less busy, or add --set execution.backend=local"
