@@ -71,6 +71,7 @@ bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute 
 	$(BIN)/python benchmarks/report.py $(ARGS)
 	$(BIN)/python benchmarks/bilevel.py $(ARGS)
 	$(BIN)/python benchmarks/search_efficiency.py $(ARGS)
+	$(BIN)/python benchmarks/warm_start.py $(ARGS)
 	$(BIN)/python benchmarks/search_throughput.py $(ARGS)
 	$(BIN)/python benchmarks/faults.py $(ARGS)
 	$(BIN)/python benchmarks/nulls.py $(ARGS)

@@ -356,7 +356,8 @@ def activations(draw: random.Random, folder: Path) -> None:
 
 def warm_starts(draw: random.Random, folder: Path) -> None:
     sample = [json.loads(dumps(experiment(TINY).space.sample(random.Random(i)))) for i in range(2)]
-    made = experiment(TINY | {"warm_start": damaged({"run": "x", "candidates": 2, "genomes": sample}, draw)})
+    warm = {"run": "x", "candidates": 2, "genomes": sample, "surrogates": [[0.5] * 5, [0.5] * 8]}
+    made = experiment(TINY | {"warm_start": damaged(warm, draw)})
     warm_genomes(made)
 
 

@@ -28,6 +28,8 @@ from evoact.training.optimizers import FROM_PACK, OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
 
 LONGEST_LIST = 1000  # as an argument
+# Lengths and variances of a surrogate of one signal or two (`strategies/surrogate/gaussian_process.py`).
+OF_ONE_SIGNAL, OF_TWO_SIGNALS = 5, 8
 PLUGGED = ("network", "task")  # what plugins have, beside base functions
 
 
@@ -43,6 +45,12 @@ def problems_of(config: Config, known: Sequence[str], task: Task | None = None) 
     ]
     for i, genome in enumerate((config.warm_start and config.warm_start.genomes) or ()):
         problems += _objections(f"warm_start.genomes.{i}", partial(_begins, genome))
+    for i, values in enumerate((config.warm_start and config.warm_start.surrogates) or ()):
+        if len(values) not in (OF_ONE_SIGNAL, OF_TWO_SIGNALS):
+            problems.append(
+                f"warm_start.surrogates.{i}: expected {OF_ONE_SIGNAL} or {OF_TWO_SIGNALS} lengths and variances, as in "
+                f"the resolved config of a run, got {len(values)}; leave it out"
+            )
     wrong = {problem.split(":")[0].split(".")[0] for problem in (*known, *problems)}
     made = Experiment(config)
     return problems + _object_problems(made if task is None else made.sharing(task), wrong)

@@ -221,11 +221,13 @@ class Confirm(Section):
 
 class WarmStart(Section):
     """The search begins with the best `candidates` of earlier runs: one, several, or those of a pattern such as
-    `runs/*`; `genomes` of a resolved config are those."""
+    `runs/*`; `genomes` of a resolved config are those, and `surrogates` the lengths and variances that the surrogates
+    of these runs have learnt."""
 
     run: str | Names
-    candidates: Positive = 16
+    candidates: Positive = 8
     genomes: list[dict[str, Any]] | None = None
+    surrogates: list[list[PositiveNumber]] | None = None
 
 
 class Islands(Section):

@@ -12,7 +12,7 @@ from evoact.analysis.search_summary import summarise
 from evoact.config import Experiment
 from evoact.execution.confirmation import as_begun
 from evoact.execution.running.kept import Kept, Some
-from evoact.execution.warm_start import warm_genomes
+from evoact.execution.warm_start import warm_genomes, warm_surrogates
 from evoact.genomes.genome import Genome, fingerprint, structure
 from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, PHASES, Proposal, Result
 from evoact.strategies import create
@@ -195,6 +195,7 @@ class Stages:
             earlier=earlier,
             options=options,
             warm=warm_genomes(e) if phase == "search" else (),
+            surrogates=warm_surrogates(e),
             island=self._on_island if phase == "search" else lambda proposer: proposer,
         )
         # Only now: a stage whose rows were damaged trains them again before the next one replays.
@@ -264,7 +265,7 @@ class Stages:
         if by_structure:
             found = best_structures(Archive.of(usable(["search"])), confirm.candidates)
         else:  # what the surrogate knows from baselines counts, too
-            known = Archive.of(usable(["baseline", "search"]))
+            known = Archive.of(usable(["baseline", "search"]), warm_surrogates(self.experiment))
             ranked = recommended(known, confirm.candidates + len(alone))
             found = [c for c in ranked if c.fingerprint not in alone][: confirm.candidates]
         chosen: dict[str, Genome] = {}

@@ -78,6 +78,7 @@ def create(
     earlier: Iterable[Result] = (),
     options: Mapping[str, Any] | None = None,
     warm: Sequence[Genome] = (),
+    surrogates: Sequence[Sequence[float]] = (),
     island: Callable[[Proposer], Proposer] = lambda proposer: proposer,
 ) -> Strategy:
     """Return the named strategy, ready to be asked.
@@ -96,6 +97,7 @@ def create(
             and those of as many steps count as evaluated.
         options: settings of the strategy.
         warm: genomes to begin with.
+        surrogates: the hyperparameters of earlier searches' surrogates, whatever their task.
         island: makes of the search one that others come to.
 
     Raises:
@@ -117,12 +119,16 @@ def create(
     driver: Callable[..., Strategy] = Asynchronous if idea.asynchronous else Generational
     idea = island(idea)
     return driver(
-        WarmStarted(idea, tuple(warm)) if warm else idea, numbering, _known(numbering, steps, earlier)
+        WarmStarted(idea, tuple(warm)) if warm else idea,
+        numbering,
+        _known(numbering, steps, earlier, surrogates),
     )
 
 
-def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archive:
-    """Results of earlier phases that the numbering takes note of."""
+def _known(
+    numbering: Numbering, steps: int, earlier: Iterable[Result], surrogates: Sequence[Sequence[float]]
+) -> Archive:
+    """Results of earlier phases that the numbering takes note of, and what was known before them."""
     whole = []
     for result in in_proposal_order(earlier):
         numbering.know(result.proposal)
@@ -130,4 +136,4 @@ def _known(numbering: Numbering, steps: int, earlier: Iterable[Result]) -> Archi
             rung = numbering.last_rung
             same = result.proposal.rung == rung
             whole.append(result if same else replace(result, proposal=replace(result.proposal, rung=rung)))
-    return Archive.of(whole)
+    return Archive.of(whole, surrogates)

@@ -40,9 +40,13 @@ class Candidate:
 
 
 class Archive:
-    """Candidates in order of first result; `row` below is a candidate's position in it."""
+    """Candidates in order of first result; `row` below is a candidate's position in it.
 
-    def __init__(self) -> None:
+    `surrogates` is what was known before the first result: the hyperparameters of earlier searches' surrogates.
+    """
+
+    def __init__(self, surrogates: Sequence[Sequence[float]] = ()) -> None:
+        self.surrogates = surrogates
         self.rows: dict[str, int] = {}
         self.by_context: dict[str, dict[int, None]] = {}  # rows, in order of first result
         self.meta_trained: list[MetaTrainResult] = []
@@ -65,9 +69,9 @@ class Archive:
         self._costs = {name: array("d") for name in COSTS}
 
     @classmethod
-    def of(cls, results: Iterable[Result]) -> "Archive":
+    def of(cls, results: Iterable[Result], surrogates: Sequence[Sequence[float]] = ()) -> "Archive":
         """Enter these results, whatever their order, in proposal order: the same set gives the same archive."""
-        archive = cls()
+        archive = cls(surrogates)
         for result in in_proposal_order(results):
             archive.add(result)
         return archive

@@ -110,6 +110,14 @@ ONE_MISTAKE = {
     "task's arguments out of range": ({"task__raises": 1.5}, "task: expected rates of at least 0"),
     "network without a layer": ({"network__hidden": []}, "expected network.hidden to list at least one"),
     "network of no width": ({"network__hidden": [0]}, "expected network.hidden to list at least one"),
+    "a surrogate of another number of signals": (
+        {"warm_start": {"run": "runs/earlier", "genomes": [], "surrogates": [[0.5] * 8, [0.5] * 6]}},
+        "warm_start.surrogates.1: expected 5 or 8 lengths and variances, as in the resolved config of a run, got 6",
+    ),
+    "a length of 0": (
+        {"warm_start": {"run": "runs/earlier", "genomes": [], "surrogates": [[0.5] * 4 + [0.0]]}},
+        "warm_start.surrogates.0.4: expected more than 0, got 0.0",
+    ),
     "an objective that is no column": (
         {"strategy": {"name": "evolution", "objectives": ["val_metric", "n_paramters"]}},
         "strategy: unknown objective 'n_paramters'; did you mean 'n_parameters'?",

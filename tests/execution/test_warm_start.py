@@ -1,5 +1,6 @@
 """A search that begins with what an earlier one found."""
 
+import random
 import shutil
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from evoact.config import experiment
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
+from evoact.genomes.genome import to_json
 from evoact.leaderboard.schema import VERSION_KEY
 
 
@@ -34,6 +36,9 @@ def test_begins_with_the_best_of_the_earlier_run(tiny, tmp_path, earlier, rows_o
     # the resolved config says it without the earlier run, and repeats the search
     resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert len(resolved["warm_start"]["genomes"]) == 3
+    # and what the earlier surrogate has learnt: two lengths, three variances of each signal
+    (learnt,) = resolved["warm_start"]["surrogates"]
+    assert len(learnt) == 8
     shutil.rmtree(earlier)
     assert resume(tmp_path / "run").complete
     search(plan_of(tmp_path / "run").first, tmp_path / "again")
@@ -111,12 +116,16 @@ def test_several_runs_take_turns_and_those_that_do_not_fit_are_named(tiny, tmp_p
     assert first[0] in own
     assert first[1] in other
     left_out = [sentence for sentence in said if sentence.startswith("left out of the warm start: ")]
-    assert len(left_out) == 2
-    assert "b_network" in left_out[0]
-    assert "c_damaged" in left_out[1]
+    assert len(left_out) == 1
+    assert "c_damaged" in left_out[0]
+    (partly,) = [
+        sentence for sentence in said if "only what its surrogate has learnt is made use of" in sentence
+    ]
+    assert "b_network" in partly
     assert not any("d_nothing" in sentence for sentence in said)
     resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert len(resolved["warm_start"]["genomes"]) == 4
+    assert len(resolved["warm_start"]["surrogates"]) == 3
 
 
 def test_rows_of_other_versions_are_used_or_named(tiny, tmp_path, earlier, rows_of):
@@ -145,3 +154,22 @@ def test_patterns_and_lists_of_which_nothing_is_left(tiny, tmp_path, earlier):
     with pytest.raises(UserError, match="expected a warm start from runs that fit this search, got none of"):
         search(elsewhere, tmp_path / "run", report=[].append)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_what_earlier_surrogates_have_learnt_is_made_use_of(tiny, tmp_path, earlier, rows_of):
+    """The same genomes to begin with, and other networks afterwards; a config of before there was this goes on."""
+    genomes = [to_json(experiment(tiny()).space.sample(random.Random(i))) for i in range(8)]
+    plain = {"run": str(earlier), "candidates": 8, "genomes": genomes}
+    taught = plain | {"surrogates": [[5.0, 5.0, 10.0, 1e-4, 1e-3]] * 8}
+    found = []
+    for name, warm in (("plain", plain), ("taught", taught)):
+        search(experiment(tiny(warm_start=warm, budget={"networks": 32})), tmp_path / name)
+        found.append(rows_of(tmp_path / name, ()))
+    first, names = (
+        [[r["fingerprint"] for r in part(rows)] for rows in found] for part in (first_generation, list)
+    )
+    assert first[0] == first[1]
+    assert names[0] != names[1]
+    shutil.rmtree(earlier)
+    assert all(resume(tmp_path / name).complete for name in ("plain", "taught"))

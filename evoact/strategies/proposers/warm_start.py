@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import zip_longest
 
 from evoact.errors import UserError
 from evoact.genomes.activation import is_absent
@@ -67,6 +68,13 @@ def best_of(results: Iterable[Result], k: int) -> list[Genome]:
     became = dict.fromkeys(discrete(r.discretised)[0] for r in ordered if r.discretised)
     archive = Archive.of(r for r in ordered if not r.discretised)
     return ([*became][:k] + [c.genome for c in recommended(archive, k)])[:k]
+
+
+def in_turns(found: Sequence[Sequence[Genome]], k: int) -> list[Genome]:
+    """Return at most k genomes of several searches: the best of each first, then the second of each, because scores of
+    other tasks do not compare."""
+    turns = [genome for turn in zip_longest(*found) for genome in turn if genome is not None]
+    return list(dict.fromkeys(turns))[:k]
 
 
 def fitting(space: SearchSpace, genomes: Sequence[Genome], seed: int) -> tuple[tuple[Genome, ...], list[str]]:

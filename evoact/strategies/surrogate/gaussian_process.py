@@ -4,7 +4,8 @@ The only module that imports scikit-learn's Gaussian processes.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ VARIANCES = [(0.3, 1e-3, 10.0), (0.05, 1e-4, 1.0), (0.6, 1e-3, 10.0)]  # of a si
 # The correlation r of two signals in each part, as (1 + r) / (1 - r), whose logarithm is twice Fisher's z.
 CORRELATIONS = [(1.0, 0.02, 50.0)] * 3
 PRIOR = 2.0  # the standard deviation of that logarithm before anything is known
+# By how much the logarithms of the others differ between searches, and how many searches that counts as.
+SPREAD, SEARCHES = 0.5, 2
 
 
 class Covariance(Kernel):
@@ -111,29 +114,68 @@ def _start(signals: int) -> list[tuple[float, float, float]]:
     return LENGTHS + VARIANCES * signals + (CORRELATIONS if signals > 1 else [])
 
 
+def expected(earlier: Sequence[Sequence[float]], signals: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and standard deviations of the logarithms of all hyperparameters, before the first result.
+
+    Searches are alike in how smooth worth is and how large noise is beside it, as far as earlier ones are, among which
+    the values at which a fit without any starts count as one: an empirical prior (Wang et al. 2024, "Pre-trained
+    Gaussian processes for Bayesian optimization"), the wider, the less they agree. Nothing is expected of lengths and
+    variances if there are no earlier searches, and of correlations never.
+
+    Args:
+        earlier: lengths and variances as `learnt` returns them, of one or two signals each.
+    """
+    start = np.log([value for value, *_ in _start(2)])[: 2 + 3 * 2]
+    known = np.full((1 + len(earlier), len(start)), np.nan)
+    known[0] = start
+    for row, values in zip(known[1:], earlier, strict=True):
+        row[: len(values)] = np.log(values)
+    mean = np.nanmean(known, axis=0)
+    there = np.isfinite(known).sum(axis=0)
+    squares = np.nansum((known - mean) ** 2, axis=0)
+    spread = np.sqrt((squares + SEARCHES * SPREAD**2) / (there + SEARCHES))
+    if not earlier:
+        spread[:] = np.inf
+    own, both = 2 + 3 * signals, 3 * (signals - 1)
+    return np.append(mean[:own], np.zeros(both)), np.append(spread[:own], np.full(both, PRIOR))
+
+
+def learnt(process: GaussianProcessRegressor) -> tuple[float, ...]:
+    """Return what a process says of later searches: its lengths, and the variances of each signal, to six digits."""
+    values = process.kernel_.values
+    signals = 1 if len(values) == len(_start(1)) else 2
+    return tuple(float(f"{value:.6g}") for value in values[: 2 + 3 * signals])
+
+
 @one_thread
-def fitted(x: np.ndarray, y: np.ndarray) -> GaussianProcessRegressor:
-    """Return the process conditioned on signals y [observations] of variance 1 at points x; see `Covariance`."""
+def fitted(x: np.ndarray, y: np.ndarray, earlier: Sequence[Sequence[float]] = ()) -> GaussianProcessRegressor:
+    """Return the process conditioned on signals y [observations] of variance 1 at points x; see `Covariance` and
+    `expected`."""
     signals = 1 + int(x[:, -2].max())
-    start = Covariance(np.array([value for value, *_ in _start(signals)]))
+    mean, spread = expected(earlier, signals)
+    values, *limits = np.array(_start(signals)).T
+    start = Covariance(np.clip(np.exp(mean), *limits) if earlier else values)
+    optimizer = partial(_optimized, mean, spread)
     numbers = np.unique(x[:, -3])
     chosen = numbers[np.unique(np.linspace(0, len(numbers) - 1, FITTED_ON // signals).astype(int))]
     some = np.isin(x[:, -3], chosen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no noise, or nothing but noise
-        first = GaussianProcessRegressor(start, alpha=JITTER, optimizer=_optimized).fit(x[some], y[some])
+        first = GaussianProcessRegressor(start, alpha=JITTER, optimizer=optimizer).fit(x[some], y[some])
     return GaussianProcessRegressor(first.kernel_, alpha=JITTER, optimizer=None).fit(x, y)
 
 
 def _optimized(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, bounds: np.ndarray
+    mean: np.ndarray,
+    spread: np.ndarray,
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    bounds: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    correlations = np.arange(len(start)) >= 2 + 3 * 2
-
     def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = objective(theta)
-        far = np.where(correlations, theta / PRIOR, 0.0)
-        return value + 0.5 * float(far @ far), slope + far / PRIOR
+        far = (theta - mean) / spread
+        return value + 0.5 * float(far @ far), slope + far / spread
 
     options = {"maxiter": ITERATIONS}
     found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)

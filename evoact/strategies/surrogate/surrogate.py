@@ -8,7 +8,8 @@ it is uncertain. The score of candidate i, evaluated n_i times, is modelled as
                                             u_i the candidate's own, e_i seed noise,
 
 with the variances of all three and two length scales by maximum marginal likelihood (Rasmussen & Williams
-2006, chapter 5). The linear algebra is scikit-learn's.
+2006, chapter 5), times what earlier searches found of them if the search has a warm start. The linear algebra is
+scikit-learn's.
 
 Noise of the same size everywhere is what the model assumes. That of accuracies is, that of errors grows with the error:
 where networks' errors span orders of magnitude, their spread over all would hide which of two good ones is twice as
@@ -81,6 +82,12 @@ class Surrogate:
         mean: np.ndarray = self.centre + self.scale * self.process.predict(self.x)
         return mean
 
+    def hyperparameters(self) -> tuple[float, ...]:
+        """Return what later searches may expect, whatever their task, functions and widths."""
+        from evoact.strategies.surrogate.gaussian_process import learnt
+
+        return learnt(self.process)
+
     def best(self, k: int) -> list[Candidate]:
         """Return at most k of the candidates, the best posterior mean first."""
         worth = self.worth()
@@ -117,7 +124,7 @@ def surrogate(archive: Archive) -> Surrogate | None:
         further = learnt[known].copy()
         further[:, -2] = 1
         learnt, values = np.concatenate([learnt, further]), np.concatenate([values, second[0]])
-    return Surrogate(archive, rows, x, fitted(learnt, values), centre, scale, errors)
+    return Surrogate(archive, rows, x, fitted(learnt, values, archive.surrogates), centre, scale, errors)
 
 
 def _in_logarithms(worths: np.ndarray) -> np.ndarray:

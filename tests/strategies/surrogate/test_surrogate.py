@@ -17,13 +17,13 @@ from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.strategy import Draft
 from evoact.strategies.surrogate.composition import composition
-from evoact.strategies.surrogate.gaussian_process import Covariance
+from evoact.strategies.surrogate.gaussian_process import PRIOR, SPREAD, Covariance, expected
 from evoact.strategies.surrogate.surrogate import FEWEST, MOST, recommended, surrogate
 from evoact.strategies.surrogate.thompson import survivors, winners
 
 
 def told(strategy, landscape, archive=None):
-    archive = archive or Archive()
+    archive = Archive() if archive is None else archive
     while not strategy.finished:
         results = [landscape.result(p) for p in strategy.ask(100)]
         strategy.tell(results)
@@ -107,6 +107,50 @@ def test_the_posterior_is_calibrated(wide, landscape):
     draws = beliefs.draws(2000, np.random.default_rng(0))
     assert draws.mean(axis=0) == pytest.approx(beliefs.mean, abs=0.1)
     assert np.cov(draws.T) == pytest.approx(beliefs.covariance, abs=0.05)
+
+
+def test_what_is_expected_of_hyperparameters():
+    """Nothing without earlier searches; the less sure, the less these agree; of correlations never anything."""
+    mean, spread = expected((), 2)
+    assert np.isinf(spread[:8]).all()
+    assert (spread[8:] == PRIOR).all()
+    like = (0.5, 0.5, 0.3, 0.05, 0.6, 0.3, 0.05, 0.6)
+    unlike = tuple(20 * value for value in like)
+    mean, spread = expected([like, like], 2)
+    assert np.exp(mean[:8]) == pytest.approx(like)
+    assert (spread[:8] < SPREAD).all()
+    assert (expected([like, unlike], 2)[1][:8] > 2 * spread[:8]).all()
+    # Of one signal, or of searches without training losses, the second is as before.
+    short = expected([[value * 2 for value in like[:5]]], 2)
+    assert np.exp(short[0][5:8]) == pytest.approx(like[5:])
+    assert expected([like], 1)[0].shape == (5,)
+
+
+def _correlations(wide, landscape, surrogates, few, draws=5):
+    """How well posterior means of a few results agree with the truth of other networks, for several draws."""
+    found = []
+    for seed in range(draws):
+        noisy = landscape(noise=0.4)
+        archive = Archive(surrogates)
+        told(create("random", wide, seed=seed, networks=few, steps=1), noisy, archive)
+        new = [canonical(g, wide.sites) for g in wide.every()][seed::25]
+        mean = surrogate(archive).beliefs(np.arange(0), new).mean
+        found.append(np.corrcoef(mean, [noisy.truth(g) for g in new])[0, 1])
+    return np.array(found)
+
+
+@pytest.mark.slow
+def test_earlier_searches_say_how_smooth_worth_is(wide, landscape):
+    """What searches for other optima have learnt helps after twelve networks; what noise says hardly hurts later."""
+    elsewhere = [landscape(noise=0.4, optimum=o) for o in ((0.0, 0.0, 0.5, 0.5), (1.0, 0.0, 0.0, 0.0))]
+    archives = [told(create("random", wide, seed=9, networks=100, steps=1), e) for e in elsewhere]
+    learnt = [surrogate(archive).hyperparameters() for archive in archives]
+    assert all(len(values) == 5 for values in learnt)
+    cold, warm = (_correlations(wide, landscape, s, 12) for s in ((), learnt))
+    assert warm.mean() > cold.mean() + 0.05
+    nothing = [(0.1, 0.1, 1e-3, 0.5, 0.5)] * 3
+    cold, misled = (_correlations(wide, landscape, s, 96) for s in ((), nothing))
+    assert misled.mean() > 0.95 * cold.mean()
 
 
 def test_does_not_depend_on_the_order_of_results(wide, landscape):
