@@ -1,6 +1,6 @@
 """What `kill -9` costs: runs whose driver, workers, nodes or head are killed at random moments, until they finish.
 
-    python benchmarks/faults.py [--quick] [--json FILE] [--matrix] [--victim driver|worker|node|head] [--kills N]
+    python benchmarks/faults.py [--quick] [--json FILE] [--matrix] [--victim driver|worker|node|head ...] [--kills N]
         [--seed SEED] [--backend local|ray] [--plan search|comparison] [--phases PHASE ...]
 
 `--matrix` is all of it: 40 kills of the driver (10 in each of baseline, search, confirm and compact; half on Ray, half
@@ -8,9 +8,9 @@ of comparisons), 20 of workers, 10 of nodes, 5 of the head.
 
 A driver is killed in a given phase: a run is prepared to stand where that begins, `compact` being when the leaderboard
 of a finished run is rewritten. It is killed there a few times in a row, each time at a random moment after some of it
-was stored, then left alone; on Ray the driver alone is killed. Workers and nodes are killed while a run goes on, each
-node with all its processes, and another takes its place. With the head a run loses its cluster: it is resumed on
-another.
+was stored, then left alone; on Ray the driver alone is killed, and the cluster stays. Workers and nodes are killed
+while a run goes on, each node with all its processes, and another takes its place. With the head a run loses its
+cluster: it must end and say how to go on, and is resumed on another.
 
 A run is `stuck` if it does not end, or ends otherwise than well; rows are `lost` or `doubled` beside those of a
 run that nobody disturbed; it `differs` if any of its rows does, but for what clocks say.
@@ -28,8 +28,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -40,7 +40,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from reporting import Row, report
 
+import evoact.execution.cluster.ray_tune  # noqa: F401
 from evoact.config import Plan, read_plan
+from evoact.errors import SearchFailed
 from evoact.execution.run import compare, resume, search
 from evoact.execution.running.log import PACK, events
 from evoact.leaderboard.location import Location
@@ -51,6 +53,8 @@ from evoact.records import PHASES
 
 SECONDS = 600.0  # after which a run counts as stuck
 IN_A_ROW = 5  # kills of one run
+LOST = 3  # how a driver ends that cannot go on
+TRIES = 3  # runs for each kill: some end before they are struck
 # Differ between two runs of one search: what clocks say, and how work was divided.
 CLOCKS = (
     "run",
@@ -64,10 +68,11 @@ CLOCKS = (
 )
 COMPACTION = "compact"
 MOMENTS = (*PHASES, COMPACTION)
-# Packs last some tenths of a second, so that there are moments between them.
+# Packs last some tenths of a second, so that there are moments between them; a step sleeps, and a confirmed network
+# costs two dozen more, for its row's seconds a step.
 EXPERIMENT: dict[str, Any] = {
     "name": "faults",
-    "task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.1},
+    "task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.01},
     "network": {"name": "mlp", "hidden": [8]},
     "space": {
         "functions": ["relu", "tanh", "sin"],
@@ -76,16 +81,16 @@ EXPERIMENT: dict[str, Any] = {
         "learning_rate": {"low": 0.01, "high": 0.1, "per_decade": 1},
     },
     "strategy": {"name": "evolution", "population": 8, "elites": 2, "parents": 4, "startup": 12},
-    "training": {"steps": 3, "batch_size": 32},
+    "training": {"steps": 25, "batch_size": 32},
     "budget": {"networks": 40},
-    "confirm": {"candidates": 5, "seeds": 4},
+    "confirm": {"candidates": 3, "seeds": 2, "judge": 2},
     "packs": {"size": 2},
 }
 
 
 ARMS: dict[str, Any] = {
     "budget": {"networks": 24},
-    "confirm": {"candidates": 3, "seeds": 2, "judge": 3},
+    "confirm": {"candidates": 2, "seeds": 2, "judge": 2},
     "repeats": 1,
     "arms": {"evolution": {}, "random": {"strategy": {"name": "random"}}},
 }
@@ -101,6 +106,7 @@ class Cell:
     kills: Mapping[str, int]
 
 
+VICTIMS = ("driver", "worker", "node", "head")
 MATRIX = (
     Cell("driver", "local", "search", {"baseline": 5, "search": 2, "confirm": 2, COMPACTION: 1}),
     Cell("driver", "local", "comparison", {"search": 3, "confirm": 3, COMPACTION: 4}),
@@ -134,6 +140,13 @@ def started(run_dir: Path, made: Plan | None = None, address: str | None = None)
 
     def carry_out() -> None:
         os.setsid()
+        try:
+            carried_out()
+        except SearchFailed as error:
+            print(error, flush=True)
+            sys.exit(LOST)
+
+    def carried_out() -> None:
         if made is None:
             resume(run_dir, address)
         elif made.compares:
@@ -163,13 +176,13 @@ def traces(run_dir: Path, moment: str) -> set[str]:
     """What a phase leaves: its parts, or the files that the compaction makes of them."""
     if moment == COMPACTION:
         return {file.name for file in (run_dir / PARTS).iterdir() if "compact-" in file.name}
-    return {file.name for file in (run_dir / PARTS).glob(f"part-{moment}-*")}
+    return {file.name for file in (run_dir / PARTS).glob(f"part-*{moment}-*")}
 
 
-def killed(run_dir: Path, moment: str, after: float) -> bool:
+def killed(run_dir: Path, moment: str, after: float, address: str | None) -> bool:
     """Resume a run and kill it `after` seconds after it left a trace; whether it was at work then."""
     before = traces(run_dir, moment)
-    process, end = started(run_dir), time.monotonic() + SECONDS
+    process, end = started(run_dir, address=address), time.monotonic() + SECONDS
     while process.is_alive() and traces(run_dir, moment) <= before:
         if time.monotonic() > end:
             break
@@ -257,35 +270,54 @@ def worker_struck(
 # --- clusters -------------------------------------------------------------------------------------
 
 
-JOINED = """
-import sys, time, ray
-ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[2]):
-    time.sleep(0.2)
+# Whatever tokens others use here, these clusters need none; and beside other programs workers get their share of the
+# processors, which Ray has them leave to everybody else.
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+    "RAY_worker_register_timeout_seconds": "600",
+    "PYTHONUNBUFFERED": "1",
+}
+# `ray start`, but for its limit of half a minute, in which a busy machine starts no node.
+PATIENT = """
+import time
+import ray._private.services as services
+
+def patient(*arguments, once=services.get_node):
+    while True:
+        try:
+            return once(*arguments)
+        except RuntimeError:
+            time.sleep(0.5)
+
+services.get_node = patient
+from ray.scripts.scripts import main
+main()
 """
+LEAN = ("--block", "--include-log-monitor=false", "--no-monitor")  # without what nobody reads here
+STARTED = b"Ray runtime started"  # which `ray start` says of a node that is part of a cluster
 
 
-@dataclass
 class Cluster:
-    """A head without processors and nodes with one each, of `ray start`, every one in a session of its own."""
+    """A head with so many processors and nodes with one each, of `ray start`, every one in a session of its own.
 
-    port: int
-    scratch: str
-    head: subprocess.Popen[bytes]
-    nodes: list[subprocess.Popen[bytes]]
+    They are started one after the other, because those that start at once on one machine choose the same ports now
+    and then. One that does not come up is started again.
+    """
+
+    def __init__(self, cpus: int, nodes: int, scratch: str):
+        self.scratch, self.cpus, self.number = Path(scratch), cpus, 0
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        self.head = self._started(self._of_a_head)
+        for _ in range(nodes):
+            self.join()
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     def join(self) -> None:
-        self.nodes.append(ray_start(f"--address={self.address}", "--num-cpus=1"))
-
-    def mend(self) -> None:
-        """Have another node join for one that has not come up: a head that listens does not answer at once."""
-        for node in [node for node in self.nodes if node.poll() is not None]:
-            self.nodes.remove(node)
-            self.join()
+        self.nodes.append(self._started(lambda: (f"--address={self.address}", "--num-cpus=1")))
 
     def end(self) -> None:
         for node in (*self.nodes, self.head):
@@ -301,158 +333,178 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         node.wait()
 
+    def _of_a_head(self) -> tuple[str, ...]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        return (
+            "--head",
+            f"--port={self.port}",
+            f"--num-cpus={self.cpus}",
+            "--include-dashboard=false",
+            f"--temp-dir={self.scratch}",
+        )
 
-def ray_start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ray.scripts.scripts",
-            "start",
-            "--block",
-            *arguments,
-        ],
-        # Whatever tokens others use here, this cluster needs none.
-        env=os.environ | {"RAY_AUTH_MODE": "disabled"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    def _started(self, arguments: Callable[[], Sequence[str]]) -> subprocess.Popen[bytes]:
+        while True:
+            self.number += 1
+            said = self.scratch / f"said-{self.number}"
+            node, end = ray_start(said, *arguments()), time.monotonic() + SECONDS
+            while node.poll() is None and time.monotonic() < end:
+                if STARTED in said.read_bytes():
+                    return node
+                time.sleep(0.1)
+            self.kill(node)
+
+
+def ray_start(said: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    with said.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", PATIENT, "start", *LEAN, *arguments],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
 
 
 @contextmanager
-def cluster_of_nodes(nodes: int) -> Iterator[Cluster]:
+def cluster_of_nodes(cpus: int, nodes: int = 0) -> Iterator[Cluster]:
     """Hold a cluster of this machine, each node of which can be killed alone."""
     with tempfile.TemporaryDirectory(
-        prefix="evoact-", ignore_cleanup_errors=True
+        prefix="c-", ignore_cleanup_errors=True
     ) as scratch:  # short, for sockets
-        cluster = started_cluster(nodes, scratch)
+        cluster = Cluster(cpus, nodes, scratch)
         try:
             yield cluster
         finally:
             cluster.end()
 
 
-def started_cluster(nodes: int, scratch: str) -> Cluster:
-    """A cluster whose nodes have all joined; on a busy machine Ray gives up now and then, and is asked again."""
-    while True:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        head = ray_start(
-            "--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={scratch}"
-        )
-        cluster = Cluster(port, scratch, head, [])
-        while head.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        for _ in range(nodes):
-            cluster.join()
-        # A run refuses a cluster without any room.
-        joined = subprocess.Popen([sys.executable, "-c", JOINED, cluster.address, str(nodes + 1)])
-        while joined.poll() is None and head.poll() is None:
-            time.sleep(1.0)
-            cluster.mend()
-        if joined.poll() == 0:
-            return cluster
-        joined.kill()
-        joined.wait()
-        cluster.end()
-
-
 def nodes_struck(
-    made: Plan, run_dir: Path, undisturbed: Sequence[dict[str, Any]], kills: int, chance: random.Random
+    cluster: Cluster,
+    made: Plan,
+    run_dir: Path,
+    undisturbed: Sequence[dict[str, Any]],
+    kills: int,
+    chance: random.Random,
 ) -> Outcome:
     """Kill nodes of the cluster that a run is on, one after the other; another joins for each."""
-    with cluster_of_nodes(2) as cluster:
-        process, struck = started(run_dir, made, cluster.address), 0
-        for _ in range(kills):
-            before = len(packs_of(run_dir)) if run_dir.exists() else 0
-            if not at_work(run_dir, process, before + chance.randint(1, 4)):
-                break
-            time.sleep(chance.uniform(0, 0.5))
-            cluster.kill(cluster.nodes.pop(0))
-            struck += 1
-            cluster.join()
-        return outcome(run_dir, "node", struck, undisturbed, process)
-
-
-def head_struck(
-    made: Plan, run_dir: Path, undisturbed: Sequence[dict[str, Any]], chance: random.Random
-) -> Outcome:
-    """Kill the head of the cluster that a run is on, which must end then, and resume it on another."""
-    with cluster_of_nodes(1) as cluster:
-        process = started(run_dir, made, cluster.address)
-        struck = at_work(run_dir, process, chance.randint(1, 12))
+    process, struck = started(run_dir, made, cluster.address), 0
+    for _ in range(kills):
+        before = len(packs_of(run_dir)) if run_dir.exists() else 0
+        if not at_work(run_dir, process, before + chance.randint(1, 4)):
+            break
         time.sleep(chance.uniform(0, 0.5))
-        cluster.kill(cluster.head)
-        process.join(SECONDS)
-        ended = process.exitcode is not None
-        if not ended:
-            process.kill()
-            process.join()
-    with cluster_of_nodes(1) as cluster:
-        found = outcome(run_dir, "head", int(struck), undisturbed, address=cluster.address)
-    return found if ended else replace(found, stuck=True)
+        cluster.kill(cluster.nodes.pop(0))
+        struck += 1
+        cluster.join()
+    return outcome(run_dir, "node", struck, undisturbed, process)
+
+
+def heads_struck(
+    directory: Path, made: Plan, undisturbed: Sequence[dict[str, Any]], kills: int, chance: random.Random
+) -> Iterator[Outcome]:
+    """Kill the head of the cluster that a run is on, which must end then, and resume it on another, whose head is the
+    next one's."""
+    run_dir, process, ended, struck = directory / "none", None, True, 0
+    for number in range(kills + 1):
+        with cluster_of_nodes(1, 1) as cluster:
+            if process is not None:
+                found = outcome(run_dir, "head", struck, undisturbed, address=cluster.address)
+                yield found if ended else replace(found, stuck=True)
+            if number == kills:
+                return
+            run_dir = directory / f"head-{number}"
+            process = started(run_dir, made, cluster.address)
+            struck = int(at_work(run_dir, process, chance.randint(1, 12)))
+            time.sleep(chance.uniform(0, 0.5))
+            cluster.kill(cluster.head)
+            process.join(SECONDS)
+            # It says how to go on, and ends as what has failed does; Ray would end it, too, but not so.
+            ended = process.exitcode == LOST
+            if process.exitcode is None:
+                process.kill()
+                process.join()
 
 
 # --- all of it ------------------------------------------------------------------------------------
 
 
 def drivers_struck(
-    directory: Path, cell: Cell, undisturbed: Sequence[dict[str, Any]], chance: random.Random
+    directory: Path,
+    cell: Cell,
+    made: Plan,
+    first: Path,
+    undisturbed: Sequence[dict[str, Any]],
+    chance: random.Random,
 ) -> Iterator[Outcome]:
-    for moment, kills in cell.kills.items():
-        for first in range(0, kills, IN_A_ROW):
-            run_dir = directory / f"{moment}-{first}"
-            prepare(directory / "undisturbed", run_dir, moment)
+    with cluster_of_nodes(2) if cell.backend == "ray" else nullcontext() as cluster:
+        address = cluster and cluster.address
+        for moment, kills in cell.kills.items():
             # The compaction takes some hundredths of a second.
             longest = 0.03 if moment == COMPACTION else 1.0
-            tried = min(IN_A_ROW, kills - first)
-            worked = sum(killed(run_dir, moment, chance.uniform(0, longest)) for _ in range(tried))
-            yield outcome(run_dir, moment, worked, undisturbed)
+            left, number = kills, 0
+            while left > 0 and number < TRIES * kills:
+                run_dir, struck = directory / f"{moment}-{number}", 0
+                prepare(first, run_dir, moment)
+                (run_dir / CONFIG).write_text(made.to_yaml(), encoding="utf-8")
+                while struck < min(IN_A_ROW, left):
+                    if not killed(run_dir, moment, chance.uniform(0, longest), address):
+                        break
+                    struck += 1
+                yield outcome(run_dir, moment, struck, undisturbed, address=address)
+                left, number = left - struck, number + 1
 
 
 def others_struck(
     directory: Path, cell: Cell, made: Plan, undisturbed: Sequence[dict[str, Any]], chance: random.Random
 ) -> Iterator[Outcome]:
-    left, number = sum(cell.kills.values()), 0
-    while left > 0:
-        run_dir, tried = directory / f"struck-{number}", min(left, IN_A_ROW)
-        if cell.victim == "head":
-            tried, found = 1, head_struck(made, run_dir, undisturbed, chance)
-        elif cell.victim == "node":
-            found = nodes_struck(made, run_dir, undisturbed, tried, chance)
-        else:
-            process = started(run_dir, made)
-            struck = worker_struck(run_dir, process, len(undisturbed) // 2, tried, chance)
-            found = outcome(run_dir, "worker", struck, undisturbed, process)
-        yield found
-        left, number = left - max(1, found.kills), number + 1
+    kills = sum(cell.kills.values())
+    if cell.victim == "head":
+        yield from heads_struck(directory, made, undisturbed, kills, chance)
+        return
+    left, number = kills, 0
+    with cluster_of_nodes(0, 2) if cell.victim == "node" else cluster_of_nodes(2) as cluster:
+        while left > 0 and number < TRIES * kills:
+            run_dir, tried = directory / f"struck-{number}", min(left, IN_A_ROW)
+            if cell.victim == "node":
+                found = nodes_struck(cluster, made, run_dir, undisturbed, tried, chance)
+            else:
+                process = started(run_dir, made, cluster.address)
+                struck = worker_struck(run_dir, process, len(undisturbed) // 2, tried, chance)
+                found = outcome(run_dir, "worker", struck, undisturbed, process)
+            yield found
+            left, number = left - found.kills, number + 1
+
+
+def plans_of(cell: Cell) -> tuple[Plan, Plan]:
+    """What a cell's runs do: in one process, and as the cell says."""
+    more = ARMS if cell.plan == "comparison" else {}
+    executions = ({"backend": "local"}, {"backend": "ray_tune", "workers": 2})
+    local, on_ray = (read_plan({**EXPERIMENT, **more, "execution": e}) for e in executions)
+    return local, local if cell.backend == "local" else on_ray
+
+
+def undisturbed_run(directory: Path, cell: Cell) -> Path:
+    """The run of a cell's plan that nobody disturbs, in one process: the rows are the same on Ray."""
+    place = directory / f"undisturbed-{cell.plan}"
+    if not place.exists():
+        process = started(place, plans_of(cell)[0])
+        process.join()
+        if process.exitcode:
+            raise RuntimeError("expected a run that nobody disturbs to finish, got what is printed above")
+    return place
 
 
 def measured(cell: Cell, seed: int, directory: Path) -> Iterator[Outcome]:
-    """Yield the outcomes of the runs of a cell; `directory` holds them."""
-    more = ARMS if cell.plan == "comparison" else {}
-    local, on_ray = (
-        read_plan({**EXPERIMENT, **more, "execution": execution})
-        for execution in ({"backend": "local"}, {"backend": "ray_tune", "workers": 2})
-    )
-    chance = random.Random(f"{seed} {cell}")
-    # The rows are the same on Ray, and one process is the one that nothing disturbs.
-    first = started(directory / "undisturbed", local)
-    first.join()
-    if first.exitcode:
-        raise RuntimeError("expected a run that nobody disturbs to finish, got what is printed above")
-    undisturbed = rows_of(directory / "undisturbed")
-    made = local if cell.backend == "local" else on_ray
-    (directory / "undisturbed" / CONFIG).write_text(made.to_yaml(), encoding="utf-8")
-    if cell.victim == "driver":
-        yield from drivers_struck(directory, cell, undisturbed, chance)
-    else:
-        yield from others_struck(directory, cell, made, undisturbed, chance)
+    """Yield the outcomes of the runs of a cell; `directory` holds all that they leave."""
+    first, (_, made) = undisturbed_run(directory, cell), plans_of(cell)
+    undisturbed, chance = rows_of(first), random.Random(f"{seed} {cell}")
+    with tempfile.TemporaryDirectory(dir=directory) as own:
+        if cell.victim == "driver":
+            yield from drivers_struck(Path(own), cell, made, first, undisturbed, chance)
+        else:
+            yield from others_struck(Path(own), cell, made, undisturbed, chance)
 
 
 def figures(found: Sequence[tuple[Cell, Outcome]]) -> list[Row]:
@@ -476,37 +528,47 @@ def figures(found: Sequence[tuple[Cell, Outcome]]) -> list[Row]:
 def cells(options: argparse.Namespace) -> list[Cell]:
     """What is asked for."""
     if options.matrix:
-        return [c for c in MATRIX if options.victim in (None, c.victim)]
-    victim = options.victim or "driver"
+        victims, backends, plans = options.victim or VICTIMS, options.backend, options.plan
+        return [
+            c
+            for c in sorted(MATRIX, key=lambda c: victims.index(c.victim) if c.victim in victims else -1)
+            if c.victim in victims and backends in (None, c.backend) and plans in (None, c.plan)
+        ]
+    (victim, *_), plan = options.victim or VICTIMS, options.plan or "search"
     if victim != "driver":
-        return [Cell(victim, "ray", options.plan, {"any": 1 if options.quick else options.kills})]
-    moments = [m for m in options.phases if options.plan == "search" or m != PHASES[0]]
+        return [Cell(victim, "ray", plan, {"any": 1 if options.quick else options.kills})]
+    moments = [m for m in options.phases if plan == "search" or m != PHASES[0]]
     share, more = divmod(options.kills, len(moments))
     kills = {m: 1 if options.quick else share + (i < more) for i, m in enumerate(moments)}
-    return [Cell(victim, options.backend, options.plan, kills)]
+    return [Cell(victim, options.backend or "local", plan, kills)]
 
 
 def main() -> None:
+    os.environ |= ENVIRONMENT
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one kill in each phase")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--matrix", action="store_true", help="all victims and places, or all of one victim")
-    parser.add_argument("--victim", choices=("driver", "worker", "node", "head"))
+    parser.add_argument(
+        "--matrix", action="store_true", help="all of it, or those of a victim, backend or plan"
+    )
+    parser.add_argument("--victim", choices=VICTIMS, nargs="+", help="by default drivers; of the matrix, all")
     parser.add_argument("--kills", type=int, default=40, metavar="N", help="how many there are in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--backend", choices=("local", "ray"), default="local", help="for drivers")
-    parser.add_argument("--plan", choices=("search", "comparison"), default="search")
+    parser.add_argument("--backend", choices=("local", "ray"), help="for drivers, by default local")
+    parser.add_argument("--plan", choices=("search", "comparison"), help="by default search")
     parser.add_argument("--phases", nargs="+", choices=MOMENTS, default=MOMENTS, help="where to kill drivers")
     options = parser.parse_args()
     found: list[tuple[Cell, Outcome]] = []
-    for cell in cells(options):
-        with tempfile.TemporaryDirectory(prefix="evoact-faults-") as directory:
+    # A short path, in which Ray's sockets lie; killed drivers leave their temporary directories, too.
+    with tempfile.TemporaryDirectory(prefix="ev-", ignore_cleanup_errors=True) as directory:
+        os.environ["TMPDIR"] = os.environ["RAY_TMPDIR"] = tempfile.tempdir = directory
+        for cell in cells(options):
             for one in measured(cell, options.seed, Path(directory)):
                 found.append((cell, one))
                 print(f"{cell.victim} {cell.backend} {cell.plan}: {one}", flush=True)
-    report(options, figures(found))
+            report(options, figures(found))  # also of what there is so far: all of it takes hours
 
 
 if __name__ == "__main__":

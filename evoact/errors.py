@@ -54,6 +54,10 @@ class SearchFailed(Exception):
     """The search ended without one usable network, or had to stop; the command line prints it and exits with code 1."""
 
 
+class ClusterLost(SearchFailed):
+    """The Ray cluster that a run was on does not answer any more: the run goes on when it is resumed on another."""
+
+
 def shortened(text: str, most: int) -> str:
     """Return the text as UTF-8 can write it, without its middle if that takes more than `most` bytes.
 

@@ -86,7 +86,7 @@ class Tally:
         """Take in the results of a pack that is just back."""
         self._enter(results)
         if self._warm is None:
-            self._warm = (time.time(), self.total)
+            self._warm = (time.monotonic(), self.total)
 
     def progress(self, phase: str, expected: Callable[[str], int]) -> Progress:
         """Return how far the run has come.
@@ -96,8 +96,8 @@ class Tally:
             expected: gives how many results a phase will have had
         """
         own, total = self._phases[phase], self.total
-        since, before = self._warm or (time.time(), total)
-        rate = (total - before) / max(time.time() - since, 1e-9) if total > before else None
+        since, before = self._warm or (time.monotonic(), total)
+        rate = (total - before) / max(time.monotonic() - since, 1e-9) if total > before else None
         planned = {name: expected(name) for name in PHASES}
         remaining = sum(planned.values()) - total
         counted = max(planned.values()) < UNLIMITED  # else time ends the search, nobody knows after how many

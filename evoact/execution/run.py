@@ -23,7 +23,7 @@ from evoact.analysis.search_summary import Summary, summarise
 from evoact.config import Experiment, Plan
 from evoact.config.meta_checks import check_meta_training
 from evoact.config.stored_plan import plan_of
-from evoact.errors import SearchFailed, UserError
+from evoact.errors import ClusterLost, SearchFailed, UserError
 from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of
 from evoact.execution.interleaved import Part
@@ -66,6 +66,18 @@ from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
 from evoact.trackers import EVENTS
 from evoact.training.gpu.devices import GpuLost, gpu_here, unlike_memories, without_gpu
+
+# What a local disk says that is full, and one that was taken away, made read-only, or is broken.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENODEV,
+    errno.ENOTCONN,
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ def search(
 
     Raises:
         UserError: if the directory holds a run, or another process uses it.
-        SearchFailed: if not one network could be trained, or the disk is full.
+        SearchFailed: if not one network could be trained, or the disk is full or broken.
     """
     made = settled(warmed(made, report), Location.of(run_dir))
     return _start(Plan.of(made), run_dir, address, observe, report, files)
@@ -136,7 +148,7 @@ def compare(
 
     Raises:
         UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process uses it.
-        SearchFailed: if not one network could be trained, or the disk is full.
+        SearchFailed: if not one network could be trained, or the disk is full or broken.
     """
     plan.check_budgets()
     if plan.config.warm_start is not None:
@@ -222,7 +234,7 @@ def resume(
 
     Raises:
         UserError: if the directory is not a run, or another process uses it.
-        SearchFailed: if not one network could be trained, or the disk is full.
+        SearchFailed: if not one network could be trained, or the disk is full or broken.
     """
     home = Location.of(run_dir)
     complete = is_finished(home)
@@ -367,14 +379,20 @@ def _carry_out(
     except KeyboardInterrupt:  # at any moment: the rows are the checkpoint, and `resume` completes the rest
         complete = is_finished(home)
         return complete, run.stages.results
-    except GpuLost as error:
+    except (GpuLost, ClusterLost) as error:
         raise SearchFailed(f"{error}; continue with `evoact resume {shlex.quote(home.text)}`") from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (*_FULL, *_UNWRITABLE):
             raise
+        file, full = error.filename or home.child(PARTS).text, error.errno in _FULL
+        what = (
+            f"room for {file}, got a full disk"
+            if full
+            else f"a disk that takes {file}, got one that does not"
+        )
+        remedy = "make room" if full else "mend the disk"
         raise SearchFailed(
-            f"expected room for {error.filename or home.child(PARTS).text}, got a full disk ({error.strerror}); make "
-            f"room and continue with `evoact resume {shlex.quote(home.text)}`"
+            f"expected {what} ({error.strerror}); {remedy} and continue with `evoact resume {shlex.quote(home.text)}`"
         ) from None
     finally:
         run.log.note(END, complete=complete, networks=run.tally.total)

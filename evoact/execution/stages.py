@@ -95,7 +95,7 @@ class Stages:
         if self._position == len(self._stages) or self._expired():
             return []
         if self.phase == "search" and self.seconds is not None and self.deadline is None:
-            self.deadline = time.time() + self.seconds
+            self.deadline = time.monotonic() + self.seconds
         proposals = self._strategy.ask(n)
         self.in_flight += len(proposals)
         return proposals
@@ -127,7 +127,7 @@ class Stages:
         followed = self._reached > PHASES.index("search")
         if self.seconds is None:
             return followed and isinstance(self._strategy, Asynchronous)
-        over = self.deadline is not None and time.time() > self.deadline
+        over = self.deadline is not None and time.monotonic() > self.deadline
         return over or self.seconds <= 0 or followed
 
     def _advance(self) -> None:

@@ -74,16 +74,17 @@ class PackTrainer:
             raise
 
     def _results(self, pack: str, proposals: Sequence[Proposal]) -> list[Result]:
-        e, started = self.plan.part(proposals[0].arm, proposals[0].repeat), time.time()
+        e = self.plan.part(proposals[0].arm, proposals[0].repeat)
+        started, begun = time.time(), time.monotonic()
         seconds = e.config.packs.timeout_seconds
         trainings = [p for p in proposals if isinstance(p, TrainProposal)]
         results: list[Result] = [*self._trained(e, trainings, seconds)] if trainings else []
         for p in proposals:
             if isinstance(p, MetaTrainProposal):  # a pack of its own
-                begun = time.time()
+                alone = time.monotonic()
                 meta = meta_trained(p, e, self.device, seconds)
-                results.append(replace(meta, train_seconds=time.time() - begun))
-        finished = time.time()
+                results.append(replace(meta, train_seconds=time.monotonic() - alone))
+        finished = started + time.monotonic() - begun  # also if the clock is set meanwhile
         return [
             replace(
                 result,

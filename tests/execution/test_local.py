@@ -325,6 +325,23 @@ def test_budget_of_time(run):
     assert time.monotonic() - started < 240
 
 
+@pytest.mark.parametrize("jump", [86400.0, -86400.0])
+def test_a_clock_that_is_set_ends_no_search(jump, run, monkeypatch):
+    """A day on or back in the middle of it: neither is time that was spent."""
+    real, calls = time.time, []
+
+    def set_meanwhile():
+        calls.append(0)
+        return real() + (jump if len(calls) > 6 else 0.0)
+
+    monkeypatch.setattr(time, "time", set_meanwhile)
+    finished, rows = run(budget={"minutes": 5, "networks": 16})
+    assert len(calls) > 7
+    assert finished.complete
+    assert Counter(r["phase"] for r in rows)["search"] == 16
+    assert all(0.0 <= (r["finished_at"] - r["started_at"]).total_seconds() < 600.0 for r in rows)
+
+
 def test_whichever_budget_is_spent_first(run):
     _, rows = run(
         budget={"minutes": 10, "networks": 12, "gradient_examples": 9 * 20 * 32}, confirm__candidates=0

@@ -19,6 +19,7 @@ import yaml
 from evoact.config import experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import resume, search
+from evoact.leaderboard.ask.query import Leaderboard
 
 # Differ between two runs of the same search: the run's name, and what clocks say.
 TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
@@ -274,14 +275,14 @@ def test_lost_part_of_a_steady_state(tiny, tmp_path, rows_of):
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """A disk with room for so many files more."""
+    """A disk with room for so many files more, or one that breaks then, as `number` says."""
 
-    def leave(room):
+    def leave(room, number=errno.ENOSPC):
         left = iter(range(room))
 
         def fsync(descriptor):
             if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(left, None) is None:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, "fsync", fsync)
 
@@ -311,6 +312,59 @@ def test_a_full_disk(room, file, full_disk, tiny, tmp_path, rows_of, undisturbed
     monkeypatch.undo()
     assert resume(tmp_path / "a run").complete
     assert rows_of(tmp_path / "a run") == undisturbed
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_disk_that_breaks(number, full_disk, tiny, tmp_path, rows_of, undisturbed, monkeypatch):
+    config = tiny(training__steps=3)
+    full_disk(9, number)
+    with pytest.raises(
+        SearchFailed, match=f"^expected a disk .*{os.strerror(number)}.*; mend .*resume .*run`$"
+    ):
+        search(experiment(config), tmp_path / "run")
+    monkeypatch.undo()
+    assert resume(tmp_path / "run").complete
+    assert rows_of(tmp_path / "run") == undisturbed
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own of 200 kB, and what mounts it otherwise."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(*arguments):
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", *arguments, "none", place], capture_output=True, text=True
+        )
+
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a disk")
+    if (made := mount("size=200k")).returncode:
+        pytest.skip(f"no disk can be mounted here: {made.stderr.strip()}")
+    yield place, mount
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_real_disk_is_full_then_read_only_then_well(disk, tiny, rows_of, undisturbed):
+    """What was stored is there in each state, and the rest when there is room."""
+    place, mount = disk
+    run = place / "run"
+    with pytest.raises(SearchFailed, match=r"^expected room for .*, got a full disk .*evoact resume"):
+        search(experiment(tiny(training__steps=3)), run)
+    before = rows_of(run)
+    assert 0 < len(before) < len(undisturbed)
+    with pytest.raises(SearchFailed, match="got a full disk"):
+        resume(run)
+    mount("remount,ro")
+    assert len(Leaderboard(run)) == len(before)
+    with pytest.raises(
+        UserError, match=r"expected a run directory that can be written to, .*Read-only file system"
+    ):
+        resume(run)
+    mount("remount,rw,size=20m")
+    assert resume(run).complete
+    assert rows_of(run) == undisturbed
 
 
 def test_killed_before_the_first_part(tiny, tmp_path, rows_of, undisturbed):

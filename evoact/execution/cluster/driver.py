@@ -3,7 +3,7 @@ there are to be."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -24,6 +24,11 @@ from evoact.records import Proposal
 FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
 SILENT_SECONDS = 60.0  # without a sign of life, after which a worker is given up
+EXCHANGE_SECONDS = (
+    300.0  # without an answer, after which the exchange is: it has a share of a busy machine, too
+)
+RENEWALS = 5  # of the exchange, in a row, before the search is given up
+LOSSES = (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectLostError)
 LOOK_SECONDS = 5.0  # between two looks at the cluster
 AHEAD_SECONDS = (
     0.5  # for which workers have packs waiting: Tune's loop and the driver's own work last about as long
@@ -38,12 +43,13 @@ class Driver:
         self,
         source: PackSource,
         plan: Plan,
-        exchange: Any,
+        made: Callable[[Mapping[str, int]], Any],
         resources: dict[str, float],
         note: Callable[..., None],
         run: str = "",
     ):
-        self.source, self.plan, self.exchange = source, plan, exchange
+        """`made` makes an exchange, of pack sizes by kind of worker; the other arguments are those of `execute`."""
+        self.source, self.plan, self.made = source, plan, made
         self.resources, self.note, self.metrics = resources, note, Metrics(run)
         self.beside = plan.config.execution.cpu_workers  # of the workers, so many have no GPU
         self.workers = (source.workers or room(resources)) + self.beside  # how many there may be
@@ -52,6 +58,7 @@ class Driver:
             None if packs.size == "auto" else packs.size
         )  # of all packs, if all workers are to take the same
         self.sizes = dict(packs.sizes)  # else by kind of worker
+        self.exchange, self.heard, self.renewals = made(self.sizes), False, 0
         self.asked: dict[str, int] = {}  # for packs of which size those out were asked for
         self.joined: dict[str, Joined] = {}
         self.out: dict[str, Sequence[Proposal]] = {}
@@ -119,13 +126,13 @@ class Driver:
     def collect(self, seconds: float) -> None:
         """Take what the workers deliver, after waiting for that at most so long, then fill up."""
         with self._kept():
-            delivered, joined = ray.get(self.exchange.collect.remote(seconds))
+            delivered, joined = self._asked("collect", seconds) or ([], {})
             if joined is not None:
                 self._meet(joined)
             for d in delivered:
                 if isinstance(d.answer, Exception):
                     raise d.answer
-                self.false_starts = 0
+                self.false_starts = self.renewals = 0
                 del self.out[d.pack], self.asked[d.pack]
                 trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
                 self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
@@ -133,7 +140,7 @@ class Driver:
                 self.source.finish_pack(d.answer, Work(d.worker, d.waited, workers))
                 self.metrics.pack(d.answer, d.waited, workers)
             if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
-                for name in ray.get(self.exchange.withdraw.remote()):
+                for name in self._asked("withdraw") or ():
                     self.out.pop(name, None)
         self.fill()
 
@@ -157,7 +164,7 @@ class Driver:
             if worker in self.given_up:
                 self.given_up.remove(worker)
                 return
-            lost = ray.get(self.exchange.lose.remote(worker))
+            lost = self._asked("lose", worker)
             if lost is None:
                 self._false_start(reason)
             elif lost.node in living_nodes():
@@ -227,7 +234,7 @@ class Driver:
         self.exchange.limit.remote(self.most, sorted(leaving))
         largest = max((joined.size for joined in self.joined.values()), default=0)
         if largest:  # those for whom a pack was may be gone
-            for name in ray.get(self.exchange.withdraw.remote(largest)):
+            for name in self._asked("withdraw", largest) or ():
                 self._halve(name)
         for worker, joined in self.joined.items():
             lease = self._lease(joined)
@@ -245,7 +252,7 @@ class Driver:
         return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
 
     def _give_up(self, worker: str, joined: Joined, reason: str, blame: str) -> None:
-        ray.get(self.exchange.lose.remote(worker))
+        self._asked("lose", worker)
         self.given_up.add(worker)
         with suppress(ray.exceptions.RayError):
             ray.kill(cloudpickle.loads(joined.process), no_restart=True)
@@ -264,6 +271,34 @@ class Driver:
         self.out[name] = proposals
         self.asked[name] = size = self.asked[name] if size is None else size
         self.exchange.offer.remote(name, proposals, 0 if self.size else size)
+
+    def _asked(self, method: str, *arguments: Any) -> Any:
+        """What the exchange answers; nothing if it is lost, and another is in its place."""
+        try:
+            asked = getattr(self.exchange, method).remote(*arguments)
+            # Its process may take long to start on a busy machine.
+            answer = ray.get(asked, timeout=EXCHANGE_SECONDS if self.heard else None)
+        except LOSSES as error:
+            self._fault("exchange lost", str(error).strip().splitlines()[-1])
+            self.renewals += 1
+            if self.renewals > RENEWALS:
+                raise RuntimeError(
+                    f"expected the exchange of packs to live, got it lost again: {error}"
+                ) from None
+            self._renew()
+            return None
+        self.heard = True
+        return answer
+
+    def _renew(self) -> None:
+        """Put another exchange in the place of one that died or hangs. Workers find it by its name and join; all packs
+        that are out are offered again, and of two answers the first counts."""
+        with suppress(ray.exceptions.RayError):
+            ray.kill(self.exchange)
+        self.exchange, self.heard = self.made(self.sizes), False
+        self.looked = time.monotonic()  # workers need a moment to join
+        for name in self.out:
+            self._offer(name, self.out[name])
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
@@ -27,6 +28,7 @@ IDLE_SECONDS = 2.0  # how long a worker without a pack waits for one at a time
 # is shared by many packs then.
 STEP_SECONDS = 60.0
 WAIT_SECONDS = 0.5  # between two questions whether another has measured
+RENEWED_SECONDS = 60.0  # for another exchange to be there, after one died
 LIFE_SECONDS = 10.0  # between two signs of life, also from the middle of a pack
 
 
@@ -36,7 +38,8 @@ class Worker(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Load what any pack needs, and say so if that fails: the run then ends with that sentence."""
         self.worker = config["worker"]
-        self.exchange = ray.get_actor(config["exchange"], namespace=NAMESPACE)
+        self.called = config["exchange"]
+        self.exchange = ray.get_actor(self.called, namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
         try:
             self.trainer = self._trainer(gpu=config["gpu"], **config["work"])
@@ -54,11 +57,8 @@ class Worker(tune.Trainable):
             here.current_actor
         )  # so that the exchange need not import this module, and PyTorch
         kind, size = self._size(config)
-        ray.get(
-            self.exchange.join.remote(
-                self.worker, handle, here.get_node_id(), name, kind, size, config["gpu"]
-            )
-        )
+        self.known = (self.worker, handle, here.get_node_id(), name, kind, size, config["gpu"])
+        ray.get(self.exchange.join.remote(*self.known))
         threading.Thread(target=self._live, name="signs of life", daemon=True).start()
 
     def _size(self, config: dict[str, Any]) -> tuple[str, int]:
@@ -104,12 +104,12 @@ class Worker(tune.Trainable):
             time.sleep(IDLE_SECONDS)
             return {"packs": 0}
         end, packs = time.monotonic() + STEP_SECONDS, 0
-        taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
+        taken = self._asked("take", self.worker, IDLE_SECONDS)
         while taken != RETIRE:
             if taken is None:
                 if time.monotonic() > end:
                     return {"packs": packs}
-                taken = ray.get(self.exchange.take.remote(self.worker, IDLE_SECONDS))
+                taken = self._asked("take", self.worker, IDLE_SECONDS)
                 continue
             name, proposals = taken
             packs += 1
@@ -121,10 +121,24 @@ class Worker(tune.Trainable):
             except Exception as error:  # of no member: raised again beside the run, as `local` would
                 answer = portable(error)
             if time.monotonic() > end:
-                ray.get(self.exchange.deliver.remote(self.worker, name, answer))
+                self._asked("deliver", self.worker, name, answer)
                 return {"packs": packs}
-            taken = ray.get(self.exchange.swap.remote(self.worker, name, answer, IDLE_SECONDS))
+            taken = self._asked("swap", self.worker, name, answer, IDLE_SECONDS)
         return {"packs": packs, "done": True}
+
+    def _asked(self, method: str, *arguments: Any) -> Any:
+        """What the exchange answers; if it died, the one that the driver puts in its place, which knows nobody yet."""
+        end = time.monotonic() + RENEWED_SECONDS
+        while True:
+            try:
+                return ray.get(getattr(self.exchange, method).remote(*arguments))
+            except ray.exceptions.RayActorError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(WAIT_SECONDS)
+            with suppress(ValueError, ray.exceptions.RayActorError):  # nobody has that name yet
+                self.exchange = ray.get_actor(self.called, namespace=NAMESPACE)
+                ray.get(self.exchange.join.remote(*self.known))
 
     def _live(self) -> None:
         while True:

@@ -17,9 +17,11 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -35,6 +37,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evoact.config import Plan
 from evoact.execution.cluster.driver import Driver
+from evoact.execution.cluster.head import Watch, watched
 from evoact.execution.cluster.leased_worker import Worker
 from evoact.execution.cluster.pack_exchange import Exchange
 from evoact.execution.cluster.ray_cluster import (
@@ -112,13 +115,14 @@ class UntilDone(_Unpickled, tune.Stopper):
     no more to do, those without a place to run on, too.
     """
 
-    def __init__(self, driver: Driver):
-        self.driver = driver
+    def __init__(self, driver: Driver, watch: Watch):
+        self.driver, self.watch = driver, watch
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
+        self.watch.check()
         starting = len(self.driver.joined) < self.driver.wanted
         turn = TURN_SECONDS_AT_STARTS if starting else TURN_SECONDS
         self.driver.work(min(turn, TURNS_OF_ALL_SECONDS / self.driver.workers))
@@ -162,10 +166,13 @@ def execute(
 
     Raises:
         UserError: if there is no cluster at the address, it can never place a pack, or a node cannot train.
+        ClusterLost: if the cluster's head does not answer any more.
     """
     settings = plan.config.execution
     say(f"connecting to Ray at {address}" if address else "starting Ray")
-    with cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
+    watch = Watch(f"at {address!r}" if address else "of this run")
+    with watched(watch), cluster(address, (settings.workers or 1) * settings.cpus_per_pack):
+        watch.begin()
         resources = {"cpu": settings.cpus_per_pack, "gpu": gpus(settings.gpus_per_pack)}
         fit = room(resources)
         workers, fit = (settings.workers or fit) + settings.cpu_workers, fit + settings.cpu_workers
@@ -176,18 +183,7 @@ def execute(
             waiting += f", {workers - fit} of which wait for room: this cluster has it for {fit}"
         say(f"{waiting}; dashboard at {page}" if page else waiting)
         name = f"exchange-{uuid.uuid4().hex[:12]}"
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        exchange = (
-            ray.remote(num_cpus=0)(Exchange)
-            .options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
-            .remote(
-                plan.plain(),
-                _pickled(remembered(plan.to_yaml())),
-                plan.config.packs.sizes,
-                settings.idle_seconds,
-            )
-        )
-        driver = Driver(source, plan, exchange, resources, note, run)
+        driver = Driver(source, plan, partial(_exchange, name, plan, watch), resources, note, run)
         driver.fill()
         scratch, before = tempfile.mkdtemp(prefix="evoact-tune-"), placement_groups()
         try:
@@ -199,19 +195,35 @@ def execute(
                 }
                 useful = most_useful(plan.first, workers) if plan.config.packs.size == "auto" else None
                 leases = Leases(driver, exchange=name, work=work, useful=useful)
-                _fit(driver, leases, resources, scratch)
+                _fit(driver, leases, resources, scratch, watch)
         except KeyboardInterrupt:  # Tune clears nothing up, and a program may keep Ray
             remove_placement_groups(placement_groups() - before)
             raise
         finally:
-            ray.kill(exchange)
+            ray.kill(driver.exchange)
             shutil.rmtree(scratch, ignore_errors=True)
         if driver.error is not None:
             raise driver.error
 
 
-def _fit(driver: Driver, leases: Leases, resources: dict[str, float], scratch: str) -> None:
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+def _exchange(name: str, plan: Plan, watch: Watch, sizes: Mapping[str, int]) -> Any:
+    """Make an exchange beside this process, which workers find by its name."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    made = ray.remote(num_cpus=0)(Exchange).options(name=name, namespace=NAMESPACE, scheduling_strategy=here)
+    objects = _pickled(remembered(plan.to_yaml()))
+    while True:
+        watch.wait()
+        try:
+            return made.remote(plan.plain(), objects, dict(sizes), plan.config.execution.idle_seconds)
+        except ValueError as error:  # the one before has the name until Ray has noted its end
+            if "already" not in str(error):
+                raise
+            time.sleep(0.1)
+
+
+def _fit(driver: Driver, leases: Leases, resources: dict[str, float], scratch: str, watch: Watch) -> None:
+    # A worker that is lost is a line of the run's log, not a traceback; what ends a run is raised.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
     def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         gpu = {"GPU": resources["gpu"]} if config["gpu"] else {}
@@ -230,7 +242,7 @@ def _fit(driver: Driver, leases: Leases, resources: dict[str, float], scratch: s
             storage_path=scratch,
             verbose=0,
             callbacks=[Losses(driver)],
-            stop=UntilDone(driver),
+            stop=UntilDone(driver, watch),
             # Workers are started again as long as there is work; the driver counts the packs' failures.
             failure_config=tune.FailureConfig(max_failures=-1),
             # By default a class trial is checkpointed at its end, and one that cannot be is rerun.

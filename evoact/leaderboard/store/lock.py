@@ -97,7 +97,6 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
         with _by_signs_of_life(held):
             yield held
         return
-    place.local.mkdir(parents=True, exist_ok=True)
     with _taken(place, place.local / LOCK) as (file, problem):
         if problem is not None:
             report(
@@ -113,10 +112,21 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
         try:
             yield held
         finally:
-            file.truncate(0)
-            with suppress(OSError):
+            with suppress(OSError):  # of a disk that is broken: the system releases the lock all the same
+                file.truncate(0)
                 if os.listdir(place.local) == [LOCK]:  # nothing came of it
                     os.unlink(place.local / LOCK)
+
+
+def _opened(place: Location, path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise UserError(
+            f"{place.text}: expected a run directory that can be written to, got one where {LOCK} cannot be opened "
+            f"({error.strerror}); make it writable, or choose another with -o"
+        ) from None
 
 
 def holder_of(run_dir: str | Path | Location) -> Holder | None:
@@ -140,7 +150,7 @@ def _taken(place: Location, path: Path) -> Iterator[tuple[TextIO, str | None]]:
     """Hold the system's lock on a file, again if its last holder deletes that meanwhile; with why there is none if the
     file system has none."""
     while True:
-        with path.open("a+") as file:
+        with _opened(place, path) as file:
             problem = _flock(place, file)
             if problem is None and not _is_at(file, path):
                 continue
@@ -181,7 +191,7 @@ def _flock(place: Location, file: TextIO) -> str | None:
 def _by_signs_of_life(held: Held) -> Iterator[None]:
     file, over = held.place.child(LOCK), threading.Event()
     found = _read(file)
-    if found is not None and _alive(found):
+    if found is not None and (_alive(found) or _beats(file, found)):
         raise UserError(
             f"{held.place.text}: expected a run directory that no other process uses, got one in use by {found}, last "
             f"seen {max(0, time.time() - found.seen):.0f} s ago; wait for it to end, or end it and wait "
@@ -200,16 +210,34 @@ def _by_signs_of_life(held: Held) -> Iterator[None]:
                 file.delete()
 
 
+def _beats(file: Location, found: Holder) -> bool:
+    """Whether a holder shows that it lives while this process looks: by the clocks of two machines alone, one of which
+    was set, it might be taken for dead, or for living long after its end."""
+    if _gone(found):
+        return False
+    end = time.monotonic() + 2 * BEAT_SECONDS + _PAUSE_SECONDS
+    while time.monotonic() < end:
+        time.sleep(min(1.0, BEAT_SECONDS / 4))
+        if (now := _read(file)) != found:
+            return now is not None
+    return False
+
+
 def _alive(holder: Holder) -> bool:
     """Whether a holder lives, as its last sign tells, and on this machine the system."""
+    return not _gone(holder) and abs(time.time() - holder.seen) < STALE_SECONDS
+
+
+def _gone(holder: Holder) -> bool:
+    """Whether a holder was a process of this machine that is no more."""
     if holder.host == socket.gethostname():
         try:
             os.kill(holder.pid, 0)
         except ProcessLookupError:
-            return False
+            return True
         except PermissionError:
             pass
-    return time.time() - holder.seen < STALE_SECONDS
+    return False
 
 
 def _key(holder: Holder) -> tuple[str, int, float]:

@@ -33,6 +33,7 @@ from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.tasks.faulty import faulty
 from tests.conftest import COMMAND
+from tests.execution.cluster.nodes import answers, free_port, processes_of, wait_for
 
 pytestmark = pytest.mark.ray
 
@@ -173,7 +174,11 @@ def test_a_node_without_evoact_ends_the_run_at_once(shared_cluster, tiny):
     exchange = ray.remote(num_cpus=0)(Exchange).remote({})
     source = SimpleNamespace(next_pack=lambda size: ("", []), finished=False, workers=2)
     driver = Driver(
-        source, experiment(tiny()), exchange, {"cpu": 1.0, "gpu": 0.0}, lambda event, **fields: None
+        source,
+        experiment(tiny()),
+        lambda sizes: exchange,
+        {"cpu": 1.0, "gpu": 0.0},
+        lambda event, **fields: None,
     )
     driver.lose("a worker", "ModuleNotFoundError: No module named 'evoact'")
     assert driver.done
@@ -628,12 +633,6 @@ def test_a_wrong_token_is_said_to_be_wrong(config_file, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def processes_of(session):
-    """What is left of a session that a test started."""
-    listed = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True)
-    return listed.stdout.split()
-
-
 def start_node(*arguments, environment=None):
     # By its module: `ray` need not lie beside the interpreter.
     return subprocess.Popen(
@@ -643,21 +642,3 @@ def start_node(*arguments, environment=None):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(condition, seconds=240.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)

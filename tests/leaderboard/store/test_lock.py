@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -96,6 +97,28 @@ def test_one_that_gave_no_sign_for_long_is_taken_over_and_hears_of_it(store, mon
         assert holder_of(store) is None  # it gave no sign for 200 seconds
         with lock(store):
             assert holder_of(store).pid == os.getpid()
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_clocks_that_differ_by_an_hour(ahead, store, monkeypatch):
+    """One that gives signs of life is not taken over, one that gives none is, whatever its clock says."""
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.2)
+    theirs, over = module.Holder("elsewhere", 7, "somebody", 0.0, 0.0), threading.Event()
+
+    def beat():
+        while not over.wait(0.05):
+            store.child(LOCK).write(module._text(replace(theirs, seen=time.time() + ahead)).encode())
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    while not store.child(LOCK).exists():
+        time.sleep(0.01)
+    with pytest.raises(UserError, match="in use by process 7 of somebody on elsewhere"), lock(store):
+        pass
+    over.set()
+    beating.join()
+    with lock(store):
+        assert holder_of(store).pid == os.getpid()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"nonsense", b"[1]", b"\xff"])
