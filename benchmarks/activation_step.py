@@ -20,8 +20,8 @@ from reporting import Row, arguments, device_of, now, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evoact.genomes.activation import Activation, Base, Hull, Scaled, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Activation, Base, Hull, Scaled, Subnetwork
 from evoact.networks import NETWORKS
 from evoact.networks.precision import has_bf16
 from evoact.tasks.task import ArrayTask, Split

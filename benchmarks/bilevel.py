@@ -74,7 +74,7 @@ def straightforward() -> Callable[[int], None]:
 
 def ours() -> Callable[[int], None]:
     """One outer step of `meta_train`, its update and its bookkeeping included."""
-    from evoact.genomes.activation import Subnetwork
+    from evoact.genomes.kinds import Subnetwork
     from evoact.genomes.meta_training import MetaTraining
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
@@ -107,8 +107,8 @@ def validate(chosen: list[int]) -> None:
 
     from evoact.activations.capture import capture
     from evoact.activations.kinds.subnetwork import initial
-    from evoact.genomes.activation import Activation, Base, Captured, Subnetwork
     from evoact.genomes.genome import Genome, canonical, shared_out
+    from evoact.genomes.kinds import Activation, Base, Captured, Subnetwork
     from evoact.networks.mlp import mlp
     from evoact.tasks.mnist1d import mnist1d
     from evoact.training.loop import train_pack

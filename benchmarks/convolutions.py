@@ -20,8 +20,8 @@ from reporting import Row, arguments, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member

@@ -16,17 +16,9 @@ import torch
 from packed_step import BATCH, CPU, numbers_task
 from reporting import Row, arguments, report
 
-from evoact.genomes.activation import (
-    Activation,
-    Base,
-    LpPool,
-    Maxout,
-    NetworkInNetwork,
-    PiecewiseLinear,
-    Rational,
-    pieces,
-)
+from evoact.genomes.activation import pieces
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Activation, Base, LpPool, Maxout, NetworkInNetwork, PiecewiseLinear, Rational
 from evoact.networks import NETWORKS
 from evoact.training.members import Member
 from evoact.training.memory import keep_freed_memory

@@ -33,9 +33,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from evoact.activations.routing.cuda_check import kernels_agree
-from evoact.genomes.activation import Base
 from evoact.genomes.choices import choices
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network

@@ -32,8 +32,8 @@ from evoact.analysis.winners import ArmResult, Winner
 from evoact.config import experiment
 from evoact.config.experiment import Experiment
 from evoact.execution.stages import Stages
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome, to_json
+from evoact.genomes.kinds import Base
 from evoact.records import COMPLETED, Proposal, Result, TrainProposal, result_of
 from evoact.report.search_text import welch_interval
 from evoact.seeding import derive, generator

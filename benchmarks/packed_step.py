@@ -39,8 +39,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from evoact.genomes.activation import Base, Hull
 from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint, homogeneous
+from evoact.genomes.kinds import Base, Hull
 from evoact.networks import NETWORKS
 from evoact.networks.precision import has_bf16
 from evoact.tasks.task import ArrayTask, Split

@@ -21,9 +21,9 @@ import torch
 from reporting import Row, arguments, device_of, report
 from torch import nn
 
-from evoact.genomes.activation import Base
 from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.gpu.graphs import Steps

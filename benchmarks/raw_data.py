@@ -25,8 +25,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from evoact.config import experiment
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.tasks.own.splitting import at_random, by_classes
 from evoact.training.loop import train_pack
 from evoact.training.members import Member

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evoact
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.networks.network import Network
 from evoact.networks.own.named import given_network

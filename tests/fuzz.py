@@ -39,9 +39,9 @@ from evoact.errors import ConfigError, UserError
 from evoact.execution.run import search
 from evoact.execution.running.status import status_of
 from evoact.execution.warm_start import warm_genomes
-from evoact.genomes.activation import KINDS
-from evoact.genomes.activation import from_json as activation_from_json
+from evoact.genomes.activation_json import from_json as activation_from_json
 from evoact.genomes.genome import dumps, loads
+from evoact.genomes.kinds import KINDS
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, record_of

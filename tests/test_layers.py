@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evoact.genomes.activation import KINDS
+from evoact.genomes.kinds import KINDS
 from evoact.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1] / "evoact"
@@ -150,7 +150,7 @@ def test_each_framework_has_one_place(path):
             assert any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
 
 
-KINDS_TOLD_APART = ("genomes/activation.py", "activations/kinds/")
+KINDS_TOLD_APART = ("genomes/kinds.py", "genomes/activation.py", "activations/kinds/")
 NO_KINDS = ("config/", "activations/routing/")
 
 
@@ -173,7 +173,7 @@ def test_kinds_of_activations_are_told_apart_in_two_places(path):
                 )
     if relative.startswith(NO_KINDS):
         found = {
-            name.rpartition(".")[2] for name in imports(path) if name.startswith("evoact.genomes.activation.")
+            name.rpartition(".")[2] for name in imports(path) if name.startswith("evoact.genomes.kinds.")
         }
         assert not found & classes, f"{relative} names {found & classes}"
 

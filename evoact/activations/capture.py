@@ -8,7 +8,9 @@ import torch
 from evoact.activations.curves import Curve
 from evoact.activations.kinds import curve, kind_of
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, per_neuron, pieces, to_json
+from evoact.genomes.activation import per_neuron, pieces
+from evoact.genomes.activation_json import to_json
+from evoact.genomes.kinds import Activation
 
 
 def capture(
@@ -26,7 +28,7 @@ def capture(
     Raises:
         UserError: for an activation without parameters, which is known already, and for what is no one scalar function.
 
-    >>> from evoact.genomes.activation import Scaled
+    >>> from evoact.genomes.kinds import Scaled
     >>> capture(Scaled("identity"), np.array([2.0, 3.0]), -1, 1, 3).values.tolist()
     [-6.0, 0.0, 6.0]
     """

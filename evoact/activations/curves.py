@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from evoact.errors import UserError
-from evoact.genomes.activation import LEAST_POINTS, Tabulated
+from evoact.genomes.field_options import LEAST_POINTS
+from evoact.genomes.kinds import Tabulated
 from evoact.registry import unknown
 
 SUFFIX = ".safetensors"

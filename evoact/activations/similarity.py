@@ -16,7 +16,8 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss, hermevander
 
 from evoact.activations.kinds import curve, kind_of
-from evoact.genomes.activation import Activation, canonical_activation, pieces
+from evoact.genomes.activation import canonical_activation, pieces
+from evoact.genomes.kinds import Activation
 
 DEGREE = 12  # of the polynomials; what is quicker counts as noise
 NODES = 64
@@ -26,7 +27,7 @@ NODES = 64
 def curve_vector(activation: Activation) -> tuple[float, ...]:
     """Return the vector of an activation with its initial parameters; of norm 1, or 0 for a constant.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> vectors = [np.array(curve_vector(Base(f))) for f in ("relu", "-relu(-x)", "tanh", "sin", "gaussian")]
     >>> [round(float(vectors[0] @ v), 2) for v in vectors], round(float(vectors[2] @ vectors[3]), 2)
     ([1.0, 1.0, 0.88, 0.8, 0.3], 0.98)

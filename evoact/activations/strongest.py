@@ -15,8 +15,9 @@ from evoact.activations.functions.base_functions import base_function
 from evoact.activations.functions.properties import gaussian_moments
 from evoact.activations.kinds import kind_of, unpack
 from evoact.activations.kinds.kind import Mixture
-from evoact.genomes.activation import Activation, Base, per_neuron
+from evoact.genomes.activation import per_neuron
 from evoact.genomes.genome import Genome, SiteGenome, to_json
+from evoact.genomes.kinds import Activation, Base
 
 
 def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
@@ -28,7 +29,7 @@ def discretised(genome: Genome, learned: Mapping[str, np.ndarray]) -> str:
     Args:
         learned: the flat parameters of each site, `SITE.activation`, type after type and neuron after neuron.
 
-    >>> from evoact.genomes.activation import Hull
+    >>> from evoact.genomes.kinds import Hull
     >>> hull = Hull("linear", ("sin", "relu"), "neuron")
     >>> trained = Genome((SiteGenome("h", (hull,), (0, 0, 0)),), (("learning_rate", 0.1),))
     >>> found = discretised(trained, {"h.activation": np.array([2.0, 0.1, 1.0, -0.1, 0.2, -3.0])})

@@ -39,7 +39,7 @@ def activation_curves(genome: Genome, tensors: Mapping[str, np.ndarray]) -> list
         genome: what was trained
         tensors: what it learned, by name; a site's parameters are `SITE.activation`
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> from evoact.genomes.genome import Site, homogeneous
     >>> curves = activation_curves(homogeneous(Base("relu"), [Site("hidden0", 5)]), {})[0]
     >>> curves.label, curves.count, curves.y[0, [0, 40, 80]].tolist()

@@ -89,7 +89,7 @@ def choices(genome: Genome) -> dict[str, float]:
     """Return what a genome chose: at each site the number of types, and the neurons that there are and those of each
     function in eighths of the site's; the learning rate and other settings.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> from evoact.genomes.genome import SiteGenome
     >>> choices(Genome((SiteGenome("h", (Base("sin"), Base("abs")), (0, 0, 0, 1)),), (("learning_rate", 0.1),)))
     {'h types': 2, 'h neurons': 8, 'h sin': 6, 'h abs': 2, 'learning rate': 0.1}

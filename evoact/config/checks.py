@@ -12,7 +12,7 @@ from evoact.config.meta_checks import check_meta_training
 from evoact.config.schema import MOST, Config, Named
 from evoact.config.spaces import space_problems
 from evoact.errors import ConfigError, UserError, short
-from evoact.genomes.activation import is_finite
+from evoact.genomes.field_options import is_finite
 from evoact.genomes.genome import from_json
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
 from evoact.networks import NETWORKS

@@ -8,7 +8,8 @@ from evoact.activations.curves import Curve, load_curve, remember
 from evoact.config.schema import CurveData, Space, Types
 from evoact.config.spaces import curve_lists, sections
 from evoact.errors import UserError
-from evoact.genomes.activation import CURVE, OPTIONS
+from evoact.genomes.field_options import CURVE
+from evoact.genomes.kinds import OPTIONS
 
 
 def remember_curves(curves: Mapping[str, CurveData]) -> list[str]:

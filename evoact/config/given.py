@@ -6,10 +6,12 @@ from typing import Any
 from evoact.activations.functions.base_functions import base_function
 from evoact.activations.kinds import kind_of
 from evoact.errors import UserError, short
-from evoact.genomes.activation import FIELDS, KINDS, Activation, canonical_activation, names_in, wrong_fields
-from evoact.genomes.activation import from_json as activation_from_json
-from evoact.genomes.activation import to_json as activation_to_json
+from evoact.genomes.activation import canonical_activation, names_in
+from evoact.genomes.activation_json import from_json as activation_from_json
+from evoact.genomes.activation_json import to_json as activation_to_json
+from evoact.genomes.activation_json import wrong_fields
 from evoact.genomes.function_names import ABSENT
+from evoact.genomes.kinds import FIELDS, KINDS, Activation
 from evoact.registry import unknown
 
 

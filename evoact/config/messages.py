@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.config.schema import Config
 from evoact.errors import short
-from evoact.genomes.activation import RELU, to_json
+from evoact.genomes.activation_json import to_json
+from evoact.genomes.kinds import RELU
 
 _EXPECTED = {
     "missing": "expected a value, got none",

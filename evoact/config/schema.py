@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from evoact.genomes.activation import FIELDS, KINDS, OPTIONS, TYPES
+from evoact.genomes.kinds import FIELDS, KINDS, OPTIONS, TYPES
 
 DEFAULT_STEPS = 500
 DEFAULT_PER_DECADE = 4

@@ -9,11 +9,12 @@ from evoact.activations.kinds import kind_of
 from evoact.config.given import given_activations, given_problems, pinned_entries
 from evoact.config.schema import LearningRates, Section, Space, Types
 from evoact.errors import UserError
-from evoact.genomes.activation import CURVE, FUNCTION, KINDS, OPTIONS, Options
 from evoact.genomes.choices import GIVEN, Family, Listed
 from evoact.genomes.choices import families as searched
+from evoact.genomes.field_options import CURVE, FUNCTION, Options
 from evoact.genomes.function_names import ABSENT, canonical_name
 from evoact.genomes.genome import Site
+from evoact.genomes.kinds import KINDS, OPTIONS
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.genomes.space import SearchSpace, log_grid
 from evoact.registry import unknown

@@ -8,9 +8,10 @@ import torch
 
 from evoact.activations.capture import capture
 from evoact.config import Experiment
-from evoact.genomes import activation as activations
-from evoact.genomes.activation import Activation, Captured, trains
+from evoact.genomes import activation_json
+from evoact.genomes.activation import trains
 from evoact.genomes.genome import Genome
+from evoact.genomes.kinds import Activation, Captured
 from evoact.genomes.meta_training import MetaTraining
 from evoact.leaderboard.store.tensors import packed
 from evoact.records import COMPLETED, MetaTrainProposal, MetaTrainResult
@@ -58,7 +59,9 @@ def meta_trained(
         n_parameters=sum(path.shape[1] for path in meta.trajectory.values()),
         steps_run=len(meta.losses) * settings.inner_steps,
         gradient_examples=meta.gradient_examples,
-        learned_types=json.dumps({s: [activations.to_json(a) for a in found] for s, found in curves.items()}),
+        learned_types=json.dumps(
+            {s: [activation_json.to_json(a) for a in found] for s, found in curves.items()}
+        ),
         skipped_steps=meta.skipped,
         beyond_grid=meta.beyond_grid,
         error=error,

@@ -10,8 +10,7 @@ import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +20,6 @@ from typing import Any
 
 from evoact.analysis.search_summary import Summary, summarise
 from evoact.config import Experiment, Plan
-from evoact.config.meta_checks import check_meta_training
 from evoact.config.stored_plan import plan_of
 from evoact.errors import ClusterLost, SearchFailed, UserError
 from evoact.execution import checkpoints, local
@@ -34,6 +32,14 @@ from evoact.execution.running.islands import settled
 from evoact.execution.running.kept import Kept
 from evoact.execution.running.log import BEGIN, END, is_log
 from evoact.execution.running.packs import Run
+from evoact.execution.running.preflight import (
+    check_alike,
+    check_cluster,
+    check_data,
+    check_gpu,
+    notes,
+    run_directory,
+)
 from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
@@ -45,9 +51,7 @@ from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import (
     CONFIG,
     RECORD,
-    TRACKED,
     is_finished,
-    made_or_refused,
     parsed,
     record_of,
     trivial_of,
@@ -59,13 +63,9 @@ from evoact.leaderboard.store.lock import Held, lock
 from evoact.leaderboard.store.write import PARTS
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
-from evoact.networks.own.module_network import ModuleNetwork
 from evoact.records import COMPLETED, Result
 from evoact.tasks.own.data_summary import data_record, notes_of
-from evoact.tasks.own.in_memory import FOLDER
-from evoact.tasks.own.splitting import FEWEST
-from evoact.trackers import EVENTS
-from evoact.training.gpu.devices import GpuLost, gpu_here, unlike_memories, without_gpu
+from evoact.training.gpu.devices import GpuLost
 
 # What a local disk says that is full, and one that was taken away, made read-only, or is broken.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -150,17 +150,7 @@ def compare(
         UserError: if the arms cannot spend equal budgets, the directory holds a run, or another process uses it.
         SearchFailed: if not one network could be trained, or the disk is full or broken.
     """
-    plan.check_budgets()
-    if plan.config.warm_start is not None:
-        raise UserError(
-            f"expected a comparison without warm_start, because all arms must start alike, got one from "
-            f"{plan.config.warm_start.run}; leave it out"
-        )
-    if plan.config.islands is not None:
-        raise UserError(
-            "expected a comparison without islands, because each of its arms is a search of its own, got some; leave "
-            "them out"
-        )
+    check_alike(plan)
     return _start(plan, run_dir, address, observe, report)
 
 
@@ -174,8 +164,8 @@ def _start(
 ) -> Finished:
     """Carry out a plan in a new run directory."""
     home = Location.of(run_dir)
-    _check_cluster(plan, address)
-    _check_gpu(plan)
+    check_cluster(plan, address)
+    check_gpu(plan)
     table = _table_of(plan)
     if table is not None:
         plan = as_stored(plan, table.about["config"])
@@ -187,7 +177,7 @@ def _start(
     for name, arm in plan.arms.items():
         if arm.proposer.remark:
             report(f"{name}: {arm.proposer.remark}" if plan.compares else arm.proposer.remark)
-    with _made(home), lock(home, report) as held:
+    with run_directory(home), lock(home, report) as held:
         if home.child(CONFIG).exists():
             raise UserError(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
@@ -198,7 +188,7 @@ def _start(
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
             begun["data"] = data_record(plan.task)
-            for note in (*notes_of(plan.task), *_network_notes(plan), *_gpu_notes(plan)):
+            for note in (*notes_of(plan.task), *notes(plan)):
                 report(note)
         for name, content in files.items():
             home.child(name).write(content)
@@ -241,7 +231,7 @@ def resume(
     plan = plan or plan_of(home, data=not complete)
     if complete:
         return _finished(home, plan, complete, _by_part(plan, _stored(home, report)))
-    _check_cluster(plan, address)
+    check_cluster(plan, address)
     plan = _sized(plan)
     with lock(home, report) as held:
         for stored_table in TABLES:
@@ -263,99 +253,6 @@ def _sized(plan: Plan) -> Plan:
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:
     return [from_row(row) for row in Leaderboard(home, report=report).to_arrow().to_pylist()]
-
-
-def _network_notes(plan: Plan) -> Iterable[str]:
-    """What is slow in people's own networks."""
-    networks = [arm.network for arm in plan.arms.values() if isinstance(arm.network, ModuleNetwork)]
-    return dict.fromkeys(note for network in networks for note in network.notes)
-
-
-def _gpu_notes(plan: Plan) -> Iterable[str]:
-    """What is to be known of the GPUs here, if packs train on them."""
-    execution = plan.config.execution
-    if execution.backend == "local" and execution.gpus_per_pack != 0 and (unlike := unlike_memories()):
-        yield unlike
-
-
-@contextmanager
-def _made(home: Location) -> Iterator[None]:
-    """Hold a run directory that can be written to; one that was not there goes again if nothing came of the run."""
-    with made_or_refused(home):
-        there = home.exists()
-        home.filesystem.create_dir(home.path, recursive=True)
-        if home.local is None:  # who may list a bucket may not be let write there
-            probe = home.child(".probe")
-            probe.write(b"")
-            probe.delete()
-    home.child(RECORD).check_writable()
-    _check_empty(home)
-    try:
-        yield
-    except UserError:
-        if not there:
-            home.delete_if_empty()
-        raise
-
-
-def _check_empty(home: Location) -> None:
-    """Refuse a directory with foreign files; a search that ended before it wrote its config may be repeated."""
-    if home.child(CONFIG).exists():  # a run: refused under the lock
-        return
-    own = (RECORD, TRACKED, FOLDER, EVENTS)
-    foreign = [name for name in home.entries() if name not in own and not is_log(name)]
-    if foreign:
-        raise UserError(
-            f"expected a new or empty run directory, got {home.text!r}, which holds {foreign[0]!r} and is not "
-            "a run; choose another with -o"
-        )
-
-
-def check_data(made: Experiment) -> None:
-    """Check that there are enough examples for what is asked of them.
-
-    Raises:
-        UserError: if a split, or a batch, or the budget does not fit.
-    """
-    for name, split in made.task.splits().items():
-        if len(split) < FEWEST:
-            raise UserError(
-                f"expected at least {FEWEST} examples in the {name} split, got {len(split)}; give it more"
-            )
-    examples, size = len(made.task.splits()["train"]), made.training.batch_size
-    if size > examples:
-        raise UserError(
-            f"expected training.batch_size of at most {examples}, the training examples, got {size}"
-        )
-    if made.networks < 1:  # epochs are steps only now that the examples are counted
-        raise UserError(
-            f"expected budget.gradient_examples of at least {made.steps * size} for one network, "
-            f"got {made.config.budget.gradient_examples}"
-        )
-    check_meta_training(made, counted=True, examples=examples)
-
-
-def _check_gpu(plan: Plan) -> None:
-    """On Ray the cluster says what it has."""
-    execution = plan.config.execution
-    if execution.backend == "local" and execution.gpus_per_pack and not gpu_here():
-        raise UserError(
-            f"expected a GPU for execution.gpus_per_pack {execution.gpus_per_pack:g}, got {without_gpu()}; "
-            "add --set execution.gpus_per_pack=0 or search on Ray, on a cluster with GPUs"
-        )
-
-
-def _check_cluster(plan: Plan, address: str | None) -> None:
-    """Before anything is written: an address is for Ray, and somebody answers there."""
-    if plan.config.execution.backend == "ray_tune":
-        from evoact.execution.cluster import ray_cluster
-
-        ray_cluster.check_cluster(address)
-    elif address is not None:
-        raise UserError(
-            f"expected execution.backend ray_tune with --address, got {plan.config.execution.backend}; "
-            "add --set execution.backend=ray_tune or leave --address out"
-        )
 
 
 def _carry_out(

@@ -9,8 +9,9 @@ from evoact.activations.functions.base_functions import PLUGGED, base_function, 
 from evoact.activations.kinds import kind_of, site_count, unpack
 from evoact.errors import UserError
 from evoact.exports.text import call
-from evoact.genomes.activation import Activation, names_in, pieces
+from evoact.genomes.activation import names_in, pieces
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Activation
 
 FUNCTIONS: Mapping[str, str] = {
     "identity": "nn.Identity()",

@@ -16,11 +16,6 @@ from typing import Any, ClassVar, cast
 
 from evoact.errors import UserError
 from evoact.genomes.activation import (
-    FIELDS,
-    KINDS,
-    OPTIONS,
-    Activation,
-    Hull,
     canonical_activation,
     functions_of,
     is_absent,
@@ -29,6 +24,7 @@ from evoact.genomes.activation import (
     type_key,
 )
 from evoact.genomes.function_names import ABSENT, canonical_name
+from evoact.genomes.kinds import FIELDS, KINDS, OPTIONS, Activation, Hull
 from evoact.registry import lookup, unknown
 
 MIXED = "mixed"  # the flavour that narrows nothing
@@ -260,7 +256,7 @@ class HullChoices:
 class Listed:
     """The listed activations, of any kinds, and no others.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> listed = Listed((Base("relu"), Hull("convex", ("relu", "identity"))))
     >>> [activation.label for activation in listed.every()], listed.functions
     (['relu', 'convex(identity,relu)'], ('relu', 'identity'))

@@ -3,9 +3,10 @@
 import json
 from dataclasses import replace
 
-from evoact.genomes.activation import Base, is_base
+from evoact.genomes.activation import is_base
 from evoact.genomes.function_names import parse
 from evoact.genomes.genome import Genome, from_json
+from evoact.genomes.kinds import Base
 
 SMALLEST = 1e-3  # of an inherited coefficient
 

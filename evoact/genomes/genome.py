@@ -17,9 +17,11 @@ from operator import itemgetter
 from typing import Any
 
 from evoact.errors import UserError, short
-from evoact.genomes import activation as activations
-from evoact.genomes.activation import Activation, canonical_activation, is_absent, is_base, type_key
+from evoact.genomes import activation_json
+from evoact.genomes.activation import canonical_activation, is_absent, is_base, type_key
+from evoact.genomes.field_options import is_finite
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
+from evoact.genomes.kinds import Activation
 
 SHOWN_RUNS = 6  # of different sites, in a label
 # Layers that are called after their place need no name in a label; sites of people's own modules do.
@@ -115,7 +117,7 @@ class Genome:
         Where places do not tell sites apart, as in people's own networks, names do: `act1: 60 relu | act2: 9 sin`.
         Not an identity: of many different sites in a row only the first and the last are shown.
 
-        >>> from evoact.genomes.activation import Base
+        >>> from evoact.genomes.kinds import Base
         >>> homogeneous(Base("relu"), [Site(f"conv{i}", 16) for i in range(55)]).label
         'relu everywhere (55 sites)'
         """
@@ -146,7 +148,7 @@ def _run_label(label: str, sites: Sequence[str], named: bool) -> str:
 def homogeneous(activation: Activation, sites: Iterable[Site], **hyperparameters: float) -> Genome:
     """Return the ordinary network: one activation everywhere.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> homogeneous(Base("relu"), [Site("hidden0", 3)], learning_rate=0.01).label
     '3 relu'
     """
@@ -169,7 +171,7 @@ def blocks(neurons: int, types: int) -> list[tuple[int, int]]:
 def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
     """Return the site with its neurons in contiguous blocks of these types; equal ones stay apart.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> shared_out(Site("hidden0", 10), [Base("relu"), Base("sin")]).label
     '5 relu + 5 sin'
     """
@@ -210,7 +212,7 @@ def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tup
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     """Return the one representative of all genomes that describe the same network up to neuron order.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> site = Site("hidden0", 3)
     >>> raw = SiteGenome("hidden0", (Base("tanh"), Base("relu")), (0, 1, 0))
     >>> canonical(Genome((raw,)), [site]).label
@@ -273,7 +275,7 @@ def _hash(text: str) -> str:
 def to_json(genome: Genome) -> dict[str, Any]:
     """Return the genome as JSON data: `count` if a type's neurons are one block, else `neurons`.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> to_json(homogeneous(Base("relu"), [Site("hidden0", 3)]))["sites"]
     [{'site': 'hidden0', 'types': [{'kind': 'base', 'name': 'relu', 'count': 3}]}]
     """
@@ -281,7 +283,7 @@ def to_json(genome: Genome) -> dict[str, Any]:
         {
             "site": site.site,
             "types": [
-                activations.to_json(t) | {key: place}
+                activation_json.to_json(t) | {key: place}
                 for key, places in [_places(site)]
                 for t, place in zip(site.types, places, strict=True)
             ],
@@ -316,7 +318,7 @@ def _sites_text(genome: Genome, encoder: json.JSONEncoder) -> str:
 def _type_text(activation: Activation, key: str, encoder: json.JSONEncoder) -> tuple[str, str]:
     """The text of a type before and after the value of this key."""
     mark = f'"{key}":null'  # nowhere else: within a text its quotes would be escaped
-    before, _, after = encoder.encode(activations.to_json(activation) | {key: None}).partition(mark)
+    before, _, after = encoder.encode(activation_json.to_json(activation) | {key: None}).partition(mark)
     return f'{before}"{key}":', after
 
 
@@ -332,14 +334,14 @@ def from_json(data: Mapping[str, Any]) -> Genome:
     sites = tuple(_site_from_json(entry) for entry in _member(data, "sites", list))
     hyperparameters = _member(data, "hyperparameters", Mapping)
     for name, value in hyperparameters.items():
-        if not isinstance(name, str) or not activations.is_finite(value):
+        if not isinstance(name, str) or not is_finite(value):
             raise UserError(f"expected a finite number as a genome's {short(name)}, got {short(value)}")
     return Genome(sites, tuple(sorted((k, float(v)) for k, v in hyperparameters.items())))
 
 
 def _site_from_json(entry: Any) -> SiteGenome:
     name, entries = _member(entry, "site", str), _member(entry, "types", list)
-    types = tuple(map(activations.from_json, entries))
+    types = tuple(map(activation_json.from_json, entries))
     owners: dict[int, int] = {}
     start = 0
     for index, t in enumerate(entries):

@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import chain, combinations
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation
 from evoact.genomes.choices import Family, Listed
+from evoact.genomes.kinds import Activation
 
 
 @dataclass(frozen=True)

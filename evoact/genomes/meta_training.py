@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from evoact.errors import UserError
-from evoact.genomes.activation import INTERPOLATIONS, LEAST_POINTS
+from evoact.genomes.field_options import INTERPOLATIONS, LEAST_POINTS
 from evoact.registry import lookup
 
 MODES = ("unrolled", "truncated", "first_order", "evolution")

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evoact.errors import UserError, short
-from evoact.genomes.activation import FIELDS, KINDS, OPTIONS, TYPES, Activation, from_json, to_json
+from evoact.genomes.activation_json import from_json, to_json
 from evoact.genomes.function_names import parse
 from evoact.genomes.genome import MOST_NEURONS, SiteGenome
+from evoact.genomes.kinds import FIELDS, KINDS, OPTIONS, TYPES, Activation
 from evoact.registry import unknown
 
 LONGEST = 1_000_000  # characters
@@ -115,7 +116,7 @@ def parse_activation(text: str) -> Activation:
 def activation_text(activation: Activation) -> str:
     """Return the inverse of `parse_activation`: the label if it says all, else every field.
 
-    >>> from evoact.genomes.activation import Captured, Maxout
+    >>> from evoact.genomes.kinds import Captured, Maxout
     >>> activation_text(Maxout(3)), activation_text(Captured("a bend", -1, 1, (0.0, 0.5)))
     ('maxout(3)', 'captured("a bend",-1,1,[0.0,0.5],linear,linear)')
     """

@@ -15,11 +15,12 @@ from itertools import combinations_with_replacement, pairwise, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
-from evoact.genomes.activation import Activation, Base, is_absent
+from evoact.genomes.activation import is_absent
 from evoact.genomes.choices import MIXED, Family, HullChoices, Listed, choices
 from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
 from evoact.genomes.hyperparameters import LEARNING_RATE
+from evoact.genomes.kinds import Activation, Base
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.registry import unknown
 

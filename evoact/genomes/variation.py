@@ -10,9 +10,10 @@ import random
 from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, is_absent
+from evoact.genomes.activation import is_absent
 from evoact.genomes.genome import Genome
 from evoact.genomes.hyperparameters import LEARNING_RATE
+from evoact.genomes.kinds import Activation
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.genomes.space import NOBODY, SearchSpace, Settings, distinct, objects
 

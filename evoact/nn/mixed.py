@@ -16,8 +16,9 @@ from evoact.activations.kinds import initial, kind_of, site_count, unpack
 from evoact.activations.routing.plan import plan_site
 from evoact.activations.routing.site_plan import SitePlan
 from evoact.errors import UserError, short
-from evoact.genomes.activation import Activation, is_base, names_in, pieces
+from evoact.genomes.activation import is_base, names_in, pieces
 from evoact.genomes.genome import Genome, SiteGenome, loads
+from evoact.genomes.kinds import Activation
 from evoact.genomes.notation import parse_site, site_text
 from evoact.native.tensors import accepts, is_plain
 from evoact.nn.operators import mixture as mixture_operator

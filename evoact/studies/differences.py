@@ -24,8 +24,9 @@ from evoact.analysis.bootstrap import bca_interval
 from evoact.analysis.candidates import Measured, candidates, sign_of
 from evoact.analysis.verdicts import FEWEST
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, Base, Scaled, functions_of, is_absent, is_captured
+from evoact.genomes.activation import functions_of, is_absent, is_captured
 from evoact.genomes.genome import loads
+from evoact.genomes.kinds import Activation, Base, Scaled
 from evoact.tasks.metrics import in_percent
 
 RESAMPLES = 9999

@@ -3,7 +3,8 @@
 import torch
 
 from evoact.activations.kinds import initial, site_count
-from evoact.genomes.activation import (
+from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import (
     Base,
     Captured,
     Hull,
@@ -18,7 +19,6 @@ from evoact.genomes.activation import (
     Subnetwork,
     Tabulated,
 )
-from evoact.genomes.genome import SiteGenome
 
 # Of every kind; the curve `bend` is a fixture.
 EXAMPLES = [

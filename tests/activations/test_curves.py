@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 from evoact.activations.curves import Curve, load_curve, resolve, save_curve
 from evoact.activations.kinds import tabulated
 from evoact.errors import UserError
-from evoact.genomes.activation import Captured, Tabulated
+from evoact.genomes.kinds import Captured, Tabulated
 from evoact.native.tensors import accepts
 
 GRID = np.array([-2.0, -1.5, 0.0, 0.25, 1.0, 3.0])

@@ -6,7 +6,10 @@ import torch
 from evoact.activations.kinds import RECORDS, count, curve, initial, kind_of, unpack
 from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
-from evoact.genomes.activation import (
+from evoact.genomes.activation import per_neuron, pieces, trains
+from evoact.genomes.activation_json import from_json, to_json
+from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import (
     KINDS,
     Captured,
     Hull,
@@ -15,13 +18,7 @@ from evoact.genomes.activation import (
     PReLU,
     ProbabilisticMaxout,
     Tabulated,
-    from_json,
-    per_neuron,
-    pieces,
-    to_json,
-    trains,
 )
-from evoact.genomes.genome import SiteGenome
 from tests.activations.examples import EXAMPLES
 
 SMOOTH = [

@@ -7,8 +7,8 @@ from evoact.activations import spline
 from evoact.activations.kinds import initial
 from evoact.activations.routing.plan import plan_site
 from evoact.activations.spline import Grid
-from evoact.genomes.activation import Subnetwork
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Subnetwork
 
 GRID = Grid(-3.0, 3.0, 61)
 

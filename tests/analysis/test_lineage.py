@@ -3,8 +3,8 @@
 import pandas as pd
 
 from evoact.analysis.lineage import lineage
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, dumps, homogeneous
+from evoact.genomes.kinds import Base
 
 SIN = dumps(homogeneous(Base("sin"), [Site("h", 3)], learning_rate=0.1))
 

@@ -7,9 +7,9 @@ import torch
 from evoact.analysis.participation_ratio import participation_ratio
 from evoact.analysis.trained import Trained, participation
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Captured, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import Genome as G
 from evoact.genomes.genome import homogeneous, shared_out
+from evoact.genomes.kinds import Base, Captured, Hull, Maxout, Subnetwork
 from evoact.networks.lenet5 import lenet5
 from evoact.networks.mlp import mlp
 from evoact.records import COMPLETED

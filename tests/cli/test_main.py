@@ -14,7 +14,7 @@ from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.cli.main import main
 from evoact.config import experiment
 from evoact.execution.run import search
-from evoact.genomes.activation import KINDS
+from evoact.genomes.kinds import KINDS
 from evoact.networks import NETWORKS
 from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS

@@ -6,7 +6,7 @@ import yaml
 from evoact.activations.curves import Curve, load_curve, save_curve
 from evoact.config import experiment
 from evoact.errors import UserError
-from evoact.genomes.activation import KINDS, Base, Hull
+from evoact.genomes.kinds import KINDS, Base, Hull
 
 ONE_MISTAKE = {
     "YAML's no in a list": (

@@ -14,7 +14,7 @@ from evoact.execution.meta_trainings import meta_trained
 from evoact.execution.run import search
 from evoact.genomes import genome as genomes
 from evoact.genomes import meta_training
-from evoact.genomes.activation import Subnetwork
+from evoact.genomes.kinds import Subnetwork
 from evoact.leaderboard.schema import result
 from evoact.records import UNLIMITED
 from evoact.strategies import create

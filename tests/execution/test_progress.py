@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evoact.execution.progress import Tally
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.records import PHASES, UNLIMITED, TrainProposal, TrainResult
 
 GENOME = Genome((SiteGenome("h", (Base("sin"),), (0,)),), (("learning_rate", 0.1),))

@@ -10,7 +10,7 @@ from evoact.errors import UserError
 from evoact.exports.gathered import NoSource
 from evoact.exports.own_text import handed_over
 from evoact.exports.plain_network import PLAIN, built, fill, plain, source, tensors_in
-from evoact.genomes.activation import Base, Hull
+from evoact.genomes.kinds import Base, Hull
 from evoact.networks import NETWORKS
 from evoact.networks.own.named import given_network, own
 from evoact.training.forward_pass import initial_statistics

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from evoact.exports.plain_network import built, fill, source, tensors_in
-from evoact.genomes.activation import Base, pieces
+from evoact.genomes.activation import pieces
+from evoact.genomes.kinds import Base
 from evoact.training.forward_pass import initial_statistics
 from evoact.training.members import initial_member, with_pieces_of
 from tests.activations.examples import EXAMPLES

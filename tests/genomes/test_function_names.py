@@ -9,9 +9,9 @@ import torch
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS, apply, base_function
 from evoact.activations.functions.properties import gaussian_moments, properties
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, Rational
 from evoact.genomes.function_names import canonical_name
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical
+from evoact.genomes.kinds import Base, Hull, Rational
 
 X = torch.linspace(-4, 4, 401, dtype=torch.float64) + 0.00123
 

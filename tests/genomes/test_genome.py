@@ -6,8 +6,7 @@ import random
 import pytest
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, PReLU
-from evoact.genomes.activation import from_json as activation_from_json
+from evoact.genomes.activation_json import from_json as activation_from_json
 from evoact.genomes.genome import (
     Genome,
     Site,
@@ -19,6 +18,7 @@ from evoact.genomes.genome import (
     loads,
     shared_out,
 )
+from evoact.genomes.kinds import Base, PReLU
 from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS
 

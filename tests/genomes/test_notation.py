@@ -7,18 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoact.errors import UserError
-from evoact.genomes.activation import (
-    FIELDS,
-    KINDS,
-    OPTIONS,
-    TYPES,
-    Captured,
-    ProbabilisticMaxout,
-    Tabulated,
-    canonical_activation,
-    from_json,
-)
+from evoact.genomes.activation import canonical_activation
+from evoact.genomes.activation_json import from_json
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import FIELDS, KINDS, OPTIONS, TYPES, Captured, ProbabilisticMaxout, Tabulated
 from evoact.genomes.notation import activation_text, parse_activation, parse_site, site_text
 
 NAMES = st.sampled_from(["relu", "sin(3*x)", "-relu(-x)", "normalised(gelu)", "2*tanh(0.5*x)", "0.001*sin"])

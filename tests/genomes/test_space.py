@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from evoact.errors import ConfigError, UserError
-from evoact.genomes.activation import Base, Hull, Subnetwork
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, homogeneous
+from evoact.genomes.kinds import Base, Hull, Subnetwork
 from evoact.genomes.space import NOBODY, HullChoices, LayerChoices, Listed, SearchSpace, choices, log_grid
 
 ABC = choices("base", name=("relu", "sin", "tanh"))

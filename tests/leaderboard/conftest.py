@@ -2,8 +2,8 @@
 
 import pytest
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, fingerprint, structure
+from evoact.genomes.kinds import Base
 from evoact.leaderboard.store.write import write_part
 from evoact.records import TrainProposal, TrainResult
 

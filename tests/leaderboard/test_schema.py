@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, homogeneous
+from evoact.genomes.kinds import Base
 from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.leaderboard import schema
 from evoact.records import (

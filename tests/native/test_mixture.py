@@ -5,8 +5,8 @@ import torch
 
 from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.activations.routing.plan import plan_site
-from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Base, Hull, Maxout, Subnetwork
 from evoact.native.library import library
 from evoact.native.mixture import function_codes
 from evoact.native.tensors import accepts

@@ -5,8 +5,9 @@ import torch
 
 from evoact.activations.kinds import kind_of
 from evoact.activations.routing.plan import plan_site
-from evoact.genomes.activation import LpPool, NetworkInNetwork, pieces
+from evoact.genomes.activation import pieces
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import LpPool, NetworkInNetwork
 from evoact.native.tensors import accepts
 
 UNITS = [

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from evoact.activations.routing.plan import plan_site
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.native.tensors import accepts
 from evoact.networks.pooling import chosen, max_pool
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evoact.activations.kinds import subnetwork
-from evoact.genomes.activation import Subnetwork
+from evoact.genomes.kinds import Subnetwork
 from evoact.native.library import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or EVOACT_NATIVE=0")

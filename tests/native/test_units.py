@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from evoact.activations.kinds import kind_of
-from evoact.genomes.activation import Maxout, PiecewiseLinear, Rational, pieces
+from evoact.genomes.activation import pieces
+from evoact.genomes.kinds import Maxout, PiecewiseLinear, Rational
 from evoact.native.tensors import accepts
 
 UNITS = [

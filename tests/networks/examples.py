@@ -4,8 +4,8 @@ import random
 
 import torch
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.training.forward_pass import Chance, PackPass, initial_statistics
 from evoact.training.members import Member, initial_member

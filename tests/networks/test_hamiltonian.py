@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull
+from evoact.genomes.kinds import Base, Hull
 from evoact.networks import NETWORKS
 from evoact.training.loop import train_pack
 from evoact.training.members import initial_member

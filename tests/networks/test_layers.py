@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.training.loop import train_pack
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.genomes.activation import Hull
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Hull
 from evoact.networks.mlp import mlp
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack

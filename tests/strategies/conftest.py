@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from evoact.genomes.activation import Base, Captured, Hull, to_json
+from evoact.genomes.activation_json import to_json
 from evoact.genomes.genome import Genome, Site, SiteGenome
 from evoact.genomes.genome import to_json as to_json_genome
+from evoact.genomes.kinds import Base, Captured, Hull
 from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
 from evoact.records import (
     COMPLETED,

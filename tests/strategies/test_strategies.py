@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous, structure
+from evoact.genomes.kinds import Base
 from evoact.records import FIRST_CONFIRMATION_SEED
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive, best_structures

@@ -7,8 +7,8 @@ import pytest
 
 from evoact.cli.commands import study
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, Scaled
 from evoact.genomes.genome import Site, dumps, homogeneous, structure
+from evoact.genomes.kinds import Base, Hull, Scaled
 from evoact.studies.differences import Arm, arms, difference, differences, markdown
 
 SITES = (Site("h", 4), Site("g", 3))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
+from evoact.genomes.kinds import Base, Hull, Maxout, Subnetwork
 from evoact.networks.mlp import mlp
 from evoact.studies.hessian import Hessian, spectral_density, trace
 from evoact.training.loop import train_pack

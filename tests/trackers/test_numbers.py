@@ -2,8 +2,8 @@
 
 import pytest
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.records import TrainProposal, TrainResult
 from evoact.trackers.numbers import Numbers
 

@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 
-from evoact.genomes.activation import Base, Hull, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome, canonical, fingerprint
+from evoact.genomes.kinds import Base, Hull, Subnetwork
 from evoact.networks.mlp import mlp
 from evoact.tasks.task import ArrayTask, Split
 from evoact.training.members import Member

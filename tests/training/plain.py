@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from evoact.genomes.activation import Base, Hull
+from evoact.genomes.kinds import Base, Hull
 
 FUNCTIONS = {
     "identity": lambda x: x,

@@ -9,8 +9,8 @@ import torch
 
 from evoact.config.schema import Averaging
 from evoact.errors import UserError
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.training.averaging import MOST, Average
 from evoact.training.evaluation import settled

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, Subnetwork
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base, Hull, Subnetwork
 from evoact.native.convolution import Window
 from evoact.networks import NETWORKS
 from evoact.networks import layers as packed_layers

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, PReLU
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base, PReLU
 from evoact.training.batches import Batches
 from evoact.training.loop import solo_step_seconds, train_pack
 from evoact.training.members import Member, initial_member

@@ -8,16 +8,8 @@ import torch
 
 from evoact.activations.kinds.maxout import evaluate as maxout_value
 from evoact.errors import UserError
-from evoact.genomes.activation import (
-    Base,
-    LpPool,
-    Maxout,
-    NetworkInNetwork,
-    PReLU,
-    ProbabilisticMaxout,
-    Scaled,
-)
 from evoact.genomes.genome import Genome, SiteGenome, canonical, homogeneous
+from evoact.genomes.kinds import Base, LpPool, Maxout, NetworkInNetwork, PReLU, ProbabilisticMaxout, Scaled
 from evoact.networks import NETWORKS
 from evoact.training.loop import train_pack
 from evoact.training.members import Member, by_layout, initial_member, parameter_count, with_pieces_of

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from evoact.genomes.activation import ProbabilisticMaxout
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import ProbabilisticMaxout
 from evoact.networks import NETWORKS
 from evoact.tasks.images import ImageTask
 from evoact.training.early_stop import EarlyStop

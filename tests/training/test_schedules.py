@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import homogeneous
+from evoact.genomes.kinds import Base
 from evoact.training.members import Member
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.pack import TrainingSettings, start_pack, train_step

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from evoact.genomes.activation import Base, Hull, LpPool, PReLU, Scaled, Subnetwork
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
+from evoact.genomes.kinds import Base, Hull, LpPool, PReLU, Scaled, Subnetwork
 from evoact.native.library import library
 from evoact.networks import NETWORKS
 from evoact.networks.precision import has_bf16

@@ -11,8 +11,8 @@ from evoact.activations.functions.base_functions import BASE_FUNCTIONS
 from evoact.activations.routing import mixture
 from evoact.activations.routing.cuda_check import kernels_agree
 from evoact.activations.routing.plan import plan_site
-from evoact.genomes.activation import Base, Hull, Maxout, Subnetwork
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Base, Hull, Maxout, Subnetwork
 from evoact.triton import backend, terms
 from tests.activations.examples import SITES, pack
 

@@ -27,8 +27,9 @@ from evoact.activations.kinds import (
     tabulated,
 )
 from evoact.activations.kinds.kind import Kind
-from evoact.genomes.activation import Activation, per_neuron, pieces
+from evoact.genomes.activation import per_neuron, pieces
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Activation
 
 RECORDS: Mapping[str, Kind] = {
     "base": base.KIND,
@@ -57,7 +58,7 @@ def kind_of(activation: Activation) -> Kind:
 def sets(activation: Activation, neurons: int) -> int:
     """Return how many parameter sets a type with that many neurons has: one each, or one for all.
 
-    >>> from evoact.genomes.activation import PReLU
+    >>> from evoact.genomes.kinds import PReLU
     >>> sets(PReLU("layer"), 60), sets(PReLU("neuron"), 60)
     (1, 60)
     """
@@ -67,7 +68,7 @@ def sets(activation: Activation, neurons: int) -> int:
 def count(activation: Activation, neurons: int) -> int:
     """Return how many numbers a type with that many neurons trains.
 
-    >>> from evoact.genomes.activation import Base, Scaled
+    >>> from evoact.genomes.kinds import Base, Scaled
     >>> count(Base("relu"), 60), count(Scaled("relu"), 60), count(Scaled("relu", "neuron"), 60)
     (0, 2, 120)
     """
@@ -91,7 +92,7 @@ def initial(site: SiteGenome, generator: torch.Generator) -> Tensor:
 def unpack(site: SiteGenome, flat: Flat) -> Iterator[tuple[Activation, np.ndarray, Flat]]:
     """Yield each type of a site with the indices of its neurons and its part of flat [..., A], as [..., sets, numbers].
 
-    >>> from evoact.genomes.activation import Base, Scaled
+    >>> from evoact.genomes.kinds import Base, Scaled
     >>> site = SiteGenome("h", (Base("relu"), Scaled("sin", "neuron")), (1, 0, 1))
     >>> for activation, neurons, own in unpack(site, np.arange(4)):
     ...     print(activation.label, neurons.tolist(), own.tolist())
@@ -116,7 +117,7 @@ def curve(activation: Activation, parameters: Tensor, x: Tensor, exact: bool = F
         x: [points]; [pieces, points] for what takes several pre-activations
         exact: no interpolation of what is learned
 
-    >>> from evoact.genomes.activation import Scaled
+    >>> from evoact.genomes.kinds import Scaled
     >>> curve(Scaled("identity"), torch.tensor([[2.0, 3.0]]), torch.tensor([-1.0, 1.0])).tolist()
     [[-6.0, 6.0]]
     """

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.kinds.kind import Kind, Mixture, Noise
-from evoact.genomes.activation import Base
+from evoact.genomes.kinds import Base
 
 
 def evaluate(activation: Base, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.functions.formulas import softplus
 from evoact.activations.kinds.kind import Kind, Mixture, Noise, Text, module
-from evoact.genomes.activation import Hull
+from evoact.genomes.kinds import Hull
 
 
 def convex(w: Tensor) -> Tensor:

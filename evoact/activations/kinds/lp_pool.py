@@ -13,7 +13,7 @@ from torch import Tensor
 from evoact.activations import units
 from evoact.activations.functions.formulas import softplus
 from evoact.activations.kinds.kind import Kind, Noise, module
-from evoact.genomes.activation import LpPool
+from evoact.genomes.kinds import LpPool
 from evoact.native.tensors import accepts
 
 INITIAL_ORDER = 2.0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evoact.activations import units
 from evoact.activations.kinds.kind import Kind, Noise
-from evoact.genomes.activation import Maxout, ProbabilisticMaxout
+from evoact.genomes.kinds import Maxout, ProbabilisticMaxout
 from evoact.native.tensors import accepts
 from evoact.native.units import LARGEST_PIECES
 

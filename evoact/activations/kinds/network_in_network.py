@@ -14,7 +14,7 @@ from torch import Tensor
 from evoact.activations import units
 from evoact.activations.functions.base_functions import BaseFunction, apply, base_function
 from evoact.activations.kinds.kind import Kind, Noise
-from evoact.genomes.activation import NetworkInNetwork
+from evoact.genomes.kinds import NetworkInNetwork
 from evoact.native.mixture import one_term
 from evoact.native.tensors import accepts
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evoact.activations import units
 from evoact.activations.kinds.kind import Kind, Noise, module
-from evoact.genomes.activation import PiecewiseLinear
+from evoact.genomes.kinds import PiecewiseLinear
 from evoact.native.tensors import accepts
 
 OFFSET_DEVIATION = 0.5

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from evoact.activations.kinds.kind import Kind, Mixture, Noise, module
-from evoact.genomes.activation import PReLU
+from evoact.genomes.kinds import PReLU
 
 INITIAL_SLOPE = 0.25  # He et al. 2015
 TERMS = ("relu", "-relu(-x)")  # max(0, x) and min(0, x)

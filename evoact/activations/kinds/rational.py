@@ -14,7 +14,7 @@ from torch import Tensor
 from evoact.activations import units
 from evoact.activations.functions.base_functions import base_function
 from evoact.activations.kinds.kind import Kind, Noise, Text, module
-from evoact.genomes.activation import Rational
+from evoact.genomes.kinds import Rational
 from evoact.native.tensors import accepts
 
 GRID = np.linspace(-3, 3, 601)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.kinds.kind import Kind, Mixture, Noise, module
-from evoact.genomes.activation import Scaled
+from evoact.genomes.kinds import Scaled
 
 
 def evaluate(activation: Scaled, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:

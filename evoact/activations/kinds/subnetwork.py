@@ -19,7 +19,7 @@ from evoact.activations import spline
 from evoact.activations.differentiable import followed
 from evoact.activations.functions.base_functions import apply, base_function
 from evoact.activations.kinds.kind import Kind, Learned, Mixture, Noise, Text
-from evoact.genomes.activation import Subnetwork
+from evoact.genomes.kinds import Subnetwork
 from evoact.native import subnetwork as native
 from evoact.native.tensors import accepts
 

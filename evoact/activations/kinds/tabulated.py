@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evoact.activations.curves import Curve, check_points, load_curve, resolve
 from evoact.activations.kinds.kind import Kind, Noise, Text
-from evoact.genomes.activation import Captured, Tabulated
+from evoact.genomes.kinds import Captured, Tabulated
 from evoact.native import piecewise as native
 from evoact.native.tensors import accepts, is_plain
 

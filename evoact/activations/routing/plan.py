@@ -21,8 +21,9 @@ from evoact.activations.kinds.kind import Mixture
 from evoact.activations.routing.mixture import Segment, SplineRows, plan_mixture
 from evoact.activations.routing.site_plan import ParameterGroup, Scales, SitePlan, TypeGroup
 from evoact.activations.spline import GRID
-from evoact.genomes.activation import Activation, pieces
+from evoact.genomes.activation import pieces
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Activation
 
 # A function of parameter sets [sets, p], p, and how many numbers of the result are a set's.
 _Key = tuple[Callable[[Tensor], Tensor], int, int]

@@ -158,7 +158,7 @@ def _with_offered(
 
 
 def _activations() -> list[dict[str, Any]]:
-    from evoact.genomes.activation import KINDS
+    from evoact.genomes.kinds import KINDS
 
     return [
         {

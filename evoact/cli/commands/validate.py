@@ -57,7 +57,7 @@ def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
         UserError: if there is too little data for what is asked of it.
     """
     from evoact.errors import UserError
-    from evoact.execution.run import check_data
+    from evoact.execution.running.preflight import check_data
     from evoact.tasks import DOWNLOADABLE, ORIGINS
     from evoact.tasks.own.data_summary import notes_of, understood
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoact.errors import UserError
-from evoact.genomes.activation import HULLS, Hull
 from evoact.genomes.discretised import discrete, inherited
+from evoact.genomes.field_options import HULLS
 from evoact.genomes.genome import Genome
+from evoact.genomes.kinds import Hull
 from evoact.genomes.space import SearchSpace
 from evoact.records import TrainResult
 from evoact.registry import unknown

@@ -5,8 +5,8 @@ from functools import cached_property
 from itertools import islice, product
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome
+from evoact.genomes.kinds import Base
 from evoact.genomes.space import SearchSpace
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import WHOLE, Draft

@@ -14,9 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, functions_of
+from evoact.genomes.activation import functions_of
 from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.hyperparameters import LEARNING_RATE
+from evoact.genomes.kinds import Base, Hull
 from evoact.genomes.space import SearchSpace
 from evoact.records import UNLIMITED
 from evoact.seeding import derive, generator, python_random

@@ -8,10 +8,18 @@ from functools import cached_property
 from typing import Any
 
 from evoact.errors import UserError
-from evoact.genomes import activation as activations
-from evoact.genomes.activation import Activation, is_captured, needs_file, per_neuron, pieces, trains
+from evoact.genomes import activation_json
+from evoact.genomes.activation import (
+    canonical_activation,
+    is_captured,
+    needs_file,
+    per_neuron,
+    pieces,
+    trains,
+)
 from evoact.genomes.genome import Genome, shared_out
 from evoact.genomes.hyperparameters import LEARNING_RATE
+from evoact.genomes.kinds import Activation
 from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.genomes.space import SearchSpace, Settings
 from evoact.records import COMPLETED, MetaTrainResult
@@ -146,7 +154,7 @@ class Bilevel:
 
     @cached_property
     def _types(self) -> tuple[Activation, ...]:
-        return tuple(activations.canonical_activation(activations.from_json(entry)) for entry in self.types)
+        return tuple(canonical_activation(activation_json.from_json(entry)) for entry in self.types)
 
 
 def networks_of(space: SearchSpace, types: TypesBySite) -> list[Genome]:
@@ -169,4 +177,4 @@ def found_types(result: MetaTrainResult) -> TypesBySite:
 def types_in(text: str) -> TypesBySite:
     """Return what stands in the leaderboard's column `learned_types`."""
     found = json.loads(text)
-    return {site: tuple(map(activations.from_json, entries)) for site, entries in found.items()}
+    return {site: tuple(map(activation_json.from_json, entries)) for site, entries in found.items()}

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from evoact.genomes.activation import Activation
 from evoact.genomes.genome import Genome, loads
+from evoact.genomes.kinds import Activation
 from evoact.seeding import generator
 
 # How much of a type's vector says what its output is like; the rest, which activation it is.
@@ -47,7 +47,7 @@ def _type_vectors(types: tuple[Activation, ...]) -> np.ndarray:
 def composition(genome: Genome) -> tuple[np.ndarray, float]:
     """Return the vector of all sites and settings of a genome, and the logarithm of its learning rate.
 
-    >>> from evoact.genomes.activation import Base
+    >>> from evoact.genomes.kinds import Base
     >>> from evoact.genomes.genome import Site, homogeneous
     >>> sin, tanh, gaussian = (
     ...     composition(homogeneous(Base(f), [Site("h", 4)], learning_rate=0.1)) for f in ("sin", "tanh", "gaussian")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation
+from evoact.genomes.kinds import Activation
 from evoact.genomes.meta_training import DEFAULTS, MetaTraining, positive
 from evoact.networks.network import Network
 from evoact.registry import lookup
@@ -95,7 +95,7 @@ def meta_train(
     Raises:
         UserError: for what cannot be meta-trained, before anything is trained.
 
-    >>> from evoact.genomes.activation import Subnetwork
+    >>> from evoact.genomes.kinds import Subnetwork
     >>> from evoact.networks.mlp import mlp
     >>> from evoact.tasks.digits import digits
     >>> task = digits()

@@ -18,8 +18,9 @@ from evoact.activations.kinds import count, kind_of, sets
 from evoact.activations.kinds.kind import Learned
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.activation import Activation, pieces
+from evoact.genomes.activation import pieces
 from evoact.genomes.genome import Site, blocks
+from evoact.genomes.kinds import Activation
 from evoact.networks import layers
 from evoact.training.forward_pass import Chance
 
@@ -78,7 +79,7 @@ def typed_site(site: Site, types: Sequence[Activation]) -> TypedSite:
     Raises:
         UserError: for no types, more types than neurons, or a type of several pieces.
 
-    >>> from evoact.genomes.activation import Subnetwork
+    >>> from evoact.genomes.kinds import Subnetwork
     >>> blocks = typed_site(Site("hidden0", 10), [Subnetwork("sin", 5)] * 3).blocks
     >>> [b.stop - b.start for b in blocks]
     [3, 3, 4]

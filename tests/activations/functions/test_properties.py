@@ -9,7 +9,7 @@ from evoact.activations.functions.base_functions import BASE_FUNCTIONS, apply, b
 from evoact.activations.functions.properties import properties
 from evoact.activations.kinds import kind_of
 from evoact.activations.kinds.hull import COEFFICIENTS
-from evoact.genomes.activation import (
+from evoact.genomes.kinds import (
     Hull,
     LpPool,
     Maxout,

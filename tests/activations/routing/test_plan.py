@@ -7,8 +7,9 @@ from evoact.activations.kinds import count, initial
 from evoact.activations.kinds.hull import COEFFICIENTS
 from evoact.activations.routing.plan import plan_site
 from evoact.errors import UserError
-from evoact.genomes.activation import HULLS, Base, Hull, Subnetwork
+from evoact.genomes.field_options import HULLS
 from evoact.genomes.genome import SiteGenome
+from evoact.genomes.kinds import Base, Hull, Subnetwork
 from tests.activations.examples import SITES, pack
 from tests.training.plain import activate
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from evoact.execution.running.kept import BLOCK, LOOSE, Kept
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, homogeneous
+from evoact.genomes.kinds import Base
 from evoact.records import TrainProposal, TrainResult, in_proposal_order
 
 GENOMES = [homogeneous(Base(name), [Site("h", 64)], learning_rate=0.1) for name in ("relu", "sin")]

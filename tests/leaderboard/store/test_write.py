@@ -114,7 +114,7 @@ def test_an_unknown_file_system_is_one_sentence():
 
 WRITER = """
 import sys
-from evoact.genomes.activation import Base
+from evoact.genomes.kinds import Base
 from evoact.genomes.genome import Site, fingerprint, homogeneous, structure
 from evoact.leaderboard.store.write import write_part
 from evoact.records import TrainProposal, TrainResult

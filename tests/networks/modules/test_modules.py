@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Genome, SiteGenome
+from evoact.genomes.kinds import Base
 from evoact.networks import NETWORKS
 from evoact.networks.network import parameter_count
 from evoact.tasks.task import ArrayTask, Split

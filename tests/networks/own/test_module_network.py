@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull
 from evoact.genomes.choices import choices
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, fingerprint
+from evoact.genomes.kinds import Base, Hull
 from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 from evoact.networks.network import parameter_count

@@ -9,9 +9,9 @@ from evoact.activations.strongest import discretised
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
-from evoact.genomes.activation import Base, Hull
 from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Genome, Site, SiteGenome
+from evoact.genomes.kinds import Base, Hull
 from evoact.genomes.space import SearchSpace, choices
 from evoact.genomes.variation import carried
 from evoact.seeding import python_random

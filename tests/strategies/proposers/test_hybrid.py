@@ -7,8 +7,9 @@ import random
 
 import pytest
 
-from evoact.genomes.activation import Base, functions_of, is_base
+from evoact.genomes.activation import functions_of, is_base
 from evoact.genomes.genome import Site
+from evoact.genomes.kinds import Base
 from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.records import result_of
 from evoact.strategies import create, proposer

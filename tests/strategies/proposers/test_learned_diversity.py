@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from evoact.errors import UserError
-from evoact.genomes.activation import Captured
 from evoact.genomes.genome import Site
+from evoact.genomes.kinds import Captured
 from evoact.genomes.meta_training import MODES, MetaTraining
 from evoact.genomes.space import SearchSpace, choices
 from evoact.strategies import create

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from deap import base, tools
 
-from evoact.genomes.activation import Hull
+from evoact.genomes.kinds import Hull
 from evoact.strategies import create
 from evoact.strategies.selection.pareto import crowded
 

@@ -9,8 +9,8 @@ import pytest
 import sklearn.gaussian_process  # noqa: F401  or SciPy's BLAS would not be known yet
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from evoact.genomes.activation import Base
 from evoact.genomes.genome import Site, canonical, fingerprint, homogeneous, structure
+from evoact.genomes.kinds import Base
 from evoact.genomes.space import SearchSpace, choices
 from evoact.records import COMPLETED, TrainProposal, TrainResult
 from evoact.strategies import create

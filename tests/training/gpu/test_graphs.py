@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from evoact.genomes.activation import Base, Hull, Maxout, Rational, Subnetwork
+from evoact.genomes.kinds import Base, Hull, Maxout, Rational, Subnetwork
 from evoact.training import loop
 from evoact.training.forward_pass import Chance
 from evoact.training.gpu import graphs

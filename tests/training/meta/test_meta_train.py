@@ -12,7 +12,7 @@ from evoact.activations.curves import save_curve
 from evoact.activations.kinds import RECORDS
 from evoact.activations.spline import Grid
 from evoact.errors import UserError
-from evoact.genomes.activation import Base, Hull, Maxout, PReLU, Scaled, Subnetwork, Tabulated
+from evoact.genomes.kinds import Base, Hull, Maxout, PReLU, Scaled, Subnetwork, Tabulated
 from evoact.genomes.meta_training import MetaTraining
 from evoact.networks.hamiltonian import hamiltonian
 from evoact.networks.lenet5 import lenet5
