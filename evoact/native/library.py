@@ -114,6 +114,17 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
+def why_missing() -> str:
+    """Return why there are no kernels, after "expected kernels, got"; empty if there are."""
+    if library() is not None:
+        return ""
+    if os.environ.get("EVOACT_NATIVE") == "0":
+        return "left out by EVOACT_NATIVE=0"
+    compiler = os.environ.get("CC", "cc")
+    there = compiler.split() and shutil.which(compiler.split()[0])
+    return f"none, the compiler {compiler!r} {'fails or takes too long' if there else 'is not there'}"
+
+
 def call(name: str, *arguments: Any) -> Any:
     """Return a function of the kernels, for a caller that knows that there are some; tensors and arrays, which must be
     contiguous and live until it returns, go in as pointers, None as a null pointer."""
@@ -138,13 +149,13 @@ def _built(compiler: list[str]) -> Path:
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
     with tempfile.TemporaryDirectory(dir=folder) as beside:
         made = Path(beside) / "kernels.so"
-        error: subprocess.SubprocessError | None = None
+        error: subprocess.CalledProcessError | None = None
         for variant in VARIANTS:
             command = [*compiler, *FLAGS, *variant, "-o", str(made), *sources, "-lm"]
             try:
                 subprocess.run(command, check=True, capture_output=True, timeout=BUILD_SECONDS)
-            except subprocess.SubprocessError as raised:
-                error = raised
+            except subprocess.CalledProcessError as raised:
+                error = raised  # and not for want of time: what was built then would be kept, and slower
                 continue
             made.chmod(0o700)
             target = folder / _named(name, made)

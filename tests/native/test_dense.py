@@ -85,5 +85,7 @@ def test_factors_in_bf16(shape, across):
     found = [y, *torch.autograd.grad(y, (w, x, b), g)]
     dw, dx, dg = (t.detach().bfloat16().double() for t in (w, x, g))
     wanted = [b.double() + dw @ dx, dg @ dx.mT, dw.mT @ dg, g.double().sum(2, keepdim=True)]
+    rounded = 2.0**-8 if library() is None else 0  # PyTorch gives products in bf16, kernels in float32
     for one, other in zip(found, wanted, strict=True):
-        assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-5 * float(other.detach().abs().max()))
+        scale = float(other.detach().abs().max())
+        assert torch.allclose(one.double(), other, rtol=1e-4 + rounded, atol=(1e-5 + rounded) * scale)

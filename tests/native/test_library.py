@@ -30,6 +30,21 @@ def test_a_missing_or_failing_compiler_is_silent(environment, tmp_path, monkeypa
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_takes_too_long_is_not_built_for_less(tmp_path, monkeypatch):
+    """Kernels without vectors would be kept, and nobody would know why packs are slow."""
+    monkeypatch.setenv("EVOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(built, "BUILD_SECONDS", 2)
+    slow = tmp_path / "compiler"
+    slow.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit 0\ncase "$*" in *-march*) exec sleep 60;; esac\n'
+        'while [ "$1" != -o ]; do shift; done\ntouch "$2"\n'
+    )
+    slow.chmod(0o700)
+    with pytest.raises(subprocess.TimeoutExpired):
+        built._built([str(slow)])
+    assert not [*(tmp_path / "cache").rglob("*.so")]
+
+
 STAND_IN = """#!/bin/sh
 # Instead of a compiler: writes what it was last told, and takes note of each call.
 echo call >> "$(dirname "$0")/calls"

@@ -16,7 +16,7 @@ from evoact.errors import UserError
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import made_or_refused
-from evoact.native.library import library
+from evoact.native.library import why_missing
 from evoact.training.gpu.devices import GpuLost, check_usable, gpu_here, unlike_memories, without_gpu
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -83,17 +83,10 @@ def _versions(like: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _kernels() -> Iterator[Finding]:
-    if library() is not None:
+    why = why_missing()
+    if not why:
         yield Finding("kernels", OK, "compiled for this processor")
         return
-    compiler = os.environ.get("CC", "cc")
-    switched_off = os.environ.get("EVOACT_NATIVE") == "0"
-    there = shutil.which(compiler.split()[0]) if compiler.split() else None
-    why = (
-        "left out by EVOACT_NATIVE=0"
-        if switched_off
-        else f"none, the compiler {compiler!r} {'fails' if there else 'is not there'}"
-    )
     yield Finding(
         "kernels", WARNING, why, "PyTorch computes the same, slower; install a C compiler such as gcc"
     )

@@ -1,5 +1,6 @@
 """What is checked and said before a run begins, so that a search that cannot go well writes nothing."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from evoact.errors import UserError
 from evoact.execution.running.log import is_log
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, TRACKED, made_or_refused
+from evoact.native.library import why_missing
 from evoact.networks.own.module_network import ModuleNetwork
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
@@ -91,7 +93,12 @@ def check_cluster(plan: Plan, address: str | None) -> None:
 
 
 def notes(plan: Plan) -> Iterable[str]:
-    """Yield what is to be known of the networks and of the GPUs here, a sentence each."""
+    """Yield what is to be known of the kernels, the networks and the GPUs here, a sentence each."""
+    if (why := why_missing()) and os.environ.get("EVOACT_NATIVE") != "0":
+        yield (
+            f"expected compiled kernels here, got {why}; PyTorch computes the same, slower: install a C compiler "
+            "such as gcc"
+        )
     yield from _network_notes(plan)
     yield from _gpu_notes(plan)
 
