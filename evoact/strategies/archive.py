@@ -126,12 +126,15 @@ class Archive:
         loss = math.nan if result.train_loss is None else result.train_loss
         self._losses[row] += (loss - self._losses[row]) / self._counts[row]
 
-    def add_generation(self, results: Sequence[Result]) -> None:
-        """Enter all results of a generation, which then are `latest`; `beginnings` counts generations of which none
-        was promoted."""
+    def add_generation(self, results: Sequence[Result], promotes: bool = True) -> None:
+        """Enter all results of a generation; `beginnings` counts generations of which none was promoted.
+
+        They are `latest` then: all of them if the search promotes networks, else the probes alone, of which the next
+        networks are made. Generations of long searches are large, and nobody asks for the others again.
+        """
         for result in results:
             self.add(result)
-        self.latest = list(results)
+        self.latest = [r for r in results if promotes or (isinstance(r, TrainResult) and r.discretised)]
         self.beginnings += all(r.proposal.rung == 0 for r in results)
 
     def _new(self, first: TrainProposal) -> int:

@@ -124,8 +124,11 @@ class Generational:
                 cohort.complete += 1
             if cohort.complete < cohort.end:
                 return
-            self._archive.add_generation([self._arrived.pop(i) for i in range(cohort.first, cohort.end)])
+            self._enter([self._arrived.pop(i) for i in range(cohort.first, cohort.end)])
             self._cohorts.popleft()
+
+    def _enter(self, generation: list[Result]) -> None:
+        self._archive.add_generation(generation, promotes=self._numbering.last_rung > 0)
 
     # --- replay ---------------------------------------------------------------------------------
 
@@ -155,5 +158,5 @@ class Generational:
             results = [self._stored.pop(index) for index in rows[generation]]
             for result in results:
                 self._numbering.enter(result.proposal)
-            self._archive.add_generation(results)
+            self._enter(results)
             self._generation = generation + 1
