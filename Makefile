@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Tests run on all processors, in at most four processes; a file's tests share one, its fixtures and its Ray cluster.
-AT_ONCE ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests run in a process more than there are processors (conftest.py), at most four; a file's tests share one, its
+# fixtures and its Ray cluster.
+AT_ONCE ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The run directory of `make search`; by default a new one under runs/.
 RUN ?=
