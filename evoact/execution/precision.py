@@ -10,6 +10,7 @@ from typing import Any
 
 from evoact.config import Experiment, Plan
 from evoact.execution.pack_size import LONGEST_SECONDS, UNMEASURED, room, step_seconds
+from evoact.networks.lenet5 import LeNet5
 from evoact.networks.mlp import MLP
 from evoact.networks.precision import check_precision, precisions_of
 from evoact.tasks.metrics import metric_named
@@ -17,10 +18,10 @@ from evoact.training.gpu.devices import device_for
 from evoact.training.isolation import ended
 
 AUTO = "auto"
-# `benchmarks/precision.py` shows that accuracies of `mlp` and their ranking stay as they are, within noise; of others
-# too few were trained. tf32 keeps more digits than bf16; float16 may overflow, and a regression's errors may be
-# smaller than roundings.
+# `benchmarks/precision.py` shows that accuracies of these networks and their ranking stay as they are, within noise.
+# tf32 keeps more digits than bf16; float16 may overflow, and a regression's errors may be smaller than roundings.
 HARMLESS = ("bf16", "tf32")
+EXAMINED = (MLP, LeNet5)
 GAIN = 1.1  # a reduced precision that is not faster by this factor is not worth a name in the rows
 ROUNDS = 2
 
@@ -67,7 +68,7 @@ def as_stored(plan: Plan, config: Mapping[str, Any]) -> Plan:
 def choices(made: Experiment) -> tuple[str, ...]:
     """Return the precisions among which `auto` chooses: those the device has that change no verdict of this search."""
     metric = metric_named(made.task.metric)
-    safe = metric.classification and metric.percent and isinstance(made.network, MLP)
+    safe = metric.classification and metric.percent and isinstance(made.network, EXAMINED)
     if not safe or made.config.execution.backend == "table":
         return ("float32",)
     return ("float32", *(p for p in precisions_of(_device(made)) if p in HARMLESS))

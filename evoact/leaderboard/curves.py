@@ -6,6 +6,7 @@ A pack that was never stored, because the run was killed in between, leaves one 
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,18 @@ CURVES = Table(
     (*KEY, "step"),
     (*ORDER, "step"),
 )
-_NO_ROWS = CURVES.schema.empty_table()
 TABLES = (CURVES, LEADERBOARD)  # in the order in which they are written
 
 
 def curve_rows(results: Sequence[Result], run: str) -> pa.Table:
     """Return the points of all networks' curves; none if none were taken."""
     rows = [row for result in results for row in _rows(result, run)]
-    return pa.Table.from_pylist(rows, schema=CURVES.schema) if rows else _NO_ROWS
+    return pa.Table.from_pylist(rows, schema=CURVES.schema) if rows else _no_rows()
+
+
+@lru_cache(maxsize=1)
+def _no_rows() -> pa.Table:
+    return CURVES.schema.empty_table()  # which imports pandas: not before it is needed
 
 
 def _rows(result: Result, run: str) -> Iterator[dict[str, Any]]:

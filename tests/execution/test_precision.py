@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -56,6 +57,11 @@ def test_what_might_change_verdicts_is_never_chosen(tiny, seconds, tmp_path):
     made = experiment(tiny(training=AUTO))
     assert choices(made) == ("float32", "bf16", "tf32")  # float16 may overflow
     assert choices(experiment(tiny(training=AUTO, task=REGRESSION))) == ("float32",)
+    pixels = np.random.default_rng(0).normal(size=(200, 1, 16, 16))
+    np.savez(tmp_path / "images.npz", x=pixels, y=np.arange(200) % 2)
+    images = {"task": {"name": "arrays", "path": str(tmp_path / "images.npz")}, "training": AUTO}
+    assert "bf16" in choices(experiment(tiny(network={"name": "lenet5", "width": 0.5}, **images)))
+    assert choices(experiment(tiny(network={"name": "kerasnet"}, **images))) == ("float32",)
     (tmp_path / "model.py").write_text(OWN)
     own = {"name": "own", "file": str(tmp_path / "model.py"), "build": "make"}
     assert choices(experiment(tiny(training=AUTO, network=own))) == ("float32",)

@@ -78,25 +78,39 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
                 _start(max(os.cpu_count() or 1, ceil(cpus)), quiet)
         yield
     finally:
-        session = _ends_at_once() if address is None and ray.is_initialized() else None
+        local = address is None and ray.is_initialized()
+        left = _ends_at_once() if local else None
         ray.shutdown()
-        if session is not None:
-            _clear_up(session)
+        if left is not None:
+            _clear_up(*left)
 
 
-def _ends_at_once() -> Path:
+def _ends_at_once() -> tuple[Path, list[Any]]:
     """Have the processes of the local cluster, which ends now, killed instead of asked to end first: they do not hear
-    SIGTERM, and Ray would wait a second for each. Return the directory of its session.
+    SIGTERM, and Ray would wait a second for each. Return the directory of its session, and the processes that these
+    have started: some, such as the raylet's agents, notice only after a minute that they are alone.
     """
+    import psutil  # which Ray brings
+
     node = ray._private.worker._global_node
+    here = [one.process.pid for started in node.all_processes.values() for one in started]
+    agents = list[Any]()
+    for pid in here:
+        with suppress(psutil.Error):  # gone already
+            agents += psutil.Process(pid).children(recursive=True)
     for started in node.all_processes.values():
         for one in started:
             one.process.terminate = one.process.kill
-    return Path(node.get_session_dir_path())
+    return Path(node.get_session_dir_path()), agents
 
 
-def _clear_up(session: Path) -> None:
-    """Delete what the local cluster leaves: its logs and sockets, and the link to them."""
+def _clear_up(session: Path, agents: Iterable[Any]) -> None:
+    """End the processes that the local cluster leaves, and delete its logs and sockets, and the link to them."""
+    import psutil
+
+    for agent in agents:
+        with suppress(psutil.NoSuchProcess):  # gone, as most are
+            agent.kill()
     shutil.rmtree(session, ignore_errors=True)
     latest = session.parent / "session_latest"
     with suppress(OSError):
