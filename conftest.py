@@ -13,3 +13,8 @@ collect_ignore_glob = [] if find_spec("triton") else ["evoact/triton/*.py"]
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are processors: tests of clusters wait most of their time."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of clusters are the first, so that others are done beside the longest of all files."""
+    items.sort(key=lambda item: item.path.parent.name != "cluster")
