@@ -15,7 +15,8 @@ import argparse
 import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,13 @@ def space_of(table: Tabular) -> SearchSpace:
     return Experiment(Config.model_validate(table.about["config"])).space
 
 
-def searched(table: Tabular, space: SearchSpace, label: str, seed: int, after: Sequence[int]) -> Gains:
-    """One run of a strategy of evoact's."""
-    judge, gains, results = Judge(table), [], []
+def stands(
+    table: Tabular, space: SearchSpace, label: str, seed: int, after: Sequence[int], **start: Any
+) -> Iterator[tuple[str, list[Result]]]:
+    """One run of a strategy of evoact's: what it recommends by its own rule, and all results, after so many networks
+    each. `start` is what it knows before, as `create` takes it."""
+    results: list[Result] = []
+    waited = deque(after)
     name, options = STRATEGIES[label]
     strategy = create(
         name,
@@ -88,16 +93,22 @@ def searched(table: Tabular, space: SearchSpace, label: str, seed: int, after: S
         steps=table.about["steps"],
         replicates=len(table.search_seeds),
         options=options,
+        **start,
     )
-    archive = Archive()
-    while len(gains) < len(after) and (asked := strategy.ask(min(ASKED, after[len(gains)] - len(results)))):
+    while waited and (asked := strategy.ask(min(ASKED, waited[0] - len(results)))):
         told = [table.result(p) for p in asked]
         strategy.tell(told)
         results += told
-        for result in told:
-            archive.add(result)
-        if len(results) == after[len(gains)]:
-            gains.append(_recommended(judge, strategy.recommend(1)[0].fingerprint, archive))
+        if len(results) == waited[0]:
+            waited.popleft()
+            yield strategy.recommend(1)[0].fingerprint, results
+
+
+def searched(table: Tabular, space: SearchSpace, label: str, seed: int, after: Sequence[int]) -> Gains:
+    """The gains of one run of a strategy of evoact's."""
+    judge, gains = Judge(table), []
+    for own, results in stands(table, space, label, seed, after):
+        gains.append(_recommended(judge, own, Archive.of(results)))
     # A space of which all was seen has nothing more to give.
     return gains + gains[-1:] * (len(after) - len(gains))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from reporting import Row, arguments, report
-from search_efficiency import ASKED, SPEEDUPS, STRATEGIES, TABLES, Judge, interval, space_of
+from search_efficiency import SPEEDUPS, TABLES, Judge, interval, space_of, stands
 
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome
@@ -27,7 +27,6 @@ from evoact.leaderboard.run_files import config_of
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.records import Result, TrainResult
-from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.proposers.warm_start import best_of, fitting, in_turns
 from evoact.strategies.surrogate.surrogate import surrogate
@@ -45,26 +44,9 @@ def searched(
     table: Tabular, space: SearchSpace, seed: int, start: Start, after: Sequence[int]
 ) -> tuple[list[float], list[Result]]:
     """Gains of what is recommended after so many networks, and all results."""
-    name, options = STRATEGIES["hybrid"]
-    strategy = create(
-        name,
-        space,
-        seed=seed,
-        networks=after[-1],
-        steps=table.about["steps"],
-        replicates=len(table.search_seeds),
-        options=options,
-        warm=start[0],
-        surrogates=start[1],
-    )
-    judge, gains, results = Judge(table), list[float](), list[Result]()
-    while len(gains) < len(after) and (asked := strategy.ask(min(ASKED, after[len(gains)] - len(results)))):
-        told = [table.result(p) for p in asked]
-        strategy.tell(told)
-        results += told
-        if len(results) == after[len(gains)]:
-            gains.append(judge.gain(strategy.recommend(1)[0].fingerprint))
-    return gains, results
+    judge = Judge(table)
+    stood = [*stands(table, space, "hybrid", seed, after, warm=start[0], surrogates=start[1])]
+    return [judge.gain(own) for own, _ in stood], stood[-1][1]
 
 
 def begun(space: SearchSpace, earlier: Sequence[Sequence[Result]]) -> Start:

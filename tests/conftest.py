@@ -19,6 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the processes 
 
 # Differ between two runs of the same search: the run's name, and what clocks say.
 TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
+# And between runs on other workers: what each network ran on, and the names of packs that were halved.
+DIVISION = (*TIMING, "pack", "pack_size", "device")
 
 # The command of this very environment, installed or not.
 COMMAND = (sys.executable, "-c", "from evoact.cli.main import main; main()")

@@ -96,10 +96,15 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+def left_out() -> bool:
+    """Return whether the user wants no kernels."""
+    return os.environ.get("EVOACT_NATIVE") == "0"
+
+
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """Return the kernels, or None."""
-    if os.environ.get("EVOACT_NATIVE", "1") == "0":
+    if left_out():
         return None
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if not compiler or not shutil.which(compiler[0]):
@@ -118,7 +123,7 @@ def why_missing() -> str:
     """Return why there are no kernels, after "expected kernels, got"; empty if there are."""
     if library() is not None:
         return ""
-    if os.environ.get("EVOACT_NATIVE") == "0":
+    if left_out():
         return "left out by EVOACT_NATIVE=0"
     compiler = os.environ.get("CC", "cc")
     there = compiler.split() and shutil.which(compiler.split()[0])

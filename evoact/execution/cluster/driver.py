@@ -24,9 +24,8 @@ from evoact.records import Proposal
 FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
 SILENT_SECONDS = 60.0  # without a sign of life, after which a worker is given up
-EXCHANGE_SECONDS = (
-    300.0  # without an answer, after which the exchange is: it has a share of a busy machine, too
-)
+# Without an answer, after which the exchange is given up: it has a share of a busy machine, too.
+EXCHANGE_SECONDS = 300.0
 RENEWALS = 5  # of the exchange, in a row, before the search is given up
 LOSSES = (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectLostError)
 LOOK_SECONDS = 5.0  # between two looks at the cluster
@@ -205,9 +204,8 @@ class Driver:
         self.exchange.end.remote(name)
         if len(proposals) > 1:
             for half in self._halve(name):
-                if (
-                    len(self.out[half]) > 1
-                ):  # one of both is at fault, and each death costs the start of a process
+                # One of both is at fault, and each death costs the start of a process.
+                if len(self.out[half]) > 1:
                     self.losses[half] = self.plan.config.execution.max_failures
         else:
             del self.out[name]

@@ -1,6 +1,5 @@
 """What is checked and said before a run begins, so that a search that cannot go well writes nothing."""
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ from evoact.errors import UserError
 from evoact.execution.running.log import is_log
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, RECORD, TRACKED, made_or_refused
-from evoact.native.library import why_missing
+from evoact.native.library import left_out, why_missing
 from evoact.networks.own.module_network import ModuleNetwork
 from evoact.tasks.own.in_memory import FOLDER
 from evoact.tasks.own.splitting import FEWEST
@@ -94,7 +93,7 @@ def check_cluster(plan: Plan, address: str | None) -> None:
 
 def notes(plan: Plan) -> Iterable[str]:
     """Yield what is to be known of the kernels, the networks and the GPUs here, a sentence each."""
-    if (why := why_missing()) and os.environ.get("EVOACT_NATIVE") != "0":
+    if (why := why_missing()) and not left_out():
         yield (
             f"expected compiled kernels here, got {why}; PyTorch computes the same, slower: install a C compiler "
             "such as gcc"

@@ -36,6 +36,9 @@ ENVIRONMENT = {
     "RAY_worker_register_timeout_seconds": "600",
 }
 STARTED = b"Ray runtime started"  # which `ray start` says of a node that is part of a cluster
+# Of a search whose packs last a while without needing a processor.
+SLEEPY = {"task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0}, "baselines__replicates": 0}
+SEARCH_ALONE = SLEEPY | {"training__steps": 1, "confirm__candidates": 0}
 PORT = 6399  # of the head of a cluster in namespaces, which nobody else can see
 
 

@@ -13,10 +13,11 @@ from evoact.config import experiment
 from evoact.execution.run import search
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND
+from tests.conftest import COMMAND, DIVISION
 from tests.execution.cluster.nodes import (
     ENVIRONMENT,
     PORT,
+    SEARCH_ALONE,
     Apart,
     Node,
     no_namespaces,
@@ -26,24 +27,6 @@ from tests.execution.cluster.nodes import (
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-BUT = (
-    "run",
-    "train_seconds",
-    "step_seconds_solo",
-    "started_at",
-    "finished_at",
-    "pack",
-    "pack_size",
-    "device",
-)
-# Packs that last a while without needing a processor.
-SLEEPY = {
-    "task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0},
-    "baselines__replicates": 0,
-    "training__steps": 1,
-    "confirm__candidates": 0,
-    "budget__networks": 80,
-}
 # A head that takes a node for dead that has not answered for half a minute.
 HASTY = {
     **ENVIRONMENT,
@@ -63,7 +46,7 @@ def alone(tiny, tmp_path, rows_of):
             experiment(tiny(**changes | {"task": {"name": "faulty"}, "execution": {"backend": "local"}})),
             tmp_path / "local",
         )
-        return rows_of(tmp_path / "local", BUT)
+        return rows_of(tmp_path / "local", DIVISION)
 
     return rows
 
@@ -95,7 +78,7 @@ def test_another_exchange_takes_the_place_of_one_that_died_or_hangs(
     """Workers find it, with what they had trained meanwhile."""
     monkeypatch.setattr("evoact.execution.cluster.driver.EXCHANGE_SECONDS", 10.0)
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    changes = {**SLEEPY, "budget__networks": 32, "execution": {"backend": "ray_tune", "workers": 1}}
+    changes = {**SEARCH_ALONE, "budget__networks": 32, "execution": {"backend": "ray_tune", "workers": 1}}
     struck = []
 
     def observe(progress):
@@ -105,7 +88,7 @@ def test_another_exchange_takes_the_place_of_one_that_died_or_hangs(
 
     assert search(experiment(tiny(**changes)), tmp_path / "ray", observe=observe).complete
     assert len(struck) == 1
-    assert rows_of(tmp_path / "ray", BUT) == alone(**changes)
+    assert rows_of(tmp_path / "ray", DIVISION) == alone(**changes)
     assert "exchange lost" in faults_of(tmp_path / "ray")
     wait_for(lambda: not os.path.exists(f"/proc/{struck[0]}"))
     assert not ray.is_initialized()
@@ -123,7 +106,10 @@ def apart():
 def test_a_node_in_another_namespace_is_cut_off_and_back(apart, config_file, tmp_path, rows_of, alone):
     """For a moment, and its worker goes on; for long, and the others train what it held, whose results count once. It
     is of the cluster no more then, and ends itself."""
-    run, changes = tmp_path / "run", {**SLEEPY, "budget__networks": 240, "execution": {"backend": "ray_tune"}}
+    run, changes = (
+        tmp_path / "run",
+        {**SEARCH_ALONE, "budget__networks": 240, "execution": {"backend": "ray_tune"}},
+    )
     config = config_file(**changes)
     here, there = apart.hosts
     own = ("--num-cpus=1",)
@@ -190,5 +176,5 @@ def test_a_node_in_another_namespace_is_cut_off_and_back(apart, config_file, tmp
                 process.kill()
                 process.communicate()
     assert process.returncode == 0, err
-    assert rows_of(run, BUT) == alone(**changes)
+    assert rows_of(run, DIVISION) == alone(**changes)
     assert set(faults_of(run)) <= {"node lost", "worker lost", "worker hung", "worker did not start"}

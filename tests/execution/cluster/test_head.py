@@ -11,8 +11,8 @@ from evoact.config import experiment
 from evoact.execution.run import search
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND
-from tests.execution.cluster.nodes import ENVIRONMENT, cluster, processes_of, wait_for
+from tests.conftest import COMMAND, DIVISION
+from tests.execution.cluster.nodes import ENVIRONMENT, SEARCH_ALONE, cluster, processes_of, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -21,22 +21,6 @@ IMPATIENT = (
     "import evoact.execution.cluster.head as head; head.LOST_SECONDS = 10.0; head.SILENT_SECONDS = 20.0;"
     "from evoact.cli.main import main; main()"
 )
-BUT = (
-    "run",
-    "train_seconds",
-    "step_seconds_solo",
-    "started_at",
-    "finished_at",
-    "pack",
-    "pack_size",
-    "device",
-)
-SLEEPY = {
-    "task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0},
-    "baselines__replicates": 0,
-    "training__steps": 1,
-    "confirm__candidates": 0,
-}
 
 
 def begun(config, place, address):
@@ -62,7 +46,7 @@ def packs(run_dir):
 def test_a_killed_head_ends_the_run_with_one_sentence_and_another_cluster_goes_on(
     config_file, tiny, tmp_path, rows_of
 ):
-    changes = {**SLEEPY, "budget__networks": 48, "execution": {"backend": "ray_tune", "workers": 1}}
+    changes = {**SEARCH_ALONE, "budget__networks": 48, "execution": {"backend": "ray_tune", "workers": 1}}
     config = config_file(**changes)
     with cluster() as (address, head):
         process = begun(config, tmp_path, address)
@@ -89,13 +73,13 @@ def test_a_killed_head_ends_the_run_with_one_sentence_and_another_cluster_goes_o
         experiment(tiny(**changes | {"task": {"name": "faulty"}, "execution": {"backend": "local"}})),
         tmp_path / "local",
     )
-    assert rows_of(tmp_path / "a run", BUT) == rows_of(tmp_path / "local", BUT)
+    assert rows_of(tmp_path / "a run", DIVISION) == rows_of(tmp_path / "local", DIVISION)
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(5, False), (240, True)])
 def test_a_head_that_does_not_answer(seconds, ends, config_file, tmp_path, rows_of):
     """For a moment, and the run goes on; for long, and it ends, though Ray would wait for ever."""
-    changes = {**SLEEPY, "budget__networks": 32, "execution": {"backend": "ray_tune", "workers": 1}}
+    changes = {**SEARCH_ALONE, "budget__networks": 32, "execution": {"backend": "ray_tune", "workers": 1}}
     with cluster() as (address, head):
         process = begun(config_file(**changes), tmp_path, address)
         head.signal(signal.SIGSTOP)

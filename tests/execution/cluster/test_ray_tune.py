@@ -32,25 +32,10 @@ from evoact.networks.own.named import given_network
 from evoact.seeding import derive
 from evoact.strategies import create
 from evoact.tasks.faulty import faulty
-from tests.conftest import COMMAND
-from tests.execution.cluster.nodes import answers, free_port, processes_of, wait_for
+from tests.conftest import COMMAND, DIVISION
+from tests.execution.cluster.nodes import SLEEPY, answers, free_port, processes_of, wait_for
 
 pytestmark = pytest.mark.ray
-
-# Beside what clocks say: what it ran on, and the names of packs that were halved.
-BUT = (
-    "run",
-    "train_seconds",
-    "step_seconds_solo",
-    "started_at",
-    "finished_at",
-    "pack",
-    "pack_size",
-    "device",
-)
-
-# Packs that last a while without needing a processor.
-SLEEPY = {"task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0}, "baselines__replicates": 0}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +55,7 @@ def expected(tiny, tmp_path_factory, rows_of):
     """The rows of the tiny search in one process."""
     place = tmp_path_factory.mktemp("expected") / "local"
     search(experiment(tiny()), place)
-    return rows_of(place, BUT)
+    return rows_of(place, DIVISION)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -79,7 +64,7 @@ def test_same_leaderboard_for_any_number_of_workers(
 ):
     finished = search(on_ray(tiny(), workers=workers, cpus_per_pack=0.5), tmp_path / "ray")
     assert finished.complete
-    assert rows_of(tmp_path / "ray", BUT) == expected
+    assert rows_of(tmp_path / "ray", DIVISION) == expected
 
 
 def test_learned_curves_travel_with_the_networks_made_of_them(shared_cluster, tiny, tmp_path, rows_of):
@@ -87,8 +72,8 @@ def test_learned_curves_travel_with_the_networks_made_of_them(shared_cluster, ti
     config = tiny(strategy=learning, budget__networks=20)
     search(experiment(config), tmp_path / "local")
     search(on_ray(config, workers=2, cpus_per_pack=0.5), tmp_path / "ray")
-    rows = rows_of(tmp_path / "ray", BUT)
-    assert rows == rows_of(tmp_path / "local", BUT)
+    rows = rows_of(tmp_path / "ray", DIVISION)
+    assert rows == rows_of(tmp_path / "local", DIVISION)
     assert [r["kind"] for r in rows if r["phase"] == "search"][:3] == ["meta_train", "meta_train", "train"]
 
 
@@ -108,7 +93,7 @@ def test_models_travel_with_the_run(shared_cluster, tiny, tmp_path, rows_of):
     assert search(made, tmp_path / "file").complete
     given = on_ray(tiny(network=given_network(names["make"])), workers=1)
     assert search(given, tmp_path / "object").complete
-    assert rows_of(tmp_path / "file", BUT) == rows_of(tmp_path / "object", BUT)
+    assert rows_of(tmp_path / "file", DIVISION) == rows_of(tmp_path / "object", DIVISION)
 
 
 def test_any_worker_goes_on_from_anothers_checkpoint(shared_cluster, tiny, tmp_path, monkeypatch, rows_of):
@@ -121,8 +106,8 @@ def test_any_worker_goes_on_from_anothers_checkpoint(shared_cluster, tiny, tmp_p
     search(experiment(config), tmp_path / "local")
     monkeypatch.chdir(tmp_path)
     search(on_ray(config, workers=2, cpus_per_pack=0.5), "ray")
-    rows = rows_of(tmp_path / "ray", BUT)
-    assert rows == rows_of(tmp_path / "local", BUT)
+    rows = rows_of(tmp_path / "ray", DIVISION)
+    assert rows == rows_of(tmp_path / "local", DIVISION)
     assert {r["steps_run"] for r in rows if r["rung"] == 2} == {12}
 
 
@@ -276,7 +261,7 @@ def test_a_worker_that_hangs_is_given_up(shared_cluster, tiny, tmp_path, monkeyp
     config = tiny(**SLEEPY, budget__networks=16, training__steps=1, confirm__candidates=0)
     assert search(on_ray(config, workers=1), tmp_path / "ray", observe=observe).complete
     search(experiment(config | {"task": {"name": "faulty"}}), tmp_path / "local")
-    assert rows_of(tmp_path / "ray", BUT) == rows_of(tmp_path / "local", BUT)
+    assert rows_of(tmp_path / "ray", DIVISION) == rows_of(tmp_path / "local", DIVISION)
     faults = [e["what"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "fault"]
     assert faults == ["worker hung"]
     wait_for(lambda: not os.path.exists(f"/proc/{stopped[0]}"))
@@ -310,7 +295,7 @@ def test_idle_workers_give_their_resources_back(shared_cluster, expected, tiny, 
 
     made = on_ray(tiny(packs__size=8), workers=1, cpus_per_pack=0.5, idle_seconds=0.5)
     assert search(made, tmp_path / "ray", observe=observe).complete
-    assert rows_of(tmp_path / "ray", BUT) == expected
+    assert rows_of(tmp_path / "ray", DIVISION) == expected
     assert slept
     workers = [e["worker"] for e in events(Location.of(tmp_path / "ray")) if e["event"] == "pack"]
     assert len({*workers}) >= 2
@@ -405,7 +390,7 @@ def test_a_stopped_search_resumes(how, expected, config_file, tmp_path, rows_of,
         assert "evoact resume run" in out
     assert len(rows_of(tmp_path / "run")) < len(expected)
     resume(tmp_path / "run")
-    assert rows_of(tmp_path / "run", BUT) == expected
+    assert rows_of(tmp_path / "run", DIVISION) == expected
 
 
 @pytest.mark.parametrize("name", ["TMPDIR", "RAY_TMPDIR"])
@@ -456,7 +441,7 @@ def test_a_node_lost_on_the_way(two_nodes, tiny, tmp_path, rows_of):
     assert removed[0] < 40
     wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
     search(experiment(config | {"task": {"name": "faulty"}}), tmp_path / "local")
-    assert rows_of(tmp_path / "ray", BUT) == rows_of(tmp_path / "local", BUT)
+    assert rows_of(tmp_path / "ray", DIVISION) == rows_of(tmp_path / "local", DIVISION)
 
 
 def test_workers_follow_the_cluster(tiny, tmp_path):
@@ -511,7 +496,7 @@ def test_unlike_nodes_take_packs_of_their_own_size(expected, tiny, tmp_path, row
     finally:
         ray.shutdown()
         cluster.shutdown()
-    assert rows_of(tmp_path / "ray", BUT) == expected
+    assert rows_of(tmp_path / "ray", DIVISION) == expected
     packs = experiment_of(tmp_path / "ray").config.packs
     assert packs.size == "auto"
     sizes = {kind.partition(", ")[2]: size for kind, size in packs.sizes.items()}

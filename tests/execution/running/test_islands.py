@@ -17,7 +17,6 @@ from evoact.leaderboard.run_files import is_finished
 from evoact.leaderboard.union import union
 from tests.conftest import COMMAND
 
-CLOCKS = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")
 ISLAND = {"every": 1, "migrants": 3, "wait_seconds": 120.0}
 
 
@@ -43,7 +42,7 @@ def test_an_island_trains_who_arrives_and_remembers(tiny, tmp_path, rows_of):
         emigrants(tmp_path / "other", generation, best[:2])
     made = experiment(island(tiny, tmp_path / "other"))
     search(made, tmp_path / "run")
-    rows = rows_of(tmp_path / "run", CLOCKS)
+    rows = rows_of(tmp_path / "run")
     came = [r for r in rows if r["phase"] == "search" and json.loads(r["genome"]) in best[:2]]
     assert came
     assert {r["generation"] for r in came} == {1}
@@ -59,7 +58,7 @@ def test_an_island_trains_who_arrives_and_remembers(tiny, tmp_path, rows_of):
     record = json.loads((tmp_path / "again" / "run.json").read_text())
     (tmp_path / "again" / "run.json").write_text(json.dumps(record | {"finished_at": None}))
     assert resume(tmp_path / "again").complete
-    assert rows_of(tmp_path / "again", CLOCKS) == rows
+    assert rows_of(tmp_path / "again") == rows
 
 
 def test_an_island_waits_so_long_and_says_so(tiny, tmp_path):
@@ -97,7 +96,7 @@ def test_two_drivers_share_a_search(config_file, tiny, tmp_path, rows_of):
         (tmp_path / name).mkdir()
         run_both(tmp_path / name, config_file, kill=name == "second")
     for island_of in ("a", "b"):
-        first, second = (rows_of(tmp_path / name / island_of, CLOCKS) for name in ("first", "second"))
+        first, second = (rows_of(tmp_path / name / island_of) for name in ("first", "second"))
         assert first == second
         assert sum(m["arrived"] for m in migrations_of(tmp_path / "first" / island_of)) > 0
     both = union([tmp_path / "first" / "a", tmp_path / "first" / "b"], tmp_path / "both")
