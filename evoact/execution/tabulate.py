@@ -4,6 +4,7 @@
 and its leaderboard is brought into one file at the end.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -82,7 +83,7 @@ def tabulate(
     seeds: int = 20,
     address: str | None = None,
     observe: Observer | None = None,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = warnings.warn,
 ) -> Tabulated:
     """Train what is missing of a table, and write it; a stopped tabulation writes what it has.
 
@@ -91,7 +92,7 @@ def tabulate(
         run_dir: a new directory, or that of the same tabulation before, which is continued.
         file: the table, a Parquet file.
         seeds: an even number; the first half is for searches, the second for the truth.
-        report: called with a sentence about each damaged part.
+        report: called with a sentence about each damaged part, and with those of `search`.
 
     Raises:
         UserError: if the space is too large, the directory holds another run, or the table cannot be written.
@@ -102,7 +103,7 @@ def tabulate(
     complete = True
     home = Location.of(run_dir)
     if not home.child(CONFIG).exists():
-        complete = search(whole, run_dir, address, observe).complete
+        complete = search(whole, run_dir, address, observe, report).complete
     elif _trains((stored := plan_of(home)).first) != _trains(as_stored(Plan.of(whole), stored.plain()).first):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "

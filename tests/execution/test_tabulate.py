@@ -97,6 +97,13 @@ def test_a_table_that_cannot_be_written_is_refused_before_anything_is_trained(pl
     assert not (tmp_path / "run").exists()
 
 
+def test_what_a_search_has_to_say_is_said(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("evoact.execution.run.notes", lambda plan: ["something about this machine"])
+    said = []
+    tabulate(small(), tmp_path / "run", tmp_path / "table.parquet", seeds=2, report=said.append)
+    assert said == ["something about this machine"]
+
+
 def test_a_stopped_tabulation_has_what_there_is_and_goes_on(small, table, tmp_path):
     packs = []
 

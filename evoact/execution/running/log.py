@@ -7,7 +7,7 @@ lines since are lost with the driver: the leaderboard is what lasts.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -36,15 +36,15 @@ class Log:
         """Write one line."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
-        with suppress(OSError):
+        self._lines.append(line)
+        with suppress(OSError):  # tried again with the next line
             if not self._begun:
                 self._begin()
             if self._file is not None:
-                self._file.write(line)
+                lines, self._lines = self._lines, []
+                self._file.writelines(lines)
                 self._file.flush()
-                return
-            self._lines.append(line)
-            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            elif time.monotonic() - self._flushed > FLUSH_SECONDS:
                 self._write()
 
     def close(self) -> None:
@@ -52,34 +52,37 @@ class Log:
         with suppress(OSError):
             if self._file is not None:
                 self._file.close()
-            elif self._lines:
+            elif self._begun and self._lines:
                 self._write()
 
     def _begin(self) -> None:
-        self._begun = True
         if self._home.local is not None:
             self._file = (self._home.local / FIRST).open("a", encoding="utf-8")
         else:
             self._continue()
+        self._begun = True
 
     def _continue(self) -> None:
         """Go on with the newest file, if it is small enough."""
         names = _names(self._home)
-        self._number = max(0, len(names) - 1)
-        if names:
-            self._lines = (
-                self._home.child(names[-1]).read().decode(errors="replace").splitlines(keepends=True)
-            )
-            self._next_if_full()
+        if not names:
+            return
+        earlier = self._home.child(names[-1]).read().decode(errors="replace").splitlines(keepends=True)
+        self._number = len(names) - 1
+        if _full(earlier):
+            self._number += 1
+        else:
+            self._lines = [*earlier, *self._lines]
 
     def _write(self) -> None:
         self._home.child(_name(self._number)).write("".join(self._lines).encode())
         self._flushed = time.monotonic()
-        self._next_if_full()
-
-    def _next_if_full(self) -> None:
-        if sum(map(len, self._lines)) > MOST_BYTES:
+        if _full(self._lines):
             self._number, self._lines = self._number + 1, []
+
+
+def _full(lines: Sequence[str]) -> bool:
+    return sum(map(len, lines)) > MOST_BYTES
 
 
 def events(home: Location, most: int | None = None, only: str = "") -> Iterator[dict[str, Any]]:
