@@ -121,14 +121,13 @@ def compare(
         evoact.errors.UserError: for a mistake in the config, unequal budgets or a run directory in use.
         evoact.errors.SearchFailed: if not one network could be trained.
     """
-    from evoact import config as configs
     from evoact.api import search as api
+    from evoact.config import comparison, load_comparison
 
-    made = (
-        configs.comparison(config)
-        if isinstance(config, Mapping)
-        else configs.load_comparison(config, overrides)
-    )
+    if isinstance(config, Mapping):
+        made = comparison(config, overrides=overrides)
+    else:
+        made = load_comparison(config, overrides)
     return api.compare(made, run_dir, address, observe)
 
 

@@ -42,14 +42,18 @@ def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         raise ConfigError(
             str(path), ["expected a comparison with `arms`, got none; run an experiment with `evoact search`"]
         )
-    beside = Path(path).parent
-    problems = _inline_all(data, beside)
-    for text in overrides:
-        problems += _unknown_arm(data, text) or override(data, text)
-    problems += _inline_all(data, beside)
+    problems = _overridden(data, overrides, Path(path).parent)
     if not data.get("name"):
         data["name"] = Path(path).stem
     return _checked_comparison(data, str(path), problems)
+
+
+def _overridden(data: dict[str, Any], overrides: Sequence[str], beside: Path) -> list[str]:
+    """Apply all overrides, and put what other files say inside; return what is wrong with them."""
+    problems = _inline_all(data, beside)
+    for text in overrides:
+        problems += _unknown_arm(data, text) or override(data, text)
+    return problems + (_inline_all(data, beside) if overrides else [])
 
 
 def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
@@ -61,15 +65,21 @@ def _unknown_arm(data: Mapping[str, Any], text: str) -> list[str]:
     return [f"arms: {unknown('arm', names[0], arms)}"]
 
 
-def comparison(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:
-    """Return the comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given.
+def comparison(
+    data: Mapping[str, Any],
+    source: str = "config",
+    task: Task | None = None,
+    overrides: Sequence[str] = (),
+) -> Plan:
+    """Return the comparison described by plain data, the spaces inside it; `task` stands for its task, if it is given,
+    and `overrides` are those of `load`.
 
     Raises:
         ConfigError: naming every mistake in it.
     """
     check_size(data, source)
     own = copy.deepcopy(dict(data))
-    return _checked_comparison(own, source, _inline_all(own, Path()), task)
+    return _checked_comparison(own, source, _overridden(own, overrides, Path()), task)
 
 
 def read_plan(data: Mapping[str, Any], source: str = "config", task: Task | None = None) -> Plan:

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from evoact.config import load, load_comparison, read_plan
+import evoact
+from evoact.config import comparison, load, load_comparison, read_plan
 from evoact.errors import ConfigError
 
 ONE_MISTAKE = {
@@ -104,3 +105,13 @@ def test_arms_inherit_and_override(tiny_comparison, tmp_path):
     with pytest.raises(ConfigError, match=r"arms: unknown arm 'evolutoin'; did you mean 'evolution'\?"):
         load_comparison(path, ["arms.evolutoin.training.steps=5"])
     assert "one more" in load_comparison(path, ["arms.one more={strategy: {name: random}}"]).arms
+
+
+def test_overrides_of_plain_data_are_those_of_a_file(tiny_comparison, tmp_path):
+    data = tiny_comparison()
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    overrides = ["arms.evolution.strategy.population=6", "seed=3"]
+    assert comparison(data, overrides=overrides) == load_comparison(tmp_path / "tiny.yaml", overrides)
+    assert data == tiny_comparison()
+    with pytest.raises(ConfigError, match="unknown arm 'evolutoin'"):
+        evoact.compare(data, tmp_path / "run", ["arms.evolutoin.training.steps=5"])
