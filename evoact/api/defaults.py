@@ -62,7 +62,9 @@ def fitted(made: Experiment, minutes: float | None, open_keys: Set[str]) -> Expe
     made = with_pack_size(Plan.of(made)).first
     size = made.config.packs.size
     assert isinstance(size, int)  # chosen just now
-    second = RESERVE * step_seconds(made, size, 2, 5) / size / packs_at_once(made)  # of a network's step
+    second = 0.0  # of a network's step; what is looked up in a table takes none
+    if made.config.execution.backend != "table":
+        second = RESERVE * step_seconds(made, size, 2, 5) / size / packs_at_once(made)
     others = sum(n for phase, n in made.networks_by_phase.items() if phase != "search")
     ready = 60 * minutes - (STARTING if made.config.execution.backend == "ray_tune" else 0.0)
     steps = made.steps

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from evoact.config import Experiment, Plan
 from evoact.execution.pack_size import LONGEST_SECONDS, UNMEASURED, room, step_seconds
 from evoact.networks.lenet5 import LeNet5
@@ -29,7 +31,8 @@ ROUNDS = 2
 def with_precision(plan: Plan, elsewhere: bool = False) -> Plan:
     """Return the plan with a name for `training.precision`, chosen and measured here if it is `auto`.
 
-    All arms take what suits the first, because scores in different precisions are not to be compared.
+    All arms take what suits the first, because scores in different precisions are not to be compared. A search of a
+    table is left as it is: its precision is the table's (`as_stored`).
 
     Args:
         elsewhere: packs train on other machines, of which nothing is known here
@@ -37,9 +40,10 @@ def with_precision(plan: Plan, elsewhere: bool = False) -> Plan:
     Raises:
         UserError: if packs train here and this device lacks the precision that was asked for.
     """
-    if any(arm.config.training.precision == AUTO for arm in plan.arms.values()):
+    backend = plan.config.execution.backend
+    if backend != "table" and any(arm.config.training.precision == AUTO for arm in plan.arms.values()):
         plan = in_precision(plan, "float32" if elsewhere else fastest(plan.first))
-    if plan.config.execution.backend == "local":
+    if backend == "local":
         for arm in plan.arms.values():
             check_precision(arm.config.training.precision, _device(plan.first))
     return plan
@@ -69,7 +73,7 @@ def choices(made: Experiment) -> tuple[str, ...]:
     """Return the precisions among which `auto` chooses: those the device has that change no verdict of this search."""
     metric = metric_named(made.task.metric)
     safe = metric.classification and metric.percent and isinstance(made.network, EXAMINED)
-    if not safe or made.config.execution.backend == "table":
+    if not safe:
         return ("float32",)
     return ("float32", *(p for p in precisions_of(_device(made)) if p in HARMLESS))
 
@@ -100,5 +104,5 @@ def _seconds(made: Experiment, precision: str, size: int) -> float | None:
     return found[0] if found else None
 
 
-def _device(made: Experiment) -> Any:
+def _device(made: Experiment) -> torch.device:
     return device_for(made.config.execution.gpus_per_pack != 0)

@@ -19,7 +19,7 @@ from evoact.execution.progress import Observer
 from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.run_files import CONFIG, is_finished
+from evoact.leaderboard.run_files import CONFIG, config_of, is_finished
 from evoact.leaderboard.table_file import write_table
 
 MOST_NETWORKS = 1_000_000
@@ -104,7 +104,7 @@ def tabulate(
     home = Location.of(run_dir)
     if not home.child(CONFIG).exists():
         complete = search(whole, run_dir, address, observe, report).complete
-    elif _trains((stored := plan_of(home)).first) != _trains(as_stored(Plan.of(whole), stored.plain()).first):
+    elif _trains(plan_of(home).first) != _trains(_as_run(whole, home)):
         raise UserError(
             f"expected a new run directory or one of this tabulation, got {str(run_dir)!r}, which holds a run of "
             "another config; choose another with -o"
@@ -112,8 +112,13 @@ def tabulate(
     elif not is_finished(home):
         complete = resume(run_dir, address, observe, report).complete
     board = Leaderboard(run_dir, report=report)
-    rows = write_table(board.to_arrow(), file, _about(whole, seeds), board.curves())
+    rows = write_table(board.to_arrow(), file, _about(_as_run(whole, home), seeds), board.curves())
     return Tabulated(str(run_dir), str(file), rows, complete)
+
+
+def _as_run(made: Experiment, home: Location) -> Experiment:
+    """Return the experiment in the precision in which a run of it trained, if it left that to be chosen."""
+    return as_stored(Plan.of(made), config_of(home)).first
 
 
 def _trains(made: Experiment) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from evoact.api.search import Asked
+from evoact.api.search import search as carry_out
 from evoact.cli.main import main
 from evoact.config import experiment
 from evoact.errors import UserError
+from evoact.execution import precision
 from evoact.execution.run import search
 from evoact.execution.tabulate import tabulate
 from evoact.genomes.genome import fingerprint, loads, structure
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.table_file import read_table
+from evoact.networks.precision import has_bf16
 from evoact.records import FIRST_CONFIRMATION_SEED, FRESH, STATES, TrainProposal
 
 SMALL = {
@@ -102,6 +107,22 @@ def test_what_a_search_has_to_say_is_said(small, tmp_path, monkeypatch):
     said = []
     tabulate(small(), tmp_path / "run", tmp_path / "table.parquet", seeds=2, report=said.append)
     assert said == ["something about this machine"]
+
+
+def test_a_search_takes_the_precision_of_its_table(tiny, tmp_path, monkeypatch, rows_of):
+    """Both leave it to be chosen; what the tabulation chose counts, whatever is fastest when the search begins."""
+    training = {"steps": 3, "batch_size": 20, "precision": "auto"}
+    config = tiny(**SMALL | {"confirm": {"candidates": 1, "seeds": 1, "judge": 0}, "training": training})
+    monkeypatch.setattr(
+        precision, "fastest", lambda made: "bf16" if has_bf16(torch.device("cpu")) else "float32"
+    )
+    tabulate(experiment(config), tmp_path / "run", tmp_path / "table.parquet", seeds=4)
+    monkeypatch.undo()
+    (chosen,) = {row["precision"] for row in rows_of(tmp_path / "run")}
+    config["execution"] = on(tmp_path / "table.parquet")
+    result = carry_out(Asked(config), tmp_path / "search")
+    assert result.complete
+    assert {row["precision"] for row in rows_of(tmp_path / "search")} == {chosen}
 
 
 def test_a_stopped_tabulation_has_what_there_is_and_goes_on(small, table, tmp_path):
