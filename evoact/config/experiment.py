@@ -9,7 +9,7 @@ from evoact.config.schema import Config
 from evoact.config.spaces import search_space
 from evoact.genomes.space import SearchSpace
 from evoact.networks import network_builder
-from evoact.networks.network import Network, parameter_count
+from evoact.networks.network import Network
 from evoact.plugins import Plugin
 from evoact.records import UNLIMITED
 from evoact.strategies import proposer
@@ -158,16 +158,11 @@ class Experiment:
             "judge": self.judge_networks,
         }
 
-    def summary(self) -> dict[str, int]:
-        """Return what a whole run costs at most: networks and gradient-examples, by phase and in total."""
-        networks = self.networks_by_phase
-        total = sum(networks.values())
-        return {
-            **networks,
-            "networks": total,
-            "gradient_examples": (total + self.meta_networks) * self.steps * self.training.batch_size,
-            "parameters": parameter_count(self.largest_network),
-        }
+    @property
+    def gradient_examples(self) -> int:
+        """What a whole run costs at most."""
+        networks = sum(self.networks_by_phase.values()) + self.meta_networks
+        return networks * self.steps * self.training.batch_size
 
     def seeded(self, seed: int) -> "Experiment":
         """Return the same under another seed."""

@@ -59,7 +59,7 @@ def estimate(made: Experiment) -> Estimate:
     return Estimate(
         by_phase=by_phase,
         networks=networks,
-        gradient_examples=(networks + e.meta_networks) * e.steps * e.training.batch_size,
+        gradient_examples=e.gradient_examples,
         genomes=e.space.size(),
         parameters=parameter_count(e.largest_network),
         packs_at_once=at_once,

@@ -43,7 +43,7 @@ def test_budgets(tiny):
 def test_how_long_is_steps_or_epochs(tiny):
     made = experiment(tiny(training={"epochs": 3, "batch_size": 30}))  # of 400 examples
     assert made.steps == 3 * (400 // 30)
-    assert made.summary()["gradient_examples"] == 30 * 39 * 30
+    assert made.gradient_examples == 30 * 39 * 30
     by_default = experiment(tiny(training={}))
     assert by_default.steps == by_default.config.training.steps == 500
     assert experiment(tiny(training={"steps": None, "epochs": 1})).steps == 4
@@ -55,13 +55,7 @@ def test_schedules_reach_the_trainer(tiny):
     assert experiment(tiny()).training.schedule == "constant"
 
 
-def test_summary_counts_every_phase(tiny):
-    summary = experiment(tiny()).summary()
-    assert {k: summary[k] for k in ("baseline", "search", "confirm", "judge", "networks")} == {
-        "baseline": 3 * 2,
-        "search": 16,
-        "confirm": (2 + 1) * 2,
-        "judge": 2,
-        "networks": 30,
-    }
-    assert summary["gradient_examples"] == 30 * 20 * 32
+def test_every_phase_is_counted(tiny):
+    made = experiment(tiny())
+    assert made.networks_by_phase == {"baseline": 3 * 2, "search": 16, "confirm": (2 + 1) * 2, "judge": 2}
+    assert made.gradient_examples == 30 * 20 * 32

@@ -179,7 +179,7 @@ def test_what_a_search_is_planned_to_cost(tiny):
     # 720 gradient-examples of meta-training are worth 2 networks of 640, and one row.
     made = experiment(tiny(**LEARNING, budget__networks=20))
     assert made.networks_by_phase["search"] == 19
-    assert made.summary()["gradient_examples"] == (6 + 20 + 6 + 2) * 640
+    assert made.gradient_examples == (6 + 20 + 6 + 2) * 640
     by_time = experiment(tiny(**LEARNING, budget={"minutes": 1.0}))
     assert by_time.networks_by_phase["search"] == UNLIMITED
 
