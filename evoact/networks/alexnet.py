@@ -138,7 +138,7 @@ def alexnet(
         UserError: for images smaller than 67 x 67 or no images at all, a width that is not positive, or a
             `dropout` out of range.
 
-    >>> from evoact.networks.network import BatchNorm, parameter_count
+    >>> from evoact.networks.network import parameter_count
     >>> parameter_count(alexnet((3, 227, 227), 1000))
     60965224
     """

@@ -100,7 +100,7 @@ def kerasnet(
         UserError: for images smaller than 10 x 10 or no images at all, a width that is not positive, an unknown
             `initial`, or a `dropout` out of range.
 
-    >>> from evoact.networks.network import BatchNorm, parameter_count
+    >>> from evoact.networks.network import parameter_count
     >>> parameter_count(kerasnet((3, 32, 32), 10))
     1250858
     """

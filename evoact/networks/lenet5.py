@@ -85,7 +85,7 @@ def lenet5(
         UserError: for images smaller than 16 x 16 or no images at all, a width that is not positive, or an
             unknown `initial`.
 
-    >>> from evoact.networks.network import BatchNorm, parameter_count
+    >>> from evoact.networks.network import parameter_count
     >>> parameter_count(lenet5((1, 28, 28), 10))
     431080
     """

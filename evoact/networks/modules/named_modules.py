@@ -18,9 +18,11 @@ class ClassRecipe:
     build: Callable[..., nn.Module]
     name: str
     arguments: str
+    input_shape: tuple[int, ...]
+    n_outputs: int
 
     def __call__(self, seed: int) -> nn.Module:
-        return built_module(self.build, seed, {}, json.loads(self.arguments))
+        return built_module(self.build, seed, self.input_shape, self.n_outputs, self.arguments)
 
 
 def module_network(
@@ -35,5 +37,5 @@ def module_network(
     """Return the network of modules that `build(input_shape, n_outputs, **arguments)` makes; `also` are functions that
     are sites on request alone, `symmetries` those of sites by a pattern of their names.
     """
-    given = json.dumps({"input_shape": input_shape, "n_outputs": n_outputs, **arguments})
-    return ModuleNetwork(ClassRecipe(build, name, given), input_shape, n_outputs, also, symmetries=symmetries)
+    recipe = ClassRecipe(build, name, json.dumps(arguments), input_shape, n_outputs)
+    return ModuleNetwork(recipe, input_shape, n_outputs, also, symmetries=symmetries)

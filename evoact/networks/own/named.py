@@ -40,8 +40,7 @@ class FileRecipe:
 
     def __call__(self, seed: int) -> nn.Module:
         build = build_function(self.file, self.text, self.build)
-        shapes = {"input_shape": self.input_shape, "n_outputs": self.n_outputs}
-        return built_module(build, seed, shapes, json.loads(self.arguments), self.file)
+        return built_module(build, seed, self.input_shape, self.n_outputs, self.arguments, self.file)
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ class GivenRecipe:
         model = given("network", self.given)
         if isinstance(model, nn.Module):
             return copy.deepcopy(model)
-        shapes = {"input_shape": self.input_shape, "n_outputs": self.n_outputs}
-        return built_module(model, seed, shapes, json.loads(self.arguments))
+        return built_module(model, seed, self.input_shape, self.n_outputs, self.arguments)
 
 
 def given_network(model: Any) -> dict[str, Any]:

@@ -33,8 +33,7 @@ class PackageRecipe:
         return loaded(self.plugin, "network", self.build)
 
     def __call__(self, seed: int) -> nn.Module:
-        shapes = {"input_shape": self.input_shape, "n_outputs": self.n_outputs}
-        return built_module(self.function(), seed, shapes, json.loads(self.arguments))
+        return built_module(self.function(), seed, self.input_shape, self.n_outputs, self.arguments)
 
 
 def plugged_network(

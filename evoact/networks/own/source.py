@@ -1,7 +1,8 @@
 """The code that makes a network: a function in a file of Python, known by the file's text."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,19 @@ def source_text(code: Any) -> str:
 def built_module(
     build: Callable[..., Any],
     seed: int,
-    shapes: Mapping[str, Any],
-    arguments: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    arguments: str,
     file: str = "",
 ) -> nn.Module:
     """Return the module that a function builds when all global generators start from a seed, and are then as before.
 
     Args:
-        build: called with `arguments`, and with those of `shapes` that it takes
-        shapes: `input_shape` and `n_outputs` of the task
+        build: called with `arguments`, and with `input_shape` and `n_outputs` if it takes them
+        seed: of Python's, NumPy's and PyTorch's generators
+        input_shape: of one example
+        n_outputs: per example
+        arguments: a JSON object
         file: whose lines an error names
 
     Raises:
@@ -58,7 +63,8 @@ def built_module(
     import numpy as np
 
     takes = inspect.signature(build).parameters
-    given = {name: value for name, value in shapes.items() if name in takes} | dict(arguments)
+    shapes = {"input_shape": input_shape, "n_outputs": n_outputs}
+    given = {name: value for name, value in shapes.items() if name in takes} | json.loads(arguments)
     before = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():
