@@ -1,6 +1,7 @@
-"""Parts that several commands share: options, the run directory's name, and how a stopped command ends."""
+"""Parts that several commands share: options, what is printed where, and how a stopped command ends."""
 
 import sys
+from enum import StrEnum
 from typing import Annotated, Optional
 
 import typer
@@ -50,6 +51,13 @@ OneSeed = Annotated[
 Arm = Annotated[str, typer.Option(metavar="NAME", help="The arm, in a comparison.")]
 Repeat = Annotated[int, typer.Option(metavar="N", help="The repeat, in a comparison.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost, then stop.")]
+
+
+class Format(StrEnum):
+    """The forms in which a command prints what it knows, if a table is one of two."""
+
+    table = "table"
+    json = "json"
 
 
 def say(text: str, end: str = "\n") -> None:

@@ -1,21 +1,15 @@
 """`evoact inspect`."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from evoact.cli.options import say
+from evoact.cli.options import Format, say
 
 if TYPE_CHECKING:
     from evoact.tasks.own.inspection import Inspection, Target
 
 CLASSES_SHOWN = 12
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
 
 
 def inspect(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evoact.cli.options import say
+from evoact.cli.options import Format, say
 
 
 class Kind(StrEnum):
@@ -23,11 +23,6 @@ class Kind(StrEnum):
     schedules = "schedules"
     spaces = "spaces"
     configs = "configs"
-
-
-class Format(StrEnum):
-    table = "table"
-    json = "json"
 
 
 def list_names(

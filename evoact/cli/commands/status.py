@@ -1,24 +1,13 @@
 """`evoact status` and `evoact scale`."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from evoact.cli.options import say
+from evoact.cli.options import Format, RunDir, say
 
 if TYPE_CHECKING:
     from evoact.execution.running.status import Status
-
-
-class Format(StrEnum):
-    """The forms in which it is printed."""
-
-    table = "table"
-    json = "json"
-
-
-RunDir = Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run, or its URI.")]
 
 
 def status(

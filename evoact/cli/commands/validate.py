@@ -50,7 +50,7 @@ def validate(
 
 
 def _understood(made: "Plan", tasks: "dict[str, Task]") -> tuple[str, ...]:
-    """Print a summary of the data, and warnings of what trains badly; nothing is downloaded. `tasks` holds those
+    """Return a summary of the data, and warnings of what trains badly; nothing is downloaded. `tasks` holds those
     already made, so that data is read once.
 
     Raises:
