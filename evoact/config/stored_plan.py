@@ -22,7 +22,7 @@ def plan_of(run_dir: str | Path | Location, data: bool = True, code: bool = Fals
 
     Args:
         run_dir: its directory, or the URI of one
-        data: whether its task is needed with what is in it, not only in outline; runs of evoact 0.1 have none
+        data: whether its task is needed with what is in it, not only in outline; runs older than outlines have none
         code: whether the functions of plugins are to be computed, without data, too, which executes them
 
     Raises:

@@ -18,29 +18,11 @@ from evoact.tasks.outline import FROM_FILES, PLACES, data_digest, outlined
 # What may change before a run goes on: it decides how much is trained, where, and what is said of it, but of no
 # network what becomes of it. Where data is does not matter, for the data has a digest.
 FREE = (
-    *(
-        "name",
-        "description",
-        "budget",
-        "confirm",
-        "packs",
-        "execution",
-        "trackers",
-        "repeats",
-        "reference",
-        "scaled",
-    ),
-    *(
-        "equivalence",
-        "training.curve_every",
-        "training.curve_at",
-        "warm_start.run",
-        "warm_start.candidates",
-        "functions",
-        "islands.others",
-        "islands.wait_seconds",
-        *(f"task.{place}" for place in PLACES),
-    ),
+    *("name", "description", "budget", "confirm", "packs", "execution", "trackers", "functions"),
+    *("repeats", "reference", "scaled", "equivalence"),
+    *("training.curve_every", "training.curve_at"),
+    *("warm_start.run", "warm_start.candidates", "islands.others", "islands.wait_seconds"),
+    *(f"task.{place}" for place in PLACES),
 )
 FREE_IN_ARM = ("description", "group", "amortised", "control_of")
 LONGEST = 80  # of a value in the record; a longer one is known by its digest
@@ -63,7 +45,8 @@ def name_of(home: Location, names: Sequence[str | None]) -> str:
 
 
 def check_unchanged(home: Location, made: Plan, record: Mapping[str, Any]) -> None:
-    """Check that a stored run still trains what it trained, on the same data; nothing is known of runs of evoact 0.1.
+    """Check that a stored run still trains what it trained, on the same data; nothing is known of runs older than
+    these records.
 
     Raises:
         UserError: naming the key of the config, or the data, with both values.

@@ -137,7 +137,7 @@ def megabytes(e: Experiment, size: int) -> float:
 def step_seconds(
     e: Experiment, size: int, warm_up: int, measured: int, genomes: Sequence[Genome] = ()
 ) -> float:
-    """Return one step of so many networks, those that do not fit together one after the other.
+    """Return how long a step of so many networks takes, those that do not fit together one after the other.
 
     Args:
         genomes: of the networks, again from the first if there are fewer; by default the space is sampled

@@ -19,7 +19,7 @@ RECORD = "run.json"
 TRACKED = "trackers.json"  # what trackers call the run
 MOST_STORED = 2_000_000  # keys and values of a resolved config
 
-# What the entries of a record are, if there are any: those of evoact 0.1 have not all.
+# What the entries of a record are, if there are any: older runs do not have all of them.
 _MACHINE = {"platform": str, "python": str, "processors": int | None, "kernels": bool, "packages": dict}
 _RECORD = {
     "evoact": str,

@@ -13,7 +13,7 @@ from evoact.training.read_ahead import ReadAhead
 
 
 def as_stored(inputs: Tensor, seeds: Sequence[int] | None) -> Tensor:
-    """Return the `prepare` of tasks whose stored inputs are what networks are given."""
+    """Return the inputs as they are: the `prepare` of tasks that store what networks are given."""
     return inputs
 
 

@@ -62,7 +62,7 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
-def ended(work: Callable[[], None], seconds: float | None) -> tuple[str, str]:
+def ended(work: Callable[[], object], seconds: float | None) -> tuple[str, str]:
     """Return how some work ended, as a state and the words of its error: `completed`, `failed`, `timed_out` or
     `out_of_memory`.
 
@@ -157,7 +157,7 @@ def _at_fault(
 ) -> dict[int, Outcome]:
     """The outcomes of those members, by index, who raise alone; `raises` says that the whole pack does."""
     if len(members) == 1 or not raises:
-        state, error = ended(lambda: _tried(train, members), seconds)
+        state, error = ended(lambda: train(members), seconds)
         if state != FAILED:
             return {}
         if len(members) == 1:
@@ -167,8 +167,3 @@ def _at_fault(
     # If nobody in the first half is at fault, somebody in the second is.
     second = _at_fault(members[half:], train, seconds, raises=not found)
     return found | {half + i: outcome for i, outcome in second.items()}
-
-
-def _tried(train: Callable[[Sequence[Member]], list[Outcome]], members: Sequence[Member]) -> None:
-    """Train, to see whether it raises."""
-    train(members)

@@ -166,7 +166,7 @@ def solo_step_seconds(
     device: torch.device | str = "cpu",
     steps: int = 20,
 ) -> float:
-    """Return median wall time of an optimizer step of this network trained alone, in seconds."""
+    """Return the median wall time of an optimizer step of this network trained alone, in seconds."""
     step = Steps(start_pack([member], network, task, settings, run_seed, torch.device(device)))
     seconds = []
     for _ in range(steps + WARM_UP + 1):  # the first ones warm up

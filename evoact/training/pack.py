@@ -231,7 +231,7 @@ def plan_sites(
 
 
 def train_step(pack: Pack) -> Tensor:
-    """Return one optimizer step of every member; returns their losses [K] before it."""
+    """Take one optimizer step of every member; return their losses [K] before it."""
     inputs, targets = pack.batches([m.seed for m in pack.members], pack.step)
     losses = updated(pack, inputs, targets, coefficients_of(pack, pack.step))
     count_step(pack)

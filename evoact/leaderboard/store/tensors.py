@@ -1,6 +1,6 @@
 """Tensors as a safetensors file that says if it is damaged: a checksum of each in the metadata of its header.
 
-Files without, as evoact 0.1 first wrote them, are read unchecked.
+Files without one, from before there were any, are read unchecked.
 """
 
 import json
