@@ -3,14 +3,11 @@
 The only module that imports scikit-learn's Gaussian processes.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
@@ -54,7 +51,7 @@ class Covariance(Kernel):
     def _signals(self) -> int:
         return 1 if len(self.values) == len(_start(1)) else 2
 
-    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+    def parts(self) -> tuple[np.ndarray, np.ndarray]:
         """The matrices of the three parts [parts, signals, signals], and the correlations [parts]."""
         k = self._signals
         deviations = np.sqrt(np.reshape(self.values[2 : 2 + 3 * k], (k, 3)).T)
@@ -63,33 +60,18 @@ class Covariance(Kernel):
         apart = np.where(np.eye(k, dtype=bool), 1.0, correlations[:, None, None])
         return deviations[:, :, None] * deviations[:, None, :] * apart, correlations
 
-    def __call__(self, x: np.ndarray, y: np.ndarray | None = None, eval_gradient: bool = False) -> Any:
+    def __call__(self, x: np.ndarray, y: np.ndarray | None = None, eval_gradient: bool = False) -> np.ndarray:
+        assert not eval_gradient, "expected slopes to be asked of an Evidence"
         other = x if y is None else y
-        (smooth, own, noise), correlations = self._parts()
-        signals = x[:, -2].astype(int), other[:, -2].astype(int)
-        pair = np.ix_(*signals)
+        (smooth, own, noise), _ = self.parts()
+        pair = np.ix_(x[:, -2].astype(int), other[:, -2].astype(int))
         near = self._near(x, other)
         same = x[:, None, -3] == other[:, -3]
-        covariance = near * smooth[pair] if self._signals > 1 else near * smooth[0, 0]
+        covariance: np.ndarray = near * smooth[pair] if self._signals > 1 else near * smooth[0, 0]
         covariance += np.where(same, own[pair], 0.0)
-        once = np.where(same, x[:, None, -1], 0.0)  # 1 / evaluations of the same candidate
-        if y is None:
-            covariance += once * noise[pair]
-        if not eval_gradient:
-            return covariance
-        parts = [near * smooth[pair], same * own[pair], once * noise[pair]]
-        rates = (x[:, None, -4] - x[:, -4]) ** 2 / self.values[1] ** 2
-        far = -2 * np.log(np.maximum(near, 1e-300))
-        gradient = [parts[0] * (far - rates), parts[0] * rates]
-        for signal in range(self._signals):
-            times = ((signals[0] == signal)[:, None] * 0.5) + (signals[1] == signal) * 0.5
-            gradient += [part * times for part in parts]
-        if self._signals > 1:
-            apart = signals[0][:, None] != signals[1]
-            deviations = [np.sqrt(m[0, 0] * m[1, 1]) for m in (smooth, own, noise)]
-            for r, size, where in zip(correlations, deviations, (near, same, once), strict=True):
-                gradient.append(size * (1 - r**2) / 2 * where * apart)
-        return covariance, np.stack(gradient, axis=-1)
+        if y is None:  # 1 / evaluations of the same candidate
+            covariance += np.where(same, x[:, None, -1], 0.0) * noise[pair]
+        return covariance
 
     def _near(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The exponential, in place, since thousands of points are compared; the learning rate is one axis more."""
@@ -102,12 +84,75 @@ class Covariance(Kernel):
         return np.asarray(np.exp(near, out=near))
 
     def diag(self, x: np.ndarray) -> np.ndarray:
-        (smooth, own, noise), _ = self._parts()
+        (smooth, own, noise), _ = self.parts()
         signal = x[:, -2].astype(int)
         return np.asarray((smooth + own).diagonal()[signal] + noise.diagonal()[signal] * x[:, -1])
 
     def is_stationary(self) -> bool:
         return False
+
+
+class Evidence:
+    """The negated logarithm of the marginal likelihood of signals y [observations] at points x, and its slope, at
+    logarithms of the values of a `Covariance` (Rasmussen & Williams 2006, equations 5.8 and 5.9).
+
+    What does not change with the values is computed once, distances for each pair of candidates alone, and slopes are
+    sums that need no matrix for each value: a fit asks some thirty times.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        self._y = y
+        _, first, of = np.unique(x[:, -3], return_index=True, return_inverse=True)
+        self._pairs = np.ix_(of, of)
+        places, rates = x[first, :-4], x[first, -4]
+        squares = (places**2).sum(axis=1)
+        self._far = np.maximum(squares[:, None] + squares - 2 * places @ places.T, 0)
+        self._rates = (rates[:, None] - rates) ** 2
+        self._same = (of[:, None] == of).astype(float)
+        self._once = self._same * x[:, -1]
+        signals = x[:, -2].astype(int)
+        self._signal = np.ix_(signals, signals)
+        self._of_signal = np.eye(signals.max() + 1)[signals]  # [observations, signals]
+
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        values = np.exp(theta)
+        parts, correlations = Covariance(values).parts()
+        far, rates = self._far / values[0] ** 2, self._rates / values[1] ** 2
+        near = np.exp(-0.5 * (far + rates))
+        shapes = (near[self._pairs], self._same, self._once)
+        covariance = sum(shape * part[self._signal] for shape, part in zip(shapes, parts, strict=True))
+        covariance[np.diag_indices_from(covariance)] += JITTER
+        root, failed = dpotrf(covariance, lower=1)
+        if failed:
+            return np.inf, np.zeros_like(theta)
+        inverse = dpotri(root, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        solved = inverse @ self._y
+        value = 0.5 * self._y @ solved + np.log(root.diagonal()).sum() + len(solved) / 2 * np.log(2 * np.pi)
+        return float(value), self._slope(
+            inverse - np.outer(solved, solved), shapes, (far, rates), parts, correlations
+        )
+
+    def _slope(
+        self,
+        weights: np.ndarray,
+        shapes: Sequence[np.ndarray],
+        distances: Sequence[np.ndarray],
+        parts: np.ndarray,
+        correlations: np.ndarray,
+    ) -> np.ndarray:
+        """Half the sum of weights [observations, observations] times the covariance's derivative by each value."""
+        by_signal = [self._of_signal.T @ (weights * shape) @ self._of_signal for shape in shapes]
+        smooth = weights * shapes[0] * parts[0][self._signal]
+        lengths = [np.sum(smooth * distance[self._pairs]) for distance in distances]
+        variances = np.array(
+            [(sums * part).sum(axis=1) for sums, part in zip(by_signal, parts, strict=True)]
+        ).T
+        slope = [*lengths, *variances.ravel()]
+        if len(variances) > 1:
+            for r, sums, part in zip(correlations, by_signal, parts, strict=True):
+                slope.append(sums[0, 1] * np.sqrt(part[0, 0] * part[1, 1]) * (1 - r**2))
+        return 0.5 * np.array(slope)
 
 
 def _start(signals: int) -> list[tuple[float, float, float]]:
@@ -155,28 +200,22 @@ def fitted(x: np.ndarray, y: np.ndarray, earlier: Sequence[Sequence[float]] = ()
     mean, spread = expected(earlier, signals)
     values, *limits = np.array(_start(signals)).T
     start = Covariance(np.clip(np.exp(mean), *limits) if earlier else values)
-    optimizer = partial(_optimized, mean, spread)
     numbers = np.unique(x[:, -3])
     chosen = numbers[np.unique(np.linspace(0, len(numbers) - 1, FITTED_ON // signals).astype(int))]
     some = np.isin(x[:, -3], chosen)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no noise, or nothing but noise
-        first = GaussianProcessRegressor(start, alpha=JITTER, optimizer=optimizer).fit(x[some], y[some])
-    return GaussianProcessRegressor(first.kernel_, alpha=JITTER, optimizer=None).fit(x, y)
+    kernel = Covariance(_optimized(Evidence(x[some], y[some]), start.values, mean, spread))
+    return GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None).fit(x, y)
 
 
-def _optimized(
-    mean: np.ndarray,
-    spread: np.ndarray,
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    start: np.ndarray,
-    bounds: np.ndarray,
-) -> tuple[np.ndarray, float]:
+def _optimized(evidence: Evidence, start: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """The values of highest evidence, times what is expected of their logarithms."""
+
     def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = objective(theta)
+        value, slope = evidence(theta)
         far = (theta - mean) / spread
         return value + 0.5 * float(far @ far), slope + far / spread
 
     options = {"maxiter": ITERATIONS}
-    found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x, float(found.fun)
+    bounds = np.log(Covariance(start).hyperparameter_values.bounds)
+    found = minimize(penalised, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return np.asarray(np.exp(found.x))

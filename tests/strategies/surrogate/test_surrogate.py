@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-import sklearn.gaussian_process  # noqa: F401  or SciPy's BLAS would not be known yet
+from sklearn.gaussian_process import GaussianProcessRegressor  # before SciPy's BLAS is asked for its threads
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from evoact.genomes.genome import Site, canonical, fingerprint, homogeneous, structure
@@ -17,7 +17,7 @@ from evoact.strategies import create
 from evoact.strategies.archive import Archive
 from evoact.strategies.strategy import Draft
 from evoact.strategies.surrogate.composition import composition
-from evoact.strategies.surrogate.gaussian_process import PRIOR, SPREAD, Covariance, expected
+from evoact.strategies.surrogate.gaussian_process import JITTER, PRIOR, SPREAD, Covariance, Evidence, expected
 from evoact.strategies.surrogate.surrogate import FEWEST, MOST, recommended, surrogate
 from evoact.strategies.surrogate.thompson import survivors, winners
 
@@ -293,18 +293,35 @@ def test_a_training_loss_that_misleads_is_turned_round(wide, landscape):
     assert 1 - certainty(*with_losses(wide, landscape, loss)) < 0.7 * (1 - alone)
 
 
-@pytest.mark.parametrize("signals", [1, 2])
-def test_the_covariance_is_one_and_its_gradient_right(signals):
-    draw, n = np.random.default_rng(0), 12
+def _points(signals, draw):
+    """Candidates and a kernel: each has both signals, but the last, whose second one is not known."""
+    n = 12
     places, rates = draw.normal(size=(n, 3)), draw.normal(size=n)
     which = np.tile([0, signals - 1], n // 2)
     x = np.column_stack([places, rates, np.arange(n) // 2, which, np.repeat(draw.random(n // 2), 2)])
-    x[1::2, :4] = x[::2, :4]  # each candidate has both signals
+    x[1::2, :4] = x[::2, :4]
+    x = x[: n - 1] if signals > 1 else x[::2]
     count = 2 + 3 * signals + (3 if signals > 1 else 0)
-    kernel = Covariance(np.exp(0.3 * draw.normal(size=count)))
-    covariance, gradient = kernel(x, eval_gradient=True)
+    return x, Covariance(np.exp(0.3 * draw.normal(size=count)))
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_covariance_is_one(signals):
+    x, kernel = _points(signals, np.random.default_rng(0))
+    covariance = kernel(x)
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
     assert kernel.diag(x) == pytest.approx(np.diag(covariance))
-    for i, step in enumerate(1e-6 * np.eye(count)):
-        up, down = (kernel.clone_with_theta(kernel.theta + sign * step)(x) for sign in (1, -1))
-        assert gradient[..., i] == pytest.approx((up - down) / 2e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_evidence_is_that_of_the_covariance_and_its_slope_right(signals):
+    draw = np.random.default_rng(0)
+    x, kernel = _points(signals, draw)
+    y = draw.normal(size=len(x))
+    process = GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None).fit(x, y)
+    evidence = Evidence(x, y)
+    value, slope = evidence(kernel.theta)
+    assert value == pytest.approx(-process.log_marginal_likelihood_value_)
+    for i, step in enumerate(1e-6 * np.eye(len(slope))):
+        up, down = (evidence(kernel.theta + sign * step)[0] for sign in (1, -1))
+        assert slope[i] == pytest.approx((up - down) / 2e-6, abs=1e-5)
