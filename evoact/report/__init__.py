@@ -1,4 +1,8 @@
-"""Reports: what a run found as a page or as Markdown, and its networks as other tools read them."""
+"""Reports: what a run found as a page or as Markdown, and its networks as other tools read them.
+
+`run` reads a run, `sections` and their `figures` are what is said of it, `page` and `markdown` write that, and `server`
+serves the page. `search_text`, `comparison_text` and `number_format` have the words and numbers, which the command line
+prints, too, `text_table` and `data_table` the tables. `tensorboard` and `optuna_study` are for other tools."""
 
 from pathlib import Path
 

@@ -1,7 +1,6 @@
 """The findings of a comparison as sentences and a text table, for the command line and the report."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
@@ -11,6 +10,7 @@ from evoact.leaderboard.run_files import trivial_of
 from evoact.report.number_format import NOTHING, Unit, beside_trivial, count, duration, p_text, unit_of
 from evoact.report.run import RunData
 from evoact.report.search_text import counted
+from evoact.report.text_table import TextTable, aligned
 
 UNEQUAL = 0.05  # budgets that differ by no more count as equal
 ENOUGH_REPEATS = 8  # for 95 % intervals that hold the truth nearly as often
@@ -19,28 +19,11 @@ _HELPS = (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 _HURTS = (Verdict.WORSE, Verdict.SLIGHTLY_WORSE)
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """Texts by row; `left` names the columns that hold words, the others hold numbers."""
-
-    caption: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: frozenset[str]
-
-
 def comparison_text(run: RunData) -> str:
     """Return the verdict and the table as plain text, for a terminal."""
     table = arm_table(run)
-    widths = [max(map(len, column)) for column in zip(table.headers, *table.rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if header in table.left else cell.rjust(width)
-            for cell, width, header in zip(row, widths, table.headers, strict=True)
-        ).rstrip()
-        for row in (table.headers, *table.rows)
-    ]
-    return "\n".join([*verdict_sentences(run), "", *lines])
+    numbers = [header not in table.left for header in table.headers]
+    return "\n".join([*verdict_sentences(run), "", aligned(table.headers, table.rows, numbers)])
 
 
 def verdict_sentences(run: RunData) -> list[str]:

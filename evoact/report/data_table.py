@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evoact.report.comparison_text import TextTable
 from evoact.report.number_format import NOTHING, Unit
+from evoact.report.text_table import TextTable
 
 
 @dataclass(frozen=True)

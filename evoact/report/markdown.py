@@ -2,10 +2,10 @@
 
 import re
 
-from evoact.report.comparison_text import TextTable
 from evoact.report.run import RunData
 from evoact.report.sections import sections
 from evoact.report.sections.section import Section
+from evoact.report.text_table import TextTable
 
 MOST_LINES = 50  # of the leaderboard
 

@@ -107,18 +107,21 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
 
 def _print_answer(rows: Any, output: Path | None) -> None:
     from evoact.leaderboard.ask.formats import values
+    from evoact.report.text_table import aligned
 
     names, columns = rows.column_names, [values(column) for column in rows.slice(0, MOST_LINES).columns]
     right, lines = _numeric(columns), _lines(columns)
     if output is None and sys.stdout.isatty():
         _print_for_people(names, lines, right)
     else:
-        _write_text(_aligned(names, lines, right), output)
+        _write_text(aligned(names, lines, right) + "\n", output)
     _say_if_cut(len(rows))
 
 
 def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
     """One table a task, because metrics of different tasks do not compare."""
+    from evoact.report.text_table import aligned
+
     columns = rows.slice(0, MOST_LINES).to_pydict()
     tasks = list(zip(columns["task"], columns["metric"], strict=True))
     always = ALWAYS | ({"run"} if several_runs else set())
@@ -133,7 +136,7 @@ def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
             _print_ranking(heading, shown)
         else:
             cells = list(shown.values())
-            texts.append(heading + _aligned(list(shown), _lines(cells), _numeric(cells)))
+            texts.append(f"{heading}{aligned(list(shown), _lines(cells), _numeric(cells))}\n")
     if texts:
         _write_text("\n".join(texts), output)
     _say_if_cut(len(rows))
@@ -182,18 +185,6 @@ def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], righ
     for line in cells:
         table.add_row(*line)
     Console(highlight=False, markup=False).print(table)
-
-
-def _aligned(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [list(names), *cells]
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The sections of a report: data (`section`) before it becomes HTML or Markdown, each made by a module of its own.
 
-Each makes its section of a run, or None if it has nothing to say. `series` are the winners that several draw.
-"""
+Each makes its section of a run, or None if it has nothing to say. `series` are the winners that several draw, `gains`
+the figure beside the verdict."""
 
 from collections.abc import Callable, Sequence
 

@@ -6,10 +6,10 @@ from evoact.code_text import digest
 from evoact.leaderboard.run_files import CONFIG
 from evoact.networks.own.named import FOUND, SYMMETRIES, TEXT
 from evoact.plugins import Plugin
-from evoact.report.comparison_text import TextTable
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
+from evoact.report.text_table import TextTable
 
 
 def section(run: RunData, unit: Unit) -> Section:

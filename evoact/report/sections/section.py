@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from evoact.report.comparison_text import TextTable
 from evoact.report.data_table import DataTable
 from evoact.report.figures.figure import Figure
+from evoact.report.text_table import TextTable
 
 
 @dataclass(frozen=True)

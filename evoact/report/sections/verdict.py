@@ -4,12 +4,13 @@ import re
 
 from evoact.analysis.candidates import SPLITS
 from evoact.analysis.search_summary import Summary
-from evoact.report.comparison_text import TextTable, arm_table, between_tables, verdict_sentences
+from evoact.report.comparison_text import arm_table, between_tables, verdict_sentences
 from evoact.report.number_format import NOTHING, Unit, unit_of
 from evoact.report.run import RunData
 from evoact.report.search_text import counted, shown, verdict
 from evoact.report.sections.gains import gains_figure
 from evoact.report.sections.section import Section
+from evoact.report.text_table import TextTable
 
 
 def section(run: RunData, unit: Unit) -> Section:

@@ -3,12 +3,12 @@
 from evoact.analysis.candidates import sign_of
 from evoact.analysis.lineage import Ancestor, lineage
 from evoact.analysis.winners import Winner
-from evoact.report.comparison_text import TextTable
 from evoact.report.figures.lineage import lineage_figure
 from evoact.report.number_format import NOTHING, Unit
 from evoact.report.run import RunData
 from evoact.report.sections.section import Section
 from evoact.report.sections.series import best_of_each
+from evoact.report.text_table import TextTable
 
 
 def section(run: RunData, unit: Unit) -> Section | None:
