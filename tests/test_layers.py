@@ -128,8 +128,22 @@ def test_folders_can_be_taken_in_at_a_glance():
         name = str(folder.relative_to(ROOT))
         modules = [p for p in folder.glob("*.py") if p.name != "__init__.py"]
         assert name in TABLES or len(modules) <= MOST_MODULES, f"{name} has {len(modules)} modules"
-        docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
-        assert docstring, f"{name} does not say what is inside"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({p.parent for p in MODULES}), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_every_module_is_named_where_its_folder_is_described(folder):
+    """In the folder's `__init__`, or in that of the folder above, where the tables of names are."""
+    places = [folder / "__init__.py", folder.parent / "__init__.py"]
+    if folder == ROOT:
+        places = [ROOT.parent / "docs" / "architecture.md"]
+    elif folder.name == "commands":  # each is imported under its own name
+        places.append(ROOT / "cli" / "main.py")
+    text = "\n".join(place.read_text() for place in places if place.is_file())
+    missing = [p.stem for p in folder.glob("*.py") if not re.search(rf"\b{p.stem}\b", text)]
+    assert not set(missing) - {"__init__", "__main__"}
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,2 +1,2 @@
 """What `import evoact` and the command line share: a search from data and defaults (`search`, `defaults`), its result
-(`search_result`, `picture`), and progress that is seen (`progress`)."""
+(`search_result`, `picture`), live `progress`, and the run in its trackers (`tracking`)."""

@@ -1,4 +1,8 @@
-"""Networks by name: a builder takes the task's input shape, its number of outputs, and flat arguments."""
+"""Networks by name: a builder takes the task's input shape, its number of outputs, and flat arguments.
+
+`network` is the contract, `layers` what networks here are made of, by way of `convolution`, `pooling`, `normalisation`,
+`attention` and products in some `precision`; `initial` draws parameters, `size` counts activations. `modules` are
+networks that are ordinary modules of PyTorch, `own` computes these and anybody's in packs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,8 @@
-"""The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them."""
+"""The searches by name. The table is lazy: DEAP and Optuna are imported by the strategy that needs them.
+
+`strategy` is the contract. `proposers` are the searches, which `generational` and `asynchronous` drive: both count by
+`numbering`, keep what is asked in `pending`, and what was learnt in the `archive`, whose scores `shrinkage` denoises.
+`surrogate` predicts scores, `selection` breeds; `one_blas_thread` keeps their linear algebra on one thread."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence

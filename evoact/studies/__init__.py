@@ -1,2 +1,3 @@
-"""Studies of finished runs, each a subcommand of `evoact study`: differences between activations, roll-outs of learned
-dynamics, flat minima, learned curves, and noisy descent. `confirmed_networks` and `figures` are what they share."""
+"""Studies of finished runs, each a subcommand of `evoact study`: `differences` between activations, `rollouts` of
+learned dynamics, `flatness` of minima (by their `hessian`), `learned_curves` and `noisy_descent`. `confirmed_networks`
+and `figures` are what they share."""

@@ -1,4 +1,8 @@
-"""Tasks by name: a builder takes its own flat arguments from the config's `task` section."""
+"""Tasks by name: a builder takes its own flat arguments from the config's `task` section.
+
+`task` is the contract, `metrics` and `objective` say what networks are judged and trained by, `outline` is a task
+without its data. Images: `images`, `augmentation`. Dynamical systems: `trajectories`. Files: published ones (`files`,
+`idx`, `plain_pickle`), computed ones (`cache`). People's own data is in `own`."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

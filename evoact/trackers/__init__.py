@@ -1,7 +1,7 @@
 """Trackers by name: what a run finds, shown by the tools that people watch experiments with.
 
-`tracker` says what a tracker is; each module is one, and imports its package when a run opens it.
-"""
+`tracker` says what a tracker is; each name has a module, which imports its package when a run opens it. `follower` is
+the thread that one works in, `numbers` what all are shown."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -1,1 +1,2 @@
-"""One module for each subcommand of `evoact`; each imports what is heavy when it runs."""
+"""One module for each subcommand of `evoact`, under its name (`listing` is `evoact list`); each imports what is heavy
+when it runs."""
