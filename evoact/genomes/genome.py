@@ -186,7 +186,7 @@ def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
     types, keys, in_order = _spelled(site.types)
     if in_order and len(set(site.assignment)) == len(keys):  # as it is nearly always
-        return SiteGenome(site.site, types, site.assignment)
+        return site if types is site.types else SiteGenome(site.site, types, site.assignment)
     used = sorted({keys[i] for i in set(site.assignment)})
     by_key = dict(zip(keys, types, strict=True))
     rank = {key: i for i, key in enumerate(used)}
@@ -212,6 +212,8 @@ def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tup
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     """Return the one representative of all genomes that describe the same network up to neuron order.
 
+    Sites that are canonical already are those of the result, not copies.
+
     >>> from evoact.genomes.kinds import Base
     >>> site = Site("hidden0", 3)
     >>> raw = SiteGenome("hidden0", (Base("tanh"), Base("relu")), (0, 1, 0))
@@ -232,7 +234,8 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     for s in merged:
         group = symmetry[s.site]
         if group == "free":
-            s = SiteGenome(s.site, s.types, tuple(sorted(s.assignment)))
+            if (assignment := tuple(sorted(s.assignment))) != s.assignment:
+                s = SiteGenome(s.site, s.types, assignment)
         elif group in order:
             s = SiteGenome(s.site, s.types, tuple([s.assignment[i] for i in order[group]]))
         result.append(s)

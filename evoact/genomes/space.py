@@ -260,7 +260,7 @@ class SearchSpace:
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             found = objects(row)
-            types = distinct([*found.values()])
+            types = list(dict.fromkeys(found.values()))
             index = {key: types.index(activation) for key, activation in found.items()}
             neurons = list(map(index.__getitem__, map(id, row)))
             if self.neurons_per_block > 1:

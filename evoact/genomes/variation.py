@@ -28,11 +28,17 @@ def layers_of(space: SearchSpace, genome: Genome) -> Layers:
 
 def build(space: SearchSpace, layers: Layers, settings: Settings, random: random.Random) -> Genome:
     """Return the canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
-    repaired = [
-        _repaired(choices, _filled(space, i, layer, random), random)
-        for i, (choices, layer) in enumerate(zip(space.layers, layers, strict=True))
-    ]
-    return space.assemble(repaired, settings)
+    return space.assemble([_fitting(space, i, layer, random) for i, layer in enumerate(layers)], settings)
+
+
+def _fitting(
+    space: SearchSpace, site: int, layer: Sequence[Activation], random: random.Random
+) -> Sequence[Activation]:
+    """The layer, repaired if it has to be."""
+    choices, types = space.layers[site], distinct(layer)
+    if NOBODY not in types and choices.least_types <= len(types) <= choices.most_types:  # as nearly always
+        return layer
+    return _repaired(choices, _filled(space, site, layer, random), random)
 
 
 def _filled(

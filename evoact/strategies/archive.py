@@ -235,31 +235,31 @@ class Archive:
 
 
 class Texts:
-    """Many texts that are alike, in little memory: the parts that they share with the first ones are not kept again."""
+    """Many lines of text that are alike, in little memory: packed, so many together."""
 
-    FIRST = 16  # kept as they are
+    TOGETHER = 32
 
     def __init__(self) -> None:
         self._packed: list[bytes] = []
-        self._first = b""
+        self._loose: list[str] = []
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._packed) * self.TOGETHER + len(self._loose)
 
     def append(self, text: str) -> None:
-        plain = text.encode()
-        if len(self) == self.FIRST:
-            self._first = b"".join(self._packed)[-(2**15) :]  # as far as zlib looks back
-        if len(self) >= self.FIRST:
-            packer = zlib.compressobj(1, zlib.DEFLATED, -15, 5, zlib.Z_DEFAULT_STRATEGY, self._first)
-            plain = packer.compress(plain) + packer.flush()
-        self._packed.append(plain)
+        self._loose.append(text)
+        if len(self._loose) == self.TOGETHER:
+            self._packed.append(zlib.compress("\n".join(self._loose).encode(), 1))
+            self._loose = []
 
     def __getitem__(self, row: int) -> str:
-        packed = self._packed[row]
-        return (
-            packed if row < self.FIRST else zlib.decompressobj(-15, self._first).decompress(packed)
-        ).decode()
+        block, place = divmod(row, self.TOGETHER)
+        return (_unpacked(self._packed[block]) if block < len(self._packed) else self._loose)[place]
+
+
+@lru_cache(maxsize=64)  # rows are mostly asked for one after the other
+def _unpacked(packed: bytes) -> list[str]:
+    return zlib.decompress(packed).decode().split("\n")
 
 
 @lru_cache(maxsize=1024)
