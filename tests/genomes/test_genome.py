@@ -106,6 +106,16 @@ def test_canonical_genomes_share_the_objects_of_their_types():
     assert made[0].sites[0].types is made[1].sites[0].types
 
 
+@pytest.mark.parametrize("symmetry", ["free", "none"])
+def test_canonical_sites_are_not_copied(symmetry):
+    """What breeds makes them, and what numbers proposals asks again: generations of long searches are large."""
+    sites = [Site("h", 3, symmetry)]
+    raw = Genome((SiteGenome("h", (Base("sin"), Base("relu")), (0, 1, 0)),))
+    once = canonical(raw, sites)
+    assert once != raw
+    assert canonical(once, sites).sites[0] is once.sites[0]
+
+
 def test_few_sites_are_written_out():
     genome = Genome((of_types("hidden0", ("relu", 60), ("sin", 40)), of_types("hidden1", ("tanh", 100))))
     assert genome.label == "60 relu + 40 sin | 100 tanh"

@@ -8,9 +8,9 @@ import pytest
 from evoact.errors import UserError
 from evoact.genomes.genome import homogeneous, structure
 from evoact.genomes.kinds import Base
-from evoact.records import FIRST_CONFIRMATION_SEED
+from evoact.records import COMPLETED, FIRST_CONFIRMATION_SEED, TrainProposal, TrainResult
 from evoact.strategies import create, proposer
-from evoact.strategies.archive import Archive, best_structures
+from evoact.strategies.archive import Archive, Texts, best_structures
 from evoact.strategies.proposers.enumerate import Enumerate, baselines
 from evoact.strategies.selection.breeding import contained
 
@@ -100,6 +100,21 @@ def test_the_best_structures_are_there_once_at_their_best_rate(space, landscape)
         for s in {r.proposal.structure for r in results}
     )
     assert structure(best_structures(archive, 1)[0].genome) == scores[-1][1]
+
+
+def test_an_archive_gives_each_genome_back(space):
+    """Texts are packed, so many together; a copy, as recommendations between generations are made of, goes on alone."""
+    archive, draw = Archive(), random.Random(0)
+    genomes = list({space.sample(draw) for _ in range(3 * Texts.TOGETHER)})
+    for i, genome in enumerate(genomes):
+        archive.add(
+            TrainResult(TrainProposal(i, i, genome, "", f"{i}", 0, 1), COMPLETED, "a", "maximize", 1.0)
+        )
+        if i == Texts.TOGETHER // 2:
+            copy = archive.copy()
+    assert len(archive) == len(genomes)
+    assert [archive.genome(row) for row in reversed(range(len(archive)))] == genomes[::-1]
+    assert [copy.genome(row) for row in range(len(copy))] == genomes[: Texts.TOGETHER // 2 + 1]
 
 
 def test_confirmation_keeps_candidates_and_takes_fresh_seeds(space, landscape):

@@ -34,8 +34,11 @@ def merged_rows(sources):
     return pa.concat_tables([*merged(sources, places(sources, LEADERBOARD), LEADERBOARD)])
 
 
-def test_rows_are_in_the_order_of_the_table(rows):
-    """Arm, repeat, proposal, whichever file they are in and in which order there; null after all others."""
+@pytest.mark.parametrize("group", [7, module.ROW_GROUP])
+def test_rows_are_in_the_order_of_the_table(rows, monkeypatch, group):
+    """Arm, repeat, proposal, whichever file they are in and in which order there; null after all others. Few rows are
+    merged in one go."""
+    monkeypatch.setattr(module, "ROW_GROUP", group)
     random = np.random.default_rng(0)
     one = pa.concat_tables([rows(range(50), arm="b"), rows(range(50), repeat=1), rows(range(50))])
     shuffled = one.take(pa.array(random.permutation(len(one))))
@@ -49,7 +52,9 @@ def test_rows_are_in_the_order_of_the_table(rows):
     assert merged_rows(sources).to_pylist() == expected + nameless.to_pylist()
 
 
-def test_a_key_counts_where_it_is_first(rows):
+@pytest.mark.parametrize("group", [1, module.ROW_GROUP])
+def test_a_key_counts_where_it_is_first(rows, monkeypatch, group):
+    monkeypatch.setattr(module, "ROW_GROUP", group)
     first, second = rows([1, 2], val_metric=0.25), rows([2, 3], val_metric=0.75)
     sources = [of_rows("a", first), of_rows("b", second)]
     assert [list(place) for place in places(sources, LEADERBOARD)] == [[0, 1], [-1, 3]]
