@@ -1,5 +1,6 @@
 """The printed result of a search or a comparison: its findings and the next steps."""
 
+import math
 import os
 import shlex
 import shutil
@@ -15,6 +16,8 @@ from evoact.analysis.search_summary import Summary
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
 from evoact.execution.run import Finished
+from evoact.leaderboard.location import Location
+from evoact.leaderboard.run_files import CONFIG, config_of
 from evoact.report.search_text import counted, shown, verdict
 
 
@@ -65,7 +68,7 @@ def _print_finished(finished: Finished) -> None:
         console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))
     console.print("\n" + verdict(summary))
-    _next_steps(finished.run_dir)
+    _next_steps(finished)
 
 
 def _table() -> Table:
@@ -119,18 +122,30 @@ def _baseline_table(summary: Summary) -> Table:
     return table
 
 
-def _next_steps(run_dir: str) -> None:
+def _next_steps(finished: Finished) -> None:
     query = (
         "SELECT learning_rate, heterogeneous, count(*) AS networks, avg(val_metric) AS validation "
         "FROM leaderboard WHERE phase = 'search' GROUP BY ALL ORDER BY ALL"
     )
-    place = shlex.quote(run_dir.rstrip("/"))
+    place = shlex.quote(finished.run_dir.rstrip("/"))
     command = this_command()
     say("\nNext:")
     say(f"  {command} report {place}")
     say(f"  {command} leaderboard {place} --top 20")
     say(f'  {command} leaderboard {place} --sql "{query}"')
-    say(f"  {command} search {place}/config.yaml --set seed=1 --set budget.networks=1000")
+    if finished.summary.winner is not None:
+        folder = f"{Location.of(finished.run_dir).name}-winner"
+        say(f"  {command} export {place} -o {shlex.quote(folder)}")
+    say(f"  {command} search {place}/config.yaml --set seed=1 {_larger(finished.run_dir)}")
+
+
+def _larger(run_dir: str) -> str:
+    """Return the option that gives the same search a larger budget: more minutes if the clock ended it, for then more
+    networks would change nothing."""
+    home = Location.of(run_dir)
+    budget = config_of(home).get("budget", {}) if home.child(CONFIG).exists() else {}
+    minutes = budget.get("minutes")
+    return "--set budget.networks=1000" if minutes is None else f"--minutes {max(10, math.ceil(4 * minutes))}"
 
 
 def this_command() -> str:

@@ -419,7 +419,8 @@ def _problems(space: SearchSpace) -> Iterable[str]:
         elif most > number:
             yield (
                 f"expected no more types than the {number} blocks of "
-                f"{space.neurons_per_block} neurons at site {site.name!r}, got up to {most}"
+                f"{space.neurons_per_block} neurons at site {site.name!r}, got up to {most}; lower types_per_layer or "
+                "neurons_per_block, or widen the layer"
             )
         if site.symmetry not in ("free", "none") and not site.symmetry.startswith("stream:"):
             yield f"expected symmetry free, none or stream:ID at site {site.name!r}, got {site.symmetry!r}"

@@ -10,6 +10,8 @@ from evoact.analysis.verdicts import FEWEST, LEVEL
 from evoact.report.number_format import beside_trivial, unit_of
 from evoact.tasks.metrics import in_percent
 
+GAIN = "a gain"
+
 
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun.
@@ -60,10 +62,16 @@ def _headline(summary: Summary, winner: Confirmed) -> str:
     assert found is not None  # they are the winner and the other
     assert baseline is not None
     said, gain = _difference(summary, found, baseline)
-    return (
-        f"{said}: {who}{reaches}, {what}, {_named(other)}, {shown(summary, other.test)}. Best found minus best "
-        f"baseline: {gain}."
-    )
+    pair = f"{who}{reaches}, {what}, {_named(other)}, {shown(summary, other.test)}"
+    if (
+        winner.baseline and said == GAIN.capitalize()
+    ):  # what the judgement says of what validation did not choose
+        pair = (
+            f"{what}, {_named(found)}, reaches {shown(summary, found.test)} on the {SPLITS[summary.split]}, the best "
+            f"homogeneous baseline, {_named(winner)}, {shown(summary, winner.test)}; the winner is the baseline all "
+            "the same, for validation chose it"
+        )
+    return f"{said}: {pair}. Best found minus best baseline: {gain}."
 
 
 def _trivial(summary: Summary, winner: Confirmed) -> list[str]:
@@ -116,7 +124,7 @@ def in_words(low: float, high: float) -> str:
     >>> in_words(0.1, 0.3), in_words(-0.1, 0.3)
     ('a gain', 'no difference shown')
     """
-    return "a gain" if low > 0 else "a loss" if high < 0 else "no difference shown"
+    return GAIN if low > 0 else "a loss" if high < 0 else "no difference shown"
 
 
 def welch_interval(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float]:

@@ -349,13 +349,24 @@ def test_a_search_prints_plain_lines_where_there_is_no_terminal(run, config_file
 def test_the_next_steps_work(run, config_file):
     _, out, _ = run("search", config_file(), "-o", "a run")
     steps = [line.strip() for line in out.partition("Next:")[2].splitlines() if line.strip()]
-    assert len(steps) == 4
+    assert len(steps) == 5
     for step in steps:
         name, *arguments = shlex.split(step)
         assert Path(name).name == "evoact"
         code, out, err = run(*arguments, *(["--dry-run"] if arguments[0] == "search" else []))
         assert (code, err) == (0, "")
         assert out
+    assert Path("a run-winner/model.py").is_file()
+
+
+def test_a_search_that_the_clock_ended_goes_on_with_more_minutes(run, config_file):
+    """More networks would change nothing: the search ends at the first limit."""
+    _, out, _ = run("search", config_file(budget={"minutes": 0.01}), "-o", "run")
+    last = out.strip().splitlines()[-1]
+    assert last.endswith("search run/config.yaml --set seed=1 --minutes 10")
+    code, out, _ = run(*shlex.split(last)[1:], "--dry-run")
+    assert code == 0
+    assert "10" in next(line for line in out.splitlines() if line.startswith("minutes"))
 
 
 def test_failures_are_counted(run, config_file):

@@ -105,6 +105,17 @@ def test_a_baseline_that_wins_is_the_winner_and_the_best_found_is_named():
     )
 
 
+def test_a_gain_is_the_best_founds_though_validation_chose_the_baseline():
+    relu = judged(RELU, 0.80, 0.81, 0.82)
+    found = dataclasses.replace(SUMMARY, confirmed=(relu, judged(MIX, 0.90, 0.91, 0.92)))
+    assert found.winner is relu
+    assert verdict(found).startswith(
+        "A gain: the best found by the search, candidate 7 (4 relu + 4 sin), reaches 91.0 % on the test split, the "
+        "best homogeneous baseline, candidate 1 (8 relu), 81.0 %; the winner is the baseline all the same, for "
+        "validation chose it. Best found minus best baseline: +10"
+    )
+
+
 def test_the_rule_under_which_a_run_was_judged_is_said():
     old = summary(*(dataclasses.replace(c, judged_on=None) for c in (MIX, RELU)), judge=0)
     assert "Chosen and judged on the same 3 fresh seeds (confirm.judge is 0" in verdict(old)

@@ -103,11 +103,13 @@ ONE_MISTAKE = {
     ),
     "more types than neurons": (
         {"space__types_per_layer": [1, 9]},
-        "space: expected no more types than the 8 blocks of 1 neurons at site 'hidden0', got up to 9",
+        "space: expected no more types than the 8 blocks of 1 neurons at site 'hidden0', got up to 9; lower "
+        "types_per_layer or neurons_per_block, or widen the layer",
     ),
     "more types than blocks": (
         {"space__types_per_layer": [1, 3], "space__neurons_per_block": 4},
-        "space: expected no more types than the 2 blocks of 4 neurons at site 'hidden0', got up to 3",
+        "space: expected no more types than the 2 blocks of 4 neurons at site 'hidden0', got up to 3; lower "
+        "types_per_layer or neurons_per_block, or widen the layer",
     ),
     "least above most": (
         {"space__types_per_layer": [2, 1]},

@@ -10,6 +10,7 @@ from evoact.errors import UserError, short
 from evoact.registry import unknown
 from evoact.tasks.own.raw_columns import is_numeric, is_text, named, plain
 from evoact.tasks.own.suspicions import FIRST, numbers_rows
+from evoact.tasks.own.written import written_otherwise
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,10 +22,11 @@ SHARE_OF_NUMBERS = 0.5  # of a column's different texts: with more that read as 
 
 @dataclass(frozen=True)
 class Kind:
-    """`number`, `category`, or `left out`, and in this case why."""
+    """`number`, `category`, or `left out`, and in this case `why`; `note` is what is odd about one that is used."""
 
     kind: str
     why: str = ""
+    note: str = ""
 
 
 def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool = False) -> Kind:
@@ -55,12 +57,13 @@ def kind_of_column(column: "pyarrow.ChunkedArray", name: str, categorical: bool 
     different = compute.unique(column.combine_chunks()).drop_null()
     texts = (different.dictionary if types.is_dictionary(different.type) else different).to_pylist()
     _check_unmixed(texts, name)
+    written = written_otherwise(texts)
     if len(texts) > max(MANY_TEXTS, SHARE_OF_TEXTS * (len(column) - column.null_count)):
         return Kind(
             "left out",
-            f"holds {len(texts)} different texts in {len(column)} rows, which name rows",
+            written or f"holds {len(texts)} different texts in {len(column)} rows, which name rows",
         )
-    return Kind("category")
+    return Kind("category", note=written)
 
 
 def _beyond_floats(column: "pyarrow.ChunkedArray") -> bool:
@@ -134,7 +137,7 @@ def feature_of(
     if values is None or why:
         return None, f"column {name!r} is left out: it {why}"
     if values.dtype.kind != "f":
-        return values, ""
+        return values, f"column {name!r} is read as categories, but {kind.note}" if kind.note else ""
     check_finite(values, name)
     if not numbers_rows(values):
         return values, ""

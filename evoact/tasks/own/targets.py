@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from evoact.errors import UserError
+from evoact.tasks.own.written import written_otherwise
 
 PROBLEMS = ("auto", "classification", "regression")
 CLASSES, VALUES = "set task.problem: classification", "set task.problem: regression"
@@ -76,7 +77,8 @@ def read_targets(y: np.ndarray, name: str, problem: str) -> Targets:
     if problem == "regression":
         if named:
             raise UserError(
-                f"expected numbers in {name} for regression, got names such as {str(y.flat[0])!r}"
+                _written(y, name)
+                or f"expected numbers in {name} for regression, got names such as {str(y.flat[0])!r}"
             )
         return _regression(y, name)
     if y.ndim > 1 and y.shape[1:] != (1,):
@@ -141,6 +143,8 @@ def _check_unambiguous(labels: np.ndarray, name: str) -> None:
             if numbers
             else ("names", f"{CLASSES} if they are classes")
         )
+        if written := _written(labels, name):
+            raise UserError(f"expected numbers or few classes in the target: {written}")
         raise UserError(
             f"expected few classes{' or floats' if numbers else ''} in {name}, got {len(different)} different {what} "
             f"in {len(labels)} examples; {remedy}"
@@ -150,6 +154,12 @@ def _check_unambiguous(labels: np.ndarray, name: str) -> None:
             f"expected classes 0, 1, ... (or -1 and 1) in {name}, got {different[0]}, which often means an example "
             f"without a label; drop such examples, or {CLASSES} if it is a class, regression if these are values"
         )
+
+
+def _written(labels: np.ndarray, name: str) -> str:
+    """What names of classes are if they read as numbers or dates, and what to do."""
+    said = written_otherwise(np.unique(labels).tolist()) if labels.dtype.kind == "U" else ""
+    return f"{name} {said}" if said else ""
 
 
 def _classification(labels: np.ndarray, name: str) -> Targets:
@@ -164,6 +174,8 @@ def _classification(labels: np.ndarray, name: str) -> Targets:
         notes = (
             f"labels {_shown(different)} in {name} are read as {len(classes)} classes, numbered in this order",
         )
+    if written := _written(labels, name):
+        notes = (f"the target is read as {len(classes)} classes, but {written}",)
     return Targets(values.reshape(-1).astype(np.int64), classes, notes)
 
 
