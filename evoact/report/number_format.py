@@ -47,7 +47,8 @@ class Unit:
 
 
 def unit_of(metric: str) -> Unit:
-    """
+    """Return how a metric is written: in per cent if it is a share, else as it is.
+
     >>> unit_of("accuracy").value(0.61724), unit_of("mse").value(0.00331), unit_of("accuracy").difference(-0.012)
     ('61.72 %', '0.00331', '−1.20')
     """
@@ -78,7 +79,8 @@ def beside_trivial(who: str, value: float, metric: str, maximize: bool, trivial:
 
 
 def p_text(p: float) -> str:
-    """
+    """Return a p-value with as many digits as say anything.
+
     >>> p_text(0.0004), p_text(0.0371), p_text(1.0)
     ('< 0.001', '0.037', '1')
     """
@@ -98,7 +100,8 @@ def count(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """
+    """Return a time in the unit that people would take.
+
     >>> duration(42), duration(372), duration(7500)
     ('42 s', '6 min', '2 h 5 min')
     """

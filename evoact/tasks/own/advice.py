@@ -33,13 +33,18 @@ def scale_warnings(x: np.ndarray, read: Targets, train: np.ndarray, names: Seque
         mean, deviation = moments(read.values[train])
         if (((deviation > 0) & (deviation < low)) | (deviation > high) | (np.abs(mean) > high)).any():
             found.append(
-                f"targets have means of {_range(mean)} and standard deviations of {_range(deviation)}, which "
+                f"targets have means of {span(mean)} and standard deviations of {span(deviation)}, which "
                 f"networks learn slowly; {remedy} (the metric stays in their units)"
             )
     return found
 
 
-def _range(values: np.ndarray) -> str:
+def span(values: np.ndarray) -> str:
+    """Return the least and the greatest value in words.
+
+    >>> span(np.array([0.5, 2.0, 1.0])), span(np.ones(3))
+    ('0.5 to 2', '1')
+    """
     low, high = f"{values.min():.3g}", f"{values.max():.3g}"
     return low if low == high else f"{low} to {high}"
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from evoact.tasks.metrics import constant_values
+from evoact.tasks.own.advice import span
 from evoact.tasks.task import ArrayTask, Split, Task
 
 SAMPLE = 10_000  # training examples of which the spread of features is told
@@ -28,7 +29,7 @@ def understood(task: Task) -> str:
     parts = [f"{rows} examples ({names}) {_features(train)}"]
     if isinstance(task, ArrayTask) and task.preprocessing and task.preprocessing.features:
         before = task.preprocessing.features.scale
-        parts.append(f"standardised from standard deviations of {_range(before)}")
+        parts.append(f"standardised from standard deviations of {span(before)}")
     parts.append(_classes(task, train) if train.targets.dtype.kind == "i" else _values(task, train))
     return ", ".join(parts)
 
@@ -81,7 +82,7 @@ def _features(train: Split) -> str:
     if len(shape) > 1:
         return f"{what}, standard deviation {some.std(dtype=np.float64):.3g}, {spread}"
     deviations = some.std(axis=0, dtype=np.float64)
-    return f"{what}, standard deviations {_range(deviations)}, {spread}"
+    return f"{what}, standard deviations {span(deviations)}, {spread}"
 
 
 def _classes(task: Task, train: Split) -> str:
@@ -96,10 +97,5 @@ def _classes(task: Task, train: Split) -> str:
 def _values(task: Task, train: Split) -> str:
     targets, scale = train.targets, 1.0 if train.target_scale is None else train.target_scale
     what = "1 target" if task.n_outputs == 1 else f"{task.n_outputs} targets"
-    text = f"regression of {what}, standard deviation {_range(targets.std(axis=0, dtype=np.float64) * scale)}"
+    text = f"regression of {what}, standard deviation {span(targets.std(axis=0, dtype=np.float64) * scale)}"
     return text + (", standardised to train on" if train.target_scale is not None else "")
-
-
-def _range(values: np.ndarray) -> str:
-    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
-    return low if low == high else f"{low} to {high}"

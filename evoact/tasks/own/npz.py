@@ -8,7 +8,7 @@ import numpy as np
 
 from evoact.errors import UserError
 
-LONGEST_REASON = 120  # characters of a library's own words
+LONGEST_REASON = 160  # characters of a library's own words
 
 
 def npz_names(path: str) -> list[str]:
@@ -25,7 +25,7 @@ def npz_names(path: str) -> list[str]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UserError(
             f"{path}: expected an npz file, as np.savez(path, x=x, y=y) writes it, got something "
-            f"unreadable ({_reason(error)})"
+            f"unreadable ({reason(error)})"
         ) from None
 
 
@@ -44,7 +44,7 @@ def read_npz(path: str, names: Collection[str]) -> dict[str, np.ndarray]:
             # encrypted member, TokenError and MemoryError of a damaged header, zlib.error of damaged contents.
             except Exception as error:
                 raise UserError(
-                    f"{path}: expected an array {name} that can be read, got {_reason(error)}; "
+                    f"{path}: expected an array {name} that can be read, got {reason(error)}; "
                     "save it again as an array of numbers, by np.savez(path, x=x, y=y)"
                 ) from None
             if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no array
@@ -55,9 +55,10 @@ def read_npz(path: str, names: Collection[str]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _reason(error: Exception) -> str:
-    """
-    >>> _reason(MemoryError("no room\\nat all"))
+def reason(error: Exception) -> str:
+    """Return a library's error in a line.
+
+    >>> reason(MemoryError("no room\\nat all"))
     'MemoryError: no room'
     """
     first = next(iter(str(error).splitlines()), "")[:LONGEST_REASON]

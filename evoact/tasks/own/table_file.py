@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from evoact.errors import UserError
-from evoact.tasks.own.npz import npz_names, read_npz
+from evoact.tasks.own.npz import npz_names, read_npz, reason
 from evoact.tasks.own.raw_columns import MISSING
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ SUFFIXES = {
 }
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 KINDS = "CSV (.csv, .tsv), Parquet, Feather, npz, or a folder of Parquet files"
-LONGEST_REASON = 160  # characters of a library's own words
 HEAD = 2**20  # bytes of a CSV file that tell its delimiter
 BLOCK, LARGEST_BLOCK = 2**22, 2**30  # bytes that are parsed at a time
 
@@ -56,7 +55,7 @@ def read_table(path: str) -> "pyarrow.Table":
         info = filesystem.get_file_info(place)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"expected task.path to name a file that pyarrow opens, got {path!r} ({_reason(error)})"
+            f"expected task.path to name a file that pyarrow opens, got {path!r} ({reason(error)})"
         ) from None
     if info.type == fs.FileType.NotFound:
         raise UserError(f"expected task.path to name a table, {KINDS}, got {path!r}, which does not exist")
@@ -178,7 +177,7 @@ _READERS = {"csv": _csv, "parquet": _parquet, "feather": _feather, "npz": _npz, 
 
 
 def _sentence(error: Exception, kind: str) -> str:
-    said = _reason(error)
+    said = reason(error)
     if isinstance(error, UnicodeDecodeError) or "UTF-8" in said or "UTF8" in said:
         return f"text that is not UTF-8 ({said}); save it as UTF-8"
     if kind == "csv" and "Expected" in said and "columns" in said:
@@ -186,8 +185,3 @@ def _sentence(error: Exception, kind: str) -> str:
             f"lines of different lengths ({said}); quote texts that hold the delimiter, or complete the line"
         )
     return f"{said}; save it again"
-
-
-def _reason(error: Exception) -> str:
-    first = next(iter(str(error).splitlines()), "")[:LONGEST_REASON]
-    return f"{type(error).__name__}: {first}".removesuffix(": ")
