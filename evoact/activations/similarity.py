@@ -36,9 +36,8 @@ def curve_vector(activation: Activation) -> tuple[float, ...]:
     weights = weights / weights.sum()
     activation = canonical_activation(activation)
     start = kind_of(activation).initial(activation, 1, torch.Generator().manual_seed(0))
-    factors = torch.linspace(
-        1, -1, pieces(activation), dtype=torch.float64
-    )  # of x, for several pre-activations
+    # Several pre-activations are x times these.
+    factors = torch.linspace(1, -1, pieces(activation), dtype=torch.float64)
     y = curve(activation, start, torch.as_tensor(x) * factors[:, None])[0].numpy()
     factorials = np.cumprod([1.0, *range(1, DEGREE + 1)])
     coefficients = (hermevander(x, DEGREE) / np.sqrt(factorials)).T @ (weights * y)

@@ -19,13 +19,8 @@ from evoact.networks.own.named import OWN, TEXT
 from evoact.plugins import Plugin, located, module_of, names_in, offering
 from evoact.tasks.outline import PLACES
 
-WITH_NAMES = (
-    "task",
-    "network",
-    "space",
-    "strategy",
-    "warm_start",
-)  # entries in which names of plugins may stand
+# The entries in which names of plugins may stand.
+WITH_NAMES = ("task", "network", "space", "strategy", "warm_start")
 OF_FUNCTIONS = ("space", "strategy", "warm_start")
 
 

@@ -97,9 +97,7 @@ def asked_at_once(made: Experiment, workers: int) -> int:
     enough = LARGEST * workers
     search_alone = made.with_config(baselines=made.config.baselines.model_copy(update={"replicates": 0}))
     asked = Stages(search_alone).ask(enough)
-    if any(
-        p.kind == META_TRAIN for p in asked
-    ):  # packs of their own; how many networks follow them is not known yet
+    if any(p.kind == META_TRAIN for p in asked):  # how many networks follow them is not known yet
         return UNMEASURED * workers
     return max(1, len(asked))
 

@@ -120,9 +120,8 @@ class TrainedNetwork(nn.Module):
         Raises:
             UserError: for inputs that are none of these, of another form than the data, or none at all.
         """
-        named = isinstance(x, Mapping) or hasattr(
-            x, "__arrow_c_stream__"
-        )  # columns, which are prepared at once
+        # Named columns are prepared at once.
+        named = isinstance(x, Mapping) or hasattr(x, "__arrow_c_stream__")
         given: Any = self._prepare(x) if named else _rows(x)
         if not given.shape[0]:
             raise UserError("expected at least one row to predict, got none")

@@ -149,9 +149,8 @@ def _decode_shares(
     types, shares = types[:present], shares[:present]
     row = [t for t, n in zip(types, _apportion(shares, present), strict=True) for _ in range(n)]
     row += [NOBODY] * (len(widths) - present)
-    if (
-        widths[-1] != widths[0]
-    ):  # the smaller last block has an owner of its own, the last choice being nobody
+    # The smaller last block has an owner of its own, the last choice being nobody.
+    if widths[-1] != widths[0]:
         owner = chooser.integer(f"{site.name}.last", 0, layer.most_types - (0 if most_absent else 1))
         last = NOBODY if owner == layer.most_types and NOBODY in row else types[owner % len(types)]
         row.remove(last)

@@ -57,10 +57,8 @@ class SiteGenome:
 
     def counts(self) -> tuple[int, ...]:
         """Return neurons per type, in the order of `types`."""
-        count = (
-            self.assignment.count
-        )  # a pass for each type, of which there are few, is faster than a dictionary
-        return tuple([count(index) for index in range(len(self.types))])
+        # A pass for each type, of which there are few, is faster than a dictionary.
+        return tuple([self.assignment.count(index) for index in range(len(self.types))])
 
     @property
     def label(self) -> str:

@@ -24,9 +24,8 @@ from evoact.registry import unknown
 
 LONGEST = 1_000_000  # characters
 _TERM = re.compile(r"\s*(\d{1,9})\s+(\S.*?)\s*", re.DOTALL)
-_NEXT = re.compile(
-    r"\+\s*(?=\d+\s+[^\s*+])"
-)  # a plus sign within a factor, 1e+3*sin(x), has no count after it
+# A plus sign within a factor, 1e+3*sin(x), has no count after it.
+_NEXT = re.compile(r"\+\s*(?=\d+\s+[^\s*+])")
 _CALL = re.compile(r"([A-Za-z_]\w*)(?:\((.*)\))?(?:/(\w*))?", re.DOTALL)
 _APART = re.compile(r"\w+\s+\w+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -45,9 +45,8 @@ def multiplied(work: Callable[..., Tensor], precision: str, *factors: Tensor) ->
     """Return `work`, a product of its factors [1 or K, ...], of the rounded factors, in their own precision."""
     if precision != "float16":
         return work(*(rounded(f, precision) for f in factors)).to(factors[0].dtype)
-    k = max(
-        map(len, factors)
-    )  # so that each member has a factor of its own, and gradients a scale of its own
+    # Each member has a factor of its own then, and its gradients a scale of their own.
+    k = max(map(len, factors))
     result: Tensor = _InFloat16.apply(work, *(f.expand(k, *f.shape[1:]) for f in factors))
     return result
 

@@ -35,9 +35,8 @@ HOST = "127.0.0.1"
 MOST_ROWS = 1000  # of an answer that a page shows
 MOST_QUERY = 100_000  # characters
 SECONDS, MEMORY_GB = 30.0, 2.0  # of a query
-PATIENCE = (
-    4.0  # times what a page took to make pass before it is made again: the search needs the processors, too
-)
+# So many times what a page took to make pass before it is made again: the search needs the processors, too.
+PATIENCE = 4.0
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",

@@ -52,9 +52,7 @@ class Archive:
         self.meta_trained: list[MetaTrainResult] = []
         self.latest: list[Result] = []
         self.beginnings = 0
-        self.minimised = (
-            False  # whether scores are negated: of a metric that is the better, the smaller it is
-        )
+        self.minimised = False  # whether scores are negated: smaller metrics are better
         self.aside: list[TrainResult] = []
         self._texts = Texts()
         self._contexts: list[str] = []

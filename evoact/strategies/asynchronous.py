@@ -22,9 +22,8 @@ class _Rung:
         self.checkpoints: set[str] = set()  # of those that wait
         self._share, self._told = share, 0
         self._ranking: list[tuple[float, int]] = []  # the merit of all that are fit
-        self._waiting: list[
-            tuple[tuple[float, int], TrainProposal]
-        ] = []  # a heap of those that have not gone on
+        # A heap of those that have not gone on.
+        self._waiting: list[tuple[tuple[float, int], TrainProposal]] = []
 
     def add(self, result: TrainResult, gone_on: bool) -> None:
         self._told += 1

@@ -53,9 +53,8 @@ class Worker(tune.Trainable):
             ray.get(self.exchange.refuse.remote(said))
         here = ray.get_runtime_context()
         name = f"{this_node()}:{os.getpid()}"
-        handle = cloudpickle.dumps(
-            here.current_actor
-        )  # so that the exchange need not import this module, and PyTorch
+        # Pickled, so that the exchange need not import this module, and PyTorch.
+        handle = cloudpickle.dumps(here.current_actor)
         kind, size = self._size(config)
         self.known = (self.worker, handle, here.get_node_id(), name, kind, size, config["gpu"])
         ray.get(self.exchange.join.remote(*self.known))

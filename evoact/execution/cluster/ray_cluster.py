@@ -353,9 +353,8 @@ def this_kind(cpus: float, gpu_share: float, device: torch.device) -> Kind:
             f"{torch.cuda.get_device_name(device)}, {gigabytes:.0f} GB, {at_once} at once", at_once, inf
         )
     at_once = max(1, int(has.get("CPU", 1) / cpus))
-    gigabytes = 2.0 ** floor(
-        log2(has.get("memory", 2**50) / 1e9)
-    )  # what is free differs between machines alike
+    # To a power of two: what is free differs between machines alike.
+    gigabytes = 2.0 ** floor(log2(has.get("memory", 2**50) / 1e9))
     return Kind(f"{_processor()}, {gigabytes:g} GB, {at_once} at once", at_once, gigabytes * 1e3)
 
 

@@ -67,9 +67,8 @@ class Rolling:
         self._table = table
         self._home = Location.of(run_dir).child(table.folder)
         self._files = len(self._home.names(".parquet"))
-        self._rows: dict[
-            str, pa.Table
-        ] = {}  # of files that were written just now, which need not be read again
+        # Those of files that were written just now need not be read again.
+        self._rows: dict[str, pa.Table] = {}
         self._replaced: list[str] = []
         self.roll()
 

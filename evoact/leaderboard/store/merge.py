@@ -85,9 +85,8 @@ class _Reader:
     def __init__(self, batches: Iterator[pa.Table], places: np.ndarray):
         self._batches = batches
         self._wanted = _in_order(places)
-        self._needed = np.minimum.accumulate(self._wanted[::-1])[
-            ::-1
-        ]  # the first row that is still to be given
+        # The first row that is still to be given.
+        self._needed = np.minimum.accumulate(self._wanted[::-1])[::-1]
         self._rows: list[pa.Table] = []
         self._first = self._end = 0  # of the rows that are held
         self._given = 0

@@ -50,9 +50,8 @@ class _OnGPU:
         self.pack, self.device = pack, device
         self.ahead = _Ahead(pack)
         self.first, self.table = 0, torch.empty(0)  # coefficients of the steps from the first on, a row each
-        self.left = (
-            WARM_UP if repeats(pack) else -1
-        )  # steps to go before the capture; negative: there will be none
+        # Steps to go before the capture; negative: there will be none.
+        self.left = WARM_UP if repeats(pack) else -1
         self.inputs = self.targets = self.coefficients = self.losses = torch.empty(0)
         self.replay: Callable[[], None] | None = None
 
@@ -68,12 +67,9 @@ class _OnGPU:
             self.left = -1
             self._capture(inputs, targets, coefficients)
         if self.replay is not None:
-            for static, own in (
-                (self.inputs, inputs),
-                (self.targets, targets),
-                (self.coefficients, coefficients),
-            ):
-                static.copy_(own)
+            self.inputs.copy_(inputs)
+            self.targets.copy_(targets)
+            self.coefficients.copy_(coefficients)
             self.replay()
             losses = self.losses.clone()
         else:
@@ -116,18 +112,14 @@ class _Ahead:
         _, inputs, targets = self.ready
         here = cuda.current_stream()
         here.wait_stream(self.stream)
-        for tensor in (
-            inputs,
-            targets,
-        ):  # its memory is not for the second stream to take as long as this one reads it
+        for tensor in (inputs, targets):
             _read_by(here, tensor)
         self._prepare(step + 1)
         return inputs, targets
 
     def _prepare(self, step: int) -> None:
-        self.stream.wait_stream(
-            cuda.current_stream()
-        )  # for the data, and for whoever reads what it is to overwrite
+        # For the data, and for whoever reads what it is to overwrite.
+        self.stream.wait_stream(cuda.current_stream())
         with cuda.stream(self.stream):
             self.ready = (step, *self.batches(self.seeds, step))
 
@@ -155,4 +147,5 @@ def capture(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
 
 
 def _read_by(stream: cuda.Stream, tensor: Tensor) -> None:
+    """Keep a tensor's memory from other streams as long as this one reads it; a test takes its place on a processor."""
     tensor.record_stream(stream)
