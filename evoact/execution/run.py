@@ -5,12 +5,14 @@ and write every pack's rows before the strategy hears of them.
 """
 
 import errno
+import gc
 import os
 import platform
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -268,7 +270,7 @@ def _carry_out(
     try:
         run.log.note(BEGIN, stored=len(results), pid=os.getpid(), backend=plan.config.execution.backend)
         run.show(run.stages.phase)
-        with stopped_by_the_keyboard(run):
+        with stopped_by_the_keyboard(run), _garbage_of_the_run_alone():
             _execute(run, plan, table, address)
             complete = run.complete  # asked once: what comes next may have to be waited for
             if complete:
@@ -297,6 +299,20 @@ def _carry_out(
     if complete:
         _check_any_worked([*run.stages.results.values()])
     return complete, run.stages.results
+
+
+@contextmanager
+def _garbage_of_the_run_alone() -> Iterator[None]:
+    """Python's collector looks at what the run makes: to look at all objects of modules and data, too, takes a tenth of
+    a second, once in some thousand networks."""
+    frozen = gc.get_freeze_count()  # by another, whose it stays
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not frozen:
+            gc.unfreeze()
 
 
 def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -> None:

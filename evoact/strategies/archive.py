@@ -235,7 +235,7 @@ class Archive:
 class Texts:
     """Many lines of text that are alike, in little memory: packed, so many together."""
 
-    TOGETHER = 32
+    TOGETHER = 16
 
     def __init__(self) -> None:
         self._packed: list[bytes] = []

@@ -1,6 +1,7 @@
 """`kill -9` at any moment, then resume: the rows are those of a run that nobody disturbed."""
 
 import errno
+import gc
 import json
 import os
 import random
@@ -170,6 +171,17 @@ def test_resume_of_a_finished_run_leaves_it(tiny, tmp_path, rows_of):
     assert finished.complete
     assert finished.summary.networks == len(rows_of(tmp_path / "run"))
     assert {f: f.stat().st_mtime_ns for f in (tmp_path / "run").rglob("*")} == before
+
+
+def test_the_garbage_collector_is_as_before_afterwards(tiny, tmp_path):
+    left_alone = []
+
+    def observe(progress):
+        left_alone.append(gc.get_freeze_count())
+
+    search(experiment(tiny(training__steps=1, confirm__candidates=0)), tmp_path / "run", observe=observe)
+    assert left_alone[-1] > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_search_into_a_run_is_refused(tiny, tmp_path):
