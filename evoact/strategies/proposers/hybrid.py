@@ -55,7 +55,7 @@ class Hybrid:
     are among the best; homogeneous networks are all there, to the end.
 
     `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
-    networks alone: each function at as many rates as three quarters of it allow, then what wins.
+    networks alone: each function at all rates, or at as many as three quarters of it allow, then what wins.
     """
 
     space: SearchSpace
@@ -104,7 +104,8 @@ class Hybrid:
         return [_from("vertex", genome) for genome in new] or self._later(archive, seed)
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
-        return recommended(archive, k)
+        """By the surrogate, but of a few homogeneous networks by their means, as `enumerate` does."""
+        return recommended(archive, k) if self.mixes else archive.best(k)
 
     # --- what the search begins with ------------------------------------------------------------------------------
 
@@ -130,7 +131,13 @@ class Hybrid:
 
     @cached_property
     def _vertices(self) -> list[Genome]:
-        """Those of the first generation: at half of the learning rates, or as many as the budget allows."""
+        """Those of the first generation: at half of the learning rates, or as many as the budget allows.
+
+        If it has no room for mixtures, but for each function with all settings, it has these, in the order of
+        `enumerate`: so it is never behind what enumerates them.
+        """
+        if not self.mixes and self.networks >= len(self._homogeneous):
+            return self._homogeneous
         rates = len(self.space.learning_rates)
         part, most = (VERTICES, rates // 2) if self.mixes else (TUNING, rates)
         allowed = int(part * self.networks / max(1, len(self.space.functions)))

@@ -95,6 +95,23 @@ def test_a_small_budget_tunes_the_best_functions(networks, space, landscape):
         assert (c.genome.label, c.genome.hyperparameter("learning_rate")) == ("8 relu", 0.03)
 
 
+@pytest.mark.parametrize("networks", [12, 17])
+def test_what_can_just_be_enumerated_is_enumerated(networks, space, landscape):
+    """The same networks and, if the budget ends there, the same recommendations; else replicates of the best follow."""
+    noisy, found = landscape(noise=0.5), {}
+    for name, most, options in (("hybrid", networks, {}), ("enumerate", 12, {"genomes": baselines(space)})):
+        strategy = create(name, space, seed=3, networks=most, steps=1, options=options)
+        results = run(strategy, noisy)
+        asked = [(r.proposal.fingerprint, r.proposal.seed) for r in results]
+        found[name] = asked, [c.fingerprint for c in strategy.recommend(12)]
+    (asked, order), (every, enumerated) = found["hybrid"], found["enumerate"]
+    assert asked[:12] == every
+    assert len(asked) == networks
+    assert {name for name, _ in asked} == {name for name, _ in every}
+    if networks == 12:
+        assert order == enumerated
+
+
 def hulls_alone():
     return SearchSpace(
         "s", (Site("h", 8),), (HullChoices(("convex",), ("relu", "sin"), (2,)),), (1, 1), (0.1,)
