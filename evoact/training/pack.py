@@ -24,7 +24,13 @@ from evoact.training.averaging import Average
 from evoact.training.batches import Batches
 from evoact.training.early_stop import EarlyStop, first_progress
 from evoact.training.forward_pass import Chance, Counts, PackPass, Plans
-from evoact.training.members import Member, initial_activations, initial_weights, with_pieces_of
+from evoact.training.members import (
+    Member,
+    initial_activations,
+    initial_member,
+    initial_weights,
+    with_pieces_of,
+)
 from evoact.training.optimizers import OPTIMIZERS, Optimizer
 from evoact.training.schedules import SCHEDULES, Schedule
 from evoact.training.whole_step import can_step, whole_step
@@ -206,10 +212,12 @@ def initial_parameters(
         most = max(site_count(m.genome.sites[i]) for m in members)
         parameters[name] = torch.zeros(len(members), most, device=device, dtype=dtype)
     for k, member in enumerate(members):  # one after the other: in float64 they would take twice the room
-        drawn_all = initial_activations(member, run_seed)
-        if train == "all":
-            drawn_all = initial_weights(network, member.name, run_seed, member.genome) | drawn_all
-        for name, drawn in drawn_all.items():
+        own = (
+            initial_member(member, network, run_seed)
+            if train == "all"
+            else initial_activations(member, run_seed)
+        )
+        for name, drawn in own.items():
             parameters[name][k, : len(drawn)] = drawn
     return {name: p.requires_grad_(name not in frozen) for name, p in parameters.items()}
 

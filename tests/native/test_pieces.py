@@ -9,6 +9,7 @@ from evoact.genomes.activation import pieces
 from evoact.genomes.genome import SiteGenome
 from evoact.genomes.kinds import LpPool, NetworkInNetwork
 from evoact.native.tensors import accepts
+from tests.native.derivatives import assert_same_numbers, values_and_derivatives
 
 UNITS = [
     LpPool(4),
@@ -41,21 +42,14 @@ def evaluated(activation, x, parameters):
 @pytest.mark.parametrize(("rows", "m"), [(1, 700), (7, 100), (2, 513), (600, 1)])
 @pytest.mark.parametrize("activation", UNITS, ids=lambda a: a.label)
 def test_values_and_derivatives(activation, rows, m):
-    found, wanted = [], []
-    for dtype, results in ((torch.float32, found), (torch.float64, wanted)):
+    results = []
+    for dtype in (torch.float32, torch.float64):
         x, parameters = made(activation, dtype, rows, m)
         y = evaluated(activation, x, parameters)
         if accepts(x):
             assert y.grad_fn.name() == "PiecesBackward"
-        g = torch.linspace(-1, 1, y.numel(), dtype=dtype).view(y.shape)
-        first = torch.autograd.grad((g * y).sum(), (x, parameters), create_graph=True)
-        without = torch.autograd.grad((g * y).sum(), (x, parameters), retain_graph=True)
-        squares = torch.stack([f.square().sum() for f in first]).sum()
-        second = torch.autograd.grad(squares + y.square().sum(), x)
-        results += [y, *first, *without, *second]
-    for one, other in zip(found, wanted, strict=True):
-        scale = float(other.detach().abs().max())
-        assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-5 * scale)
+        results.append(values_and_derivatives(y, x, (x, parameters)))
+    assert_same_numbers(*results)
 
 
 @pytest.mark.parametrize("activation", UNITS, ids=lambda a: a.label)

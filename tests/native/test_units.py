@@ -7,6 +7,7 @@ from evoact.activations.kinds import kind_of
 from evoact.genomes.activation import pieces
 from evoact.genomes.kinds import Maxout, PiecewiseLinear, Rational
 from evoact.native.tensors import accepts
+from tests.native.derivatives import assert_same_numbers, values_and_derivatives
 
 UNITS = [
     Rational(5, 4, initial="tanh"),
@@ -27,22 +28,14 @@ def made(activation, dtype, sets=3):
 
 @pytest.mark.parametrize("activation", UNITS, ids=lambda a: a.label)
 def test_values_and_derivatives(activation):
-    found, wanted = [], []
-    for dtype, results in ((torch.float32, found), (torch.float64, wanted)):
+    results = []
+    for dtype in (torch.float32, torch.float64):
         x, parameters = made(activation, dtype)
         y = kind_of(activation).evaluate(activation, x, parameters, None)
         if accepts(x):
             assert y.grad_fn.name() in ("UnitBackward", "LargestBackward")
-        g = torch.linspace(-1, 1, y.numel(), dtype=dtype).view(y.shape)
-        inputs = [t for t in (x, parameters) if t.numel()]
-        first = torch.autograd.grad((g * y).sum(), inputs, create_graph=True)
-        without = torch.autograd.grad((g * y).sum(), inputs, retain_graph=True)
-        squares = torch.stack([f.square().sum() for f in first]).sum()
-        second = torch.autograd.grad(squares + y.square().sum(), x)
-        results += [y, *first, *without, *second]
-    for one, other in zip(found, wanted, strict=True):
-        scale = float(other.detach().abs().max())
-        assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-5 * scale)
+        results.append(values_and_derivatives(y, x, [t for t in (x, parameters) if t.numel()]))
+    assert_same_numbers(*results)
 
 
 @pytest.mark.parametrize("activation", UNITS, ids=lambda a: a.label)
