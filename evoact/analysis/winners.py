@@ -54,8 +54,8 @@ class Winner:
 @dataclass(frozen=True)
 class ArmResult:
     """An arm with its winners by repeat; a repeat without one is among `lost`. `networks` and `failures`
-    count all phases, `gradient_examples` what was spent before the confirmation, `meta_examples` what of it went
-    into meta-training, `seconds` the training time of all."""
+    count all phases, `gradient_examples` what was spent before the confirmation, `meta_examples` the part of it that
+    went into meta-training, `seconds` the training time of all."""
 
     name: str
     winners: Mapping[int, Winner]

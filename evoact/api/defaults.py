@@ -52,7 +52,7 @@ def fitted(made: Experiment, minutes: float | None, open_keys: Set[str]) -> Expe
     Args:
         made: the experiment
         minutes: for everything; None for as long as its budget says
-        open_keys: what of `training` is to be chosen here, `steps` or `batch_size`
+        open_keys: the keys of `training` that are to be chosen here, `steps` or `batch_size`
     """
     examples = len(made.task.splits()["train"])
     if "batch_size" in open_keys:

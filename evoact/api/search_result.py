@@ -29,7 +29,7 @@ from evoact.report.sections.winners_curves import winner_figure
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN, SHOWN_COLUMNS = 5, 7  # candidates below the verdict in a notebook, and what of them
+SHOWN, SHOWN_COLUMNS = 5, 7  # candidates below the verdict in a notebook, and columns of them
 # What most people look at first; `evoact.Leaderboard(run_dir)` has every row and column.
 COLUMNS = (
     "rank",

@@ -66,5 +66,5 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def warn(problem: str) -> None:
-    """A sentence for the user that ends nothing."""
+    """Print a sentence to stderr, for the user alone: programs read stdout."""
     print(problem, file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ SUFFIX = ".safetensors"
 
 
 def store(home: Location, name: str, checkpoint: Checkpoint) -> None:
-    """Whole and durable, by the worker that made it, so that it need not travel through the driver."""
+    """Write a checkpoint, whole and durable: its worker does so, so that it need not travel through the driver."""
     _file(home, name).write(packed(checkpoint))
 
 

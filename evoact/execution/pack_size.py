@@ -59,9 +59,9 @@ def choose(
     leave no worker without a pack.
 
     Args:
-        useful: a larger one would leave workers without a pack; by default that of this machine's workers
+        useful: the largest that leaves no worker without a pack; by default of this machine's workers
         at_once: how many packs this machine, or each of its GPUs, trains side by side; by default as it can
-        most_megabytes: that packs here may take together
+        most_megabytes: of memory that packs here may take together
     """
     useful = most_useful(made, packs_at_once(made)) if useful is None else useful
     most = min(LARGEST, room(made, at_once, most_megabytes), useful)
@@ -113,7 +113,7 @@ def packs_at_once(made: Experiment) -> int:
 
 
 def room(made: Experiment, at_once: int | None = None, most_megabytes: float = inf) -> int:
-    """Return how many networks the free memory, or what of it may be taken, holds in each of the packs side by side."""
+    """Return how many networks fit into each of the packs side by side, by the free memory or `most_megabytes` of it."""
     at_once = at_once or packs_at_once(made)
     if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
         free = free_gpu_memory() / at_once

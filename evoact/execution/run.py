@@ -127,8 +127,8 @@ def search(
         run_dir: a directory that does not hold a run yet, or the URI of one
         address: of a running Ray cluster; None starts a local one if the config asks for Ray
         observe: called at the start and after each pack
-        report: called with a sentence about what of a warm start is ignored, about a budget too small for its strategy,
-            about data that trains badly, and about a disk without locks
+        report: called with a sentence about parts of a warm start that are ignored, a budget too small for its
+            strategy, data that trains badly, and a disk without locks
         files: what the run directory is to hold from its beginning, by path in it: data that was given in memory
 
     Raises:

@@ -154,7 +154,7 @@ class Location:
                 self.local.rmdir()
 
     def check_writable(self) -> None:
-        """Before something long: whether a file can be written here, as far as that can be said without doing it.
+        """Check, before something long, that a file can be written here, as far as that can be told without doing it.
 
         Raises:
             UserError: if not.
@@ -212,7 +212,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Waits until what was written is on the disk, on file systems that can say so."""
+    """Wait until what was written is on the disk, on file systems that can say so."""
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -243,7 +243,7 @@ def batch_norm(
 
 
 def check_batch_norm(momentum: float, epsilon: float) -> None:
-    """Refuses settings of batch norms that are out of range.
+    """Refuse settings of batch norms that are out of range.
 
     Raises:
         UserError: unless 0 < momentum <= 1 and epsilon is above 0 and finite.

@@ -79,7 +79,7 @@ def growth(
 
 
 def draw(row: Mapping[str, Any], tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
-    """The picture of one meta-training: a panel for each type of each site."""
+    """Draw one meta-training: a panel for each type of each site."""
     panels = []
     sites = loads(row["genome"]).sites
     for site in sites:

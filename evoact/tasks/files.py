@@ -132,7 +132,7 @@ def check(
     verify: bool = True,
     remedy: str = "get the file again, or set task.verify: false if it is meant to differ",
 ) -> None:
-    """Contents are as published: no `problem` was found, and with `verify` the checksum agrees.
+    """Check that contents are as published: no `problem` was found, and with `verify` the checksum agrees.
 
     Raises:
         UserError: naming the file, the problem, and the checksum expected and found.

@@ -77,7 +77,7 @@ def scaling(
 def check_arguments(
     train_examples: int | None, validation_examples: int | None, shift: int = 0, fill: str = "edge"
 ) -> None:
-    """The arguments that image tasks share, as far as they can be judged without the data."""
+    """Check the arguments that image tasks share, as far as they can be judged without the data."""
     for name, value in (("train_examples", train_examples), ("validation_examples", validation_examples)):
         if value is not None and value < 1:
             raise UserError(

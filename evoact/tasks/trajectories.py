@@ -102,7 +102,7 @@ def sample_times(span: float, per_unit: int) -> np.ndarray:
 
 
 def check_orbits(orbits: int, span: float, per_unit: int) -> None:
-    """The arguments that simulated systems share."""
+    """Check the arguments that simulated systems share."""
     if orbits < 5:
         raise UserError(f"expected task.orbits of at least 5, so that all splits have some, got {orbits}")
     if per_unit < 1 or not 0 < span * per_unit <= 1e6 or len(sample_times(span, per_unit)) < 2:

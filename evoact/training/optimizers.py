@@ -27,8 +27,8 @@ class Optimizer(Protocol):
         ...
 
     def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
-        """One update with these coefficients: floats, or a GPU's tensors of dimension 0, so that an update that was
-        captured can be repeated as any other; gradients in the order and shapes of the parameters."""
+        """Take a step with these coefficients: floats, or a GPU's tensors of dimension 0, so that a step that was captured
+        can be repeated as any other. Gradients are in the order and shapes of the parameters."""
         ...
 
     def keep(self, members: Tensor, parameters: Sequence[Tensor]) -> None:

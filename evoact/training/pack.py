@@ -247,7 +247,7 @@ def train_step(pack: Pack) -> Tensor:
 
 
 def coefficients_of(pack: Pack, step: int) -> tuple[float, ...]:
-    """Return what of the optimizer's update depends on the number of the step."""
+    """Return the optimizer's coefficients of a step, which depend on its number."""
     return pack.optimizer.coefficients(step + 1, pack.schedule(step))
 
 
