@@ -113,7 +113,7 @@ def packs_at_once(made: Experiment) -> int:
 
 
 def room(made: Experiment, at_once: int | None = None, most_megabytes: float = inf) -> int:
-    """Return how many networks fit into each of the packs side by side, by the free memory or `most_megabytes` of it."""
+    """Return how many networks fit into each pack side by side, by the free memory or `most_megabytes` of it."""
     at_once = at_once or packs_at_once(made)
     if device_for(made.config.execution.gpus_per_pack != 0).type == "cuda":
         free = free_gpu_memory() / at_once

@@ -94,8 +94,8 @@ def train_isolated(
 ) -> list[Outcome]:
     """Run `train(members)`; if it fails, find the members at fault, and run it without them.
 
-    `train_pack` says at which step it raised, and which members raise there by themselves, its suspects. Each suspect is
-    then trained alone up to that step; without suspects halves of the pack are, then their halves, until those that
+    `train_pack` says at which step it raised, and which members raise there by themselves, its suspects. Each suspect
+    is then trained alone up to that step; without suspects halves of the pack are, then their halves, until those that
     raise are alone. All others are one pack again. If the step is not known, or nobody raises, the pack is halved until
     each failure is one member's.
 

@@ -27,7 +27,7 @@ class Optimizer(Protocol):
         ...
 
     def update(self, gradients: Sequence[Tensor], coefficients: Sequence[Any]) -> None:
-        """Take a step with these coefficients: floats, or a GPU's tensors of dimension 0, so that a step that was captured
+        """Take a step with these coefficients: floats, or a GPU's tensors of dimension 0, so that a captured step
         can be repeated as any other. Gradients are in the order and shapes of the parameters."""
         ...
 

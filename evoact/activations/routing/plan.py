@@ -129,7 +129,7 @@ class _Made:
     read: int = 0
 
     def enter(self, function: Callable[[Tensor], Tensor] | None, block: _Block, columns: int = 1) -> None:
-        """Enter a block whose rows each read `columns` numbers that a function makes of their set; None reads nothing."""
+        """Enter a block whose rows each read `columns` numbers that a function makes of their set; None: nothing."""
         if function is None:
             return
         key = function, block.parameters.shape[1], columns
