@@ -130,14 +130,6 @@ def _contradictions(config: Config) -> Iterator[str]:
     if (config.execution.backend == "table") != (config.execution.table is not None):
         got = "no file" if config.execution.table is None else f"{config.execution.backend} with a file"
         yield f"execution: expected backend table and its file, table, together, got {got}"
-    if (config.training.train, config.strategy.name) == ("activations", "bilevel"):
-        yield "training.train: expected all with the strategy bilevel, which trains fresh weights, got activations"
-    captured_as = config.strategy.arguments.get("interpolation", "linear")
-    if (config.network.name, config.strategy.name, captured_as) == ("hamiltonian", "bilevel", "linear"):
-        yield (
-            "strategy.interpolation: expected cubic with the network hamiltonian, whose outputs are derivatives, got "
-            "linear, whose slope jumps at every point; set it to cubic"
-        )
 
 
 def _begins(data: Mapping[str, Any]) -> None:

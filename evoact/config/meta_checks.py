@@ -1,8 +1,12 @@
 """Checks of a config's meta-training beyond those of the strategy itself."""
 
+from collections.abc import Iterator
+
 from evoact.config.experiment import Experiment
 from evoact.config.given import entry_problems
+from evoact.config.schema import Config
 from evoact.errors import ConfigError, UserError
+from evoact.genomes.meta_training import MetaTraining
 from evoact.training.meta.meta_train import inner_optimizer
 
 
@@ -19,15 +23,14 @@ def check_meta_training(made: Experiment, *, counted: bool, examples: int | None
     """
     if not made.proposer.meta_trainings:
         return
-    types = made.config.strategy.arguments.get("types", ())
-    wrong = [f"types.{i}: {p}" for i, entry in enumerate(types) for p in entry_problems(entry)]
-    if wrong:
-        raise ConfigError("strategy", wrong)
     settings = made.proposer.meta_trainings[0].settings
+    if wrong := [*_problems(made.config, settings)]:
+        raise ConfigError("strategy", wrong)
     inner_optimizer(settings.optimizer, dict(settings.optimizer_arguments))
     if examples is not None and settings.batch_size > examples:
         raise UserError(
-            f"expected strategy.batch_size of at most {examples}, the training examples, got {settings.batch_size}"
+            f"expected {_key(made.config, 'batch_size')} of at most {examples}, the training examples, "
+            f"got {settings.batch_size}"
         )
     if not counted:
         return
@@ -35,4 +38,23 @@ def check_meta_training(made: Experiment, *, counted: bool, examples: int | None
         raise UserError(
             f"expected a budget of more than {made.meta_cost:,} networks, which is what meta-training costs, to train "
             f"any with what it finds, got {made.networks:,}; raise the budget or lower outer_steps"
+        )
+
+
+def _key(config: Config, name: str) -> str:
+    """Where a setting of the meta-training stands."""
+    return f"strategy.{name}" if config.strategy.name == "bilevel" else f"strategy.learned.{name}"
+
+
+def _problems(config: Config, settings: MetaTraining) -> Iterator[str]:
+    given = config.strategy.arguments
+    given = given if config.strategy.name == "bilevel" else given["learned"]
+    for i, entry in enumerate(given.get("types", ())):
+        yield from (f"{_key(config, f'types.{i}')}: {problem}" for problem in entry_problems(entry))
+    if config.training.train == "activations":
+        yield "expected training.train: all with a meta-training, which trains fresh weights, got activations"
+    if config.network.name == "hamiltonian" and settings.interpolation == "linear":
+        yield (
+            f"{_key(config, 'interpolation')}: expected cubic with the network hamiltonian, whose outputs are "
+            "derivatives, got linear, whose slope jumps at every point; set it to cubic"
         )

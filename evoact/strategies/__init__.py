@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from evoact.errors import UserError
+from evoact.errors import UserError, short
 from evoact.genomes.genome import Genome
 from evoact.genomes.space import SearchSpace
 from evoact.records import Result, TrainResult, in_proposal_order
@@ -18,7 +18,7 @@ from evoact.registry import lookup, unknown
 from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
-from evoact.strategies.numbering import Numbering
+from evoact.strategies.numbering import Numbering, worth
 from evoact.strategies.proposers.warm_start import WarmStarted
 from evoact.strategies.strategy import Proposer, Strategy
 
@@ -49,10 +49,15 @@ def strategy_class(name: str) -> Any:
 
 
 def proposer(
-    name: str, space: SearchSpace, seed: int, options: Mapping[str, Any], networks: int | None = None
+    name: str,
+    space: SearchSpace,
+    seed: int,
+    options: Mapping[str, Any],
+    networks: int | None = None,
+    examples: int = 0,
 ) -> Proposer:
     """Return the named strategy's proposer, with its own settings from `options`; one that plans its budget is told
-    `networks`.
+    `networks`, less what its meta-trainings cost if a network is of so many gradient-examples.
 
     Raises:
         UserError: for an unknown strategy or setting, naming the nearest, or a setting out of range.
@@ -64,8 +69,35 @@ def proposer(
         if option not in settings:
             raise UserError(unknown(f"setting of strategy {name!r}", option, settings))
     budget = {"networks": networks} if networks and "networks" in parameters else {}
-    made: Proposer = cls(space=space, seed=seed, **budget, **options)
-    return made
+    made: Any = cls(space=space, seed=seed, **budget, **options)
+    if networks and budget and examples:
+        cost = sum(worth(draft.settings, examples) for draft in made.meta_trainings)
+        made = replace(made, networks=max(1, networks - cost)) if cost else made
+    found: Proposer = made
+    return found
+
+
+def proposer_within(
+    key: str,
+    name: str,
+    space: SearchSpace,
+    seed: int,
+    settings: Mapping[str, Any],
+    networks: int | None = None,
+) -> Proposer:
+    """Return a proposer that is a part of another one, whose setting `key` has its settings.
+
+    Raises:
+        UserError: as `proposer` does, and for settings of another type, a text for a number.
+    """
+    if not isinstance(settings, Mapping):
+        raise UserError(f"expected settings of strategy {name!r} as {key}, got {short(settings)}")
+    try:
+        return proposer(name, space, seed, settings, networks)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"expected settings of strategy {name!r} in {key}, got {short(settings)}: {error}"
+        ) from None
 
 
 def create(
@@ -108,7 +140,7 @@ def create(
         UserError: for an unknown strategy or setting, naming the nearest, or a value out of range.
     """
     earlier = list(earlier)
-    idea = proposer(name, space, seed, options or {}, networks + len(earlier))
+    idea = proposer(name, space, seed, options or {}, networks + len(earlier), steps * batch_size)
     numbering = Numbering(
         space.sites,
         idea.shares,

@@ -34,10 +34,12 @@ OPTIONS["evolution, two objectives"] = OPTIONS["evolution"] | {
     "objectives": ("val_metric", "n_parameters"),
     "adaptive": True,
 }
+OPTIONS["hybrid, learned types"] = OPTIONS["hybrid"] | {"learned": OPTIONS["bilevel"] | {"starts": 1}}
 OPTIONS["optuna, nsga2"] = OPTIONS["optuna"] | {"sampler": "nsga2"}
 STEPS = 10
 # Most proposals have a budget: of networks that are trained to their end, or of those that none is promoted of.
 MOST = {"successive_halving": NETWORKS * STEPS // 2}
+LEARNING = ("bilevel", "hybrid, learned types")  # they make activations of their own
 
 
 @pytest.fixture(params=sorted(OPTIONS))
@@ -102,8 +104,7 @@ def test_proposals_are_canonical_inside_and_never_repeated(name, space, landscap
     first = {}
     for p in asked:
         if p.kind == "train":
-            # it makes activations of its own
-            assert name == "bilevel" or p.context == ASIDE or space.objection(p.genome) == ""
+            assert name in LEARNING or p.context == ASIDE or space.objection(p.genome) == ""
             assert canonical(p.genome, space.sites) == p.genome
             assert all(parent < p.index for parent in p.parents)
             assert (p.structure, p.fingerprint) == (structure(p.genome), fingerprint(p.genome))
@@ -127,7 +128,7 @@ def test_order_of_tells_and_size_of_asks_do_not_matter(name, space, landscape):
 
 @pytest.mark.slow
 def test_a_space_of_every_kind_of_choice(name, rich, landscape):
-    if name == "bilevel":
+    if name in LEARNING:
         with pytest.raises(UserError, match="got some of output; leave"):
             new(name, rich)
         return

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -19,15 +20,17 @@ from evoact.genomes.genome import Genome, fingerprint
 from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.kinds import Base, Hull
 from evoact.genomes.space import SearchSpace
-from evoact.records import UNLIMITED
+from evoact.records import COMPLETED, UNLIMITED
 from evoact.seeding import derive, generator, python_random
+from evoact.strategies import proposer_within
 from evoact.strategies.archive import ASIDE, Archive, Candidate
 from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.proposers.evolution import GROWTH
+from evoact.strategies.proposers.learned_diversity import found_types, networks_of
 from evoact.strategies.proposers.optuna_search import suggested
 from evoact.strategies.proposers.probes import became, trained
 from evoact.strategies.selection.breeding import breed, immigrants, parents_in
-from evoact.strategies.strategy import WHOLE, Draft, reevaluation
+from evoact.strategies.strategy import WHOLE, Draft, MetaDraft, reevaluation
 from evoact.strategies.surrogate.surrogate import FEWEST, Surrogate, recommended, surrogate
 from evoact.strategies.surrogate.thompson import survivors, winners
 
@@ -54,8 +57,13 @@ class Hybrid:
     them. How much each source brings, further probes among them, follows from how many of its recent candidates
     are among the best; homogeneous networks are all there, to the end.
 
-    `networks` is the budget, with what is known before. One that has no room for mixtures goes into homogeneous
-    networks alone: each function at all rates, or at as many as three quarters of it allow, then what wins.
+    `learned` are settings of `bilevel`, whose meta-trainings stand beside the vertices then, within the budget. The
+    networks that they find are trained with the settings of the best, once, then compete with all others. They
+    are outside the space: their types are curves.
+
+    `networks` is the budget, with what is known before and without what meta-trainings cost. One that has no room for
+    mixtures goes into homogeneous networks alone, and learned ones: each function at all rates, or at as many as three
+    quarters of it allow, then what wins.
     """
 
     space: SearchSpace
@@ -68,10 +76,10 @@ class Hybrid:
     crossover: float = 0.5
     offspring: int = 96
     probes: int = 4
+    learned: Mapping[str, Any] | None = None
 
     name = "hybrid"
     independent = False
-    meta_trainings = ()
     shares = WHOLE
     asynchronous = False
 
@@ -84,10 +92,19 @@ class Hybrid:
                 "expected probes and elites of at least 0 and a crossover probability from 0 to 1, "
                 f"got {self.probes}, {self.elites} and {self.crossover}"
             )
+        _ = self.meta_trainings  # says what is wrong with `learned`
+
+    @cached_property
+    def meta_trainings(self) -> Sequence[MetaDraft]:
+        if self.learned is None:
+            return ()
+        return proposer_within(
+            "strategy.learned", "bilevel", self.space, self.seed, self.learned
+        ).meta_trainings
 
     @property
     def from_space(self) -> bool:
-        return not self._can_probe
+        return not self._can_probe and not self.meta_trainings
 
     @property
     def remark(self) -> str:
@@ -98,13 +115,16 @@ class Hybrid:
             f"function alone is tuned; mixtures are tried from {self._needed} networks on (budget)"
         )
 
-    def propose(self, generation: int, archive: Archive) -> list[Draft]:
+    def propose(self, generation: int, archive: Archive) -> list[Draft | MetaDraft]:
         seed = derive(self.seed, "hybrid", generation)
-        new = _new(self._vertices, archive) if generation == 0 else []
-        return [_from("vertex", genome) for genome in new] or self._later(archive, seed)
+        if generation == 0:
+            new = [_from("vertex", genome) for genome in _new(self._vertices, archive)]
+            if new or self.meta_trainings:
+                return [*self.meta_trainings, *new]
+        return [*self._later(archive, seed)]
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
-        """By the surrogate, but of a few homogeneous networks by their means, as `enumerate` does."""
+        """By the surrogate, but without mixtures by their means, as `enumerate` does."""
         return recommended(archive, k) if self.mixes else archive.best(k)
 
     # --- what the search begins with ------------------------------------------------------------------------------
@@ -165,6 +185,7 @@ class Hybrid:
         # What probes become needs a generation more.
         further = int(shares["probe"] * size / 2) if left > size else 0
         certain = self._from_probes(archive) + self._probes(further, parents, archive, seed)
+        certain += self._from_learned(archive, parents)
         if model is None:
             return certain + self._unseen(FEWEST, archive, seed)
         size = max(1, size - len(certain))
@@ -207,6 +228,18 @@ class Hybrid:
             for r in trained(archive.latest, archive.aside)
         ]
 
+    def _learned_networks(self, archive: Archive) -> list[Genome]:
+        """Networks of what meta-trainings have found, with all settings, that were not trained yet."""
+        worked = [result for result in archive.meta_trained if result.state == COMPLETED]
+        return _new([g for r in worked for g in networks_of(self.space, found_types(r))], archive)
+
+    def _from_learned(self, archive: Archive, parents: Sequence[Candidate]) -> list[Draft]:
+        """Networks of learned types with the settings of the best, once."""
+        if not parents or _context("learned") in archive.by_context:
+            return []
+        settings = parents[0].genome.hyperparameters
+        return [_from("learned", g) for g in self._learned_networks(archive) if g.hyperparameters == settings]
+
     def _offspring(
         self,
         count: int,
@@ -219,6 +252,7 @@ class Hybrid:
         archive = model.archive
         known = python_random(seed, "vertices").sample(self._homogeneous, min(count, len(self._homogeneous)))
         drafts = [_from("vertex", genome) for genome in known]
+        drafts += [_from("learned", genome) for genome in self._learned_networks(model.archive)]
         if self.mixes:
             asked = min(SUGGESTED, round(shares["suggestion"] * count))
             samples = immigrants(self.space, round(shares["sample"] * count), seed)

@@ -12,7 +12,7 @@ from typing import Any
 from evoact.errors import UserError, short
 from evoact.genomes.space import SearchSpace
 from evoact.records import UNLIMITED, TrainResult
-from evoact.strategies import proposer, strategy_class
+from evoact.strategies import proposer_within, strategy_class
 from evoact.strategies.archive import Archive, Candidate
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
 
@@ -89,12 +89,7 @@ class SuccessiveHalving:
             raise UserError("expected the name of a search in strategy.proposes, got none")
         if "probes" in inspect.signature(strategy_class(name)).parameters:
             settings.setdefault("probes", 0)
-        try:
-            return proposer(name, self.space, self.seed, settings, self._begun)
-        except (TypeError, ValueError, OverflowError) as error:  # a text for a number
-            raise UserError(
-                f"expected settings of strategy {name!r} in strategy.proposes, got {short(settings)}: {error}"
-            ) from None
+        return proposer_within("strategy.proposes", name, self.space, self.seed, settings, self._begun)
 
     @property
     def _begun(self) -> int:

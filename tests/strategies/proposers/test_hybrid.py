@@ -34,6 +34,8 @@ def generations(results):
 
 
 def source(proposal):
+    if proposal.kind == "meta_train":
+        return "meta-training"
     return json.loads(proposal.context)["source"] if proposal.context.startswith("{") else proposal.context
 
 
@@ -110,6 +112,55 @@ def test_what_can_just_be_enumerated_is_enumerated(networks, space, landscape):
     assert {name for name, _ in asked} == {name for name, _ in every}
     if networks == 12:
         assert order == enumerated
+
+
+LEARNED = {
+    "outer_steps": 2,
+    "inner_steps": 1,
+    "batch_size": 2,
+}  # twelve gradient-examples: as much as three networks
+
+
+@pytest.mark.parametrize("networks", [23, 60])
+def test_learned_types_compete_within_the_budget(networks, space, landscape):
+    """Beside vertices and probes; how much they cost is known to who plans the budget."""
+    options = {"learned": LEARNED}
+    strategy = create("hybrid", space, seed=0, networks=networks, steps=2, batch_size=2, options=options)
+    results = run(strategy, landscape(noise=0.1))
+    assert len(results) == networks - 2
+    found = generations(results)
+    assert [source(p) for p in found[0]].count("meta-training") == 1
+    assert {source(p) for p in found[0]} == {"meta-training", "vertex"}
+    first = [p for p in found[1] if source(p) == "learned"][:3]  # both types mixed, and each alone
+    assert [len(p.genome.sites[0].types) for p in first] == [2, 1, 1]
+    best = max(
+        (r for r in results if r.proposal.generation == 0 and r.proposal.kind == "train"),
+        key=lambda r: r.score,
+    )
+    assert {p.genome.hyperparameters for p in first} == {best.proposal.genome.hyperparameters}
+    needed = 2 * (4 + 2 * 4)
+    assert any(p.genome.heterogeneous and source(p) == "child" for g in found.values() for p in g) == (
+        networks - 3 >= needed
+    )
+    resumed = create("hybrid", space, seed=0, networks=networks, steps=2, batch_size=2, options=options)
+    resumed.replay(results[:7])
+    assert [r.proposal for r in run(resumed, landscape(noise=0.1))] == [r.proposal for r in results[7:]]
+
+
+def test_a_meta_training_that_fails_leaves_the_search_as_it_is(space, landscape):
+    options = {"learned": LEARNED}
+    strategy = create("hybrid", space, seed=0, networks=23, steps=2, batch_size=2, options=options)
+    results = []
+    while not strategy.finished:
+        told = [landscape().result(p) for p in strategy.ask(50)]
+        told = [
+            dataclasses.replace(r, state="failed", learned_types="") if r.proposal.kind == "meta_train" else r
+            for r in told
+        ]
+        strategy.tell(told)
+        results += told
+    assert len(results) == 21
+    assert "learned" not in {source(r.proposal) for r in results}
 
 
 def hulls_alone():
