@@ -15,6 +15,7 @@ tune.Tuner(trainable, tune_config=tune.TuneConfig(search_alg=search, num_samples
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,13 +118,14 @@ class NeuronTypes(Searcher):
         if not isinstance(proposal, TrainProposal):
             return
         value = (result or {}).get(self.metric)
-        usable = not error and isinstance(value, (int, float)) and math.isfinite(value)
+        number = float(value) if isinstance(value, Real) else math.nan  # of NumPy's types, too
+        usable = not error and math.isfinite(number)
         told = TrainResult(
             proposal,
             COMPLETED if usable else "failed",
             str(self.metric),
             "maximize" if self.mode == "max" else "minimize",
-            val_metric=float(value) if usable and value is not None else None,
+            val_metric=number if usable else None,
         )
         self._strategy.tell([told])
 

@@ -113,7 +113,7 @@ class Answers:
         return HTMLResponse(overview(listed), headers=_HEADERS)
 
     async def _of_run(self, run: Followed, request: Request) -> Response:
-        if request.path_params.get("what") == "version":
+        if request.url.path.endswith("/version"):
             return JSONResponse({"version": await run_in_threadpool(run.version)}, headers=_HEADERS)
         return HTMLResponse(await run_in_threadpool(run.page), headers=_HEADERS)
 
@@ -147,7 +147,7 @@ def app(run_dirs: Sequence[str], token: str) -> Starlette:
             Route("/{token}/sql", answer, methods=["POST"]),
             Route("/{token}/{run:int}/", answer),
             Route("/{token}/{run:int}/sql", answer, methods=["POST"]),
-            Route("/{token}/{run:int}/{what}", answer),
+            Route("/{token}/{run:int}/version", answer),
             Route("/{rest:path}", forbidden),
         ],
         # Another name for this machine is that of a page elsewhere which wants to read along (DNS rebinding).

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from ray.tune.search import Searcher
@@ -54,6 +55,19 @@ def test_it_learns_from_what_trials_report():
     shares = best_of(search, 96)
     assert len(shares) == 96
     assert sum(shares[-16:]) > sum(shares[:16])
+
+
+@pytest.mark.parametrize(
+    ("reported", "learned"), [(np.float32(0.5), 0.5), (np.int64(1), 1.0), (float("nan"), None), ("0.5", None)]
+)
+def test_numbers_of_any_type_count(monkeypatch, reported, learned):
+    search, told = NeuronTypes([Drawn()], metric="accuracy", mode="max", networks=4), []
+    monkeypatch.setattr(search._strategy, "tell", told.extend)
+    search.suggest("a")
+    search.on_trial_complete("a", {"accuracy": reported})
+    assert [(result.val_metric, result.state == "completed") for result in told] == [
+        (learned, learned is not None)
+    ]
 
 
 def test_it_goes_on_where_it_was(tmp_path):

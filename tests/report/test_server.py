@@ -67,6 +67,7 @@ def test_only_the_whole_address_is_answered(address):
         assert (status, said[:38]) == (403, "Expected the whole address that evoact"), path
     assert get(f"{server}/wrong/0/sql", b"SELECT 1")[0] == 403
     assert get(f"{address}2/")[0] == 404
+    assert get(f"{address}0/favicon.ico")[0] == 403
     assert get(address, Host="evil.example")[0] == 400  # another name for this machine
 
 
