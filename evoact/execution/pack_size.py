@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gon
 LONGEST_SECONDS = 30.0  # nor one waited for any longer
 NEAR = 1.05  # sizes within 5 % of the cheapest count as equal, and the smallest of them wins
 SHARE = 0.5  # of the free memory may be taken
-PACK_SECONDS = 0.05  # between two packs of a worker, as benchmarks/scheduling.py measures
+PACK_SECONDS = 0.05  # between two packs of a worker, of half a dozen as docs/scaling.md measures them
 PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 

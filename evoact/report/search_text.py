@@ -114,7 +114,7 @@ def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tupl
     low, high = welch_interval(a, b)
     said = in_words(*sorted(sign_of(summary.direction) * end for end in (low, high))).capitalize()
     failed = found.figures.failed + baseline.figures.failed
-    lost = f"; {counted(failed, 'network')} of them failed" if failed else ""
+    lost = f"; {counted(failed, 'network')} failed" if failed else ""
     return said, f"{gain}, 95 % interval {scale * low:+.3g} to {scale * high:+.3g}, over {seeds} seeds{lost}"
 
 
