@@ -142,19 +142,20 @@ def _rounded(counts: Sequence[int], total: int) -> list[int]:
 
 def _layer(
     space: SearchSpace, layers: Layers, random: random.Random
-) -> tuple[list[Activation], LayerChoices, int]:
-    """A layer with at least one neuron present, what it may be made of, and how many more blocks may go."""
+) -> tuple[list[Activation], list[Activation], LayerChoices, int]:
+    """A layer with at least one neuron present, its types, what it may be made of, and how many more blocks may go."""
     i = random.randrange(len(layers))
-    if not _types(layers[i]):
-        layers[i][0] = space.layers[i].fresh_activation((), random)
+    types = _types(layers[i])
+    if not types:
+        types = [space.layers[i].fresh_activation((), random)]
+        layers[i][0] = types[0]
     spare = space.most_absent(i)
-    return layers[i], space.layers[i], spare and spare - len(_places(layers[i], NOBODY))
+    return layers[i], types, space.layers[i], spare and spare - len(_places(layers[i], NOBODY))
 
 
 def move_blocks(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some blocks of one type become another type that the layer has."""
-    layer, choices, _ = _layer(space, layers, random)
-    types = _types(layer)
+    layer, types, choices, _ = _layer(space, layers, random)
     if len(types) < 2:
         return
     source, target = random.sample(types, 2)
@@ -166,8 +167,7 @@ def move_blocks(space: SearchSpace, layers: Layers, random: random.Random) -> No
 
 def change_activation(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """All blocks of one type take another activation: mostly a neighbour, sometimes a fresh one."""
-    layer, choices, _ = _layer(space, layers, random)
-    types = _types(layer)
+    layer, types, choices, _ = _layer(space, layers, random)
     old = random.choice(types)
     new = choices.family_of(old).neighbour(old, random)
     if (new == old or random.random() < 0.3) and len(types) < choices.activations:
@@ -178,8 +178,7 @@ def change_activation(space: SearchSpace, layers: Layers, random: random.Random)
 
 def add_type(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some of the blocks of one type take an activation that the layer did not have."""
-    layer, choices, _ = _layer(space, layers, random)
-    types = _types(layer)
+    layer, types, choices, _ = _layer(space, layers, random)
     places = _places(layer, random.choice(types))
     if len(types) >= choices.most_types or len(places) < 2:
         return
@@ -190,8 +189,7 @@ def add_type(space: SearchSpace, layers: Layers, random: random.Random) -> None:
 
 def drop_type(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """All blocks of one type become one other type of the layer."""
-    layer, choices, _ = _layer(space, layers, random)
-    types = _types(layer)
+    layer, types, choices, _ = _layer(space, layers, random)
     if len(types) <= choices.least_types or len(types) < 2:
         return
     old, new = random.sample(types, 2)
@@ -201,19 +199,19 @@ def drop_type(space: SearchSpace, layers: Layers, random: random.Random) -> None
 
 def add_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some absent blocks come back as one of the layer's types (Liu & Yao 1996)."""
-    layer, _, _ = _layer(space, layers, random)
+    layer, types, _, _ = _layer(space, layers, random)
     absent = _places(layer, NOBODY)
     if not absent:
         return
-    back = random.choice(_types(layer))
+    back = random.choice(types)
     for i in random.sample(absent, random.randint(1, len(absent))):
         layer[i] = back
 
 
 def remove_nodes(space: SearchSpace, layers: Layers, random: random.Random) -> None:
     """Some blocks of one type, but not all of them, become absent (Liu & Yao 1996)."""
-    layer, _, spare = _layer(space, layers, random)
-    places = _places(layer, random.choice(_types(layer)))
+    layer, types, _, spare = _layer(space, layers, random)
+    places = _places(layer, random.choice(types))
     most = min(len(places) - 1, spare)
     if most < 1:
         return
