@@ -1,6 +1,6 @@
 """How much better are the networks that a strategy recommends after N trained networks, where the truth is known?
 
-    python benchmarks/search_efficiency.py [--quick] [--tables NAME ...] [--json FILE]
+    python benchmarks/search_efficiency.py [--quick] [--tables NAME ...] [--only STRATEGY ...] [--json FILE]
     python benchmarks/search_efficiency.py --precompute tpe --runs 100     # Optuna alone, into a JSON beside the table
 
 Strategies search tables of whole spaces (`evoact tabulate`), told validation metrics of the search seeds. The
@@ -16,7 +16,7 @@ import json
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +190,14 @@ def interval(values: Sequence[float]) -> float:
     return 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
-def measured(file: Path, runs: int, after: Sequence[int]) -> dict[str, dict[int, Gains]]:
+def measured(
+    file: Path, runs: int, after: Sequence[int], labels: Iterable[str]
+) -> dict[str, dict[int, Gains]]:
     """Gains by strategy and N, one pair for each run; printed as a table."""
     table = read_table(file)
     space = space_of(table)
     found: dict[str, dict[int, Gains]] = {}
-    for label in STRATEGIES:
+    for label in labels:
         all_runs = [searched(table, space, label, 1000 + seed, after) for seed in range(runs)]
         found[label] = {n: [run[i] for run in all_runs] for i, n in enumerate(after)}
     if _store(file).exists():
@@ -226,7 +228,7 @@ def measured(file: Path, runs: int, after: Sequence[int]) -> dict[str, dict[int,
 
 def ratio(found: dict[str, dict[int, Gains]], other: str, n: int) -> float | None:
     """The hybrid's mean gain over another's, by the shared rule; the interval of the difference is printed."""
-    if n not in found.get(other, {}) or n not in found["hybrid"]:
+    if n not in found.get(other, {}) or n not in found.get("hybrid", {}):
         return None
     ours, theirs = ([shared for _, shared in found[name][n]] for name in ("hybrid", other))
     difference = statistics.mean(ours) - statistics.mean(theirs)
@@ -240,7 +242,7 @@ def speedup(found: dict[str, dict[int, Gains]], other: str, n: int) -> float | N
 
     The hybrid's networks are interpolated in their logarithm; if it never gains as much, as many as it had.
     """
-    if n not in found.get(other, {}):
+    if n not in found.get(other, {}) or "hybrid" not in found:
         return None
     curve = {k: statistics.mean(shared for _, shared in gains) for k, gains in found["hybrid"].items()}
     aim = statistics.mean(shared for _, shared in found[other][n])
@@ -260,6 +262,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tables", nargs="+", metavar="NAME", help="these alone, such as mnist1d_hulls")
+    parser.add_argument(
+        "--only", nargs="+", choices=STRATEGIES, default=STRATEGIES, help="these strategies of evoact's alone"
+    )
     parser.add_argument("--quick", action="store_true", help="ten runs of each strategy")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
@@ -274,7 +279,7 @@ def main() -> None:
     if options.precompute:
         precompute(files, options.precompute, runs, after)
         return
-    found = {file.stem: measured(file, runs, after) for file in files}
+    found = {file.stem: measured(file, runs, after, options.only) for file in files}
     barred = [found[name] for name in SPEEDUPS if name in found]
     rows = []
     for name in SPEEDUPS:
