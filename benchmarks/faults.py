@@ -22,14 +22,12 @@ import os
 import random
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -38,6 +36,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from ray_nodes import ENVIRONMENT, Cluster, cluster
 from reporting import Row, report
 
 import evoact.execution.cluster.ray_tune  # noqa: F401
@@ -267,121 +266,11 @@ def worker_struck(
     return struck
 
 
-# --- clusters -------------------------------------------------------------------------------------
-
-
-# Whatever tokens others use here, these clusters need none; and beside other programs workers get their share of the
-# processors, which Ray has them leave to everybody else.
-ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_niceness": "0",
-    "RAY_worker_register_timeout_seconds": "600",
-    "PYTHONUNBUFFERED": "1",
-}
-# `ray start`, but for its limit of half a minute, in which a busy machine starts no node.
-PATIENT = """
-import time
-import ray._private.services as services
-
-def patient(*arguments, once=services.get_node):
-    while True:
-        try:
-            return once(*arguments)
-        except RuntimeError:
-            time.sleep(0.5)
-
-services.get_node = patient
-from ray.scripts.scripts import main
-main()
-"""
-LEAN = ("--block", "--include-log-monitor=false", "--no-monitor")  # without what nobody reads here
-STARTED = b"Ray runtime started"  # which `ray start` says of a node that is part of a cluster
-
-
-class Cluster:
-    """A head with so many processors and nodes with one each, of `ray start`, every one in a session of its own.
-
-    They are started one after the other, because those that start at once on one machine choose the same ports now
-    and then. One that does not come up is started again.
-    """
-
-    def __init__(self, cpus: int, nodes: int, scratch: str):
-        self.scratch, self.cpus, self.number = Path(scratch), cpus, 0
-        self.nodes: list[subprocess.Popen[bytes]] = []
-        self.head = self._started(self._of_a_head)
-        for _ in range(nodes):
-            self.join()
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def join(self) -> None:
-        self.nodes.append(self._started(lambda: (f"--address={self.address}", "--num-cpus=1")))
-
-    def end(self) -> None:
-        for node in (*self.nodes, self.head):
-            self.kill(node)
-
-    def kill(self, node: subprocess.Popen[bytes]) -> None:
-        """Kill a node with all its processes, which `ray start` leaves in its session."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "-s", str(node.pid)], capture_output=True, text=True, check=False
-        )
-        for pid in map(int, listed.stdout.split()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        node.wait()
-
-    def _of_a_head(self) -> tuple[str, ...]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        return (
-            "--head",
-            f"--port={self.port}",
-            f"--num-cpus={self.cpus}",
-            "--include-dashboard=false",
-            f"--temp-dir={self.scratch}",
-        )
-
-    def _started(self, arguments: Callable[[], Sequence[str]]) -> subprocess.Popen[bytes]:
-        while True:
-            self.number += 1
-            said = self.scratch / f"said-{self.number}"
-            node, end = ray_start(said, *arguments()), time.monotonic() + SECONDS
-            while node.poll() is None and time.monotonic() < end:
-                if STARTED in said.read_bytes():
-                    return node
-                time.sleep(0.1)
-            self.kill(node)
-
-
-def ray_start(said: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    with said.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-c", PATIENT, "start", *LEAN, *arguments],
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-
-
-@contextmanager
-def cluster_of_nodes(cpus: int, nodes: int = 0) -> Iterator[Cluster]:
-    """Hold a cluster of this machine, each node of which can be killed alone."""
-    with tempfile.TemporaryDirectory(
-        prefix="c-", ignore_cleanup_errors=True
-    ) as scratch:  # short, for sockets
-        cluster = Cluster(cpus, nodes, scratch)
-        try:
-            yield cluster
-        finally:
-            cluster.end()
+# --- nodes and heads -------------------------------------------------------------------------------
 
 
 def nodes_struck(
-    cluster: Cluster,
+    here: Cluster,
     made: Plan,
     run_dir: Path,
     undisturbed: Sequence[dict[str, Any]],
@@ -389,15 +278,15 @@ def nodes_struck(
     chance: random.Random,
 ) -> Outcome:
     """Kill nodes of the cluster that a run is on, one after the other; another joins for each."""
-    process, struck = started(run_dir, made, cluster.address), 0
+    process, struck = started(run_dir, made, here.address), 0
     for _ in range(kills):
         before = len(packs_of(run_dir)) if run_dir.exists() else 0
         if not at_work(run_dir, process, before + chance.randint(1, 4)):
             break
         time.sleep(chance.uniform(0, 0.5))
-        cluster.kill(cluster.nodes.pop(0))
+        here.nodes.pop(0).kill()
         struck += 1
-        cluster.join()
+        here.join("--num-cpus=1")
     return outcome(run_dir, "node", struck, undisturbed, process)
 
 
@@ -408,17 +297,17 @@ def heads_struck(
     next one's."""
     run_dir, process, ended, struck = directory / "none", None, True, 0
     for number in range(kills + 1):
-        with cluster_of_nodes(1, 1) as cluster:
+        with cluster(1, 1) as here:
             if process is not None:
-                found = outcome(run_dir, "head", struck, undisturbed, address=cluster.address)
+                found = outcome(run_dir, "head", struck, undisturbed, address=here.address)
                 yield found if ended else replace(found, stuck=True)
             if number == kills:
                 return
             run_dir = directory / f"head-{number}"
-            process = started(run_dir, made, cluster.address)
+            process = started(run_dir, made, here.address)
             struck = int(at_work(run_dir, process, chance.randint(1, 12)))
             time.sleep(chance.uniform(0, 0.5))
-            cluster.kill(cluster.head)
+            here.head.kill()
             process.join(SECONDS)
             # It says how to go on, and ends as what has failed does; Ray would end it, too, but not so.
             ended = process.exitcode == LOST
@@ -438,8 +327,8 @@ def drivers_struck(
     undisturbed: Sequence[dict[str, Any]],
     chance: random.Random,
 ) -> Iterator[Outcome]:
-    with cluster_of_nodes(2) if cell.backend == "ray" else nullcontext() as cluster:
-        address = cluster and cluster.address
+    with cluster(2) if cell.backend == "ray" else nullcontext() as here:
+        address = here and here.address
         for moment, kills in cell.kills.items():
             # The compaction takes some hundredths of a second.
             longest = 0.03 if moment == COMPACTION else 1.0
@@ -464,13 +353,13 @@ def others_struck(
         yield from heads_struck(directory, made, undisturbed, kills, chance)
         return
     left, number = kills, 0
-    with cluster_of_nodes(0, 2) if cell.victim == "node" else cluster_of_nodes(2) as cluster:
+    with cluster(0, 2) if cell.victim == "node" else cluster(2) as here:
         while left > 0 and number < TRIES * kills:
             run_dir, tried = directory / f"struck-{number}", min(left, IN_A_ROW)
             if cell.victim == "node":
-                found = nodes_struck(cluster, made, run_dir, undisturbed, tried, chance)
+                found = nodes_struck(here, made, run_dir, undisturbed, tried, chance)
             else:
-                process = started(run_dir, made, cluster.address)
+                process = started(run_dir, made, here.address)
                 struck = worker_struck(run_dir, process, len(undisturbed) // 2, tried, chance)
                 found = outcome(run_dir, "worker", struck, undisturbed, process)
             yield found

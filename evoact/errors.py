@@ -6,6 +6,7 @@ However large the mistake, its message stays readable: `UserError` shortens ever
 """
 
 import math
+import pickle
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -56,6 +57,15 @@ class SearchFailed(Exception):
 
 class ClusterLost(SearchFailed):
     """The Ray cluster that a run was on does not answer any more: the run goes on when it is resumed on another."""
+
+
+def portable(error: Exception) -> Exception:
+    """Return the error itself if it can be sent to another process, else one with the same text that can."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def shortened(text: str, most: int) -> str:

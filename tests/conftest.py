@@ -16,6 +16,8 @@ import yaml
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the processes that share the processors
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray has its workers leave the processors to everybody else, so that beside other tests they would hardly begin.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 # Differ between two runs of the same search: the run's name, and what clocks say.
 TIMING = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at")

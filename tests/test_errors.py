@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evoact
-from evoact.errors import ConfigError, SearchFailed, UserError
-from evoact.execution.cluster.pack_exchange import portable
+from evoact.errors import ConfigError, SearchFailed, UserError, portable
 
 
 def own_errors():

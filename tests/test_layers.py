@@ -18,7 +18,7 @@ from evoact.strategies import STRATEGIES
 ROOT = Path(__file__).parents[1] / "evoact"
 
 LAYERS = [
-    {"errors", "installation", "seeding"},
+    {"errors", "installation", "seeding", "temporary"},
     {"cache_directory", "code_text", "registry", "svg", "yaml_text"},
     {"plugins"},
     {"native"},
@@ -250,9 +250,15 @@ def test_training_core_needs_torch_and_numpy_alone():
 
 TESTS = Path(__file__).parent
 # Of no module: what every strategy or every order of results owes, how well strategies search, whole documents and
-# folders of configs, damaged inputs, and this.
+# folders of configs, damaged inputs, and this; and what a whole search on Ray owes, whatever happens to it.
 OF_NO_MODULE = {
     "config/test_repository.py",
+    "execution/cluster/test_leftovers.py",
+    "execution/cluster/test_lost_workers.py",
+    "execution/cluster/test_nodes.py",
+    "execution/cluster/test_refusals.py",
+    "execution/cluster/test_stops.py",
+    "execution/cluster/test_unlike_nodes.py",
     "execution/test_order.py",
     "strategies/test_conformance.py",
     "strategies/test_efficiency.py",

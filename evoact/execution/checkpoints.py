@@ -12,8 +12,15 @@ SUFFIX = ".safetensors"
 
 
 def store(home: Location, name: str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole and durable: its worker does so, so that it need not travel through the driver."""
-    _file(home, name).write(packed(checkpoint))
+    """Write a checkpoint, whole and durable: its worker does so, so that it need not travel through the driver.
+
+    An object store that is out of reach costs a checkpoint, as if it had been lost, and not the run.
+    """
+    try:
+        _file(home, name).write(packed(checkpoint))
+    except OSError:
+        if home.local is not None:
+            raise
 
 
 def stored(home: Location, name: str) -> Checkpoint | None:

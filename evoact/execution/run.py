@@ -30,6 +30,7 @@ from evoact.execution.interleaved import Part
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.precision import as_stored, with_precision
 from evoact.execution.progress import Observer
+from evoact.execution.running.apart import trainer
 from evoact.execution.running.islands import settled
 from evoact.execution.running.kept import Kept
 from evoact.execution.running.log import BEGIN, END, is_log
@@ -45,7 +46,6 @@ from evoact.execution.running.preflight import (
 from evoact.execution.running.stopping import stopped_by_the_keyboard
 from evoact.execution.table_lookup import check_table, looked_up
 from evoact.execution.warm_start import warmed
-from evoact.execution.worker import PackTrainer
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.curves import TABLES, drop_orphans
@@ -320,7 +320,8 @@ def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -
     if table is not None:
         local.execute(run, looked_up(table))
     elif plan.config.execution.backend == "local":
-        local.execute(run, PackTrainer(plan, gpu=plan.config.execution.gpus_per_pack != 0, home=run.home))
+        with trainer(run, plan) as train:
+            local.execute(run, train)
     else:
         from evoact.execution.cluster import ray_tune
 

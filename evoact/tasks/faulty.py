@@ -83,7 +83,7 @@ def faulty(
     step.
 
     A candidate that `kills` ends the process that trains it, as a crash in a library would: with the
-    backend `local` that is the search itself.
+    backend `local` that is the search itself, until it is resumed.
 
     >>> faulty(raises=1.0).fate("abc-0")
     'raises'

@@ -113,7 +113,12 @@ def test_killed_with_every_strategy(strategy, config_file, tmp_path, rows_of):
 
 @pytest.mark.slow
 def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, tmp_path, rows_of):
-    config = config_file(budget__networks=60)
+    slowly = {
+        "name": "faulty",
+        "hangs": 1.0,
+        "hang_seconds": 0.005,
+    }  # so that it is not done before it is stopped
+    config = config_file(budget__networks=60, task=slowly)
     search(experiment(_read(config)), tmp_path / "undisturbed")
     first = subprocess.Popen(
         [*command, "search", config, "-o", "run"],

@@ -13,8 +13,8 @@ import torch
 from ray import cloudpickle, tune
 
 from evoact.config import read_plan
-from evoact.errors import UserError
-from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Answer, portable
+from evoact.errors import UserError, portable
+from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Answer
 from evoact.execution.cluster.ray_cluster import GPU_SHARE, NAMESPACE, enter, this_kind, this_node
 from evoact.execution.pack_size import choose
 from evoact.execution.worker import PackTrainer

@@ -4,7 +4,6 @@ It stands in a module of its own so that its process, beside the driver, need no
 """
 
 import asyncio
-import pickle
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,15 +18,6 @@ Answer = list[Result] | Exception
 RETIRE: Literal["retire"] = "retire"  # instead of a pack: this worker is to end
 MEASURE: Literal["measure"] = "measure"  # instead of a pack size: this worker is to measure it
 MEASURE_SECONDS = 120.0  # after which another worker measures instead
-
-
-def portable(error: Exception) -> Exception:
-    """Return the error itself if it can be sent to another process, else one with the same text that can."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,7 @@ process, one worker then does all the work.
 import inspect
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -53,6 +51,7 @@ from evoact.execution.local import PackSource
 from evoact.execution.pack_size import most_useful
 from evoact.installation import FOLDER, VERSION
 from evoact.registry import remembered
+from evoact.temporary import Temporary
 
 # The driver works between two turns of Tune, each of which takes one event, or waits a tenth of a second for one: at
 # most so long, less while workers are starting, and the shorter the more of them there are to hear of.
@@ -185,7 +184,7 @@ def execute(
         name = f"exchange-{uuid.uuid4().hex[:12]}"
         driver = Driver(source, plan, partial(_exchange, name, plan, watch), resources, note, run)
         driver.fill()
-        scratch, before = tempfile.mkdtemp(prefix="evoact-tune-"), placement_groups()
+        scratch, before = Temporary("tune"), placement_groups()
         try:
             if not driver.done:
                 work = {
@@ -195,13 +194,13 @@ def execute(
                 }
                 useful = most_useful(plan.first, workers) if plan.config.packs.size == "auto" else None
                 leases = Leases(driver, exchange=name, work=work, useful=useful)
-                _fit(driver, leases, resources, scratch, watch)
+                _fit(driver, leases, resources, str(scratch.place), watch)
         except KeyboardInterrupt:  # Tune clears nothing up, and a program may keep Ray
             remove_placement_groups(placement_groups() - before)
             raise
         finally:
             ray.kill(driver.exchange)
-            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.remove()
         if driver.error is not None:
             raise driver.error
 

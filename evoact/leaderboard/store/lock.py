@@ -2,7 +2,8 @@
 
 The file `.lock` says who it is and since when. On a file system with locks the system holds it, and releases it when
 the process dies. On others, object stores among them, its holder writes it anew every few seconds: one that has not
-for long is taken for dead, and a holder that finds another's name in it has been taken over and ends.
+for long is taken for dead, and a holder that finds another's name in it has been taken over and ends. It says, too,
+which pack its holder trains: what is left of one that died tells the next whether it died of that.
 """
 
 import errno
@@ -29,18 +30,21 @@ BEAT_SECONDS = 15.0  # between two signs of life, on a file system without locks
 STALE_SECONDS = 120.0  # without a sign, after which a holder there is taken for dead
 # A look at who holds a lock takes it for a moment.
 _TRIES, _PAUSE_SECONDS = 5, 0.1
+_LENGTH = 1024  # of what a lock says, which is padded to it
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that uses a run; `since` and `seen`, its last sign of life, in seconds since 1970."""
+    """A process that uses a run; `since` and `seen`, its last sign of life, in seconds since 1970; `training`, a pack
+    that it trains itself, if it does."""
 
     host: str
     pid: int
     user: str
     since: float
     seen: float
+    training: str = ""
 
     def __str__(self) -> str:
         since = datetime.fromtimestamp(self.since, UTC).isoformat(" ", "seconds").removesuffix("+00:00")
@@ -53,6 +57,18 @@ class Held:
     def __init__(self, place: Location, holder: Holder):
         self.place, self.holder = place, holder
         self.other: Holder | None = None  # who has taken it over
+        self.before: Holder | None = None  # who held it last, and died
+        self.file: TextIO | None = None  # on a file system with locks
+
+    def trains(self, pack: str) -> None:
+        """Say which pack this process trains from now on; none if it is empty."""
+        if self.file is not None:
+            self.holder = replace(self.holder, training=pack)
+            _say(self.file, self.holder)
+        elif pack and not self.holder.training:  # once: each writing is a request
+            self.holder = replace(self.holder, training=pack)
+            with suppress(OSError):  # the next sign of life says it
+                self.place.child(LOCK).write(_text(self.holder).encode())
 
     def check(self) -> None:
         """Raise if another process has taken the run over.
@@ -106,9 +122,9 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
             with _by_signs_of_life(held):
                 yield held
             return
+        held.before, held.file = _read(place.child(LOCK)), file
         file.truncate(0)
-        file.write(_text(held.holder))
-        file.flush()
+        _say(file, held.holder)
         try:
             yield held
         finally:
@@ -121,7 +137,7 @@ def lock(run_dir: str | Path | Location, report: Callable[[str], None] = warning
 def _opened(place: Location, path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+")
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
     except OSError as error:
         raise UserError(
             f"{place.text}: expected a run directory that can be written to, got one where {LOCK} cannot be opened "
@@ -197,6 +213,7 @@ def _by_signs_of_life(held: Held) -> Iterator[None]:
             f"seen {max(0, time.time() - found.seen):.0f} s ago; wait for it to end, or end it and wait "
             f"{STALE_SECONDS:.0f} s to take the run over"
         )
+    held.before = found
     file.write(_text(held.holder).encode())
     beating = threading.Thread(target=held.beat, args=(over,), name="signs of life", daemon=True)
     beating.start()
@@ -255,12 +272,22 @@ def _text(holder: Holder) -> str:
     return json.dumps(asdict(holder))
 
 
+def _say(file: TextIO, holder: Holder) -> None:
+    """Write who holds a lock over what is there, at once, so that whoever looks meanwhile reads either."""
+    os.pwrite(file.fileno(), _text(holder).ljust(_LENGTH).encode(), 0)
+
+
 def _read(file: Location) -> Holder | None:
     """What a lock says; None if there is none, or it is of an older version."""
     try:
         told = json.loads(file.read(4096))
         return Holder(
-            str(told["host"]), int(told["pid"]), str(told["user"]), float(told["since"]), float(told["seen"])
+            str(told["host"]),
+            int(told["pid"]),
+            str(told["user"]),
+            float(told["since"]),
+            float(told["seen"]),
+            str(told.get("training", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

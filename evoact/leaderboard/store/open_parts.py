@@ -1,7 +1,5 @@
 """From a path that a user gives to the Parquet files behind it, as they are at one moment."""
 
-import shutil
-import tempfile
 import time
 import weakref
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from evoact.leaderboard.run_files import CONFIG
 from evoact.leaderboard.schema import LEADERBOARD, Table
 from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all
 from evoact.leaderboard.store.write import PARTS
+from evoact.temporary import Temporary
 
 _ATTEMPTS = 10
 
@@ -102,8 +101,9 @@ def _listed(place: Location) -> tuple[Location, list[str]]:
 def _local(directory: Location, names: list[str], owner: object) -> list[Path]:
     here = directory.local
     if here is None:
-        here = Path(tempfile.mkdtemp(prefix="evoact-"))
-        weakref.finalize(owner, shutil.rmtree, here, ignore_errors=True)
+        made = Temporary("leaderboard")
+        here = made.place
+        weakref.finalize(owner, made.remove)
         for name in names:
             (here / name).write_bytes(directory.child(name).read())
     return [here / name for name in names]

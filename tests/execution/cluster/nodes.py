@@ -1,104 +1,56 @@
-"""Nodes of `ray start`, each in a session of its own and, if asked, in a network namespace of its own."""
+"""What tests of clusters share: nodes of `ray start`, if asked in network namespaces of their own, and what a run on
+them says of itself."""
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-# `ray start`, but for its limit of half a minute, in which a busy machine starts no node.
-PATIENT = """
-import time
-import ray._private.services as services
+import ray
 
-def patient(*arguments, once=services.get_node):
-    while True:
-        try:
-            return once(*arguments)
-        except RuntimeError:
-            time.sleep(0.5)
+from benchmarks.ray_nodes import (
+    ENVIRONMENT,
+    Cluster,
+    Node,
+    cluster,
+    free_port,
+    processes_of,
+    short_directory,
+)
+from evoact.execution.running.log import events
+from evoact.leaderboard.location import Location
 
-services.get_node = patient
-from ray.scripts.scripts import main
-main()
-"""
-# Whatever tokens this user has; and workers get their share of a busy machine, which Ray has them leave to others.
-ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_niceness": "0",
-    "PYTHONUNBUFFERED": "1",
-    "RAY_worker_register_timeout_seconds": "600",
-}
-STARTED = b"Ray runtime started"  # which `ray start` says of a node that is part of a cluster
+__all__ = [
+    "ENDLESS",
+    "ENVIRONMENT",
+    "PORT",
+    "SEARCH_ALONE",
+    "SLEEPY",
+    "Apart",
+    "Cluster",
+    "Node",
+    "cluster",
+    "connected",
+    "faults_of",
+    "free_port",
+    "no_namespaces",
+    "packs_of",
+    "processes_of",
+    "short_directory",
+    "wait_for",
+    "workers_of",
+]
+
 # Of a search whose packs last a while without needing a processor.
 SLEEPY = {"task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 1.0}, "baselines__replicates": 0}
 SEARCH_ALONE = SLEEPY | {"training__steps": 1, "confirm__candidates": 0}
+# One that a test ends when it has seen what it waits for, however late a worker starts.
+ENDLESS = SEARCH_ALONE | {"strategy": {"name": "random"}, "budget__networks": 2000}
 PORT = 6399  # of the head of a cluster in namespaces, which nobody else can see
-
-
-class Node:
-    """A node of a cluster: `ray start` and all that it starts."""
-
-    def __init__(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, within: tuple[str, ...] = ()
-    ):
-        lean = ("--block", "--include-log-monitor=false", "--no-monitor")
-        command = [sys.executable, "-c", PATIENT, "start", *lean, *arguments]
-        said = tempfile.TemporaryFile()  # noqa: SIM115 - until the node is killed
-        self.process = subprocess.Popen(
-            [*within, *command],
-            env=os.environ | ENVIRONMENT | (environment or {}),
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
-        self.said = said
-
-    def wait_until_started(self) -> None:
-        """Wait until it is part of a cluster."""
-
-        def started() -> bool:
-            assert self.process.poll() is None, "a node has not started"
-            return STARTED in os.pread(self.said.fileno(), 2**20, 0)
-
-        wait_for(started)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        for pid in processes_of(self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.process.wait()
-        self.said.close()
-
-
-@contextmanager
-def cluster(cpus: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, Node]]:
-    """A head on this machine: its address, and the node."""
-    with short_directory() as scratch:
-        port = free_port()
-        head = Node(
-            "--head",
-            f"--port={port}",
-            f"--num-cpus={cpus}",
-            "--include-dashboard=false",
-            f"--temp-dir={scratch}",
-            environment=environment,
-        )
-        try:
-            head.wait_until_started()
-            yield f"127.0.0.1:{port}", head
-        finally:
-            head.kill()
 
 
 class Apart:
@@ -150,31 +102,35 @@ def no_namespaces() -> str:
 
 
 @contextmanager
-def short_directory() -> Iterator[Path]:
-    """A temporary directory with a short path, because Ray's sockets lie in it."""
-    place = tempfile.mkdtemp(prefix="evoact-", dir="/tmp")
+def connected(nodes: int, address: str) -> Iterator[None]:
+    """A connection to a cluster once it has so many nodes."""
+    ray.init(address=address, log_to_driver=False)
     try:
-        yield Path(place)
+        wait_for(lambda: len(ray.nodes()) == nodes)
+        yield
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        ray.shutdown()
 
 
-def processes_of(session: int) -> list[int]:
-    """What is left of a session that a test started."""
-    listed = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True)
-    return [*map(int, listed.stdout.split())]
+def packs_of(run_dir: Path) -> list[dict[str, Any]]:
+    """What the log of a run says of the packs that are back."""
+    return _events(run_dir, "pack")
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def workers_of(run_dir: Path) -> set[str]:
+    """Who trained these packs."""
+    return {pack["worker"] for pack in packs_of(run_dir)}
 
 
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def faults_of(run_dir: Path) -> list[str]:
+    """What went wrong, as the log says."""
+    return [event["what"] for event in _events(run_dir, "fault")]
+
+
+def _events(run_dir: Path, which: str) -> list[dict[str, Any]]:
+    if not run_dir.exists():
+        return []
+    return [event for event in events(Location.of(run_dir)) if event["event"] == which]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:

@@ -11,16 +11,17 @@ import ray
 
 from evoact.config import experiment
 from evoact.execution.run import search
-from evoact.execution.running.log import events
-from evoact.leaderboard.location import Location
 from tests.conftest import COMMAND, DIVISION
 from tests.execution.cluster.nodes import (
+    ENDLESS,
     ENVIRONMENT,
     PORT,
     SEARCH_ALONE,
     Apart,
     Node,
+    faults_of,
     no_namespaces,
+    packs_of,
     short_directory,
     wait_for,
 )
@@ -29,36 +30,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 # A head that takes a node for dead that has not answered for half a minute.
 HASTY = {
-    **ENVIRONMENT,
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "3000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "8",
 }
-
-
-@pytest.fixture
-def alone(tiny, tmp_path, rows_of):
-    """The rows of a search in one process."""
-
-    def rows(**changes):
-        search(
-            experiment(tiny(**changes | {"task": {"name": "faulty"}, "execution": {"backend": "local"}})),
-            tmp_path / "local",
-        )
-        return rows_of(tmp_path / "local", DIVISION)
-
-    return rows
-
-
-def packs_of(run_dir):
-    if not run_dir.exists():
-        return []
-    return [e for e in events(Location.of(run_dir)) if e["event"] == "pack"]
-
-
-def faults_of(run_dir):
-    return [e["what"] for e in events(Location.of(run_dir)) if e["event"] == "fault"]
 
 
 def exchanges():
@@ -103,78 +79,67 @@ def apart():
     wire.remove()
 
 
-def test_a_node_in_another_namespace_is_cut_off_and_back(apart, config_file, tmp_path, rows_of, alone):
+def test_a_node_in_another_namespace_is_cut_off_and_back(apart, config_file, tmp_path, is_prefix):
     """For a moment, and its worker goes on; for long, and the others train what it held, whose results count once. It
-    is of the cluster no more then, and ends itself."""
-    run, changes = (
-        tmp_path / "run",
-        {**SEARCH_ALONE, "budget__networks": 240, "execution": {"backend": "ray_tune"}},
-    )
-    config = config_file(**changes)
-    here, there = apart.hosts
-    own = ("--num-cpus=1",)
+    is of the cluster no more then, and ends itself when it hears so. Started again, as whoever runs it would, it is a
+    node like any other, and gets packs."""
+    run, config = tmp_path / "run", config_file(**ENDLESS, execution={"backend": "ray_tune"})
+    (here, there), near, far = apart.hosts, apart.within(0), apart.within(1)
+
+    def node(side, *arguments):
+        own = ("--num-cpus=1", f"--node-ip-address={apart.hosts[side]}")
+        return Node(*arguments, *own, environment=HASTY, within=apart.within(side))
 
     def on(host):
-        return [e for e in packs_of(run) if host in e["worker"]]
+        return [pack for pack in packs_of(run) if host in pack["worker"]]
 
-    def joined():
-        return Node(
-            f"--address={here}:{PORT}", f"--node-ip-address={there}", *own, environment=HASTY, within=far
-        )
+    def until(condition):
+        wait_for(lambda: condition() or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
 
-    near, far = apart.within(0), apart.within(1)
     with short_directory() as scratch:
-        of_head = (
-            f"--port={PORT}",
-            f"--node-ip-address={here}",
-            "--include-dashboard=false",
-            f"--temp-dir={scratch}",
-        )
-        process, nodes = None, [Node("--head", *of_head, *own, environment=HASTY, within=near)]
-        reached = f"import socket; socket.create_connection(({here!r}, {PORT}), 1)"
+        of_head = (f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={scratch}")
+        process, nodes = None, [node(0, "--head", *of_head)]
+        reached = [
+            *far,
+            sys.executable,
+            "-c",
+            f"import socket; socket.create_connection(({here!r}, {PORT}), 1)",
+        ]
         try:
-            wait_for(
-                lambda: (
-                    not subprocess.run([*near, sys.executable, "-c", reached], capture_output=True).returncode
-                )
-            )
-            nodes.append(
-                Node(
-                    f"--address={here}:{PORT}",
-                    f"--node-ip-address={there}",
-                    *own,
-                    environment=HASTY,
-                    within=far,
-                )
-            )
+            wait_for(lambda: not subprocess.run(reached, capture_output=True).returncode)
+            nodes.append(node(1, f"--address={here}:{PORT}"))
             process = subprocess.Popen(
                 [*near, *COMMAND, "search", config, "-o", "run", "--address", f"{here}:{PORT}"],
-                env=os.environ | HASTY,
+                env=os.environ | ENVIRONMENT,
                 cwd=tmp_path,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            wait_for(lambda: (on(here) and on(there)) or process.poll() is not None)
-            worker = on(there)[-1]["worker"]
+            until(lambda: on(here) and on(there))
+            (worker,) = {pack["worker"] for pack in on(there)}
             apart.cut()
             time.sleep(5.0)
             apart.mend()
             before = len(on(there))
-            wait_for(lambda: len(on(there)) > before + 2)
-            assert {e["worker"] for e in on(there)} == {worker}
+            until(lambda: len(on(there)) > before + 2)
+            assert {pack["worker"] for pack in on(there)} == {worker}
             assert not faults_of(run)
             apart.cut()
-            wait_for(lambda: faults_of(run))
+            until(lambda: faults_of(run))
             apart.mend()
-            nodes[1].process.wait(timeout=120)  # it hears that it is taken for dead
+            nodes[1].process.wait(timeout=240)
+            nodes.append(node(1, f"--address={here}:{PORT}"))
+            until(lambda: {pack["worker"] for pack in on(there)} - {worker})
+            process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=240)
         finally:
-            for node in nodes:
-                node.kill()
+            for one in nodes:
+                one.kill()
             if process is not None:
                 process.kill()
                 process.communicate()
-    assert process.returncode == 0, err
-    assert rows_of(run, DIVISION) == alone(**changes)
-    assert set(faults_of(run)) <= {"node lost", "worker lost", "worker hung", "worker did not start"}
+    assert process.returncode == 130, err
+    assert {*faults_of(run)} <= {"node lost", "worker lost", "worker hung", "worker did not start"}
+    is_prefix(run, **ENDLESS)

@@ -3,15 +3,12 @@
 import json
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 import ray
@@ -20,6 +17,7 @@ from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from evoact.errors import UserError
 from evoact.execution.cluster import ray_cluster
 from tests.conftest import COMMAND
+from tests.execution.cluster.nodes import cluster
 
 pytestmark = pytest.mark.ray
 
@@ -27,55 +25,16 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": 32 * "a"}
 OPEN = {"RAY_AUTH_MODE": "disabled"}
 
 
-@contextmanager
-def head(environment):
-    """The port of a cluster of one processor that `ray start` made, and the session of its processes."""
-    scratch = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
-    port, end = free_port(), time.monotonic() + 240
-    try:
-        # On a busy machine Ray gives up now and then.
-        while not (process := started(port, scratch, environment)):
-            assert time.monotonic() < end, "waited in vain"
-        with process:
-            try:
-                yield port, process.pid
-            finally:
-                os.killpg(process.pid, signal.SIGKILL)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def started(port, scratch, environment):
-    """The process of `ray start`, once it says so; None if it fails."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--head", f"--port={port}"),
-            *("--num-cpus=1", "--include-dashboard=false", f"--temp-dir={scratch}"),
-        ],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stdout:
-        if "Ray runtime started" in line:
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return process
-    process.communicate()
-    return None
-
-
 @pytest.fixture(scope="module")
 def guarded():
-    with head(TOKEN) as (port, _):
-        yield port
+    with cluster(environment=TOKEN) as made:
+        yield made.port
 
 
 @pytest.fixture(scope="module")
 def unguarded():
-    with head(OPEN) as found:
-        yield found
+    with cluster(environment=OPEN) as made:
+        yield made
 
 
 @pytest.fixture
@@ -112,7 +71,7 @@ def test_the_token_of_the_cluster_is_needed(environment, guarded, searched):
 @pytest.mark.parametrize(("key", "theirs"), [("ray_version", "2.9.1"), ("python_version", "3.12.4")])
 def test_a_cluster_of_other_versions(key, theirs, unguarded, searched):
     """A head says in a key of its store what it runs; here that is overwritten in a real one."""
-    port = unguarded[0]
+    port = unguarded.port
     code = (
         "import sys, ray\n"
         f"client = ray._raylet.GcsClient(address='127.0.0.1:{port}')\n"
@@ -159,11 +118,10 @@ print(time.monotonic() - begin > 9.0)
 
 def test_a_head_that_answers_late_is_waited_for(unguarded):
     """It is stopped for ten seconds: the system takes connections, and nobody says anything."""
-    port, session = unguarded
-    listed = subprocess.run(["ps", "-o", "pid=,comm=", "-s", str(session)], capture_output=True, text=True)
-    (server,) = [line.split()[0] for line in listed.stdout.splitlines() if line.endswith("gcs_server")]
+    processes = unguarded.head.processes
+    (server,) = [p for p in processes if "gcs_server" in Path(f"/proc/{p}/comm").read_text()]
     done = subprocess.run(
-        [sys.executable, "-c", LATE, f"127.0.0.1:{port}", server],
+        [sys.executable, "-c", LATE, unguarded.address, str(server)],
         env=os.environ | OPEN,
         capture_output=True,
         text=True,
@@ -221,9 +179,3 @@ def listening(answer):
         if answer is not None:
             threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]

@@ -47,6 +47,43 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     assert holder_of(tmp_path) is None
 
 
+TRAINING = """
+import os, sys
+from evoact.leaderboard.store.lock import lock
+with lock(sys.argv[1]) as held:
+    for pack in sys.argv[2:]:
+        held.trains(pack)
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("packs", "last"),
+    [((), ""), (("a long name", "b"), "b"), (("a", ""), "")],
+    ids=["none", "one", "between"],
+)
+def test_the_next_holder_knows_what_the_last_died_of(packs, last, tmp_path):
+    assert subprocess.run([sys.executable, "-c", TRAINING, tmp_path, *packs]).returncode == 1
+    with lock(tmp_path) as held:
+        assert held.before.training == last
+        assert holder_of(tmp_path).training == ""
+        held.trains("c")
+        assert holder_of(tmp_path).training == "c"
+    with lock(tmp_path) as held:
+        assert held.before is None  # it has ended well
+
+
+def test_the_next_holder_knows_it_where_there_are_no_locks(store, monkeypatch):
+    with lock(store) as held:
+        held.trains("a")
+        held.trains("")
+        held.trains("b")  # not written: a request each would be too many
+        gone = replace(holder_of(store), pid=2**22 + 1)  # as no process is called
+    store.child(LOCK).write(module._text(gone).encode())
+    with lock(store) as held:
+        assert held.before.training == "a"
+
+
 @pytest.mark.parametrize("answer", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
 def test_a_file_system_without_locks_is_warned_of(answer, tmp_path, monkeypatch):
     def flock(file, how):
