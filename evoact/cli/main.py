@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(args=arguments or ["--help"], prog_name="evoact", standalone_mode=False)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "evoact"
-        message = error.format_message()
+        message = error.format_message().replace(
+            "Value error, ", ""
+        )  # as pydantic begins, by which typer parses
         _end(
             2,
             f"{message} See `{command} --help`."

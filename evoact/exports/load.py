@@ -117,11 +117,13 @@ def find(
     number = candidate if candidate is not None else best.number if best else None
     own = [r for r in rows if r["candidate"] == number and r["state"] == COMPLETED and r["artifact"]]
     if not own:
-        known = sorted({r["candidate"] for r in rows if r["state"] == COMPLETED})
-        raise UserError(
-            f"expected a confirmed candidate of {home.text}, got {number}; confirmed are "
-            f"{', '.join(map(str, known)) or 'none: finish the run, with confirm.candidates of at least 1'}"
-        )
+        known = ", ".join(map(str, sorted({r["candidate"] for r in rows if r["state"] == COMPLETED})))
+        if not known:
+            raise UserError(
+                f"expected a run with confirmed networks, got {home.text!r} without; finish it, with "
+                "confirm.candidates of at least 1"
+            )
+        raise UserError(f"expected a confirmed candidate of {home.text}, got {number}; confirmed are {known}")
     return Found(home, plan, experiment, record, _of_seed(own, seed, home))
 
 

@@ -60,8 +60,8 @@ def union(
     """
     homes = [Location.of(run_dir) for run_dir in run_dirs]
     target = Location.of(output)
-    if len({home.absolute for home in homes}) < 2:
-        raise UserError(f"expected at least two runs, got {len(homes)}; give the directories of several")
+    if (number := len({home.absolute for home in homes})) < 2:
+        raise UserError(f"expected at least two runs, got {number}; give the directories of several")
     if target.entries():
         raise UserError(
             f"expected a new run directory, got {target.text!r}, which is not empty; choose another with -o"

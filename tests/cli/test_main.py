@@ -89,8 +89,14 @@ def test_version(run):
         (["search"], "expected a config, or data, to search on, got neither; name the file of one"),
         (["search", "a.yaml", "--outptu", "b"], "No such option: --outptu"),
         (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),
-        (["list", "function"], "'function' is not one of 'functions', 'activations'"),
-        (["list", "tasks", "--format", "xml"], "'xml' is not one of 'table', 'json'"),
+        (
+            ["list", "function"],
+            "Invalid value for 'kind': 'function' is not one of 'functions', 'activations'",
+        ),
+        (
+            ["list", "tasks", "--format", "xml"],
+            "Invalid value for '--format': 'xml' is not one of 'table', 'json'",
+        ),
         (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["validate", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
