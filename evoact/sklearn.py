@@ -153,10 +153,7 @@ class EvoActClassifier(ClassifierMixin, _EvoAct):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`: [n, classes]."""
-        x = self._checked(X)
-        logits = self.network_.outputs(x)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        return self.network_.predict_proba(self._checked(X))
 
 
 class EvoActRegressor(RegressorMixin, _EvoAct):

@@ -108,6 +108,14 @@ class SearchResult(Finished):
         """
         return self._network.predict(x)
 
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Return the winner's probability of each class, [n, classes] in the order of `network.classes`.
+
+        Raises:
+            UserError: as `predict`, or if the network predicts values.
+        """
+        return self._network.predict_proba(x)
+
     def export(self, directory: str | Path) -> Path:
         """Write the winner as files that need no evoact, and return where; `evoact.export` has others.
 

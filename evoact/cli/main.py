@@ -13,6 +13,7 @@ from evoact.cli.commands.export import export
 from evoact.cli.commands.inspect import inspect
 from evoact.cli.commands.leaderboard import leaderboard
 from evoact.cli.commands.listing import list_names
+from evoact.cli.commands.predict import predict
 from evoact.cli.commands.report import report
 from evoact.cli.commands.search import resume, search
 from evoact.cli.commands.serve import serve
@@ -32,7 +33,6 @@ app = typer.Typer(
     name="evoact",
     help="Search over activation functions per neuron: evolve, learn, compare, query.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("search")(search)
@@ -48,6 +48,7 @@ app.command("report")(report)
 app.command("serve")(serve)
 app.command("show")(show)
 app.command("export")(export)
+app.command("predict")(predict)
 app.command("inspect")(inspect)
 app.command("train")(train)
 app.command("list")(list_names)

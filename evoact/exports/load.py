@@ -15,7 +15,7 @@ from evoact.config import Experiment, Plan
 from evoact.config.inlined import plug_in_genome
 from evoact.config.stored_plan import plan_of
 from evoact.errors import UserError
-from evoact.exports.module import TrainedNetwork, classifies
+from evoact.exports.module import Interpretation, TrainedNetwork, classifies
 from evoact.exports.plain_network import tensors_in
 from evoact.genomes.genome import Genome, from_json, loads
 from evoact.leaderboard.ask.query import Leaderboard
@@ -25,7 +25,7 @@ from evoact.networks import network_builder
 from evoact.plugins import Plugin
 from evoact.records import COMPLETED, FRESH
 from evoact.tasks import task_builder
-from evoact.tasks.own.preprocessing import Preprocessing, Standardisation
+from evoact.tasks.own.preprocessing import Preprocessing
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 AGAIN = "trained again"  # the phase of a network that is of no run
@@ -190,22 +190,6 @@ class BuiltIn:
         return task.prepare(torch.as_tensor(x.astype(np.float32))[None], None)[0]
 
 
-@dataclass(frozen=True)
-class Interpretation:
-    """From outputs to predictions: `classes` are the labels of the outputs, `targets` the scaling that the targets of
-    a regression were given."""
-
-    classification: bool
-    classes: tuple[Any, ...] = ()
-    targets: Standardisation | None = None
-
-    def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        if self.classification:
-            found = outputs.argmax(axis=1)
-            return np.array(self.classes)[found] if self.classes else found
-        return outputs if self.targets is None else outputs * self.targets.scale + self.targets.mean
-
-
 def _both_ends(
     own: Preprocessing | None,
     metric: str,
@@ -218,7 +202,7 @@ def _both_ends(
     classes = classifies(own, metric)
     if own is None:
         return BuiltIn(task, arguments, plugins), Interpretation(classes)
-    return OwnData(own), Interpretation(classes, own.classes, own.targets)
+    return OwnData(own), Interpretation(classes, own)
 
 
 def preprocessing_in(data: Mapping[str, Any]) -> Preprocessing | None:

@@ -1,10 +1,12 @@
 """A trained network as an ordinary PyTorch module."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from evoact.errors import UserError, short
@@ -22,6 +24,25 @@ BATCH = 1000  # examples that `predict` takes at a time
 def classifies(own: Preprocessing | None, metric: str) -> bool:
     """Return whether outputs are of classes: by the labels of people's own data, `own`, else by a task's metric."""
     return bool(own.classes if own else metric_named(metric).classification)
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """From outputs to predictions; `own` is what was done to people's own data, None of a task by name."""
+
+    classification: bool
+    own: Preprocessing | None = None
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        return self.own.classes if self.own else ()
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        if self.classification:
+            found = outputs.argmax(axis=1)
+            return np.array(self.classes)[found] if self.classes else found
+        scaling = self.own.targets if self.own else None
+        return outputs if scaling is None else outputs * scaling.scale + scaling.mean
 
 
 class TrainedNetwork(nn.Module):
@@ -51,7 +72,7 @@ class TrainedNetwork(nn.Module):
         network: Network,
         shape: tuple[int, ...],
         prepare: Callable[[Any], Tensor],
-        interpret: Callable[[np.ndarray], np.ndarray],
+        interpret: Interpretation,
         rows: Sequence[Mapping[str, Any]],
     ):
         super().__init__()
@@ -142,6 +163,30 @@ class TrainedNetwork(nn.Module):
         the data has labels, or values [n, n_outputs] in the targets' units.
         """
         return self._interpret(self.outputs(x))
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Return the probability of each class, [n, classes] in the order of `classes`, for inputs as the data has
+        them: the softmax of the outputs.
+
+        Raises:
+            UserError: if the network predicts values.
+        """
+        if not self._interpret.classification:
+            raise UserError(
+                "expected a network that predicts classes, got one that predicts values, which have no probabilities; "
+                "take predict"
+            )
+        return softmax(self.outputs(x), axis=1)
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What was done to people's own data; None of a task by name."""
+        return self._interpret.own
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The labels of the outputs, in their order; none if the data has none, or the network predicts values."""
+        return self._interpret.classes
 
 
 def _rows(x: Any) -> Any:

@@ -54,10 +54,12 @@ In this directory, with `torch` alone:
 
 Compared with evoact on the whole test split: {checked}; `{first}` gives the {metric} of the row.
 """
-FROM_SOURCE = """from model import {load}, {predict}
+FROM_SOURCE = """from model import {names}
 
 network = {load}()  # a torch.nn.Module in evaluation mode
 {predict}(network, x)  # for x as the data has it, {gives}"""
+PROBABILITIES = """
+network({prepare}(x)).softmax(1)  # the probability of each class"""
 FROM_PROGRAM = """import torch
 
 network = torch.export.load("model.pt2").module()
@@ -76,14 +78,16 @@ def readme(
     if missing:
         onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
     classes = classifies(found.preprocessing, task.metric)
-    gives = "the class of each example" if classes else "values"
+    gives = "the class of each example" if classes else "values in the targets' units"
     shape = ", ".join(map(str, task.input_shape))
     if isinstance(text, NoSource):
         how, source = FROM_PROGRAM.format(shape=shape), f"| no `{SOURCE}` | {text} |"
     else:
-        names = {name: entry(text, name) for name in ("load", "predict")}
+        names = {name: entry(text, name) for name in ("load", "predict", "prepare")}
+        wanted = ", ".join(names.values() if classes else list(names.values())[:2])
         how, source = (
-            FROM_SOURCE.format(gives=gives, **names),
+            FROM_SOURCE.format(gives=gives, names=wanted, **names)
+            + (PROBABILITIES.format(**names) if classes else ""),
             f"| `{SOURCE}` | the network in plain PyTorch |",
         )
     return TEXT.format(

@@ -375,6 +375,15 @@ def test_a_search_that_the_clock_ended_goes_on_with_more_minutes(run, config_fil
     assert "10" in next(line for line in out.splitlines() if line.startswith("minutes"))
 
 
+def test_a_shell_completes_commands_and_options(run, monkeypatch):
+    monkeypatch.setenv("_EVOACT_COMPLETE", "complete_bash")
+    for words, place, found in (("evoact in", "1", "inspect"), ("evoact search --mi", "2", "--minutes")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", place)
+        code, out, err = run("--help")
+        assert (code, out.split(), err) == (0, [found], "")
+
+
 def test_failures_are_counted(run, config_file):
     task = {"name": "faulty", "raises": 0.2, "nan": 0.1}
     _, out, err = run("search", config_file(task=task), "-o", "run")

@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evoact.errors import UserError
@@ -75,6 +76,47 @@ def read_table(path: str) -> "pyarrow.Table":
     if not table.num_rows or not table.num_columns:
         raise UserError(f"{path}: expected rows, got {table.num_columns} columns and {table.num_rows} rows")
     return table
+
+
+def widened(table: "pyarrow.Table", columns: Mapping[str, Any]) -> "pyarrow.Table":
+    """Return a table with more columns, NumPy arrays [rows] by name, behind its own.
+
+    Raises:
+        UserError: if it has a column of such a name.
+    """
+    import pyarrow
+
+    for name, values in columns.items():
+        if name in table.column_names:
+            raise UserError(
+                f"expected a table without a column {name!r}, which is to be written, got one; rename it"
+            )
+        table = table.append_column(name, pyarrow.array(values))
+    return table
+
+
+def write_table(table: "pyarrow.Table", target: Any) -> None:
+    """Write a table: as CSV to a stream of bytes, or to a new file, as CSV or Parquet by its ending.
+
+    Raises:
+        UserError: for a file of another ending, or one that is there.
+    """
+    from pyarrow import csv, parquet
+
+    if not isinstance(target, (str, os.PathLike)):
+        csv.write_csv(table, target)
+        return
+    path = os.fspath(target)
+    kind = kind_of(path)
+    if kind not in ("csv", "parquet") or path.lower().endswith(COMPRESSED):
+        raise UserError(f"expected a file that ends in .csv or .parquet, got {path!r}; name it so")
+    if os.path.exists(path):
+        raise UserError(f"expected a new file, got {path!r}, which is there; name another, or delete it")
+    if kind == "parquet":
+        parquet.write_table(table, path)
+        return
+    options = csv.WriteOptions(delimiter="\t" if path.lower().endswith(".tsv") else ",")
+    csv.write_csv(table, path, options)
 
 
 def _opened(path: str) -> tuple[Any, str]:
