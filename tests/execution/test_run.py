@@ -149,6 +149,40 @@ def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, t
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "execution",
+    [{"backend": "local"}, pytest.param({"backend": "ray_tune", "workers": 1}, marks=pytest.mark.ray)],
+    ids=["local", "ray"],
+)
+def test_a_stopped_driver_goes_on(execution, command, evoact, config_file, tiny, tmp_path, rows_of):
+    """As by Ctrl-Z: nobody takes its run over meanwhile without a word, and it ends with the same rows."""
+    slowly = {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.01}
+    config = config_file(task=slowly, execution=execution, budget__networks=40)
+    process = subprocess.Popen(
+        [*command, "search", config, "-o", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        process.send_signal(signal.SIGSTOP)
+        second = evoact("resume", "run")
+        assert second.returncode == 2
+        assert f"got one in use by process {process.pid} of" in second.stderr
+        process.send_signal(signal.SIGCONT)
+        _, err = process.communicate(timeout=240)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    search(experiment(tiny(budget__networks=40)), tmp_path / "local")
+    assert rows_of(tmp_path / "run", DIVISION) == rows_of(tmp_path / "local", DIVISION)
+
+
+@pytest.mark.slow
 def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
     config = config_file(budget__networks=5000, training__steps=2000)
     first = subprocess.Popen(

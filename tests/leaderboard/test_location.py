@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import resume, search
+from evoact.execution.running import packs
 from evoact.execution.running.log import events
 from evoact.execution.running.status import status_of
 from evoact.leaderboard.ask.query import Leaderboard
@@ -24,24 +26,34 @@ from tests.conftest import TIMING
 
 pytestmark = pytest.mark.slow
 
-# Says each request, as a server's log does.
+# Says each request, as a server's log does; refuses all of them while there is a file of that name.
 SERVER = """
-import sys
+import os, sys
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
-run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=True)
+serve = DomainDispatcherApplication(create_backend_app)
+
+def or_busy(environment, start):
+    if not os.path.exists(sys.argv[2]):
+        return serve(environment, start)
+    start("503 Slow Down", [("Content-Type", "application/xml")])
+    return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
+
+run_simple("127.0.0.1", int(sys.argv[1]), or_busy, threaded=True)
 """
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The port of a server, and the file that it says its requests in."""
+    """The port of a server, the file that it says its requests in, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     said = tmp_path_factory.mktemp("s3") / "requests"
     with said.open("w") as file:
-        process = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stdout=file, stderr=file)
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(port), said.with_name("busy")], stdout=file, stderr=file
+        )
     try:
         for _ in range(600):
             with suppress(OSError):
@@ -50,7 +62,7 @@ def server(tmp_path_factory):
             time.sleep(0.1)
         request = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
-        yield port, said
+        yield port, said, process
     finally:
         process.kill()
         process.wait()
@@ -217,3 +229,36 @@ def test_rights_that_end_while_it_runs_are_waited_for(moment, uri, as_user, tiny
     assert [e["what"] for e in events(Location.of(run)) if e["event"] == "fault"] == [
         "store out of reach"
     ] * len(said)
+
+
+@pytest.mark.parametrize("how", ["stopped", "busy"])
+def test_a_store_that_does_not_answer_is_waited_for(how, uri, server, tiny, tmp_path, monkeypatch):
+    """It is stopped in the middle of a search, or answers that it has too much to do; the run says so, and goes on when
+    it is back, with all rows."""
+    monkeypatch.setattr(packs, "SILENT_SECONDS", 1.0 if how == "stopped" else 600.0)
+    _, said, process = server
+    struck, waited, busy = [], [], said.with_name("busy")
+
+    def observe(progress):
+        if progress.phase == "search" and progress.done == 8 and not struck:
+            struck.append(busy.touch() if how == "busy" else process.send_signal(signal.SIGSTOP))
+        if progress.waiting.startswith("waiting for s3://"):
+            waited.append(progress.waiting)
+            mended()
+
+    def mended():
+        process.send_signal(signal.SIGCONT)
+        busy.unlink(missing_ok=True)
+
+    config, run = experiment(tiny(training__steps=3)), uri(f"bucket/runs/{how}")
+    try:
+        assert search(config, run, observe=observe).complete
+    finally:
+        mended()
+    assert ("no answer for" if how == "stopped" else "SLOW_DOWN") in waited[0]
+    search(config, tmp_path / "local")
+    rows = Leaderboard(run).to_arrow().drop_columns([*TIMING])
+    local = Leaderboard(tmp_path / "local").to_arrow().select(rows.column_names)
+    assert rows.to_pylist() == local.to_pylist()
+    faults = [e["what"] for e in events(Location.of(run)) if e["event"] == "fault"]
+    assert {*faults} == {"store out of reach"}

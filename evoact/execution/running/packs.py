@@ -1,10 +1,12 @@
 """Between stages and executor: names packs, makes their rows durable, writes the log, and does what its owner asks."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from itertools import chain
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from evoact.config import Plan
@@ -25,6 +27,7 @@ from evoact.records import COMPLETED, FRESH, PHASES, UNLIMITED, Proposal, Result
 
 LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
 LOOK_SECONDS_REMOTE = 15.0
+SILENT_SECONDS = 30.0  # in which an object store answers, or is said to be waited for
 LONGEST_WAIT_SECONDS = 60.0  # between two tries to reach an object store
 
 T = TypeVar("T")
@@ -127,7 +130,7 @@ class Run:
         seconds = 1.0
         while True:
             try:
-                return write()
+                return write() if self.home.local is not None else self._when_it_answers(write)
             except OSError as error:
                 if self.home.local is not None or self.stopping:
                     raise
@@ -136,6 +139,31 @@ class Run:
             self.show(self.stages.phase, f"waiting for {self.home.text}: {reason}")
             time.sleep(seconds)
             seconds = min(LONGEST_WAIT_SECONDS, 2 * seconds)
+
+    def _when_it_answers(self, write: Callable[[], T]) -> T:
+        """Write to an object store in a thread, because on Linux a request has no time limit: one that takes requests
+        and says nothing is waited for, which is said, and Ctrl-C is heard meanwhile."""
+        done, begun, said = SimpleQueue[tuple[list[T], BaseException | None]](), time.monotonic(), False
+
+        def attempt() -> None:
+            try:
+                done.put(([write()], None))
+            except BaseException as error:
+                done.put(([], error))
+
+        threading.Thread(target=attempt, name="writing", daemon=True).start()
+        while True:
+            try:
+                found, error = done.get(timeout=SILENT_SECONDS)
+                break
+            except Empty:
+                said, silent = True, f"no answer for {time.monotonic() - begun:.0f} s"
+                self.show(self.stages.phase, f"waiting for {self.home.text}: {silent}")
+        if said:  # only now: the log lies there, too
+            self.log.note(FAULT, what="store out of reach", reason=silent)
+        if error is not None:
+            raise error
+        return found[0]
 
     def show(self, phase: str, waiting: str = "", results: Sequence[Result] = ()) -> None:
         if self.observe:
@@ -171,7 +199,7 @@ class Run:
         if now - self.looked < (LOOK_SECONDS if self.home.local else LOOK_SECONDS_REMOTE):
             return
         self.looked = now
-        asked = scale.asked(self.home)
+        asked = self.patiently(lambda: scale.asked(self.home))
         if asked is None:
             return
         if asked.workers is not None and asked.workers != self.workers:
