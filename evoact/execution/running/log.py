@@ -1,22 +1,26 @@
 """The log of a run: JSON lines in its directory, one for each pack and one for each fault.
 
-Every line has `at` (UTC) and `event`. The driver alone writes it. On a local disk lines are appended to `log.jsonl`.
-Where nothing can be appended to, the newest file, of a few megabytes at most, is written anew now and then, and the
-lines since are lost with the driver: the leaderboard is what lasts.
+Every line has `at` (UTC), `event` and `sum`, a checksum: one that is damaged is left out. The driver alone writes it.
+On a local disk lines are appended to `log.jsonl`. Where nothing can be appended to, the newest file, of a few megabytes
+at most, is written anew now and then, and the lines since are lost with the driver: the leaderboard is what lasts.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
+from zlib import crc32
 
 from evoact.leaderboard.location import Location
 
 # What lines are of: the start and end of a process that carries out the run, a pack that is back, what went wrong.
 BEGIN, END, PACK, FAULT = "begin", "end", "pack", "fault"
 FIRST = "log.jsonl"
+_SUM, _END = ', "sum": "', '"}'  # around the CRC-32 of a line as it is without it
 FLUSH_SECONDS = 30.0
 MOST_BYTES = 4_000_000  # of a file that is written anew, before the next one begins
 TAIL_BYTES = 400_000  # read of a long log to say where a run stands
@@ -35,7 +39,8 @@ class Log:
     def note(self, event: str, **fields: Any) -> None:
         """Write one line."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
+        text = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str)
+        line = f"{text[:-1]}{_SUM}{crc32(text.encode()):08x}{_END}\n"
         self._lines.append(line)
         with suppress(OSError):  # tried again with the next line
             if not self._begun:
@@ -58,6 +63,8 @@ class Log:
     def _begin(self) -> None:
         if self._home.local is not None:
             self._file = (self._home.local / FIRST).open("a", encoding="utf-8")
+            if _torn(self._home.local / FIRST):
+                self._file.write("\n")
         else:
             self._continue()
         self._begun = True
@@ -86,7 +93,7 @@ def _full(lines: Sequence[str]) -> bool:
 
 
 def events(home: Location, most: int | None = None, only: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the lines of a run's log in order, without torn ones.
+    """Yield the lines of a run's log in order, without torn and damaged ones.
 
     Args:
         home: the run directory
@@ -102,13 +109,35 @@ def events(home: Location, most: int | None = None, only: str = "") -> Iterator[
         with file.filesystem.open_input_file(file.path) as stream:
             stream.seek(start)
             content: bytes = stream.read()
+        summed = _SUM.encode() in content
         for line in content.split(b"\n")[1 if start else 0 :]:
             if mark not in line:
                 continue
             with suppress(ValueError):
-                event = json.loads(line)
+                event = json.loads(_checked(line) if summed else line)
                 if isinstance(event, dict) and isinstance(event.get("event"), str):
                     yield event
+
+
+def _checked(line: bytes) -> bytes:
+    """Return what was noted, without its checksum.
+
+    Raises:
+        ValueError: if something else is there now.
+    """
+    text, _, end = line.rpartition(_SUM.encode())
+    text += b"}"
+    if end != f"{crc32(text):08x}{_END}".encode():
+        raise ValueError("another checksum")
+    return text
+
+
+def _torn(file: Path) -> bool:
+    """Return whether the last line of a file has no end, because its process was killed meanwhile."""
+    with file.open("rb") as content:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(max(0, size - 1))
+        return size > 0 and content.read() != b"\n"
 
 
 def _name(number: int) -> str:
