@@ -14,6 +14,7 @@ from tests.conftest import COMMAND
 from tests.execution.cluster.nodes import (
     ENDLESS,
     ENVIRONMENT,
+    Node,
     cluster,
     connected,
     faults_of,
@@ -38,6 +39,25 @@ def test_a_node_lost_on_the_way(on_ray, tiny, tmp_path, is_prefix):
     with cluster(1, 1) as here, connected(2, here.address):
         assert not search(on_ray(tiny(**ENDLESS)), run, observe=observe).complete
         wait_for(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
+    is_prefix(run, **ENDLESS)
+
+
+def test_a_node_without_memory(on_ray, tiny, tmp_path, is_prefix):
+    """Ray kills whatever takes more of a node's memory than it may, here anything: others go on, and it is noted."""
+    run, joined = tmp_path / "ray", []
+    forbids = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "250"}
+
+    def observe(progress):
+        if progress.done and not joined:
+            joined.append(Node(f"--address={here.address}", "--num-cpus=1", environment=forbids))
+            here.nodes.append(joined[0])
+            assert joined[0].comes_up()
+        if faults_of(run) and progress.done >= 16:
+            raise KeyboardInterrupt
+
+    with cluster() as here, connected(1, here.address):
+        assert not search(on_ray(tiny(**ENDLESS)), run, observe=observe).complete
+    assert {*faults_of(run)} <= {"worker did not start", "worker lost"}
     is_prefix(run, **ENDLESS)
 
 
