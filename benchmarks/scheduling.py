@@ -70,9 +70,10 @@ class Timed:
         proposals = self.stages.ask(size or self.size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
-    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
-        self.stages.tell(results)
-        self.spans.append((results[0].started_at, results[0].finished_at))
+    def finish_packs(self, packs: Sequence[tuple[Sequence[Result], Work]]) -> None:
+        for results, _ in packs:
+            self.stages.tell(results)
+            self.spans.append((results[0].started_at, results[0].finished_at))
 
 
 def tiny(workers: int, packs: int, size: int, generation: int = 0) -> Experiment:
@@ -194,9 +195,9 @@ def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
     packs = workers * max(3, int(LASTS / seconds)) if not generation else generation * ROUNDS_OF_GENERATIONS
     spent: list[tuple[float, float]] = []
     named = {"workers": workers, "seconds": seconds}
-    kept = ray_tune.Worker, ray_tune.Leases, Run.finish_pack
+    kept = ray_tune.Worker, ray_tune.Leases, Run.finish_packs
     ray_tune.Worker, ray_tune.Leases = type("Sleeping", (Sleepers,), named), OneLease  # type: ignore[misc]
-    Run.finish_pack = waited.around(Run.finish_pack)  # type: ignore[method-assign]
+    Run.finish_packs = waited.around(Run.finish_packs)  # type: ignore[method-assign]
     try:
         with tempfile.TemporaryDirectory(prefix="evoact-scheduling-") as folder:
             place = Path(folder, "run")
@@ -207,7 +208,7 @@ def utilisation(workers: int, seconds: float, generation: int = 0) -> Point:
             )
             rows = Leaderboard(place).columns("started_at", "finished_at", "generation")
     finally:
-        ray_tune.Worker, ray_tune.Leases, Run.finish_pack = kept  # type: ignore[misc,method-assign]
+        ray_tune.Worker, ray_tune.Leases, Run.finish_packs = kept  # type: ignore[misc,method-assign]
     starts, ends = (
         [moment.timestamp() for moment in rows[name].to_pylist()] for name in ("started_at", "finished_at")
     )

@@ -245,12 +245,13 @@ class Stored:
         proposals = self.strategy.ask(size or self.size)
         return (f"pack-{proposals[0].index}" if proposals else ""), proposals
 
-    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
+    def finish_packs(self, packs: Sequence[tuple[Sequence[Result], Work]]) -> None:
+        results = [result for of_pack, _ in packs for result in of_pack]
         failures = [r.error for r in results if r.state not in ("completed", "diverged")]
         assert not failures, failures[0]
         names = {name: getattr(self.made.config, name).name for name in ("task", "network")}
         self.strategy.tell(write_part(self.home, results, run="benchmark", **names))
-        self.spans.append((results[0].started_at, results[0].finished_at, time.time()))
+        self.spans += [(of[0].started_at, of[0].finished_at, time.time()) for of, _ in packs]
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class PackSource(Protocol):
         """Take note of the pack size that a kind of worker has measured."""
         ...
 
-    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
-        """Make a pack's results durable, then tell them."""
+    def finish_packs(self, packs: Sequence[tuple[Sequence[Result], Work]]) -> None:
+        """Make the results of packs durable, at once, then tell them pack by pack."""
         ...
 
 
@@ -59,4 +59,4 @@ def execute(source: PackSource, train: TrainPack) -> None:
         name, proposals = source.next_pack()
         if not proposals:
             break
-        source.finish_pack(train(name, proposals), here)
+        source.finish_packs([(train(name, proposals), here)])

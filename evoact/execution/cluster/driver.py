@@ -13,7 +13,7 @@ from ray import cloudpickle
 from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.execution.cluster.metrics import Metrics
-from evoact.execution.cluster.pack_exchange import Joined
+from evoact.execution.cluster.pack_exchange import Delivered, Joined
 from evoact.execution.cluster.ray_cluster import leaving_nodes, living_nodes, room
 from evoact.execution.local import PackSource, Work
 from evoact.execution.running.log import FAULT
@@ -128,20 +128,30 @@ class Driver:
             delivered, joined = self._asked("collect", seconds) or ([], {})
             if joined is not None:
                 self._meet(joined)
-            for d in delivered:
-                if isinstance(d.answer, Exception):
-                    raise d.answer
-                self.false_starts = self.renewals = 0
-                del self.out[d.pack], self.asked[d.pack]
-                trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
-                self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
-                workers = max(1, len(self.joined))
-                self.source.finish_pack(d.answer, Work(d.worker, d.waited, workers))
-                self.metrics.pack(d.answer, d.waited, workers)
+            self._finish(delivered)
             if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
                 for name in self._asked("withdraw") or ():
                     self.out.pop(name, None)
         self.fill()
+
+    def _finish(self, delivered: Sequence[Delivered]) -> None:
+        """Have all packs that are back stored together, before an error of a worker ends the run."""
+        workers, packs = max(1, len(self.joined)), []
+        errors = [d.answer for d in delivered if isinstance(d.answer, Exception)]
+        for d in delivered:
+            if isinstance(d.answer, Exception):
+                continue
+            self.false_starts = self.renewals = 0
+            del self.out[d.pack], self.asked[d.pack]
+            trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
+            self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
+            packs.append((d.answer, Work(d.worker, d.waited, workers)))
+        if packs:
+            self.source.finish_packs(packs)
+        for results, work in packs:
+            self.metrics.pack(results, work.waited, workers)
+        if errors:
+            raise errors[0]
 
     def _meet(self, joined: dict[str, Joined]) -> None:
         """Take note of who the workers are, and of the pack sizes that they have measured."""
@@ -210,7 +220,8 @@ class Driver:
         else:
             del self.out[name]
             error = f"{blame}, in {self.losses[name]} of {self.losses[name]} attempts"
-            self.source.finish_pack(failed(name, proposals, self.plan, error, state), Work(worker.name))
+            results = failed(name, proposals, self.plan, error, state)
+            self.source.finish_packs([(results, Work(worker.name))])
 
     def _fault(self, what: str, reason: str, **fields: str) -> None:
         self.note(FAULT, what=what, **fields, reason=reason[:500])

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -87,9 +87,10 @@ class Run:
         self.log.note("pack size", kind=kind, size=size)
         self._change(scale.with_pack_size_of(self.plan, kind, size))
 
-    def finish_pack(self, results: Sequence[Result], work: Work) -> None:
+    def finish_packs(self, packs: Sequence[tuple[Sequence[Result], Work]]) -> None:
         self.held.check()
         config = self.plan.config
+        results = [result for of_pack, _ in packs for result in of_pack]
         stored = self.patiently(
             lambda: write_part(
                 self.home,
@@ -102,6 +103,12 @@ class Run:
         )
         for rolling in self.rolling.values():
             self.patiently(rolling.roll)
+        rest = iter(stored)
+        for of_pack, work in packs:
+            self._tell([*islice(rest, len(of_pack))], work)
+
+    def _tell(self, stored: Sequence[Result], work: Work) -> None:
+        """Take a pack that is stored."""
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)

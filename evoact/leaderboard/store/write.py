@@ -1,4 +1,4 @@
-"""The one writer of the leaderboard: artifacts first, then one immutable Parquet part per pack."""
+"""The one writer of the leaderboard: artifacts first, then one immutable Parquet part of what is back at once."""
 
 import dataclasses
 import hashlib
@@ -63,14 +63,14 @@ def write_part(
     network: str,
     wrote: Wrote = lambda folder, name, rows: None,
 ) -> list[Result]:
-    """Store the results of one finished pack as one Parquet part, after their artifacts and learning curves.
+    """Store the results of finished packs as one Parquet part, after their artifacts and learning curves.
 
-    When this returns, the rows are durable. The name of the part follows from the pack and the rows'
+    When this returns, the rows are durable. The name of the part follows from the first pack and the rows'
     keys, so that writing the same results again replaces the part.
 
     Args:
         run_dir: the run directory, or a URI of one.
-        results: one pack's results; `learned` holds at most one safetensors file each.
+        results: of one pack, or of all that are back at once; `learned` holds at most one safetensors file each.
         run, task, network: the values of these columns.
         wrote: called with each file that is there now.
 
@@ -95,7 +95,7 @@ def write_part(
 
 
 def part_name(results: Sequence[Result]) -> str:
-    """Return a file name that is the same for the same rows: the pack, for people, and a hash of the keys."""
+    """Return a file name that is the same for the same rows: the first pack, for people, and a hash of the keys."""
     keys = sorted(tuple(getattr(r.proposal, name) for name in KEY) for r in results)
     digest = hashlib.blake2b(repr(keys).encode(), digest_size=8).hexdigest()
     pack = re.sub(r"[^A-Za-z0-9_.-]+", "_", results[0].pack)
