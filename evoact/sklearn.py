@@ -153,7 +153,9 @@ class EvoActClassifier(ClassifierMixin, _EvoAct):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of `classes_`: [n, classes]."""
-        return self.network_.predict_proba(self._checked(X))
+        x = self._checked(X)
+        probabilities: np.ndarray = self.network_.predict_proba(x)
+        return probabilities
 
 
 class EvoActRegressor(RegressorMixin, _EvoAct):

@@ -74,15 +74,16 @@ def code_of(network: ModuleNetwork) -> Code:
         NoSource: if it is in no file.
     """
     recipe = network.recipe
-    if isinstance(recipe, ClassRecipe):
-        defined = Definitions([Path(inspect.getfile(recipe.build))])
-        text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
-        return Code(recipe.name, recipe.build.__name__, json.loads(recipe.arguments), {}, lambda _: text)
-    if not isinstance(recipe, FileRecipe | GivenRecipe):
+    if not isinstance(recipe, ClassRecipe | FileRecipe | GivenRecipe):
         raise NoSource(
             f"expected a network of somebody's file to write its source, got {recipe.name} of a package"
         )
     shapes = {"input_shape": recipe.input_shape, "n_outputs": recipe.n_outputs}
+    if isinstance(recipe, ClassRecipe):
+        defined = Definitions([Path(inspect.getfile(recipe.build))])
+        text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
+        all_given = shapes | json.loads(recipe.arguments)
+        return Code(recipe.name, recipe.build.__name__, all_given, {}, lambda _: text)
     if isinstance(recipe, FileRecipe):
         file, build, name = recipe.file, build_function(recipe.file, recipe.text, recipe.build), recipe.build
         files: Mapping[str, str] = {file: recipe.text}

@@ -161,7 +161,7 @@ def test_killed_at_any_operation_and_resumed(config_file, tmp_path, rows_of):
         ({"strategy": BILEVEL | {"types": []}}, "strategy: expected from 1 to 8 types"),
         (
             {"strategy": BILEVEL | {"types": [*BILEVEL["types"], {**BILEVEL["types"][0], "base": "sinn"}]}},
-            "strategy: types.3: unknown base function 'sinn'; did you mean 'sin'?",
+            "strategy.types.3: unknown base function 'sinn'; did you mean 'sin'?",
         ),
         (
             {"budget__networks": 2},
