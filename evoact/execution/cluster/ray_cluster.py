@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
@@ -29,16 +28,9 @@ try:
 except RuntimeError:  # without a home directory Ray cannot even be imported
     os.environ["EVOACT_CACHE"] = os.environ["HOME"] = str(cache_directory())
 
-# `ray start` asks for a token where it finds one, and `ray.init` sends none unless it is told to. One that is sent to a
-# cluster without is ignored. Ray reads this when it is imported, and the processes that it starts read it again.
-if "ray" not in sys.modules and (
-    any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    or (Path.home() / ".ray" / "auth_token").exists()
-):
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-
 import ray
 import torch
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from evoact.errors import UserError
@@ -50,6 +42,7 @@ ANSWER_SECONDS = 30.0  # for a head that listens to say something
 # How a client of HTTP/2, which Ray speaks, begins (RFC 9113, 3.4); a server's first frame is settings, too.
 _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
+AUTH_MODE = "RAY_AUTH_MODE"
 GPU_SHARE = 0.25  # of a GPU for a pack, unless configured: small networks leave one mostly idle
 # Sockets have paths of at most 107 bytes, and Ray's lie this deep in the temporary directory.
 LONGEST_TEMPORARY = 107 - len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
@@ -67,6 +60,7 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         yield
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
+    before = os.environ.get(AUTH_MODE)
     # One that is half started leaves its files: whoever stops meanwhile is heard afterwards.
     held = {signal.SIGTERM} if address is not None else {signal.SIGTERM, signal.SIGINT}
     try:
@@ -81,6 +75,7 @@ def cluster(address: str | None, cpus: float) -> Iterator[None]:
         local = address is None and ray.is_initialized()
         left = _ends_at_once() if local else None
         ray.shutdown()
+        _set_auth_mode(before)
         if left is not None:
             _clear_up(*left)
 
@@ -189,7 +184,30 @@ def _start(processors: int, quiet: dict[str, Any]) -> None:
         ) from None
 
 
+def _set_auth_mode(mode: str | None) -> None:
+    """Say whether Ray sends tokens from now on, and wants them of whoever calls this process; None leaves it to Ray."""
+    if mode is None:
+        os.environ.pop(AUTH_MODE, None)
+    else:
+        os.environ[AUTH_MODE] = mode
+    Config.initialize("")  # what Ray has read before
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _join(address: str, quiet: dict[str, Any], mode: str) -> None:
+    _set_auth_mode(mode)
+    with _silent():
+        ray.init(address=address, **quiet)
+
+
+def _wants_token(error: Exception) -> bool:
+    return "AuthenticationError" in f"{type(error)} {error.__cause__!r} {error.__context__!r}"
+
+
 def _connect(address: str, quiet: dict[str, Any]) -> None:
+    """Connect to a cluster with a token if it wants one, and without if not: a cluster without could not call a process
+    that wants tokens, and would take its actors for ended."""
+    before = os.environ.get(AUTH_MODE)
     # Ray tries again every second, also if it was refused; a cluster that stands answers at once.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", f"{CONNECT_SECONDS:.0f}")
     try:
@@ -198,10 +216,15 @@ def _connect(address: str, quiet: dict[str, Any]) -> None:
             if address == "auto"
             else address
         )
-        with _silent():
-            ray.init(address=address, **quiet)
+        try:
+            _join(address, quiet, "disabled")
+        except Exception as error:
+            if before == "disabled" or not _wants_token(error):
+                raise
+            ray.shutdown()
+            _join(address, quiet, "token")
     except (ray.exceptions.AuthenticationError, ConnectionError, ValueError, RuntimeError) as error:
-        if "AuthenticationError" in f"{type(error)} {error.__cause__!r} {error.__context__!r}":
+        if _wants_token(error):
             raise UserError(
                 f"expected the token of the Ray cluster at --address {address!r}, got none or another; set "
                 "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the token that it was started with"

@@ -21,6 +21,7 @@ from benchmarks.ray_nodes import (
     processes_of,
     short_directory,
 )
+from evoact.execution.cluster import ray_cluster
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
 
@@ -104,12 +105,9 @@ def no_namespaces() -> str:
 @contextmanager
 def connected(nodes: int, address: str) -> Iterator[None]:
     """A connection to a cluster once it has so many nodes."""
-    ray.init(address=address, log_to_driver=False)
-    try:
+    with ray_cluster.cluster(address, 0):
         wait_for(lambda: len(ray.nodes()) == nodes)
         yield
-    finally:
-        ray.shutdown()
 
 
 def packs_of(run_dir: Path) -> list[dict[str, Any]]:

@@ -68,6 +68,37 @@ def test_the_token_of_the_cluster_is_needed(environment, guarded, searched):
     assert "got none or another; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN" in sentence
 
 
+def test_a_process_with_a_token_may_use_a_cluster_without(unguarded, tmp_path):
+    """A local cluster makes a token, which Ray would then want of the other cluster, too; the next local one has it
+    again."""
+    code = """
+import os, ray, sys
+from evoact.execution.cluster.ray_cluster import cluster
+
+@ray.remote(num_cpus=0)
+class Asked:
+    def mode(self):
+        return os.environ.get("RAY_AUTH_MODE")
+
+for address in (None, sys.argv[1], None):
+    with cluster(address, 1):
+        asked = Asked.remote()
+        ray.get(asked.mode.remote(), timeout=120)
+        print(os.environ["RAY_AUTH_MODE"])
+    assert "RAY_AUTH_MODE" not in os.environ
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, unguarded.address],
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+        | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["token", "disabled", "token"]
+
+
 @pytest.mark.parametrize(("key", "theirs"), [("ray_version", "2.9.1"), ("python_version", "3.12.4")])
 def test_a_cluster_of_other_versions(key, theirs, unguarded, searched):
     """A head says in a key of its store what it runs; here that is overwritten in a real one."""
