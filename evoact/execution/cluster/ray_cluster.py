@@ -174,6 +174,8 @@ def _check_answers(address: str) -> None:
 
 
 def _start(processors: int, quiet: dict[str, Any]) -> None:
+    if AUTH_MODE not in os.environ:
+        _set_auth_mode("token")  # Ray makes one if there is none
     try:
         # `local`: without it Ray would look for a cluster that `ray start` left on this machine.
         ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
