@@ -13,7 +13,7 @@ from evoact.networks.network import Network
 from evoact.plugins import Plugin
 from evoact.records import UNLIMITED
 from evoact.strategies import proposer
-from evoact.strategies.numbering import worth
+from evoact.strategies.numbering import cost_of
 from evoact.strategies.strategy import Proposer
 from evoact.tasks import task_builder
 from evoact.tasks.objective import with_loss
@@ -114,8 +114,7 @@ class Experiment:
     @cached_property
     def meta_cost(self) -> int:
         """The cost of meta-training, in networks' worth of gradient-examples; 0 if there is none."""
-        examples = self.steps * self.training.batch_size
-        return sum(worth(draft.settings, examples) for draft in self.proposer.meta_trainings)
+        return cost_of(self.proposer.meta_trainings, self.steps * self.training.batch_size)
 
     @property
     def meta_networks(self) -> int:

@@ -18,7 +18,7 @@ from evoact.registry import lookup, unknown
 from evoact.strategies.archive import Archive
 from evoact.strategies.asynchronous import Asynchronous
 from evoact.strategies.generational import Generational
-from evoact.strategies.numbering import Numbering, worth
+from evoact.strategies.numbering import Numbering, cost_of
 from evoact.strategies.proposers.warm_start import WarmStarted
 from evoact.strategies.strategy import Proposer, Strategy
 
@@ -71,7 +71,7 @@ def proposer(
     budget = {"networks": networks} if networks and "networks" in parameters else {}
     made: Any = cls(space=space, seed=seed, **budget, **options)
     if networks and budget and examples:
-        cost = sum(worth(draft.settings, examples) for draft in made.meta_trainings)
+        cost = cost_of(made.meta_trainings, examples)
         made = replace(made, networks=max(1, networks - cost)) if cost else made
     found: Proposer = made
     return found

@@ -1,6 +1,6 @@
 """From drafts to proposals: ids, replicates, duplicates, and what is left of the budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from evoact.errors import UserError
@@ -175,3 +175,8 @@ def worth(settings: meta_training.MetaTraining, examples: int) -> int:
     4
     """
     return max(1, -(-settings.gradient_examples // examples))
+
+
+def cost_of(drafts: Iterable[MetaDraft], examples: int) -> int:
+    """Return how many networks of so many gradient-examples each these meta-trainings cost together."""
+    return sum(worth(draft.settings, examples) for draft in drafts)
