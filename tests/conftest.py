@@ -5,7 +5,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,14 @@ DIVISION = (*TIMING, "pack", "pack_size", "device")
 
 # The command of this very environment, installed or not.
 COMMAND = (sys.executable, "-c", "from evoact.cli.main import main; main()")
+
+
+def started(command: Sequence[Any], place: Path, **more: Any) -> subprocess.Popen[str]:
+    """Start a command that is not waited for; what it says is read with `communicate`."""
+    return subprocess.Popen(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )
+
 
 TINY: dict[str, Any] = {
     "name": "tiny",

@@ -18,6 +18,7 @@ from evoact.config import comparison, experiment
 from evoact.errors import UserError
 from evoact.execution import run as running
 from evoact.execution.run import compare, resume, search
+from tests.conftest import started
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,7 @@ def test_sigterm_stops_a_search_as_ctrl_c_does(command, config_file, tmp_path):
     slow = {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.05}
     config = config_file(task=slow, budget__networks=8, training__steps=2, baselines__replicates=0)
     for arguments, parts in ((["search", config, "-o", "a run"], 1), (["resume", "a run"], 3)):
-        process = subprocess.Popen(
-            [*command, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        process = started([*command, *arguments], tmp_path)
         while len(list(tmp_path.glob("a run/leaderboard/part*"))) < parts and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)

@@ -21,7 +21,7 @@ from evoact.config import experiment
 from evoact.errors import SearchFailed, UserError
 from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
-from tests.conftest import DIVISION
+from tests.conftest import DIVISION, started
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -158,13 +158,7 @@ def test_a_stopped_driver_goes_on(execution, command, evoact, config_file, tiny,
     """As by Ctrl-Z: nobody takes its run over meanwhile without a word, and it ends with the same rows."""
     slowly = {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.01}
     config = config_file(task=slowly, execution=execution, budget__networks=40)
-    process = subprocess.Popen(
-        [*command, "search", config, "-o", "run"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started([*command, "search", config, "-o", "run"], tmp_path)
     try:
         wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
         process.send_signal(signal.SIGSTOP)
@@ -185,13 +179,7 @@ def test_a_stopped_driver_goes_on(execution, command, evoact, config_file, tiny,
 @pytest.mark.slow
 def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
     config = config_file(budget__networks=5000, training__steps=2000)
-    first = subprocess.Popen(
-        [*command, "search", config, "-o", "run"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    first = started([*command, "search", config, "-o", "run"], tmp_path)
     wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
     first.send_signal(signal.SIGINT)
     out, err = first.communicate(timeout=180)

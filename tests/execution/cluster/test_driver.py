@@ -11,7 +11,7 @@ import ray
 
 from evoact.config import experiment
 from evoact.execution.run import search
-from tests.conftest import COMMAND, DIVISION
+from tests.conftest import COMMAND, DIVISION, started
 from tests.execution.cluster.nodes import (
     ENDLESS,
     ENVIRONMENT,
@@ -109,14 +109,8 @@ def test_a_node_in_another_namespace_is_cut_off_and_back(apart, config_file, tmp
         try:
             wait_for(lambda: not subprocess.run(reached, capture_output=True).returncode)
             nodes.append(node(1, f"--address={here}:{PORT}"))
-            process = subprocess.Popen(
-                [*near, *COMMAND, "search", config, "-o", "run", "--address", f"{here}:{PORT}"],
-                env=os.environ | ENVIRONMENT,
-                cwd=tmp_path,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            command = [*near, *COMMAND, "search", config, "-o", "run", "--address", f"{here}:{PORT}"]
+            process = started(command, tmp_path, env=os.environ | ENVIRONMENT)
             until(lambda: on(here) and on(there))
             (worker,) = {pack["worker"] for pack in on(there)}
             apart.cut()

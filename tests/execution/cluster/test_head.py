@@ -10,7 +10,7 @@ import pytest
 
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND, DIVISION
+from tests.conftest import COMMAND, DIVISION, started
 from tests.execution.cluster.nodes import (
     ENVIRONMENT,
     SEARCH_ALONE,
@@ -31,13 +31,10 @@ IMPATIENT = (
 
 def begun(config, place, address):
     """A search in a process of its own that is at work."""
-    process = subprocess.Popen(
+    process = started(
         [sys.executable, "-c", IMPATIENT, "search", config, "-o", "a run", "--address", address],
-        cwd=place,
+        place,
         env=os.environ | ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
         start_new_session=True,
     )
     wait_for(lambda: len(packs_of(place / "a run")) >= 2 or process.poll() is not None)

@@ -4,14 +4,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from contextlib import suppress
 
 import pytest
 
-from tests.conftest import COMMAND
+from tests.conftest import COMMAND, started
 from tests.execution.cluster.nodes import processes_of, wait_for
 
 pytestmark = pytest.mark.ray
@@ -36,13 +35,10 @@ def test_nothing_is_left_behind(how, backend, config_file, tmp_path):
         **endless, execution={"backend": backend, **({"workers": 1} if backend != "local" else {})}
     )
     temporary = tempfile.mkdtemp(prefix="evoact-")  # paths of sockets must be short
-    process = subprocess.Popen(
+    process = started(
         [*COMMAND, "search", config, "-o", "run"],
-        cwd=tmp_path,
+        tmp_path,
         env=os.environ | {"TMPDIR": temporary},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
         start_new_session=True,
     )
     try:

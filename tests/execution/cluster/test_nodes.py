@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 import ray
@@ -10,7 +9,7 @@ import ray
 from evoact.config.stored_plan import experiment_of
 from evoact.execution.run import search
 from evoact.execution.running.scale import Scale, ask
-from tests.conftest import COMMAND
+from tests.conftest import COMMAND, started
 from tests.execution.cluster.nodes import (
     ENDLESS,
     ENVIRONMENT,
@@ -86,14 +85,8 @@ def test_a_running_cluster_by_its_address(config_file, tmp_path, is_prefix):
     """Each node has one processor, so both are used once two workers have trained."""
     config, run = config_file(**ENDLESS, execution={"backend": "ray_tune"}), tmp_path / "run"
     with cluster(1, 1) as here:
-        process = subprocess.Popen(
-            [*COMMAND, "search", config, "-o", "run", "--address", here.address],
-            env=os.environ | ENVIRONMENT,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [*COMMAND, "search", config, "-o", "run", "--address", here.address]
+        process = started(command, tmp_path, env=os.environ | ENVIRONMENT)
         try:
             wait_for(lambda: len(workers_of(run)) == 2 or process.poll() is not None)
             process.send_signal(signal.SIGINT)

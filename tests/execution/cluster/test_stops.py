@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -11,7 +10,7 @@ from ray.util.placement_group import placement_group
 
 from evoact.execution.cluster.ray_cluster import NAMESPACE
 from evoact.execution.run import resume, search
-from tests.conftest import COMMAND, DIVISION
+from tests.conftest import COMMAND, DIVISION, started
 from tests.execution.cluster.nodes import packs_of, processes_of, wait_for
 
 pytestmark = pytest.mark.ray
@@ -70,14 +69,8 @@ def test_a_stopped_search_resumes(how, expected, config_file, tmp_path, rows_of,
         "hang_seconds": 0.02,
     }  # so that it is not done before the signal
     config = config_file(task=slowly, execution={"backend": "ray_tune", "workers": 1})
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", COMMAND[-1], "search", config, "-o", "run"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-P", "-c", COMMAND[-1]]
+    process = started([*command, "search", config, "-o", "run"], tmp_path, start_new_session=True)
     wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
     os.killpg(process.pid, how)
     out, err = process.communicate(timeout=180)

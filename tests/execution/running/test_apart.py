@@ -16,7 +16,7 @@ from evoact.execution.running.apart import Apart
 from evoact.execution.running.log import events
 from evoact.execution.stages import Stages
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND, DIVISION
+from tests.conftest import COMMAND, DIVISION, started
 from tests.execution.poisoned import most_likely_to_fail
 from tests.execution.test_run import wait_for
 
@@ -30,14 +30,7 @@ SLOWLY = {"task": {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.02}}
 def begun(tmp_path, *arguments):
     """The command in a session of its own, once a pack is back."""
     before = packs(tmp_path)
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = started([*COMMAND, *arguments], tmp_path, start_new_session=True)
     wait_for(lambda: packs(tmp_path) > before or process.poll() is not None, 240)
     assert process.poll() is None, process.communicate()
     return process
