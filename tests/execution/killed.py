@@ -3,8 +3,8 @@
     python killed.py CONFIG DIRECTORY NAME=MOMENT,MOMENT,...
 
 Child number i dies at moment number i: `#12` is just before its twelfth operation on files of the run
-(opening, renaming, deleting, making directories), `#3@confirm` before the third one on a file whose path holds
-that text, `0.3` is after 0.3 seconds. The last child is left alone. Prints, by run, how many children died, and how
+(opening, renaming, deleting, making directories), `#3@confirm` before the third one on a file whose path has a match
+of that pattern, `0.3` is after 0.3 seconds. The last child is left alone. Prints, by run, how many children died, and how
 many operations the last one made.
 
 The children are forked from a process that has imported everything and run nothing, which saves the
@@ -13,6 +13,7 @@ seconds of imports that a process of its own needs; what is killed is a real pro
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -37,7 +38,7 @@ OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 def count_operations(run_dir: str, moment: str) -> list[int]:
     """Counts operations in the run directory from now on, and dies at the moment."""
     count, struck = [0], 0
-    last, _, text = moment.removeprefix("#").partition("@")
+    last, _, pattern = moment.removeprefix("#").partition("@")
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         # shutil.rmtree names files relative to an open directory, so their paths say nothing.
@@ -46,7 +47,7 @@ def count_operations(run_dir: str, moment: str) -> list[int]:
         ):
             nonlocal struck
             count[0] += 1
-            struck += text in str(arguments[0])
+            struck += re.search(pattern, str(arguments[0])) is not None
             if moment.startswith("#") and struck == int(last):
                 os.kill(os.getpid(), signal.SIGKILL)
 
