@@ -4,8 +4,8 @@
 
 Child number i dies at moment number i: `#12` is just before its twelfth operation on files of the run
 (opening, renaming, deleting, making directories), `#3@confirm` before the third one on a file whose path has a match
-of that pattern, `0.3` is after 0.3 seconds. The last child is left alone. Prints, by run, how many children died, and how
-many operations the last one made.
+of that pattern, `0.3` is after 0.3 seconds. The last child is left alone. Prints, by run, how many children died, and
+how many operations the last one made.
 
 The children are forked from a process that has imported everything and run nothing, which saves the
 seconds of imports that a process of its own needs; what is killed is a real process all the same.

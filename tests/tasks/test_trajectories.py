@@ -80,6 +80,21 @@ def test_henon_heiles_splits_orbits():
     assert sorted(seen) == list(range(10))
 
 
+def test_van_der_pol_is_judged_on_further_orbits(small):
+    splits = van_der_pol(orbits=5, span=20.0).splits()
+    assert {n: len(s) for n, s in splits.items()} == {
+        "train": 600,
+        "validation": 200,
+        "test": 200,
+        "test_large": 2000,
+    }
+    starts = np.concatenate([split.inputs[::200] for split in splits.values()])
+    assert len(np.unique(starts, axis=0)) == 15
+    assert np.abs(starts).max() <= 2
+    large = splits["test_large"]
+    assert np.allclose(large.targets, van_der_pol_field(large.inputs), atol=1e-5)
+
+
 def test_other_seeds_and_arguments_are_other_orbits(small):
     first = henon_heiles(orbits=5, span=5.0).splits()["test"].inputs
     assert not np.array_equal(first, henon_heiles(orbits=5, span=5.0, seed=1).splits()["test"].inputs)
