@@ -167,7 +167,7 @@ class MixedActivation(nn.Module):
     def _planned(self, z: Tensor, flat: Tensor, dim: int) -> Tensor:
         """Compute by the kernels where they can; rows in the order in which they lie in memory, if they are long."""
         before, after = z.shape[:dim], z.shape[dim + 1 :]
-        if z.is_contiguous() and after.numel() >= LONG_ROW:
+        if z.is_contiguous() and after.numel() >= LONG_ROW and before.numel():
             rows = z.reshape(before.numel(), -1, after.numel())
             y = self._plan(len(rows), z.device)(rows, flat.expand(len(rows), -1), self._noise())
             return y.reshape(*before, self.width, *after)

@@ -87,6 +87,21 @@ def test_every_neuron_has_its_activation(text, shape):
     torch.testing.assert_close(batched, expected, rtol=1e-12, atol=1e-12)
 
 
+@EVERY
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (0, 64), (2, 0), (0, 0)])
+def test_a_batch_without_examples(text, shape):
+    for dtype, dim in [(torch.float32, 1), (torch.float64, 1), (torch.float32, -1)]:
+        act = made(text, dim, dtype=dtype).train()
+        n = act.width * act.pieces
+        before, after = (shape[:1], shape[1:]) if dim == 1 else (shape, ())
+        x = torch.zeros(*before, n, *after, dtype=dtype, requires_grad=True)
+        y = act(x)
+        y.sum().backward()
+        assert y.shape == (*before, act.width, *after)
+        assert x.grad.shape == x.shape
+        assert act.coefficients is None or not act.coefficients.grad.any()
+
+
 def test_any_assignment():
     act = made(TEXT, assignment=SHUFFLED)
     x = inputs(act, 3, 8)

@@ -71,13 +71,13 @@ class TypeGroup:
         if self.apart:
             return self.evaluate(mine, flat.new_empty(len(mine), 0), None)
         if self.by_rows is not None and accepts(mine):
-            y = self.by_rows(mine.reshape(sets, -1, self.pieces, m), flat[self.parameters])
+            y = self.by_rows(mine.reshape(sets, len(mine) // sets, self.pieces, m), flat[self.parameters])
             if y is not None:
-                return y.view(-1, m)
+                return y.view(len(mine), m)
         # [set, row, piece, M] -> [set, piece, (row, M)]
-        mine = mine.view(sets, -1, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
+        mine = mine.view(sets, len(mine) // sets, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
         own_noise = None if noise is None else lambda template: noise(template, self.members)
-        return self.evaluate(mine, flat[self.parameters], own_noise).reshape(-1, m)
+        return self.evaluate(mine, flat[self.parameters], own_noise).reshape(len(self.rows), m)
 
 
 @dataclass(frozen=True)
