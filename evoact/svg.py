@@ -15,6 +15,7 @@ SHAPES = 4
 COLOURS = 8  # classes c0 to c7 of the style sheet: Okabe & Ito's palette
 TICKS = 5
 CHARACTER = 7.0  # pixels, a digit of a tick label at most
+ROUNDING = 1e-9  # of numbers, which counts as no difference
 MARGIN = 8.0  # beyond both ends of a horizontal axis
 ENLARGED = 1.32  # at most, so that letters do not grow beyond those of the text
 
@@ -47,7 +48,8 @@ def scale(values: Iterable[float], start: float, end: float, log: bool = False) 
     if log:
         factor = max((high / low) ** 0.06, 1.05)
         return Scale(low / factor, high * factor, start, end, log=True)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    differ = high - low > ROUNDING * max(abs(low), abs(high))
+    margin = 0.06 * (high - low) if differ else 0.05 * abs(high) or 0.5
     return Scale(low - margin, high + margin, start, end)
 
 
@@ -220,10 +222,12 @@ def short(number: float, digits: int = 2) -> str:
     >>> short(0.30000000000000004), short(2000.0), short(250000.0), short(0.00012)
     ('0.3', '2,000', '250k', '1.2e-4')
     """
-    if number and not 1e-3 <= abs(number) < 1e6:
+    if not math.isfinite(number):
+        return str(number)
+    rounded = float(f"{number:.{4 + digits}g}")
+    if rounded and not 1e-3 <= abs(rounded) < 1e6:
         mantissa, exponent = f"{number:.{digits}e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
-    rounded = float(f"{number:.{4 + digits}g}")
     if abs(rounded) >= 1e4:
         return f"{rounded / 1000:.{4 + digits}g}k"
     return f"{rounded:,.0f}" if rounded == int(rounded) else f"{rounded:.{4 + digits}g}"

@@ -123,9 +123,9 @@ class Genome:
 
     @property
     def _activations_label(self) -> str:
-        first = self.sites[0].types
-        if len(self.sites) > 1 and len(first) == 1 and all(site.types == first for site in self.sites):
-            return f"{first[0].label} everywhere ({len(self.sites)} sites)"
+        types = [site.types for site in self.sites]
+        if len(types) > 1 and len(types[0]) == 1 and types.count(types[0]) == len(types):
+            return f"{types[0][0].label} everywhere ({len(types)} sites)"
         labelled = groupby([(site.label, site.site) for site in self.sites], key=itemgetter(0))
         runs = [(label, [name for _, name in same]) for label, same in labelled]
         named = len(self.sites) > 1 and not all(_PLACE.fullmatch(site.site) for site in self.sites)
@@ -350,15 +350,15 @@ def _site_from_json(entry: Any) -> SiteGenome:
             neurons: Iterable[int] = _member(t, "neurons", list)
         else:
             count = _member(t, "count", int)
-            if not 0 <= start + count <= MOST_NEURONS:
+            if count < 0 or start + count > MOST_NEURONS:
                 raise UserError(
-                    f"expected up to {MOST_NEURONS:,} neurons at site {name!r}, got {short(count)}"
+                    f"expected from 0 to {MOST_NEURONS:,} neurons at site {name!r}, got {short(count)}"
                 )
             neurons = range(start, start + count)
             start += count
         for n in neurons:
-            if not isinstance(n, int) or n in owners:
-                got = f"neuron {n} in two types" if isinstance(n, int) else short(n)
+            if type(n) is not int or n in owners:
+                got = f"neuron {n} in two types" if type(n) is int else short(n)
                 raise UserError(f"expected each neuron of site {name!r} once, got {got}")
             owners[n] = index
     missing = [n for n in range(len(owners)) if n not in owners]
@@ -375,9 +375,10 @@ def _member(data: Any, key: str, expected: type) -> Any:
     Raises:
         UserError: if that is not there or of another type.
     """
-    if not isinstance(data, Mapping) or not isinstance(data.get(key), expected):
+    value = data.get(key) if isinstance(data, Mapping) else None
+    if not isinstance(value, expected) or isinstance(value, bool):
         raise UserError(f"expected {_JSON[expected]} as {key!r} of a genome, got {short(data)}")
-    return data[key]
+    return value
 
 
 @lru_cache(maxsize=1024)  # a row and the archive want the same text, one soon after the other

@@ -23,7 +23,7 @@ from evoact.genomes.space import SearchSpace, choices
 from evoact.networks import NETWORKS
 
 WHOLE = json.loads(dumps(homogeneous(Base("relu"), [Site("h", 3)], learning_rate=0.1)))
-RELU = {"kind": "base", "name": "relu"}
+RELU, SIN = ({"kind": "base", "name": name} for name in ("relu", "sin"))
 
 
 def site(**changes):
@@ -43,10 +43,19 @@ def site(**changes):
         ),
         (site(), "expected an integer as 'count' of a genome"),
         (site(count="3"), "expected an integer as 'count' of a genome"),
-        (site(count=10**12), "expected up to 1,000,000 neurons at site 'h', got 1000000000000"),
-        (site(count=-1), "expected up to 1,000,000 neurons at site 'h', got -1"),
+        (site(count=10**12), "expected from 0 to 1,000,000 neurons at site 'h', got 1000000000000"),
+        (site(count=-1), "expected from 0 to 1,000,000 neurons at site 'h', got -1"),
+        (site(count=True), "expected an integer as 'count' of a genome"),
+        (
+            {
+                "sites": [{"site": "h", "types": [RELU | {"count": 3}, SIN | {"count": -1}]}],
+                "hyperparameters": {},
+            },
+            "expected from 0 to 1,000,000 neurons at site 'h', got -1",
+        ),
         (site(neurons=3), "expected a list as 'neurons' of a genome"),
         (site(neurons=[0, 0]), "expected each neuron of site 'h' once, got neuron 0 in two types"),
+        (site(neurons=[False, True]), "expected each neuron of site 'h' once, got False"),
         (site(neurons=[[0]]), "expected each neuron of site 'h' once, got [0]"),
         (site(neurons=[1]), "expected every neuron of site 'h' to have a type, got none for neuron 0"),
         (WHOLE | {"hyperparameters": [1]}, "expected keys and values as 'hyperparameters' of a genome"),
@@ -114,6 +123,12 @@ def test_canonical_sites_are_not_copied(symmetry):
     once = canonical(raw, sites)
     assert once != raw
     assert canonical(once, sites).sites[0] is once.sites[0]
+
+
+def test_a_genome_without_sites_has_a_label():
+    assert Genome(()).label == ""
+    assert Genome((SiteGenome("h", (), ()),)).label == ""
+    assert loads(dumps(Genome((), (("learning_rate", 0.1),)))).label == ""
 
 
 def test_few_sites_are_written_out():

@@ -43,7 +43,6 @@ from evoact.report.page import page
 from evoact.report.run import read_run
 from evoact.report.sections import sections
 from evoact.report.sections.choices_that_mattered import section as mattered
-from evoact.svg import nice_ticks, quartiles, scale
 from tests.analysis.test_comparison import arm
 
 
@@ -496,34 +495,6 @@ def test_optuna_journal(compared, command, tmp_path):
 
 
 # --- the parts ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_ticks_are_few_and_inside(seed):
-    rng = np.random.default_rng(seed)
-    for _ in range(200):
-        low = rng.normal() * 10 ** rng.uniform(-6, 6)
-        high = low + abs(low) * 10 ** rng.uniform(-4, 4)
-        ticks = nice_ticks(low, high)
-        assert 1 <= len(ticks) <= 6
-        assert all(low - 1e-6 * (high - low) <= t <= high + 1e-6 * (high - low) for t in ticks)
-        assert ticks == sorted(set(ticks))
-
-
-def test_scales_hold_all_there_is_and_nothing_at_all():
-    for values in ([], [3.0], [float("nan"), 1.0], [0.0, 0.0], [-1e9, 1e9]):
-        made = scale(values, 10, 90)
-        known = [v for v in values if v == v]
-        assert made.low < made.high
-        assert all(10 <= made(v) <= 90 for v in known)
-        assert made.ticks
-    assert scale([0.001, 1000.0], 0, 100, log=True).ticks == [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
-
-
-def test_boxes_are_tukeys():
-    assert quartiles([1, 2, 3, 4, 5]) == (1, 2, 3, 4, 5)
-    assert quartiles([1, 2, 3, 4, 50])[4] == 4
-    assert quartiles([2.0]) == (2, 2, 2, 2, 2)
 
 
 @pytest.mark.parametrize("low", [1.32e10, -0.051, 0.0, 1e-7, 99_999.5, 13_200_000.0])

@@ -75,7 +75,9 @@ class TypeGroup:
             if y is not None:
                 return y.view(len(mine), m)
         # [set, row, piece, M] -> [set, piece, (row, M)]
-        mine = mine.view(sets, len(mine) // sets, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
+        mine = (
+            mine.view(sets, len(mine) // sets, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
+        )
         own_noise = None if noise is None else lambda template: noise(template, self.members)
         return self.evaluate(mine, flat[self.parameters], own_noise).reshape(len(self.rows), m)
 

@@ -1,5 +1,7 @@
 """Base functions of plugins: one function per element, bit-equal wherever an element lies."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,7 @@ def test_a_stand_in_is_close_until_the_function_itself_is_known():
     assert len(values) == POINTS
     assert (base_function(name).value(x) - bump(x)).abs().max() < 2e-3
     assert base_function(name).formula == "x exp(-x^2)"
+    assert base_function(name).value(torch.tensor([math.nan, 1.0])).isnan().tolist() == [True, False]
     about = fitted(name, 5, 4)
     plug_in(name, of_it)
     assert torch.allclose(base_function(name).value(x), bump(x), atol=1e-7)
