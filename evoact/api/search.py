@@ -163,7 +163,8 @@ def search(
         made = chosen(made, {key: stored.get(key) for key in asked.open_keys})
         check_same(home, as_stored(Plan.of(made), config))
         return SearchResult(**vars(resume(home, address, observe, show, report, track)))
-    made = with_precision(Plan.of(made), elsewhere=address is not None).first
+    if asked.time is not None:
+        made = with_precision(Plan.of(made), measured=address is None).first
     made = fitted(made, asked.time, asked.open_keys)
     if exists:
         with lock(home, report):  # nobody else may be at work there

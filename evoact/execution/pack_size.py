@@ -27,7 +27,7 @@ from evoact.training.members import Member, by_layout
 from evoact.training.pack import start_pack
 
 LARGEST = 256  # beyond it nothing is gained, and packs last long
-UNMEASURED = 32  # if the workers' device is not here, or nothing is trained
+UNMEASURED = 32  # if the workers' device is not here, nothing is trained, or a measurement ended its process
 PATIENCE_SECONDS = 5.0  # no larger pack is measured once that much time has gone
 LONGEST_SECONDS = 30.0  # nor one waited for any longer
 NEAR = 1.05  # sizes within 5 % of the cheapest count as equal, and the smallest of them wins
@@ -36,14 +36,17 @@ PACK_SECONDS = 0.05  # between two packs of a worker, of half a dozen as docs/sc
 PROCESS_MEGABYTES = 350  # a process with PyTorch in it
 
 
-def with_pack_size(plan: Plan) -> Plan:
+def with_pack_size(plan: Plan, measured: bool = True) -> Plan:
     """Return the plan with a number for `packs.size`, chosen and measured here if it is `auto`.
 
     All arms take what suits the first.
+
+    Args:
+        measured: whether a measurement is to choose, in which a candidate may take this process down
     """
     if plan.config.packs.size != "auto":
         return plan
-    size = choose(plan.first)
+    size = choose(plan.first, measured=measured)
 
     def sized(arm: Experiment) -> Experiment:
         packs = arm.config.packs.model_copy(update={"size": size})
@@ -53,7 +56,11 @@ def with_pack_size(plan: Plan) -> Plan:
 
 
 def choose(
-    made: Experiment, useful: int | None = None, at_once: int | None = None, most_megabytes: float = inf
+    made: Experiment,
+    useful: int | None = None,
+    at_once: int | None = None,
+    most_megabytes: float = inf,
+    measured: bool = True,
 ) -> int:
     """Return the smallest power of two whose cost of a network is near the lowest, of those that fit into memory and
     leave no worker without a pack.
@@ -62,12 +69,13 @@ def choose(
         useful: the largest that leaves no worker without a pack; by default of this machine's workers
         at_once: how many packs this machine, or each of its GPUs, trains side by side; by default as it can
         most_megabytes: of memory that packs here may take together
+        measured: whether to measure; if not, it is as many as usually pay, of those that fit
     """
     useful = most_useful(made, packs_at_once(made)) if useful is None else useful
     most = min(LARGEST, room(made, at_once, most_megabytes), useful)
     costs: dict[int, float] = {}
     settings = made.config.execution
-    if settings.backend != "table" and (not settings.gpus_per_pack or gpu_here()):
+    if measured and settings.backend != "table" and (not settings.gpus_per_pack or gpu_here()):
         started, size = time.perf_counter(), 1
         while size <= most and time.perf_counter() - started < PATIENCE_SECONDS:
             seconds = _measured(made, size)

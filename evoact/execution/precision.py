@@ -28,21 +28,22 @@ GAIN = 1.1  # a reduced precision that is not faster by this factor is not worth
 ROUNDS = 2
 
 
-def with_precision(plan: Plan, elsewhere: bool = False) -> Plan:
+def with_precision(plan: Plan, measured: bool = True) -> Plan:
     """Return the plan with a name for `training.precision`, chosen and measured here if it is `auto`.
 
     All arms take what suits the first, because scores in different precisions are not to be compared. A search of a
     table is left as it is: its precision is the table's (`as_stored`).
 
     Args:
-        elsewhere: packs train on other machines, of which nothing is known here
+        measured: whether a measurement here is to choose; it says nothing of packs that train on other machines, and a
+            candidate may take this process down in it
 
     Raises:
         UserError: if packs train here and this device lacks the precision that was asked for.
     """
     backend = plan.config.execution.backend
     if backend != "table" and any(arm.config.training.precision == AUTO for arm in plan.arms.values()):
-        plan = in_precision(plan, "float32" if elsewhere else fastest(plan.first))
+        plan = in_precision(plan, fastest(plan.first) if measured else "float32")
     if backend == "local":
         for arm in plan.arms.values():
             check_precision(arm.config.training.precision, _device(plan.first))

@@ -25,7 +25,7 @@ from evoact.config import Experiment, Plan
 from evoact.config.stored_plan import plan_of
 from evoact.errors import ClusterLost, SearchFailed, UserError
 from evoact.execution import checkpoints, local
-from evoact.execution.identity import check_unchanged, identity, name_of
+from evoact.execution.identity import check_unchanged, identity, name_of, trained_by
 from evoact.execution.interleaved import Part
 from evoact.execution.pack_size import with_pack_size
 from evoact.execution.precision import as_stored, with_precision
@@ -61,7 +61,7 @@ from evoact.leaderboard.run_files import (
 )
 from evoact.leaderboard.schema import result as from_row
 from evoact.leaderboard.store.compact import compact, sweep
-from evoact.leaderboard.store.lock import Held, lock
+from evoact.leaderboard.store.lock import MEASURING, Held, lock
 from evoact.leaderboard.store.write import PARTS
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.native.library import library
@@ -185,7 +185,6 @@ def _start(
                 f"expected a new run directory, got {home.text!r}, which holds a run; "
                 f"continue it with `evoact resume {shlex.quote(home.text)}` or choose another with -o"
             )
-        plan = _sized(with_precision(plan, elsewhere=address is not None))
         config = plan.to_yaml().encode()
         begun = {"evoact": VERSION, "started_at": _now(), "finished_at": None, "machine": _machine()}
         if table is None:
@@ -198,6 +197,7 @@ def _start(
         # The config is written last: a directory with a config is a run.
         home.child(CONFIG).write(config)
         try:
+            plan = _measured(home, plan, address, held, report)
             return _finished(home, plan, *_carry_out(home, plan, [], table, address, observe, held))
         except UserError:
             if not home.child(PARTS).exists():  # nothing to resume: what it was asked for, it cannot do
@@ -234,8 +234,8 @@ def resume(
     if complete:
         return _finished(home, plan, complete, _by_part(plan, _stored(home, report)))
     check_cluster(plan, address)
-    plan = _sized(plan)
     with lock(home, report) as held:
+        plan = _measured(home, plan, address, held, report)
         for stored_table in TABLES:
             sweep(home, stored_table)
         stored, record = _stored(home, report), record_of(home)
@@ -248,9 +248,31 @@ def resume(
         return _finished(home, plan, complete, results)
 
 
-def _sized(plan: Plan) -> Plan:
-    """The plan with a size of packs; on Ray, workers of each kind find their own."""
-    return plan if plan.config.execution.backend == "ray_tune" else with_pack_size(plan)
+def _measured(
+    home: Location, plan: Plan, address: str | None, held: Held, report: Callable[[str], None]
+) -> Plan:
+    """Choose and write what the config leaves open: the precision and, but on Ray, where workers of each kind find
+    their own, the size of packs.
+
+    Both are measured, unless that took the last process down, as a candidate may: the run goes on all the same then.
+    """
+    again = held.before is not None and held.before.training == MEASURING
+    held.trains(MEASURING)
+    made = with_precision(plan, measured=address is None and not again)
+    if plan.config.execution.backend != "ray_tune":
+        made = with_pack_size(made, measured=not again)
+    held.trains("")
+    if made is not plan:
+        if again:
+            report(
+                f"{home.text}: expected a measurement of packs to end, got its process lost; they are of "
+                f"{made.config.packs.size} networks in {made.config.training.precision}, which was not measured"
+            )
+        config = made.to_yaml().encode()
+        # The config last: as long as it leaves something open, nothing was trained, and this is done again.
+        write_record(home, record_of(home) | {"trains": trained_by(parsed(config))})
+        home.child(CONFIG).write(config)
+    return made
 
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:

@@ -71,7 +71,7 @@ def test_of_other_machines_nothing_is_known(tiny, seconds):
     seconds["bf16"] = 0.1
     plan = Plan.of(experiment(tiny(training=AUTO)))
     assert with_precision(plan).config.training.precision == "bf16"
-    assert with_precision(plan, elsewhere=True).config.training.precision == "float32"
+    assert with_precision(plan, measured=False).config.training.precision == "float32"
 
 
 def test_a_name_is_left_alone(tiny):

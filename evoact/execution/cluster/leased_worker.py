@@ -14,7 +14,7 @@ from ray import cloudpickle, tune
 
 from evoact.config import read_plan
 from evoact.errors import UserError, portable
-from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Answer
+from evoact.execution.cluster.pack_exchange import CHOOSE, MEASURE, RETIRE, Answer
 from evoact.execution.cluster.ray_cluster import GPU_SHARE, NAMESPACE, enter, this_kind, this_node
 from evoact.execution.pack_size import choose
 from evoact.execution.worker import PackTrainer
@@ -74,11 +74,11 @@ class Worker(tune.Trainable):
             else 0
         )
         kind = this_kind(execution.cpus_per_pack, share, self.trainer.device)
-        while (size := ray.get(self.exchange.size.remote(kind.name))) is None:
+        while (size := ray.get(self.exchange.size.remote(kind.name, self.worker))) is None:
             time.sleep(WAIT_SECONDS)
-        if size == MEASURE:
+        if size in (MEASURE, CHOOSE):
             made = arm.with_config(execution=execution.model_copy(update={"gpus_per_pack": share}))
-            measured = choose(made, useful, kind.at_once, kind.megabytes)
+            measured = choose(made, useful, kind.at_once, kind.megabytes, size == MEASURE)
             torch.set_num_threads(arm.config.packs.threads)
             size = ray.get(self.exchange.measured.remote(kind.name, measured))
         return kind.name, size

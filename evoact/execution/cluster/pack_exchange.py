@@ -17,7 +17,8 @@ Pack = tuple[str, Sequence[Proposal]]
 Answer = list[Result] | Exception
 RETIRE: Literal["retire"] = "retire"  # instead of a pack: this worker is to end
 MEASURE: Literal["measure"] = "measure"  # instead of a pack size: this worker is to measure it
-MEASURE_SECONDS = 120.0  # after which another worker measures instead
+CHOOSE: Literal["choose"] = "choose"  # the same, without measuring
+MEASURE_SECONDS = 120.0  # after which another worker chooses instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Exchange:
         idle_seconds: float | None = None,
     ):
         self.config, self.given, self.idle_seconds = config, objects, idle_seconds
-        self.sizes, self.measuring = dict(sizes), dict[str, float]()
+        self.sizes, self.measuring = dict(sizes), dict[str, tuple[str, float]]()  # who, since when
         self.offered: deque[Offer] = deque()
         self.out: dict[str, float] = {}  # since when
         self.waited: dict[str, float] = {}
@@ -92,16 +93,20 @@ class Exchange:
         """Return the objects that the config names, pickled, so that this process needs nothing of them."""
         return self.given
 
-    async def size(self, kind: str) -> int | Literal["measure"] | None:
+    async def size(self, kind: str, worker: str) -> int | Literal["measure", "choose"] | None:
         """Return the pack size of a kind of worker, or that the one who asks is to measure it; None while another
-        does."""
+        does. One that asks again died while it measured, as others might: it is to choose without."""
         if kind in self.sizes:
             return self.sizes[kind]
         now = time.monotonic()
-        if now - self.measuring.get(kind, -MEASURE_SECONDS) < MEASURE_SECONDS:
+        if kind not in self.measuring:
+            self.measuring[kind] = worker, now
+            return MEASURE
+        who, since = self.measuring[kind]
+        if who != worker and now - since < MEASURE_SECONDS:
             return None
-        self.measuring[kind] = now
-        return MEASURE
+        self.measuring[kind] = worker, now
+        return CHOOSE
 
     async def measured(self, kind: str, size: int) -> int:
         """Take the size that was measured, and return the one that counts: the first."""

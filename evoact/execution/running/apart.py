@@ -131,7 +131,7 @@ def trainer(run: Run, plan: Plan) -> Iterator[TrainPack]:
     other = None
     if before is not None and before.training and not remembered(plan.to_yaml()):
         run.log.note("apart", died=str(before), pack=before.training)
-        run.show(run.stages.phase, f"starting a process apart: the last one died in pack {before.training}")
+        run.show(run.stages.phase, f"starting a process apart: the last one died in {before.training}")
         other = Apart(plan, gpu, run.home, run.log.note)
     train = other or PackTrainer(plan, gpu, run.home)
 

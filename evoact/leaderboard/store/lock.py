@@ -26,6 +26,7 @@ from evoact.errors import UserError
 from evoact.leaderboard.location import Location
 
 LOCK = ".lock"
+MEASURING = "a measurement"  # instead of a pack: what is measured before the first
 BEAT_SECONDS = 15.0  # between two signs of life, on a file system without locks
 STALE_SECONDS = 120.0  # without a sign, after which a holder there is taken for dead
 # A look at who holds a lock takes it for a moment.
@@ -37,7 +38,7 @@ _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 @dataclass(frozen=True, slots=True)
 class Holder:
     """A process that uses a run; `since` and `seen`, its last sign of life, in seconds since 1970; `training`, a pack
-    that it trains itself, if it does."""
+    that it trains itself, or `MEASURING`, if it does."""
 
     host: str
     pid: int
@@ -61,11 +62,11 @@ class Held:
         self.file: TextIO | None = None  # on a file system with locks
 
     def trains(self, pack: str) -> None:
-        """Say which pack this process trains from now on; none if it is empty."""
+        """Say which pack this process trains from now on, or that it is `MEASURING`; neither if it is empty."""
         if self.file is not None:
             self.holder = replace(self.holder, training=pack)
             _say(self.file, self.holder)
-        elif pack and not self.holder.training:  # once: each writing is a request
+        elif pack and self.holder.training in ("", MEASURING):  # once: each writing is a request
             self.holder = replace(self.holder, training=pack)
             with suppress(OSError):  # the next sign of life says it
                 self.place.child(LOCK).write(_text(self.holder).encode())

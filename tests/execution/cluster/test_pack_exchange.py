@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from evoact.execution.cluster.pack_exchange import MEASURE, RETIRE, Exchange
+from evoact.execution.cluster.pack_exchange import CHOOSE, MEASURE, RETIRE, Exchange
 
 
 def exchange_with(*workers):
@@ -105,17 +105,21 @@ def test_workers_take_packs_of_their_size_then_smaller_ones():
 def test_a_kind_is_measured_once(monkeypatch):
     async def steps():
         exchange = Exchange({}, sizes={"known": 8})
-        found = [await exchange.size(kind) for kind in ("known", "new", "new", "other")]
+        found = [
+            await exchange.size(kind, who)
+            for kind, who in (("known", "a"), ("new", "a"), ("new", "b"), ("other", "b"))
+        ]
+        found.append(await exchange.size("new", "a"))  # it has died, and is there again
         monkeypatch.setattr("evoact.execution.cluster.pack_exchange.MEASURE_SECONDS", 0.0)
-        found.append(await exchange.size("new"))  # the one that measured may have died
+        found.append(await exchange.size("other", "a"))  # the one that measured may have died for ever
         found += [
             await exchange.measured("new", 4),
             await exchange.measured("new", 2),
-            await exchange.size("new"),
+            await exchange.size("new", "b"),
         ]
         return found
 
-    assert run(steps) == [8, MEASURE, None, MEASURE, MEASURE, 4, 4, 4]
+    assert run(steps) == [8, MEASURE, None, MEASURE, CHOOSE, CHOOSE, 4, 4, 4]
 
 
 def test_idle_workers_end_if_asked():

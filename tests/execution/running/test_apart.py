@@ -17,7 +17,7 @@ from evoact.execution.running.log import events
 from evoact.execution.stages import Stages
 from evoact.leaderboard.location import Location
 from tests.conftest import COMMAND, DIVISION, started
-from tests.execution.poisoned import most_likely_to_fail
+from tests.execution.poisoned import deadly_to_measure, most_likely_to_fail
 from tests.execution.test_run import wait_for
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,24 @@ def test_a_poisoned_candidate_fails_alone(evoact, config_file, tiny, tmp_path, r
             assert row == same
     assert {fault["what"] for fault in told(tmp_path, "fault")} == {"process lost"}
     assert len(told(tmp_path, "apart")) == 1
+
+
+def test_one_that_is_poisoned_when_pack_sizes_are_measured(evoact, config_file, tiny, tmp_path, rows_of):
+    """The search has a config before that, by which it goes on, without a measurement."""
+    changes = ALONE | {"budget__networks": 8, "packs": {"size": "auto"}}
+    config = config_file(
+        **changes, task={"name": "faulty", "kills": deadly_to_measure(experiment(tiny(**changes)))}
+    )
+    assert evoact("search", config, "-o", "run").returncode == 1
+    assert not packs(tmp_path)
+    resumed = evoact("resume", "run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert (
+        "expected a measurement of packs to end, got its process lost; they are of 8 networks"
+        in resumed.stderr
+    )
+    search(experiment(tiny(**changes | {"packs": {"size": 8}})), tmp_path / "well")
+    assert rows_of(tmp_path / "run", DIVISION) == rows_of(tmp_path / "well", DIVISION)
 
 
 def kill_in_training(process, tmp_path):
