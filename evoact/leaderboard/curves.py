@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -62,14 +61,6 @@ def _rows(result: Result, run: str) -> Iterator[dict[str, Any]]:
 
 def _key(proposal: Proposal) -> tuple[Any, ...]:
     return tuple(getattr(proposal, name) for name in KEY)
-
-
-def once(rows: pa.Table) -> pa.Table:
-    """Return each point once, in order: a pack whose rows were damaged and trained again has written them twice."""
-    key = ["run", *CURVES.key]
-    numbered = rows.select(key).append_column("row", pa.array(np.arange(len(rows))))
-    first = numbered.group_by(key, use_threads=False).aggregate([("row", "min")])["row_min"]
-    return rows.take(first).sort_by([(name, "ascending") for name in CURVES.order])
 
 
 def renumbered(points: pa.Table, before: pa.Table, after: pa.Table) -> pa.Table:

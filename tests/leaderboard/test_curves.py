@@ -1,5 +1,8 @@
 """Learning curves as rows of a second table: exactly once, whatever is killed."""
 
+import io
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -86,6 +89,36 @@ def test_a_run_killed_between_curves_and_rows_has_each_point_once(
     assert len(list((place / "curves").iterdir())) == packs + 1
     resume(place)
     assert points(place) == points(finished)
+
+
+def test_points_that_were_written_twice_count_once_wherever_they_are_asked_for(finished, tmp_path):
+    """As those of a pack whose rows were damaged, and that was trained again with other packs; those of another run of
+    the same name are not meant."""
+    place = shutil.copytree(finished, tmp_path / "run")
+    whole = Leaderboard(finished).curves()
+    (place / "curves" / "part-again.parquet").write_bytes(write.parquet(whole.slice(3, 10)))
+    count = "SELECT count(*) AS n, sum(val_metric) AS sum FROM curves"
+    one, same = Leaderboard(place), Leaderboard(finished)
+    assert one.curves() == whole
+    assert one.sql(count) == same.sql(count)
+    both = Leaderboard(place, finished, place / ".." / "run")
+    assert len(both.curves()) == 2 * len(whole)
+    assert both.sql(count).to_pylist()[0]["n"] == 2 * len(whole)
+
+
+def test_damaged_points_are_left_out_and_named(finished, tmp_path):
+    """Also those without a seal, of which SQL would not know."""
+    place = shutil.copytree(finished, tmp_path / "run")
+    content = io.BytesIO()
+    pq.write_table(Leaderboard(finished).curves(), content, write_page_checksum=True)
+    data = bytearray(content.getvalue())
+    data[100] ^= 255
+    (place / "curves" / "part-older.parquet").write_bytes(data)
+    said = []
+    board = Leaderboard(place, report=said.append)
+    assert board.sql("SELECT count(*) AS n FROM curves").to_pylist() == [{"n": len(board.curves())}]
+    assert len(said) == 2
+    assert "expected a whole file, got a damaged one" in said[0]
 
 
 def test_the_report_and_the_result_draw_them(finished):

@@ -15,7 +15,7 @@ from evoact.leaderboard.ask import sql
 from evoact.leaderboard.ask.arrow_numpy import from_numpy, from_texts
 from evoact.leaderboard.ask.prefilter import contenders
 from evoact.leaderboard.ask.ranking import COLUMNS, TASK, Ranking, by_task, codes, numbers, rank
-from evoact.leaderboard.curves import CURVES, once
+from evoact.leaderboard.curves import CURVES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.schema import ORDER, SCHEMA
 from evoact.leaderboard.store.open_parts import Origin, open_curves, open_parts, origin_of
@@ -145,12 +145,12 @@ class Leaderboard:
         `training.curve_every` did not ask for any."""
         rows, unreadable = read(self._curve_parts(), CURVES.schema.names, CURVES)
         self._name(unreadable)
-        return once(rows.cast(CURVES.schema))
+        return rows.cast(CURVES.schema).sort_by([(name, "ascending") for name in CURVES.order])
 
     def _curve_parts(self) -> list[Part]:
         found = [open_curves(place, self) for place in self._places]
         self._name(item for _, unreadable in found for item in unreadable)
-        return [part for parts, _ in found for part in parts]
+        return [*{part.path.resolve(): part for parts, _ in found for part in parts}.values()]
 
     def to_arrow(self) -> pa.Table:
         """Return all rows with all columns of `SCHEMA`, by run, arm, repeat and proposal, whatever came in first."""

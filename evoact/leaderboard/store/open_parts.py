@@ -13,8 +13,9 @@ from evoact.leaderboard.curves import CURVES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG
 from evoact.leaderboard.schema import LEADERBOARD, Table
-from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all
-from evoact.leaderboard.store.write import PARTS
+from evoact.leaderboard.store.merge import merged, of_part, places
+from evoact.leaderboard.store.parts import Part, Unreadable, inspect_all, read
+from evoact.leaderboard.store.write import PARTS, parquet_of
 from evoact.temporary import Temporary
 
 _ATTEMPTS = 10
@@ -55,9 +56,25 @@ def open_parts(place: Location, owner: object) -> tuple[list[Part], list[Unreada
 
 
 def open_curves(place: Location, owner: object) -> tuple[list[Part], list[Unreadable]]:
-    """Return the parts of a run directory's learning curves, and the unreadable ones; none if there are no curves."""
+    """Return the parts of a run directory's learning curves, each point once, and the unreadable ones; none if there
+    are no curves."""
     folder = place.child(CURVES.folder)
-    return _stable(place, lambda: (folder, folder.names(".parquet")), CURVES, owner)
+    parts, unreadable = _stable(place, lambda: (folder, folder.names(".parquet")), CURVES, owner)
+    broken = read([part for part in parts if not part.sealed], CURVES.schema.names, CURVES)[1]
+    gone = {item.path for item in broken}
+    return _once([part for part in parts if part.path not in gone], CURVES, owner), unreadable + broken
+
+
+def _once(parts: list[Part], table: Table, owner: object) -> list[Part]:
+    """The parts, or one made of them if they hold a key more than once, by the rule of compaction: a pack whose rows
+    were damaged, or never written, has written its curves twice when it was trained again."""
+    sources = [of_part(part, table) for part in parts]
+    found = places(sources, table) if len(parts) > 1 else []
+    if all((place >= 0).all() for place in found):
+        return parts
+    file = _directory(owner) / "once.parquet"
+    file.write_bytes(parquet_of(merged(sources, found, table), table.schema))
+    return inspect_all([file], table)[0]
 
 
 def _stable(
@@ -101,9 +118,14 @@ def _listed(place: Location) -> tuple[Location, list[str]]:
 def _local(directory: Location, names: list[str], owner: object) -> list[Path]:
     here = directory.local
     if here is None:
-        made = Temporary("leaderboard")
-        here = made.place
-        weakref.finalize(owner, made.remove)
+        here = _directory(owner)
         for name in names:
             (here / name).write_bytes(directory.child(name).read())
     return [here / name for name in names]
+
+
+def _directory(owner: object) -> Path:
+    """A directory that goes when its owner does."""
+    made = Temporary("leaderboard")
+    weakref.finalize(owner, made.remove)
+    return made.place
