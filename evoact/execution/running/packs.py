@@ -16,7 +16,7 @@ from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
 from evoact.execution.running import scale
 from evoact.execution.running.islands import Migrations
-from evoact.execution.running.log import FAULT, PACK, Log
+from evoact.execution.running.log import FAULT, PACK, SILENT_SECONDS, Log
 from evoact.leaderboard.curves import TABLES
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, record_of
@@ -27,7 +27,6 @@ from evoact.records import COMPLETED, FRESH, PHASES, UNLIMITED, Proposal, Result
 
 LOOK_SECONDS = 2.0  # between two looks at what the owner asks for
 LOOK_SECONDS_REMOTE = 15.0
-SILENT_SECONDS = 30.0  # in which an object store answers, or is said to be waited for
 LONGEST_WAIT_SECONDS = 60.0  # between two tries to reach an object store
 
 T = TypeVar("T")
@@ -58,6 +57,7 @@ class Run:
         self.stages = Interleaved(
             plan, results, self.migrations
         )  # last: an island may have to wait for others
+        self.log.say = lambda text: self.show(self.stages.phase, text)
 
     @property
     def complete(self) -> bool:

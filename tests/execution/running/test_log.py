@@ -1,13 +1,17 @@
 """A log that is damaged anywhere: it tells less, and costs neither status, nor report, nor resume."""
 
 import random
+import re
 import shutil
+import threading
+from pathlib import Path
 
 import pytest
 
 from evoact.config import experiment
 from evoact.execution.run import resume, search
-from evoact.execution.running.log import events
+from evoact.execution.running import log as module
+from evoact.execution.running.log import Log, events
 from evoact.execution.running.status import status_of
 from evoact.leaderboard.location import Location
 from evoact.report.markdown import markdown
@@ -48,6 +52,53 @@ def test_a_log_cut_anywhere_or_with_other_bits_tells_less(stopped):
                 assert found.phases["search"]["done"] == phases["search"]["done"]
     finally:
         (run / "log.jsonl").write_bytes(log)
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """A log where nothing can be appended to, the sentences about it, and an event without which nothing is written."""
+    home, answers, write = Location.of("mock:///runs/a"), threading.Event(), Location.write
+
+    def written(place, content):
+        answers.wait()
+        write(place, content)
+
+    for name in ("FLUSH_SECONDS", "SILENT_SECONDS", "CLOSE_SECONDS"):
+        monkeypatch.setattr(module, name, -1.0 if name != "CLOSE_SECONDS" else 0.01)
+    monkeypatch.setattr(Location, "write", written)
+    log, said = Log(home), []
+    log.say = said.append
+    yield log, said, answers
+    answers.set()
+
+
+def test_a_silent_store_stops_nothing_and_loses_nothing(store, monkeypatch):
+    log, said, answers = store
+    for number in range(5):
+        log.note("pack", number=number)
+    assert len(said) == 1
+    assert said[0].startswith("the log waits for mock:///runs/a: no answer for 0 s")
+    answers.set()
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 240.0)
+    log.close()
+    found = [*events(log._home)]
+    assert [event["number"] for event in found if event["event"] == "pack"] == [*range(5)]
+    assert [event["what"] for event in found if event["event"] == "fault"] == ["store out of reach"]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("how", ["silent", "refuses"])
+def test_lines_that_are_lost_are_said(how, store, monkeypatch):
+    log, said, _ = store
+    if how == "refuses":
+        monkeypatch.setattr(Location, "write", lambda place, content: Path("/dev/full/nothing").touch())
+        monkeypatch.setattr(module, "CLOSE_SECONDS", 240.0)
+    log.note("pack")
+    log.close()
+    problem = "no answer" if how == "silent" else ".*Not a directory.*"
+    assert re.fullmatch(
+        f"expected mock:///runs/a to take the last lines of the log, got {problem}; they are lost", said[-1]
+    )
 
 
 DAMAGE = {
