@@ -15,6 +15,7 @@ from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.execution.progress import Progress
 from evoact.records import UNLIMITED
+from evoact.tasks.metrics import in_percent
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 BAR = 8  # characters; leaves room for the figures on a terminal of 80 columns
@@ -146,7 +147,9 @@ def figures(p: Progress) -> str:
     """Return best and median validation metric, failures, networks per second and time left, as one text."""
     parts = []
     if p.best is not None and p.median is not None:
-        parts.append(f"best {p.best:.3g} median {p.median:.3g}")
+        percent = in_percent(p.metric)  # as in the tables at the end
+        best, median = (f"{100 * v:.1f}" if percent else f"{v:.4g}" for v in (p.best, p.median))
+        parts.append(f"best {best} median {median}{' %' if percent else ''}")
     if p.failures:
         parts.append(f"{p.failures} failed")
     if p.rate is not None:

@@ -27,6 +27,7 @@ class Progress:
     seconds_left: float | None
     waiting: str = ""  # what for, before the first pack is back
     results: Sequence[Result] = ()
+    metric: str = ""
 
 
 Observer = Callable[[Progress], None]
@@ -36,6 +37,7 @@ Observer = Callable[[Progress], None]
 class _Phase:
     done: int = 0
     failures: int = 0
+    metric: str = ""
     maximize: bool = False
     least: float = math.inf
     greatest: float = -math.inf
@@ -111,6 +113,7 @@ class Tally:
             median=own.median,
             rate=rate,
             seconds_left=remaining / rate if rate and counted else None,
+            metric=own.metric,
         )
 
     def _enter(self, results: Iterable[Result]) -> None:
@@ -119,6 +122,6 @@ class Tally:
             self.seconds += r.train_seconds
             phase.done += 1
             phase.failures += r.state != COMPLETED
-            phase.maximize = r.direction == "maximize"
+            phase.metric, phase.maximize = r.metric, r.direction == "maximize"
             if isinstance(r, TrainResult) and r.state == COMPLETED and r.val_metric is not None:
                 phase.add(r.val_metric)
