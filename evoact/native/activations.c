@@ -5,6 +5,7 @@
  */
 #include "activations.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -239,9 +240,11 @@ static int is_splined(int64_t r, const int32_t *begin, const Term *terms) {
     return begin[r + 1] > begin[r] && terms[begin[r]].coefficient == SPLINED;
 }
 
-/* One past the last row from r on, before `stop`, that has the same plain function as r; r if r has none. */
-static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, const Term *terms) {
-    if (begin[r + 1] - begin[r] != 1 || !is_plain(terms + begin[r])) return r;
+/* One past the last row from r on, before `stop`, that has the same plain function as r; r if r has none. All of them
+ * together, of m elements each, can be counted by an `int`. */
+static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, const Term *terms, int64_t m) {
+    if (begin[r + 1] - begin[r] != 1 || !is_plain(terms + begin[r]) || m > INT_MAX) return r;
+    if (m && stop - r > INT_MAX / m) stop = r + INT_MAX / m;
     int32_t function = terms[begin[r]].function;
     int64_t end = r + 1;
     while (end < stop && begin[end + 1] - begin[end] == 1 && is_plain(terms + begin[end]) &&
@@ -260,7 +263,7 @@ static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, 
     for (int64_t r = start; r < stop;) {
         const float *xr = x + r * pieces * m;
         float *yr = y + r * m;
-        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
+        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms, m);
         if (end > r) {
             FUNCTIONS[terms[begin[r]].function].value((int)((end - r) * m), xr, yr);
             r = end;
@@ -277,7 +280,7 @@ static void backward_rows(int64_t start, int64_t stop, const float *g, const flo
                           int64_t m) {
     for (int64_t r = start; r < stop;) {
         int64_t wide = r * pieces * m, narrow = r * m;
-        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms);
+        int64_t end = same_function(r, pieces == 1 ? stop : r + 1, begin, terms, m);
         if (end > r)
             FUNCTIONS[terms[begin[r]].function].chain((int)((end - r) * m), x + wide, y + narrow, g + narrow,
                                                       grad_x + wide);
