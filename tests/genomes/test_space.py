@@ -361,5 +361,8 @@ def test_wrong_families(make, message):
 def test_log_grid_rounds_and_refuses_nonsense():
     assert log_grid(0.001, 1.0, 3)[:4] == (0.001, 0.002154, 0.004642, 0.01)
     assert log_grid(0.01, 0.01, 5) == (0.01,)
+    assert log_grid(0.0032, 0.1, 2) == (0.0032, 0.01012, 0.032, 0.1)  # 0.1012, if nobody had rounded
+    assert log_grid(0.001, 0.032, 2)[-1] == 0.03162
+    assert log_grid(0.001, 0.09, 2)[-1] == 0.03162
     with pytest.raises(UserError, match="0 < low <= high"):
         log_grid(0.1, 0.01, 3)
