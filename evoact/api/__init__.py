@@ -1,2 +1,3 @@
 """What `import evoact` and the command line share: a search from data and defaults (`search`, `defaults`), its result
-(`search_result`, `picture`), live `progress`, and the run in its trackers (`tracking`)."""
+(`search_result`, `picture`), live `progress`, whether it was in time (`clock`), and
+the run in its trackers (`tracking`)."""

@@ -1,6 +1,7 @@
 """A search from Python or the command line: what was asked for, with defaults for the rest, carried out."""
 
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from evoact.api.clock import late
 from evoact.api.defaults import MINUTES, chosen, fitted, left_open, with_defaults
 from evoact.api.progress import Display, Notebook, shown_where_seen
 from evoact.api.search_result import SearchResult
@@ -150,7 +152,7 @@ def search(
 ) -> SearchResult:
     """Carry out a search; see `evoact.search`. `show` makes what shows progress, `report` is called with a sentence
     about what ends nothing, and `track` names trackers beside those of the config."""
-    more = trackers(track)
+    began, more = time.time(), trackers(track)
     lookup(dict.fromkeys(IF_EXISTS), "if_exists", if_exists)
     made, files = _stored(asked)
     home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
@@ -171,7 +173,7 @@ def search(
             home.filesystem.delete_dir_contents(home.path)
     with _watched(Plan.of(made), home, observe, show, report, more) as watch:
         finished = watch.end(run.search(made, home, address, watch.update, report, files))
-    return SearchResult(**vars(finished))
+    return _result(finished, asked.time, began)
 
 
 def compare(
@@ -202,7 +204,13 @@ def resume(
     plan = plan_of(home, data=not is_finished(home))
     with _watched(plan, home, observe, show, report, more) as watch:
         finished = watch.end(run.resume(home, address, watch.update, report, plan))
-    return finished if plan.compares else SearchResult(**vars(finished))
+    return finished if plan.compares else _result(finished)
+
+
+def _result(finished: Finished, asked: float | None = None, began: float = 0.0) -> SearchResult:
+    """How a search ended; the other arguments are those of `late`."""
+    said = late(finished.run_dir, asked, began) if finished.complete else ""
+    return SearchResult(**{**vars(finished), "late": said})
 
 
 def trackers(names: Sequence[str]) -> list[Named]:

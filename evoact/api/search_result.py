@@ -71,7 +71,7 @@ class SearchResult(Finished):
     def verdict(self) -> str:
         """Who won, by how much over the best homogeneous network, and how sure that is."""
         if self.complete:
-            return verdict(self.summary)
+            return f"{verdict(self.summary)}\n{self.late}".rstrip()
         stopped = (
             f"Stopped after {counted(self.networks, 'network')}; evoact.resume({self.run_dir!r}) continues."
         )

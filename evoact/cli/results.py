@@ -68,6 +68,8 @@ def _print_finished(finished: Finished) -> None:
         console.print("\nHomogeneous baselines, each at its best learning rate:")
         console.print(_baseline_table(summary))
     console.print("\n" + verdict(summary))
+    if finished.late:
+        console.print(finished.late)
     _next_steps(finished)
 
 

@@ -102,9 +102,17 @@ def _part(proposal: Proposal) -> Part:
 
 def search_seconds(results: Iterable[Result]) -> float:
     """Return the wall time, in seconds, during which at least one pack of the search stage was in training."""
-    spans = sorted({(r.started_at, r.finished_at) for r in results if r.proposal.phase == "search"})
+    return covered({(r.started_at, r.finished_at) for r in results if r.proposal.phase == "search"})
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return how much of the time is in one of these spans at least.
+
+    >>> covered([(0.0, 2.0), (5.0, 6.0), (1.0, 3.0)])
+    4.0
+    """
     total = end = 0.0
-    for start, stop in spans:
+    for start, stop in sorted(spans):
         total += max(0.0, stop - max(start, end))
         end = max(end, stop)
     return total

@@ -87,7 +87,8 @@ class Finished:
     """How a run ended: `complete`, or stopped before (`evoact resume` continues it).
 
     `networks` counts all that was trained, `failures` those in each state but `completed`. `summaries` says what each
-    search found, by arm and repeat; what the arms of a comparison came to is for `evoact.findings` to say.
+    search found, by arm and repeat; what the arms of a comparison came to is for `evoact.findings` to say. `late` is a
+    sentence about a search that took longer than it was to.
     """
 
     run_dir: str
@@ -95,6 +96,7 @@ class Finished:
     networks: int
     failures: tuple[tuple[str, int], ...]
     summaries: Mapping[tuple[str, int], Summary]
+    late: str = ""
 
     @property
     def summary(self) -> Summary:
