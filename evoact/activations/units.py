@@ -4,6 +4,7 @@ of several pieces [sets, rows, P, M], and parameters c[sets, numbers]. `referenc
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,17 +28,26 @@ def hinges(x: Tensor, c: Tensor, number: int, reference: Callable[..., Tensor]) 
     return result
 
 
-def norm(x: Tensor, c: Tensor, reference: Callable[..., Tensor]) -> Tensor:
-    """Return (1/P sum_i |z_i - c_i|^p)^(1/p) of the pieces x[sets, rows, P, M] for c[sets, P + 1], whose last number
-    is p: [sets, rows, M]; `reference` takes x[sets, P, rows * M]."""
-    result: Tensor = Pieces.apply(x.contiguous(), c.contiguous(), "evoact_norm", None, reference)
-    return result
+@dataclass(frozen=True)
+class PieceUnit:
+    """A unit of several pieces as the kernels have it.
+
+    Args:
+        native: what it is there, made by `native.pieces.unit`
+        reference: the same in PyTorch, y [sets, E] of x [sets, P, E] and the numbers
+        numbers: what the kernels read, [sets, P + 1], of parameters [sets, p]; None for nothing
+    """
+
+    native: np.ndarray
+    reference: Callable[[Tensor, Tensor], Tensor]
+    numbers: Callable[[Tensor], Tensor] | None = None
 
 
-def network(x: Tensor, c: Tensor, f: np.ndarray, reference: Callable[..., Tensor]) -> Tensor:
-    """Return f(sum_i v_i f(z_i) + d) of the pieces x[sets, rows, P, M] for c[sets, P + 1] = v_1 .. v_P, d and f, a term
-    of the kernels: [sets, rows, M]; `reference` takes x[sets, P, rows * M]."""
-    result: Tensor = Pieces.apply(x.contiguous(), c.contiguous(), "evoact_network", f, reference)
+def by_rows(unit: PieceUnit, x: Tensor, parameters: Tensor) -> Tensor:
+    """Return what a unit gives, [sets, rows, M], of the pieces x[sets, rows, P, M] and parameters[sets, p]."""
+    if unit.numbers is None:
+        return largest(x.flatten(0, 1)).view(*x.shape[:2], x.shape[3])
+    result: Tensor = Pieces.apply(x.contiguous(), unit.numbers(parameters).contiguous(), unit)
     return result
 
 
@@ -68,23 +78,21 @@ class Unit(torch.autograd.Function):
 
 
 class Pieces(torch.autograd.Function):
-    """A unit of several pieces by its kernels, named NAME and NAME_backward."""
+    """A unit of several pieces with numbers of its own by the kernels."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, c: Tensor, name: str, f: np.ndarray | None, reference: Callable[..., Tensor]
-    ) -> Tensor:
-        ctx.kernel, ctx.f, ctx.reference = name, f, reference
+    def forward(ctx: Any, x: Tensor, c: Tensor, unit: PieceUnit) -> Tensor:
+        ctx.unit = unit
         ctx.save_for_backward(x, c)
-        return pieces.value(name, x, c, f)
+        return pieces.value(unit.native, x, c)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None]:
         (x, c), g = ctx.saved_tensors, grads[0].contiguous()
         if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
-            again = followed(functools.partial(_of_rows, ctx.reference), (x, c), g)
-            return again[0], again[1], None, None, None
-        return *pieces.gradients(ctx.kernel, g, x, c, ctx.f), None, None, None
+            again = followed(functools.partial(_of_rows, ctx.unit.reference), (x, c), g)
+            return again[0], again[1], None
+        return *pieces.gradients(ctx.unit.native, g, x, c), None
 
 
 def _of_rows(reference: Callable[..., Tensor], x: Tensor, c: Tensor) -> Tensor:

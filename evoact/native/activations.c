@@ -311,13 +311,13 @@ void evoact_mixture_backward(const float *g, const float *x, const float *y, flo
 }
 
 void evoact_rows_values(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
-                        const Term *terms, int64_t m) {
-    forward_rows(0, stop - start, x, y, c, begin + start, terms, 1, m);
+                        const Term *terms, int64_t pieces, int64_t m) {
+    forward_rows(0, stop - start, x, y, c, begin + start, terms, pieces, m);
 }
 
 void evoact_rows_gradients(int64_t start, int64_t stop, const float *g, const float *x, const float *y, float *grad_x,
-                           const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t m) {
-    backward_rows(0, stop - start, g, x, y, grad_x, c, grad_c, begin + start, terms, 1, m);
+                           const float *c, float *grad_c, const int32_t *begin, const Term *terms, int64_t pieces, int64_t m) {
+    backward_rows(0, stop - start, g, x, y, grad_x, c, grad_c, begin + start, terms, pieces, m);
 }
 
 int evoact_row_keeps_order(int64_t r, const int32_t *begin, const Term *terms) {

@@ -58,7 +58,7 @@ INLINE void tile(int rows, int vectors, int half, int64_t deep, const float *a, 
             if (v < vectors - 1 || last == LANES)
                 store(to, sum[r][v]);
             else
-                memcpy(to, &sum[r][v], (size_t)last * sizeof(float));
+                store_part(to, sum[r][v], last);
         }
 }
 
@@ -224,6 +224,160 @@ void evoact_dense_biases(const float *g, float *gb, int64_t n, int64_t m) {
         int64_t i = 0;
         for (; i + LANES <= m; i += LANES) sum += load(g + i);
         if (i < m) sum += load_part(g + i, m - i);
+        gb[r] = lanes_total(sum);
+    }
+}
+
+/* --- gradients for one row of each neuron ---------------------------------------------------------------------------
+ * Rows of factors are copied so that they are aligned and stay in the first-level cache. */
+
+#define SPAN 7         /* vectors of a row at a time */
+#define NEURONS 4096   /* numbers of the weights of some neurons, at least those of one */
+#define EXAMPLES 64    /* at most; bits of a mask */
+#define BROAD (SPAN * LANES)
+
+int64_t evoact_picked_room(int64_t pieces, int64_t m) {
+    int64_t weights = NEURONS + pieces * BROAD, inputs = EXAMPLES * BROAD;
+    return (weights > inputs ? weights : inputs) + m * BROAD + LANES;
+}
+
+static float *aligned(float *room) { return (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES)); }
+
+/* Rows [rows, vectors * LANES] of from[row * stride + column], 0 beside its `wide` columns. */
+static void copy_rows(int64_t rows, int64_t vectors, int64_t wide, const float *from, int64_t stride, float *to) {
+    for (int64_t r = 0; r < rows; r++, from += stride)
+        for (int64_t i = 0; i < vectors * LANES; i += LANES, to += LANES)
+            store(to, wide - i < LANES ? load_part(from + i, wide - i) : load(from + i));
+}
+
+/* to[column * to_stride + row] of from[row * stride + column]; rows of `to` are filled up with 0 to whole vectors if it has room
+ * for them. */
+static void turn_rows(int64_t rows, int64_t columns, const float *from, int64_t stride, float *to, int64_t to_stride, int full) {
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t i = 0; i < columns; i += LANES) {
+            int64_t some = rows - r < LANES ? rows - r : LANES, wide = columns - i < LANES ? columns - i : LANES;
+            V v[LANES];
+            for (int64_t j = 0; j < LANES; j++) v[j] = j < some ? load_part(from + (r + j) * stride + i, wide) : (V){0};
+            turn(v);
+            for (int64_t j = 0; j < wide; j++) store_part(to + (i + j) * to_stride + r, v[j], full ? LANES : some);
+        }
+}
+
+/* sum += a * x of rows of so many vectors. */
+INLINE void add_row(int vectors, V *sum, float a, const float *x) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[v] = add_product(sum[v], *(const V *)(x + v * LANES), a - (V){0}, 0);
+}
+
+/* gx[m, vectors * LANES] += the rows w[n, pieces, vectors * LANES] that are picked, times g. */
+INLINE void add_picked_inputs(int vectors, const float *w, const float *g, const uint8_t *which, int64_t apart, float *gx,
+                              int64_t n, int64_t pieces, int64_t m) {
+    for (int64_t e = 0; e < m; e++, gx += vectors * LANES) {
+        V sum[SPAN];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) sum[v] = *(const V *)(gx + v * LANES);
+        for (int64_t r = 0; r < n; r++)
+            add_row(vectors, sum, g[r * m + e], w + (r * pieces + which[r * apart + e]) * vectors * LANES);
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) *(V *)(gx + v * LANES) = sum[v];
+    }
+}
+
+/* Which of up to EXAMPLES examples have piece p. */
+INLINE uint64_t those(const uint8_t *which, int64_t n, int64_t p) {
+#ifdef __AVX512BW__
+    __mmask64 some = n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
+    return _mm512_mask_cmpeq_epi8_mask(some, _mm512_maskz_loadu_epi8(some, which), _mm512_set1_epi8((char)p));
+#endif
+    uint64_t result = 0;
+    for (int64_t e = 0; e < n; e++) result |= (uint64_t)(which[e] == p) << e;
+    return result;
+}
+
+/* A row of gw from the rows x[.., vectors * LANES] of those examples, going on if that was begun. */
+INLINE void picked_weights(int vectors, const float *g, uint64_t examples, const float *x, int go_on, float *gw, int64_t last) {
+    V sum[SPAN];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++)
+        sum[v] = !go_on ? (V){0} : v < vectors - 1 ? load(gw + v * LANES) : load_part(gw + v * LANES, last);
+    for (; examples; examples &= examples - 1) {
+        int64_t e = __builtin_ctzll(examples);
+        add_row(vectors, sum, g[e], x + e * vectors * LANES);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors - 1; v++) store(gw + v * LANES, sum[v]);
+    store_part(gw + (vectors - 1) * LANES, sum[vectors - 1], last);
+}
+
+/* CALL with the number of vectors as a constant. */
+#define WITH_VECTORS(vectors, CALL)                                                                                     \
+    switch (vectors) {                                                                                                 \
+        case 1: CALL(1); break;                                                                                        \
+        case 2: CALL(2); break;                                                                                        \
+        case 3: CALL(3); break;                                                                                        \
+        case 4: CALL(4); break;                                                                                        \
+        case 5: CALL(5); break;                                                                                        \
+        case 6: CALL(6); break;                                                                                        \
+        default: CALL(7);                                                                                              \
+    }
+
+/* Where span number s of d columns begins, and how many vectors and columns it has. */
+typedef struct {
+    int64_t start, vectors, wide;
+} Span;
+
+static int64_t spans_of(int64_t d) { return (d + BROAD - 1) / BROAD; }
+
+static Span span_of(int64_t s, int64_t d) {
+    int64_t all = (d + LANES - 1) / LANES, from = s * all / spans_of(d), to = (s + 1) * all / spans_of(d);
+    return (Span){from * LANES, to - from, (to < all ? to * LANES : d) - from * LANES};
+}
+
+void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, int64_t apart, float *gx, int64_t n,
+                          int64_t pieces, int64_t d, int64_t m, float *room) {
+    float *sums = aligned(room), *rows = sums + m * BROAD;
+    for (int64_t s = 0; s < spans_of(d); s++) {
+        Span span = span_of(s, d);
+        int64_t vectors = span.vectors, most = NEURONS / (pieces * vectors * LANES) + 1;
+        memset(sums, 0, (size_t)(m * vectors * LANES) * sizeof(float));
+        for (int64_t r = 0; r < n; r += most) {
+            int64_t some = n - r < most ? n - r : most;
+            copy_rows(some * pieces, vectors, span.wide, w + r * pieces * d + span.start, d, rows);
+#define INPUTS(v) add_picked_inputs(v, rows, g + r * m, which + r * apart, apart, sums, some, pieces, m)
+            WITH_VECTORS(vectors, INPUTS)
+        }
+        turn_rows(m, span.wide, sums, vectors * LANES, gx + span.start * m, m, 0);
+    }
+}
+
+void evoact_picked_weights(const float *g, const uint8_t *which, int64_t apart, const float *x, int across, float *gw, int64_t n,
+                           int64_t pieces, int64_t d, int64_t m, float *room) {
+    float *rows = aligned(room);
+    int64_t parts = (m + EXAMPLES - 1) / EXAMPLES;
+    for (int64_t s = 0; s < spans_of(d) * parts; s++) {
+        Span span = span_of(s / parts, d);
+        int64_t vectors = span.vectors, e = s % parts * m / parts, some = (s % parts + 1) * m / parts - e;
+        int64_t last = span.wide - (vectors - 1) * LANES;
+        if (across)
+            copy_rows(some, vectors, span.wide, x + e * d + span.start, d, rows);
+        else
+            turn_rows(span.wide, some, x + span.start * m + e, m, rows, vectors * LANES, 1);
+        for (int64_t r = 0; r < n * pieces; r++) {
+            uint64_t examples = those(which + r / pieces * apart + e, some, r % pieces);
+#define WEIGHTS(v) picked_weights(v, g + r / pieces * m + e, examples, rows, e > 0, gw + r * d + span.start, last)
+            WITH_VECTORS(vectors, WEIGHTS)
+        }
+    }
+}
+
+void evoact_picked_biases(const float *g, const uint8_t *which, int64_t apart, float *gb, int64_t n, int64_t pieces, int64_t m) {
+    for (int64_t r = 0; r < n * pieces; r++) {
+        V sum = {0};
+        for (int64_t e = 0; e < m; e += EXAMPLES) {
+            int64_t some = m - e < EXAMPLES ? m - e : EXAMPLES;
+            uint64_t examples = those(which + r / pieces * apart + e, some, r % pieces);
+            for (int64_t i = 0; i < some; i += LANES) sum += load_some(g + r / pieces * m + e + i, (uint32_t)(examples >> i));
+        }
         gb[r] = lanes_total(sum);
     }
 }

@@ -5,6 +5,7 @@
 
 #include "activations.h"
 #include "dense.h"
+#include "pieces.h"
 #include "vector_math.h"
 
 #define SOME 512 /* examples at a time */
@@ -57,47 +58,117 @@ void evoact_cross_entropy(const float *z, const int64_t *targets, int64_t target
         losses[k] = cross_entropy(z + k * classes * m, targets + k * targets_member, grad + k * classes * m, classes, m);
 }
 
-/* A layer's w[members, n, d] and b[members, n] or NULL, their gradients, and what its activations are: coefficients, their
- * gradients (0 on entry) and the terms of all members' rows; no terms for an output. */
+/* A layer's w[members, n * pieces, d] and b[members, n * pieces] or NULL, their gradients, and what its activations are:
+ * coefficients, their gradients (0 on entry), the terms of all members' rows, and the units of member k, from units[unit_begin[k]]
+ * on, whose neurons are in `list`; no pieces for an output. */
 typedef struct {
-    int64_t n, d;
+    int64_t n, d, pieces;
     const float *w, *b, *c;
     float *gw, *gb, *gc;
     const int32_t *begin;
     const Term *terms;
+    const int32_t *unit_begin;
+    const Unit *units;
+    const int32_t *list;
 } Layer;
 
-static float member(int half, const Layer *layers, int64_t count, int64_t k, const float *x, const int64_t *targets, int64_t m,
-                    float *values, float *g, float *other, float *room) {
-    const float *h = x;
-    for (int64_t i = 0; i < count; i++) { /* `values` holds what goes into each function and comes out of it */
-        const Layer *l = layers + i;
-        evoact_dense_values(half, l->w + k * l->n * l->d, h, i == 0, l->b ? l->b + k * l->n : NULL, values, l->n, l->d, m, room);
-        h = values;
-        values += l->n * m;
-        if (!l->terms) continue;
-        evoact_rows_values(k * l->n, (k + 1) * l->n, h, values, l->c, l->begin, l->terms, m);
-        h = values;
-        values += l->n * m;
+/* What a member is computed in: the layers' numbers one after the other, gradients, and room for products and units. */
+typedef struct {
+    float *values, *g, *other, *room, *unit_room;
+} Place;
+
+static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* How many arrays of a layer's neurons its units keep. */
+static int64_t slots_of(const Layer *l, int64_t members) {
+    int64_t slots = 0;
+    for (int32_t i = 0; l->units && i < l->unit_begin[members]; i++) slots = largest(slots, evoact_unit_kept(l->units + i));
+    return slots;
+}
+
+/* A layer's pre-activations, what its units keep, and its activations, at h. */
+typedef struct {
+    float *z, *kept, *h;
+    int64_t slots;
+} Values;
+
+/* The list of a unit's neurons, none if it has all of them in their order. */
+static const int32_t *list_of(const Layer *l, const Unit *u) { return u->rows == l->n ? NULL : l->list + u->first; }
+
+static void activations(const Layer *l, int64_t k, Values v, int64_t m, Place p) {
+    int64_t start = k * l->n, stop = start + l->n;
+    if (l->begin[stop] > l->begin[start])
+        evoact_rows_values(start, stop, v.z, v.h, l->c, l->begin, l->terms, l->pieces, m);
+    for (int32_t i = l->units ? l->unit_begin[k] : 0; l->units && i < l->unit_begin[k + 1]; i++) {
+        const Unit *u = l->units + i;
+        evoact_unit_values(u, list_of(l, u), v.z, l->pieces, l->c, v.h, v.kept, v.slots, m, p.unit_room);
     }
-    float loss = cross_entropy(h, targets, g, layers[count - 1].n, m);
+}
+
+static void activation_gradients(const Layer *l, int64_t k, Values v, int64_t m, Place p) {
+    int64_t start = k * l->n, stop = start + l->n;
+    if (l->begin[stop] > l->begin[start])
+        evoact_rows_gradients(start, stop, p.g, v.z, v.h, p.other, l->c, l->gc, l->begin, l->terms, l->pieces, m);
+    for (int32_t i = l->units ? l->unit_begin[k] : 0; l->units && i < l->unit_begin[k + 1]; i++) {
+        const Unit *u = l->units + i;
+        evoact_unit_gradients(u, list_of(l, u), p.g, v.z, l->pieces, v.kept, v.slots, l->c, p.other, l->gc, m, p.unit_room);
+    }
+}
+
+/* Whether all of a member's neurons are maxout of all pieces: only one piece of each has a gradient. */
+static int is_picked(const Layer *l, int64_t k) {
+    if (!l->units || l->unit_begin[k + 1] - l->unit_begin[k] != 1) return 0;
+    const Unit *u = l->units + l->unit_begin[k];
+    return u->kind == LARGEST && u->rows == l->n && u->pieces == l->pieces;
+}
+
+/* Gradients for weights and biases of a layer with inputs h, and for these in g. */
+static void picked_gradients(const Layer *l, int64_t k, const float *h, int is_first, Values v, int64_t m, Place p) {
+    int64_t rows = l->n * l->pieces, apart = v.slots * m * (int64_t)sizeof(float);
+    const uint8_t *which = (const uint8_t *)v.kept;
+    evoact_picked_weights(p.g, which, apart, h, is_first, l->gw + k * rows * l->d, l->n, l->pieces, l->d, m, p.unit_room);
+    if (l->b) evoact_picked_biases(p.g, which, apart, l->gb + k * rows, l->n, l->pieces, m);
+    if (is_first) return;
+    evoact_picked_inputs(l->w + k * rows * l->d, p.g, which, apart, p.other, l->n, l->pieces, l->d, m, p.unit_room);
+}
+
+static float member(int half, const Layer *layers, int64_t count, int64_t k, const float *x, const int64_t *targets, int64_t m,
+                    Values *v, Place p) {
+    const float *h = x;
+    for (int64_t i = 0; i < count; i++) {
+        const Layer *l = layers + i;
+        int64_t rows = l->n * largest(l->pieces, 1);
+        v[i].z = v[i].h = p.values;
+        p.values += rows * m;
+        evoact_dense_values(half, l->w + k * rows * l->d, h, i == 0, l->b ? l->b + k * rows : NULL, v[i].z, rows, l->d, m, p.room);
+        if (l->pieces) {
+            v[i].kept = p.values;
+            v[i].h = p.values + v[i].slots * l->n * m;
+            p.values = v[i].h + l->n * m;
+            activations(l, k, v[i], m, p);
+        }
+        h = v[i].h;
+    }
+    float loss = cross_entropy(h, targets, p.g, layers[count - 1].n, m);
     for (int64_t i = count - 1; i >= 0; i--) {
         const Layer *l = layers + i;
+        int64_t rows = l->n * largest(l->pieces, 1);
         float *swap;
-        if (l->terms) {
-            values -= 2 * l->n * m;
-            evoact_rows_gradients(k * l->n, (k + 1) * l->n, g, values, values + l->n * m, other, l->c, l->gc, l->begin,
-                                  l->terms, m);
-            swap = g, g = other, other = swap;
-        } else {
-            values -= l->n * m;
+        h = i ? v[i - 1].h : x;
+        if (!half && is_picked(l, k)) {
+            picked_gradients(l, k, h, i == 0, v[i], m, p);
+            swap = p.g, p.g = p.other, p.other = swap;
+            continue;
         }
-        h = i ? values - layers[i - 1].n * m : x;
-        evoact_dense_weights(half, g, h, i == 0, l->gw + k * l->n * l->d, l->n, l->d, m, room);
-        if (l->b) evoact_dense_biases(g, l->gb + k * l->n, l->n, m);
+        if (l->pieces) {
+            activation_gradients(l, k, v[i], m, p);
+            swap = p.g, p.g = p.other, p.other = swap;
+        }
+        evoact_dense_weights(half, p.g, h, i == 0, l->gw + k * rows * l->d, rows, l->d, m, p.room);
+        if (l->b) evoact_dense_biases(p.g, l->gb + k * rows, rows, m);
         if (!i) break;
-        evoact_dense_inputs(half, l->w + k * l->n * l->d, g, other, l->n, l->d, m, room);
-        swap = g, g = other, other = swap;
+        evoact_dense_inputs(half, l->w + k * rows * l->d, p.g, p.other, rows, l->d, m, p.room);
+        swap = p.g, p.g = p.other, p.other = swap;
     }
     return loss;
 }
@@ -105,19 +176,27 @@ static float member(int half, const Layer *layers, int64_t count, int64_t k, con
 /* losses[members] of inputs x[1 or members, m, d], `x_member` apart, and targets[1 or members, m]. */
 void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_member, const int64_t *targets,
                 int64_t targets_member, float *losses, int64_t members, int64_t m, int half, int threads) {
-    int64_t size = 0, widest = 0;
+    int64_t size = 0, widest = 0, unit_room = 0, slots[count];
     for (int64_t i = 0; i < count; i++) {
-        size += layers[i].n * (layers[i].terms ? 2 : 1);
-        widest = layers[i].n > widest ? layers[i].n : widest;
+        const Layer *l = layers + i;
+        slots[i] = slots_of(l, members);
+        size += l->n * (l->pieces ? l->pieces + slots[i] + 1 : 1);
+        widest = largest(widest, l->n * largest(l->pieces, 1));
+        for (int32_t j = 0; l->units && j < l->unit_begin[members]; j++)
+            unit_room = largest(unit_room, largest(evoact_unit_room(l->units + j), evoact_picked_room(l->pieces, m)));
     }
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         /* Apart from each other by more than a multiple of 4096 bytes, at which processors wait. */
-        float *values = malloc((size_t)((size + 2 * widest) * m + 512 + evoact_dense_room(widest, half)) * sizeof(float));
-        float *g = values + size * m + 64, *other = g + widest * m + 64, *room = other + widest * m + 64;
+        int64_t room = evoact_dense_room(widest, half);
+        float *all = malloc((size_t)((size + 2 * widest) * m + 512 + room + unit_room) * sizeof(float));
+        Place p = {.values = all, .g = all + size * m + 64};
+        p.other = p.g + widest * m + 64, p.room = p.other + widest * m + 64, p.unit_room = p.room + room + 64;
+        Values v[count];
+        for (int64_t i = 0; i < count; i++) v[i].slots = slots[i];
 #pragma omp for schedule(static)
         for (int64_t k = 0; k < members; k++)
-            losses[k] = member(half, layers, count, k, x + k * x_member, targets + k * targets_member, m, values, g, other, room);
-        free(values);
+            losses[k] = member(half, layers, count, k, x + k * x_member, targets + k * targets_member, m, v, p);
+        free(all);
     }
 }

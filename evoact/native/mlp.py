@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evoact.native.library import call
 from evoact.native.mixture import Program
+from evoact.native.pieces import Units
 from evoact.native.tensors import threads
 
 SERIAL = 32_768  # elements
@@ -16,13 +17,16 @@ SERIAL = 32_768  # elements
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights [K, N, D], biases [K, N, 1] or None, and the coefficients and program of the activations of all K * N
-    neurons, None for an output without any."""
+    """Weights [K, N * P, D], biases [K, N * P, 1] or None, and of the activations of all K * N neurons with P pieces
+    the coefficients, the program and the units of several pieces if there are any; no pieces for an output without any.
+    """
 
     weights: Tensor
     biases: Tensor | None
+    pieces: int = 0
     coefficients: Tensor | None = None
     program: Program | None = None
+    units: Units | None = None
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,14 +44,17 @@ def losses_and_gradients(
     k = len(layers[0].weights)
     losses, found, rows = inputs.new_empty(k), [], []
     for layer in layers:
-        w, b, c, program = layer.weights, layer.biases, layer.coefficients, layer.program
+        w, b, c = layer.weights, layer.biases, layer.coefficients
+        program, u = layer.program, layer.units
         grads = (
             torch.empty_like(w),
             None if b is None else torch.empty_like(b),
             None if c is None else torch.zeros_like(c),
         )
         terms = (None, None) if program is None else (program.begin, program.terms)
-        rows.append([*w.shape[1:], *map(_address, (w, b, c, *grads, *terms))])
+        units = (None, None, None) if u is None else (u.begin, u.units, u.neurons)
+        shape = w.shape[1] // max(1, layer.pieces), w.shape[2], layer.pieces
+        rows.append([*shape, *map(_address, (w, b, c, *grads, *terms, *units))])
         found.append(grads)
     table = np.array(rows, np.int64)
     sizes = inputs, _apart(inputs), targets, _apart(targets), losses, k, inputs.shape[1]

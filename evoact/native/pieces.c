@@ -1,45 +1,81 @@
-/* Units of several pre-activations a neuron, x[sets, rows, pieces, m]: the rows of a set share its parameters. What a set's
- * result is depends on that set alone.
+/* Units of several pre-activations a neuron, x[rows, pieces, m]: neurons of a set share its parameters. What a set's result is
+ * depends on that set alone.
  *
  * Rows are worked through in blocks of whole rows, or of parts of one if rows are long: the pieces of a block are laid side
- * by side, so that short rows fill vectors, too. */
+ * by side, so that short rows fill vectors, too. With a value goes all that its gradients ask for. */
+#include "pieces.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "activations.h"
 #include "vector_math.h"
+#include "vectors.h"
 
-#define BLOCK 512 /* elements of a piece; at least TERM_PIECE */
+#define BLOCK TERM_PIECE /* elements of a piece */
+#define FULL 16          /* so many at once: what fills up a block is worked out, too, instead of one by one */
+
+/* Rows of x[neurons, apart, m], those in a list if there is one. */
+typedef struct {
+    const int32_t *list;
+    int64_t apart, m;
+} Rows;
 
 typedef struct {
     int64_t row, rows, start, size; /* columns start .. start + size of so many rows */
 } Block;
 
-/* Block number b of a set. */
-static Block block_at(int64_t b, int64_t rows, int64_t m, int64_t most) {
-    if (m > most) {
-        int64_t parts = (m + most - 1) / most, start = b % parts * most;
-        return (Block){b / parts, 1, start, m - start < most ? m - start : most};
+/* Block number b of `rows` rows. */
+static Block block_at(int64_t b, int64_t rows, int64_t m) {
+    if (m > BLOCK) {
+        int64_t parts = (m + BLOCK - 1) / BLOCK, start = b % parts * BLOCK;
+        return (Block){b / parts, 1, start, m - start < BLOCK ? m - start : BLOCK};
     }
-    int64_t together = most / m, row = b * together;
+    int64_t together = BLOCK / m, row = b * together;
     return (Block){row, rows - row < together ? rows - row : together, 0, m};
 }
 
-static int64_t count_blocks(int64_t rows, int64_t m, int64_t most) {
+static int64_t count_blocks(int64_t rows, int64_t m) {
     if (!m) return 0;
-    return m > most ? rows * ((m + most - 1) / most) : (rows + most / m - 1) / (most / m);
+    return m > BLOCK ? rows * ((m + BLOCK - 1) / BLOCK) : (rows + BLOCK / m - 1) / (BLOCK / m);
 }
 
-/* Piece number p of `pieces` in a block, from and to x[rows, pieces, m]. */
-static void gather(Block b, const float *x, int64_t p, int64_t pieces, int64_t m, float *restrict to) {
-    for (int64_t r = 0; r < b.rows; r++)
-        memcpy(to + r * b.size, x + ((b.row + r) * pieces + p) * m + b.start, (size_t)b.size * sizeof(float));
+static int64_t place(Block b, Rows at, int64_t r, int64_t p) {
+    int64_t row = at.list ? at.list[b.row + r] : b.row + r;
+    return (row * at.apart + p) * at.m + b.start;
 }
 
-static void scatter(Block b, const float *restrict from, int64_t p, int64_t pieces, int64_t m, float *x) {
-    for (int64_t r = 0; r < b.rows; r++)
-        memcpy(x + ((b.row + r) * pieces + p) * m + b.start, from + r * b.size, (size_t)b.size * sizeof(float));
+static void copy(int64_t n, const float *from, float *to) {
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
+    if (i < n) store_part(to + i, load_part(from + i, n - i), n - i);
 }
+
+/* Array number p of a block's rows, from and to x. */
+static void gather(Block b, Rows at, int64_t p, const float *x, float *to) {
+    for (int64_t r = 0; r < b.rows; r++) copy(b.size, x + place(b, at, r, p), to + r * b.size);
+}
+
+static void scatter(Block b, Rows at, int64_t p, const float *from, float *x) {
+    for (int64_t r = 0; r < b.rows; r++) copy(b.size, from + r * b.size, x + place(b, at, r, p));
+}
+
+/* What a block is worked out in: `z` [pieces, BLOCK] are the pieces, then their slopes, then their gradients; `kept` [pieces +
+ * 1, BLOCK] is what the gradients of parameters need. */
+typedef struct {
+    float *value, *g, *z, *kept, *room;
+} Work;
+
+enum { SCRATCH = 3 };
+
+static Work work_in(float *room, int64_t pieces) {
+    room = (float *)(((uintptr_t)room + 4 * FULL - 1) / (4 * FULL) * (4 * FULL));
+    float *z = room + 2 * BLOCK, *kept = z + pieces * BLOCK;
+    return (Work){room, room + BLOCK, z, kept, kept + (pieces + 1) * BLOCK};
+}
+
+int64_t evoact_unit_room(const Unit *u) { return (2 + 2 * u->pieces + 1 + SCRATCH) * BLOCK + FULL; }
+
+int64_t evoact_unit_kept(const Unit *u) { return u->kind == NETWORK ? u->pieces + 1 : 1; }
 
 static float dot(int64_t n, const float *restrict a, const float *restrict b) {
     float sum = 0.0f;
@@ -61,10 +97,13 @@ static float total_of(int64_t n, const float *restrict a) {
 INLINE int32_t bits_of(float x) { return ((Bits){.f = x}).i; }
 INLINE float of_bits(int32_t i) { return ((Bits){.i = i}).f; }
 
-INLINE float distance(float z, float c) {
-    int32_t d = bits_of(fabsf(z - c)), least = bits_of(SMALLEST);
-    return of_bits(d > least ? d : least);
-}
+INLINE float larger(float a, float b) { return of_bits(bits_of(a) > bits_of(b) ? bits_of(a) : bits_of(b)); }
+
+/* How far it is to the centre. */
+INLINE float distance(float away) { return larger(fabsf(away), SMALLEST); }
+
+/* Of a distance the slope with the sign of what is away; on the centre there is none. */
+INLINE float signed_slope(float away, float slope) { return fabsf(away) < SMALLEST ? 0.0f : copysignf(slope, away); }
 
 /* e^x for x <= 0, at least the smallest normal number. */
 INLINE float vexp_below(float x) {
@@ -72,202 +111,240 @@ INLINE float vexp_below(float x) {
     return FMA(e, power, power);
 }
 
-/* Of n <= BLOCK neurons the largest distance, the terms t_i = (d_i / largest)^p, their sum, and the sum of t_i log(d_i /
- * largest). The farthest piece has the term 1: of two only the other needs a logarithm and a power. */
-static void two_terms(int64_t n, const float *restrict d0, const float *restrict d1, float p, float *restrict far,
-                      float *restrict t0, float *restrict t1, float *restrict total, float *restrict logs) {
+static void subtract(int64_t n, float c, float *restrict z) {
+    for (int64_t e = 0; e < n; e++) z[e] -= c;
+}
+
+/* With distances d_i, the farthest D, r_i = d_i / D, t_i = r_i^(p - 1), and T the sum of r_i t_i: u = D s for s = (T /
+ * pieces)^(1 / p), du/dd_i = t_i s / T, and du/dp = u (sum_i r_i t_i log(r_i) / T - log(s)) / p. Of two pieces the farthest has r
+ * = 1. */
+static void norm_of_two(int64_t n, float p, float *restrict z, float *restrict other, float *restrict value,
+                        float *restrict of_p) {
+    float share = 1.0f / p;
     for (int64_t e = 0; e < n; e++) {
-        int32_t a = bits_of(d0[e]), b = bits_of(d1[e]);
-        float largest = of_bits(a > b ? a : b), near = of_bits(a > b ? b : a);
-        float log = vlog(near / largest), term = vexp_below(p * log);
-        far[e] = largest;
-        t0[e] = a > b ? 1.0f : term;
-        t1[e] = a > b ? term : 1.0f;
-        total[e] = 1.0f + term;
-        logs[e] = term * log;
+        float a = distance(z[e]), b = distance(other[e]), far = larger(a, b);
+        int32_t first = bits_of(a) > bits_of(b);
+        float ratio = (first ? b : a) / far, log = vlog(ratio), t = vexp_below((p - 1.0f) * log), term = ratio * t;
+        float total = 1.0f + term, part = 1.0f / total, mean = vlog(0.5f * total) * share, s = vexp_below(mean);
+        float u = far * s, slope = s * part;
+        value[e] = u;
+        of_p[e] = u * (term * log * part - mean) * share;
+        float near = slope * t;
+        z[e] = signed_slope(z[e], first ? slope : near);
+        other[e] = signed_slope(other[e], first ? near : slope);
     }
 }
 
-static void larger(int64_t n, const float *restrict d, float *restrict far) {
-    for (int64_t e = 0; e < n; e++) {
-        int32_t a = bits_of(d[e]), b = bits_of(far[e]);
-        far[e] = of_bits(a > b ? a : b);
-    }
+static void farther(int64_t n, const float *restrict z, float *restrict far) {
+    for (int64_t e = 0; e < n; e++) far[e] = larger(distance(z[e]), far[e]);
 }
 
-static void add_term(int64_t n, const float *restrict d, float p, const float *restrict far, float *restrict t,
+static void add_term(int64_t n, float p, const float *restrict z, const float *restrict over_far, float *restrict t,
                      float *restrict total, float *restrict logs) {
     for (int64_t e = 0; e < n; e++) {
-        float log = vlog(d[e] / far[e]), term = vexp_below(p * log);
-        t[e] = term;
-        total[e] += term;
-        logs[e] = FMA(term, log, logs[e]);
+        float ratio = distance(z[e]) * over_far[e], log = vlog(ratio), power = vexp_below((p - 1.0f) * log);
+        t[e] = power;
+        total[e] = FMA(ratio, power, total[e]);
+        logs[e] = FMA(ratio * power, log, logs[e]);
     }
 }
 
-static void all_terms(int64_t n, const float *d, int64_t pieces, float p, float *far, float *t, float *total,
-                      float *logs) {
-    memcpy(far, d, (size_t)n * sizeof(float));
-    for (int64_t i = 1; i < pieces; i++) larger(n, d + i * BLOCK, far);
-    memset(total, 0, (size_t)n * sizeof(float));
-    memset(logs, 0, (size_t)n * sizeof(float));
-    for (int64_t i = 0; i < pieces; i++) add_term(n, d + i * BLOCK, p, far, t + i * BLOCK, total, logs);
-}
-
-static void distances(int64_t n, float c, float *restrict z) {
-    for (int64_t e = 0; e < n; e++) z[e] = distance(z[e], c);
-}
-
-/* u of the sum of terms, which becomes u / sum, and du/dp in `logs`. */
-static void finish(int64_t n, float pieces, float p, const float *restrict far, float *restrict total,
-                   float *restrict logs, float *restrict value) {
+/* The norm and du/dp, which replaces the logarithms; s / T replaces the sum T. */
+static void finish(int64_t n, float pieces, float p, const float *restrict far, float *restrict total, float *restrict logs,
+                   float *restrict value) {
+    float share = 1.0f / p, part = 1.0f / pieces;
     for (int64_t e = 0; e < n; e++) {
-        float mean = vlog(total[e] / pieces) / p, u = far[e] * vexp_below(mean), share = 1.0f / total[e];
+        float mean = vlog(total[e] * part) * share, s = vexp_below(mean), u = far[e] * s;
         value[e] = u;
-        logs[e] = u * (logs[e] * share - mean) / p;
-        total[e] = u * share;
+        logs[e] = u * (logs[e] / total[e] - mean) * share;
+        total[e] = s / total[e];
     }
 }
 
-/* `t`, the terms, become g times du/dz_i = (d_i / u)^(p - 1) / pieces, with the sign of z_i - c_i. */
-static void slopes_of(int64_t n, const float *restrict d, const float *restrict z, float c, const float *restrict g,
-                      const float *restrict share, float *restrict t) {
-    for (int64_t e = 0; e < n; e++) {
-        float away = z[e] - c, slope = copysignf(t[e] * share[e] / d[e], away);
-        t[e] = g[e] * (fabsf(away) < SMALLEST ? 0.0f : slope);
-    }
+static void slopes_of(int64_t n, const float *restrict t, const float *restrict scale, float *restrict z) {
+    for (int64_t e = 0; e < n; e++) z[e] = signed_slope(z[e], t[e] * scale[e]);
 }
 
-/* What a block of norms is worked out in; `d` and `t` hold a BLOCK for each piece. */
-typedef struct {
-    float *d, *t, far[BLOCK], total[BLOCK], logs[BLOCK], value[BLOCK];
-} NormRoom;
+static void norm_block(int64_t n, int64_t pieces, const float *c, Work w) {
+    float p = c[pieces], *far = w.room, *over_far = far + BLOCK, *total = over_far + BLOCK, *t = w.kept + BLOCK;
+    for (int64_t i = 0; i < pieces; i++) subtract(n, c[i], w.z + i * BLOCK);
+    if (pieces == 2) {
+        norm_of_two(n, p, w.z, w.z + BLOCK, w.value, w.kept);
+        return;
+    }
+    memset(far, 0, (size_t)n * sizeof(float));
+    for (int64_t i = 0; i < pieces; i++) farther(n, w.z + i * BLOCK, far);
+    for (int64_t e = 0; e < n; e++) over_far[e] = 1.0f / far[e], total[e] = 0.0f, w.kept[e] = 0.0f;
+    for (int64_t i = 0; i < pieces; i++) add_term(n, p, w.z + i * BLOCK, over_far, t + i * BLOCK, total, w.kept);
+    finish(n, (float)pieces, p, far, total, w.kept, w.value);
+    for (int64_t i = 0; i < pieces; i++) slopes_of(n, t + i * BLOCK, total, w.z + i * BLOCK);
+}
 
-/* The values of a block, and with them u / sum of terms in `total` and du/dp in `logs`. */
-static void norm_block(Block b, const float *x, const float *c, int64_t pieces, int64_t m, NormRoom *o) {
-    int64_t n = b.rows * b.size;
+static void multiply(int64_t n, float c, const float *restrict by, float *restrict a) {
+    for (int64_t e = 0; e < n; e++) a[e] *= c * by[e];
+}
+
+static void norm_gradients(int64_t n, int64_t pieces, float *gc, Work w) {
     for (int64_t i = 0; i < pieces; i++) {
-        gather(b, x, i, pieces, m, o->d + i * BLOCK);
-        distances(n, c[i], o->d + i * BLOCK);
+        multiply(n, 1.0f, w.g, w.z + i * BLOCK);
+        gc[i] -= total_of(n, w.z + i * BLOCK);
     }
-    if (pieces == 2)
-        two_terms(n, o->d, o->d + BLOCK, c[2], o->far, o->t, o->t + BLOCK, o->total, o->logs);
-    else
-        all_terms(n, o->d, pieces, c[pieces], o->far, o->t, o->total, o->logs);
-    finish(n, (float)pieces, c[pieces], o->far, o->total, o->logs, o->value);
+    gc[pieces] += dot(n, w.g, w.kept);
 }
 
-/* (1 / pieces sum_i |z_i - c_i|^p)^(1 / p) with c = c_1 .. c_pieces, p of each set. */
-void evoact_norm(const float *x, const float *c, float *y, int64_t sets, int64_t rows, int64_t pieces, int64_t m,
-                 int threads) {
-    int64_t blocks = count_blocks(rows, m, BLOCK);
+static void add_weighted(int64_t n, float c, const float *restrict a, float *restrict sum) {
+    for (int64_t e = 0; e < n; e++) sum[e] = FMA(c, a[e], sum[e]);
+}
+
+/* `kept` becomes f(z_i) and, behind them, the slope of the outer f. */
+static void network_block(int64_t n, int64_t pieces, const Term *f, const float *c, Work w) {
+    float *sum = w.room, *slope = sum + BLOCK;
+    for (int64_t e = 0; e < n; e++) sum[e] = c[pieces];
+    for (int64_t i = 0; i < pieces; i++) {
+        evoact_term(f, (int)n, w.z + i * BLOCK, w.kept + i * BLOCK, slope);
+        memcpy(w.z + i * BLOCK, slope, (size_t)n * sizeof(float));
+        add_weighted(n, c[i], w.kept + i * BLOCK, sum);
+    }
+    evoact_term(f, (int)n, sum, w.value, w.kept + pieces * BLOCK);
+}
+
+static void network_gradients(int64_t n, int64_t pieces, const float *c, float *gc, Work w) {
+    float *outer = w.kept + pieces * BLOCK;
+    multiply(n, 1.0f, w.g, outer);
+    gc[pieces] += total_of(n, outer);
+    for (int64_t i = 0; i < pieces; i++) {
+        gc[i] += dot(n, outer, w.kept + i * BLOCK);
+        multiply(n, c[i], outer, w.z + i * BLOCK);
+    }
+}
+
+/* The value of a block, and what its gradients need. */
+static void work_out(const Unit *u, Block b, Rows at, const float *x, const float *c, Work w) {
+    int64_t n = b.rows * b.size, padded = (n + FULL - 1) / FULL * FULL;
+    for (int64_t i = 0; i < u->pieces; i++) {
+        gather(b, at, i, x, w.z + i * BLOCK);
+        memset(w.z + i * BLOCK + n, 0, (size_t)(padded - n) * sizeof(float));
+    }
+    u->kind == NORM ? norm_block(padded, u->pieces, c, w) : network_block(padded, u->pieces, &u->f, c, w);
+}
+
+static void go_back(const Unit *u, Block b, Rows at, const float *g, const float *c, float *gx, float *gc, Work w) {
+    int64_t n = b.rows * b.size;
+    gather(b, (Rows){at.list, 1, at.m}, 0, g, w.g);
+    u->kind == NORM ? norm_gradients(n, u->pieces, gc, w) : network_gradients(n, u->pieces, c, gc, w);
+    for (int64_t i = 0; i < u->pieces; i++) scatter(b, at, i, w.z + i * BLOCK, gx);
+}
+
+/* y[sets, rows, m] of x[sets, rows, pieces, m] for c[sets, pieces + 1]; NORM and NETWORK. */
+void evoact_pieces(const Unit *u, const float *x, const float *c, float *y, int64_t sets, int64_t rows, int64_t pieces,
+                   int64_t m, int threads) {
+    int64_t blocks = count_blocks(rows, m);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        NormRoom room = {.d = malloc((size_t)(2 * pieces * BLOCK) * sizeof(float))};
-        room.t = room.d + pieces * BLOCK;
+        float *room = malloc((size_t)evoact_unit_room(u) * sizeof(float));
+        Work w = work_in(room, pieces);
 #pragma omp for schedule(static)
         for (int64_t q = 0; q < sets * blocks; q++) {
             int64_t s = q / blocks;
-            Block b = block_at(q % blocks, rows, m, BLOCK);
-            norm_block(b, x + s * rows * pieces * m, c + s * (pieces + 1), pieces, m, &room);
-            scatter(b, room.value, 0, 1, m, y + s * rows * m);
+            Block b = block_at(q % blocks, rows, m);
+            work_out(u, b, (Rows){NULL, pieces, m}, x + s * rows * pieces * m, c + s * (pieces + 1), w);
+            scatter(b, (Rows){NULL, 1, m}, 0, w.value, y + s * rows * m);
         }
-        free(room.d);
+        free(room);
     }
 }
 
-/* All is worked out again: to keep the slopes would take more time in traffic, and memory. */
-void evoact_norm_backward(const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets, int64_t rows,
-                          int64_t pieces, int64_t m, int threads) {
-    int64_t blocks = count_blocks(rows, m, BLOCK);
+/* All is worked out again: layer by layer it would take more time in traffic, and memory, to keep it. */
+void evoact_pieces_backward(const Unit *u, const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets,
+                            int64_t rows, int64_t pieces, int64_t m, int threads) {
+    int64_t blocks = count_blocks(rows, m);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        NormRoom room = {.d = malloc((size_t)(2 * pieces * BLOCK) * sizeof(float))};
-        room.t = room.d + pieces * BLOCK;
-        float from[BLOCK];
+        float *room = malloc((size_t)evoact_unit_room(u) * sizeof(float));
+        Work w = work_in(room, pieces);
+        Rows at = {NULL, pieces, m};
 #pragma omp for schedule(static)
         for (int64_t s = 0; s < sets; s++) {
-            const float *cs = c + s * (pieces + 1), *xs = x + s * rows * pieces * m;
-            float *to = gc + s * (pieces + 1);
-            for (int64_t i = 0; i <= pieces; i++) to[i] = 0.0f;
+            const float *cs = c + s * (pieces + 1);
+            float *sums = gc + s * (pieces + 1);
+            memset(sums, 0, (size_t)(pieces + 1) * sizeof(float));
             for (int64_t k = 0; k < blocks; k++) {
-                Block b = block_at(k, rows, m, BLOCK);
-                int64_t n = b.rows * b.size;
-                norm_block(b, xs, cs, pieces, m, &room);
-                gather(b, g + s * rows * m, 0, 1, m, from);
-                for (int64_t i = 0; i < pieces; i++) {
-                    float *t = room.t + i * BLOCK;
-                    gather(b, xs, i, pieces, m, room.value);
-                    slopes_of(n, room.d + i * BLOCK, room.value, cs[i], from, room.total, t);
-                    to[i] -= total_of(n, t);
-                    scatter(b, t, i, pieces, m, gx + s * rows * pieces * m);
-                }
-                to[pieces] += dot(n, from, room.logs);
+                Block b = block_at(k, rows, m);
+                work_out(u, b, at, x + s * rows * pieces * m, cs, w);
+                go_back(u, b, at, g + s * rows * m, cs, gx + s * rows * pieces * m, sums, w);
             }
         }
-        free(room.d);
+        free(room);
     }
 }
 
-/* f(sum_i v_i f(z_i) + d) with c = v_1 .. v_pieces, d of each set. */
-void evoact_network(const float *x, const float *c, const Term *f, float *y, int64_t sets, int64_t rows, int64_t pieces,
-                    int64_t m, int threads) {
-    int64_t blocks = count_blocks(rows, m, TERM_PIECE);
+/* The largest of the pieces x[pieces, n], the first of equal ones, and which it is. */
+static void largest(const float *restrict x, float *restrict y, uint8_t *restrict which, int64_t pieces, int64_t n) {
+    for (int64_t e = 0; e < n; e++) y[e] = x[e], which[e] = 0;
+    for (int64_t p = 1; p < pieces; p++)
+        for (int64_t e = 0; e < n; e++) {
+            float best = y[e], other = x[p * n + e];
+            int32_t wins = !(other <= best) && best == best; /* NaN wins */
+            y[e] = wins ? other : best;
+            which[e] = wins ? (uint8_t)p : which[e];
+        }
+}
+
+static void spread(const float *restrict g, const uint8_t *restrict which, float *restrict gx, int64_t pieces, int64_t n) {
+    for (int64_t p = 0; p < pieces; p++)
+        for (int64_t e = 0; e < n; e++) gx[p * n + e] = which[e] == p ? g[e] : 0.0f;
+}
+
+/* The largest of x[sets, pieces, n]. */
+void evoact_largest(const float *x, float *y, uint8_t *which, int64_t sets, int64_t pieces, int64_t n, int threads) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t q = 0; q < sets * blocks; q++) {
-        int64_t s = q / blocks;
-        Block b = block_at(q % blocks, rows, m, TERM_PIECE);
-        int64_t n = b.rows * b.size;
-        const float *cs = c + s * (pieces + 1), *xs = x + s * rows * pieces * m;
-        float z[TERM_PIECE], value[TERM_PIECE], sum[TERM_PIECE];
-        for (int64_t e = 0; e < n; e++) sum[e] = cs[pieces];
-        for (int64_t i = 0; i < pieces; i++) {
-            gather(b, xs, i, pieces, m, z);
-            evoact_term_value(f, (int)n, z, value);
-            for (int64_t e = 0; e < n; e++) sum[e] = FMA(cs[i], value[e], sum[e]);
+    for (int64_t s = 0; s < sets; s++) largest(x + s * pieces * n, y + s * n, which + s * n, pieces, n);
+}
+
+void evoact_largest_backward(const float *g, const uint8_t *which, float *gx, int64_t sets, int64_t pieces, int64_t n,
+                             int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t s = 0; s < sets; s++) spread(g + s * n, which + s * n, gx + s * pieces * n, pieces, n);
+}
+
+/* Where it is kept which piece of a neuron is the largest. */
+static uint8_t *bytes_at(const float *kept, int64_t row, int64_t m) { return (uint8_t *)(kept + row * m); }
+
+void evoact_unit_values(const Unit *u, const int32_t *list, float *x, int64_t apart, const float *c, float *y, float *kept,
+                        int64_t slots, int64_t m, float *room) {
+    Rows at = {list, apart, m}, single = {list, 1, m}, several = {list, slots, m};
+    if (u->kind == LARGEST) {
+        for (int64_t r = 0; r < u->rows; r++) {
+            int64_t row = list ? list[r] : r;
+            largest(x + row * apart * m, y + row * m, bytes_at(kept, row * slots, m), u->pieces, m);
         }
-        evoact_term_value(f, (int)n, sum, value);
-        scatter(b, value, 0, 1, m, y + s * rows * m);
+        return;
+    }
+    Work w = work_in(room, u->pieces);
+    for (int64_t k = 0; k < count_blocks(u->rows, m); k++) {
+        Block b = block_at(k, u->rows, m);
+        work_out(u, b, at, x, c + u->numbers, w);
+        scatter(b, single, 0, w.value, y);
+        for (int64_t i = 0; i < u->pieces; i++) scatter(b, at, i, w.z + i * BLOCK, x);
+        for (int64_t i = 0; i < evoact_unit_kept(u); i++) scatter(b, several, i, w.kept + i * BLOCK, kept);
     }
 }
 
-static void network_block(Block b, const float *g, const float *x, const float *c, const Term *f, float *gx, float *gc,
-                          int64_t pieces, int64_t m, float *values) {
-    int64_t n = b.rows * b.size;
-    float *slopes = values + pieces * TERM_PIECE, z[TERM_PIECE], sum[TERM_PIECE], outer[TERM_PIECE];
-    for (int64_t e = 0; e < n; e++) sum[e] = c[pieces];
-    for (int64_t i = 0; i < pieces; i++) {
-        float *value = values + i * TERM_PIECE;
-        gather(b, x, i, pieces, m, z);
-        evoact_term(f, (int)n, z, value, slopes + i * TERM_PIECE);
-        for (int64_t e = 0; e < n; e++) sum[e] = FMA(c[i], value[e], sum[e]);
+void evoact_unit_gradients(const Unit *u, const int32_t *list, const float *g, const float *x, int64_t apart, const float *kept,
+                           int64_t slots, const float *c, float *gx, float *gc, int64_t m, float *room) {
+    Rows at = {list, apart, m}, several = {list, slots, m};
+    for (int64_t r = 0; r < u->rows; r++) {
+        int64_t row = list ? list[r] : r;
+        float *to = gx + row * apart * m;
+        if (u->kind == LARGEST) spread(g + row * m, bytes_at(kept, row * slots, m), to, u->pieces, m);
+        memset(to + u->pieces * m, 0, (size_t)((apart - u->pieces) * m) * sizeof(float));
     }
-    evoact_term(f, (int)n, sum, z, outer);
-    gather(b, g, 0, 1, m, z);
-    for (int64_t e = 0; e < n; e++) outer[e] *= z[e];
-    gc[pieces] += total_of(n, outer);
-    for (int64_t i = 0; i < pieces; i++) {
-        float *slope = slopes + i * TERM_PIECE;
-        gc[i] += dot(n, outer, values + i * TERM_PIECE);
-        for (int64_t e = 0; e < n; e++) slope[e] = c[i] * outer[e] * slope[e];
-        scatter(b, slope, i, pieces, m, gx);
-    }
-}
-
-void evoact_network_backward(const float *g, const float *x, const float *c, const Term *f, float *gx, float *gc,
-                             int64_t sets, int64_t rows, int64_t pieces, int64_t m, int threads) {
-    int64_t blocks = count_blocks(rows, m, TERM_PIECE);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *values = malloc((size_t)(2 * pieces * TERM_PIECE) * sizeof(float));
-#pragma omp for schedule(static)
-        for (int64_t s = 0; s < sets; s++) {
-            const float *gs = g + s * rows * m, *xs = x + s * rows * pieces * m, *cs = c + s * (pieces + 1);
-            float *to = gx + s * rows * pieces * m, *sums = gc + s * (pieces + 1);
-            for (int64_t i = 0; i <= pieces; i++) sums[i] = 0.0f;
-            for (int64_t k = 0; k < blocks; k++)
-                network_block(block_at(k, rows, m, TERM_PIECE), gs, xs, cs, f, to, sums, pieces, m, values);
-        }
-        free(values);
+    if (u->kind == LARGEST) return;
+    Work w = work_in(room, u->pieces);
+    for (int64_t k = 0; k < count_blocks(u->rows, m); k++) {
+        Block b = block_at(k, u->rows, m);
+        for (int64_t i = 0; i < u->pieces; i++) gather(b, at, i, x, w.z + i * BLOCK);
+        for (int64_t i = 0; i < evoact_unit_kept(u); i++) gather(b, several, i, kept, w.kept + i * BLOCK);
+        go_back(u, b, at, g, c + u->numbers, gx, gc + u->numbers, w);
     }
 }

@@ -68,7 +68,7 @@ void evoact_max_pool(const float *x, float *y, uint8_t *where, const int32_t *be
             int64_t image = r / out_height;
             const float *from = x + (image * height + r % out_height * stride) * line, *values = from;
             if (begin && !evoact_row_keeps_order(image, begin, terms)) {
-                evoact_rows_values(image, image + 1, from, room, NULL, begin, terms, size * line);
+                evoact_rows_values(image, image + 1, from, room, NULL, begin, terms, 1, size * line);
                 values = room;
             }
             for (int64_t j = 0; j < out_width; j++) {

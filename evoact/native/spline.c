@@ -8,7 +8,7 @@
 #include "activations.h"
 #include "vector_math.h"
 
-#define PIECE TERM_PIECE
+#define PIECE 256 /* as in spline.py; at most TERM_PIECE */
 #define COPIES 4
 
 /* Four neighbouring coefficients as one vector, anywhere in memory (GCC and Clang). */

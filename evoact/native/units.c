@@ -121,30 +121,3 @@ void evoact_hinges_backward(const float *g, const float *x, const float *c, floa
         }
     }
 }
-
-/* The largest of the pieces x[sets, pieces, n], the first of equal ones, and which it is. */
-void evoact_largest(const float *x, float *y, uint8_t *which, int64_t sets, int64_t pieces, int64_t n, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t s = 0; s < sets; s++) {
-        const float *restrict z = x + s * pieces * n;
-        float *restrict to = y + s * n;
-        uint8_t *restrict at = which + s * n;
-        for (int64_t e = 0; e < n; e++) to[e] = z[e], at[e] = 0;
-        for (int64_t p = 1; p < pieces; p++)
-            for (int64_t e = 0; e < n; e++) {
-                float best = to[e], other = z[p * n + e];
-                int32_t wins = !(other <= best) && best == best; /* NaN wins */
-                to[e] = wins ? other : best;
-                at[e] = wins ? (uint8_t)p : at[e];
-            }
-    }
-}
-
-void evoact_largest_backward(const float *g, const uint8_t *which, float *gx, int64_t sets, int64_t pieces, int64_t n,
-                             int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t s = 0; s < sets; s++)
-        for (int64_t p = 0; p < pieces; p++)
-            for (int64_t e = 0; e < n; e++)
-                gx[(s * pieces + p) * n + e] = which[s * n + e] == p ? g[s * n + e] : 0.0f;
-}

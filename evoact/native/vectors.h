@@ -29,9 +29,31 @@ INLINE void store(float *p, V v) { *(U *)p = v; }
 
 /* The first n numbers, 0 behind them. */
 INLINE V load_part(const float *p, int64_t n) {
+#ifdef __AVX512F__
+    return (V)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#endif
     V v = {0};
     memcpy(&v, p, (size_t)n * sizeof(float));
     return v;
+}
+
+/* Numbers whose bits are set, others 0. */
+INLINE V load_some(const float *p, uint32_t bits) {
+#ifdef __AVX512F__
+    return (V)_mm512_maskz_loadu_ps((__mmask16)bits, p);
+#endif
+    V v = {0};
+    for (int i = 0; i < LANES; i++)
+        if (bits >> i & 1) v[i] = p[i];
+    return v;
+}
+
+INLINE void store_part(float *p, V v, int64_t n) {
+#ifdef __AVX512F__
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    return;
+#endif
+    memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
 /* sum + a * b, where in bf16 each number stands for two, which give the sum of two products, added in single precision. */

@@ -1,6 +1,6 @@
 """Losses and gradients of a whole pack in one kernel, for packs that it can do: multi-layer perceptrons of base
-functions, hulls and the like with cross-entropy. Members are computed one after the other, so that their layers stay in
-the cache.
+functions, hulls and units of several pieces with cross-entropy. Members are computed one after the other, so that their
+layers stay in the cache.
 
 It is made of the kernels of single layers, so a member's bits do not depend on which way its pack takes.
 """
@@ -30,7 +30,7 @@ def can_step(
         and not network.dropout
         and isinstance(task, ArrayTask | ImageTask)
         and task.is_cross_entropy
-        and all(plan.program is not None for plan in plans.values())
+        and all(plan.in_kernels for plan in plans.values())
         and all(accepts(p) and p.is_contiguous() for p in parameters.values())
         and all(p.requires_grad for p in parameters.values() if p.numel())
         and (precision == "float32" or (precision == "bf16" and has_bf16()))
@@ -53,13 +53,18 @@ def whole_step(
         bf16: whether factors of products are rounded
     """
     assert isinstance(network, MLP)  # as `can_step` found
-    layers, coefficients = [], []
+    layers: list[Layer] = []
+    coefficients: list[Tensor | None] = []
     for i, site in enumerate(network.layers):
         weights, biases = parameters[f"weight{i}"], parameters.get(f"bias{i}")
-        c = plans[site].coefficients_of(parameters[f"{site}.activation"].reshape(-1)) if site else None
-        coefficients.append(c)
-        own = None if c is None else c.detach().contiguous()
-        layers.append(Layer(weights, biases, own, plans[site].program if site else None))
+        if not site:
+            coefficients.append(None)
+            layers.append(Layer(weights, biases))
+            continue
+        plan = plans[site]
+        own = plan.numbers_of(parameters[f"{site}.activation"].reshape(-1))
+        coefficients.append(own)
+        layers.append(Layer(weights, biases, plan.pieces, own.detach(), plan.mixture.program, plan.units))
     losses, found = losses_and_gradients(layers, inputs.flatten(2).contiguous(), targets.contiguous(), bf16)
     gradients: dict[str, Tensor] = {}
     for i, (site, (of_weights, of_biases, of_c)) in enumerate(zip(network.layers, found, strict=True)):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from evoact.activations import units
 from evoact.activations.kinds import kind_of
 from evoact.activations.routing.plan import plan_site
 from evoact.genomes.activation import pieces
@@ -34,7 +35,7 @@ def evaluated(activation, x, parameters):
     """[sets, rows, m], by `evaluate` in double precision, by rows where there are kernels."""
     sets, rows, _, m = x.shape
     if accepts(x):
-        return kind_of(activation).by_rows(activation, x, parameters)
+        return units.by_rows(kind_of(activation).unit(activation), x, parameters)
     kind = kind_of(activation)
     return kind.evaluate(activation, x.transpose(1, 2).flatten(2), parameters, None).view(sets, rows, m)
 
@@ -86,7 +87,7 @@ def test_not_a_number_stays_one(activation):
 def test_sites_take_neurons_as_they_lie():
     site = SiteGenome("s", (LpPool(2), NetworkInNetwork(2, "tanh")), (0, 1, 0, 1, 1))
     plan = plan_site([site, site])
-    assert all(group.by_rows is not None for group in plan.groups)
+    assert all(group.unit is not None for group in plan.groups)
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(2, 10, 7, generator=generator, dtype=torch.float64)
     parameters = torch.rand(2, 6, generator=generator, dtype=torch.float64)

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from evoact.genomes.genome import Genome, SiteGenome, homogeneous
-from evoact.genomes.kinds import Base, Hull, LpPool, PReLU, Scaled, Subnetwork
+from evoact.genomes.kinds import (
+    Base,
+    Hull,
+    LpPool,
+    Maxout,
+    NetworkInNetwork,
+    PReLU,
+    ProbabilisticMaxout,
+    Rational,
+    Scaled,
+    Subnetwork,
+)
 from evoact.native.library import library
 from evoact.networks import NETWORKS
 from evoact.networks.precision import has_bf16
@@ -58,6 +69,60 @@ def test_the_same_bits_as_layer_by_layer(optimizer, arguments, precision):
         assert torch.equal(one, other)
 
 
+SEVERAL = {
+    "maxout": [(Maxout(3),)],
+    "norm": [(LpPool(2),), (LpPool(2, per="neuron"),)],
+    "network": [(NetworkInNetwork(2, "tanh"),), (NetworkInNetwork(2, "2*gelu(0.5*x)"),)],
+    "mixed": [
+        (Maxout(3), Base("sin"), LpPool(2), NetworkInNetwork(3, "tanh"), LpPool(3, per="neuron")),
+        (Maxout(3),),
+        (Hull("affine", ("identity", "tanh"), "neuron"), Maxout(2), Maxout(3)),
+        (LpPool(3),),
+    ],
+}
+
+
+def members_of_several(network, choices):
+    """Members whose neurons have these types in turn; a site's most pieces are the same in all."""
+    sites = [
+        tuple(
+            SiteGenome(s.name, types, tuple(i % len(types) for i in range(s.neurons))) for s in network.sites
+        )
+        for types in choices
+    ]
+    return [
+        Member(Genome(own, (("learning_rate", 0.003),)), f"m{i}", i % 2, 5) for i, own in enumerate(sites)
+    ]
+
+
+@needs_kernels
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bf16", marks=needs_bf16)])
+@pytest.mark.parametrize(("batch", "hidden"), [(20, [12, 7]), (100, [9, 130]), (530, [21, 3])], ids=str)
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_units_of_several_pieces_have_the_same_bits_as_layer_by_layer(kind, batch, hidden, precision):
+    made = task(n=600)
+    network, settings = network_of(made, hidden=hidden), TrainingSettings(batch, precision=precision)
+    members = members_of_several(network, SEVERAL[kind])
+    packs = [start_pack(members, network, made, settings, 0, CPU) for _ in range(2)]
+    assert packs[0].in_one_kernel
+    for one, other in zip(trained(packs[0]), trained(layer_by_layer(packs[1])), strict=True):
+        assert one.isfinite().all()
+        assert torch.equal(one, other)
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_units_of_several_pieces_have_the_same_bits_alone(kind):
+    made = task()
+    network, settings = network_of(made), TrainingSettings(20)
+    members = members_of_several(network, SEVERAL[kind])
+    beside = trained(start_pack(members, network, made, settings, 0, CPU))
+    for k, member in enumerate(members):
+        alone = start_pack([member], network, made, settings, 0, CPU)
+        for one, other in zip(trained(alone), beside, strict=True):
+            assert torch.equal(one[0], other[k, ..., : one.shape[-1]] if one.dim() == 2 else other[k])
+
+
 @needs_kernels
 @pytest.mark.parametrize("neighbour", [Subnetwork("sin", 3), Scaled("tanh")], ids=lambda a: a.label)
 def test_a_neighbour_that_it_cannot_do_changes_nothing(neighbour):
@@ -97,7 +162,8 @@ def test_the_number_of_threads_changes_no_bit():
         ({"norm": "batch"}, {}, Base("relu")),
         ({}, {"train": "activations"}, PReLU()),
         ({}, {"dtype": "float64"}, Base("relu")),
-        ({}, {}, LpPool(2)),
+        ({}, {}, Rational(5, 4)),
+        ({}, {}, ProbabilisticMaxout(2)),
         ({}, {}, Subnetwork("sin", 3)),
     ],
     ids=str,

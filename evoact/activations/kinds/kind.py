@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evoact.activations.units import PieceUnit
+
 # Uniform numbers in (0, 1) of a template's shape, while training.
 Noise = Callable[[Tensor], Tensor]
 
@@ -95,9 +97,8 @@ class Kind:
         [sets, p]. A set is evaluated independently of the others, bit by bit, and may be a neuron, a type,
         or a type of another network. `noise` maps a template [sets, E] to uniform numbers in (0, 1) of its shape
         while training; it is None in evaluation.
-    by_rows(activation, x, parameters)
-        the same by kernels, y [sets, rows, M] of single precision from x [sets, rows, P, M], as neurons lie in
-        layers, which saves turning them around; None for no such form, and its result is None if the kernels cannot
+    unit(activation)
+        the same as a `units.PieceUnit` of the kernels, which take neurons as they lie in layers; None if it is none
     numbers(activation)
         p, how many numbers of a set are trained
     initial(activation, sets, generator)
@@ -124,6 +125,6 @@ class Kind:
     mixture: Callable[[Any], Mixture | None] = none
     learned: Callable[[Any], Learned | None] = none
     pinned: Callable[[Any], Any] = as_it_is
-    by_rows: Callable[[Any, Tensor, Tensor], Tensor | None] | None = None
+    unit: Callable[[Any], PieceUnit | None] = none
     constants: Callable[[Any], Sequence[np.ndarray]] = no_constants
     random: bool = False

@@ -14,6 +14,7 @@ from evoact.activations import units
 from evoact.activations.functions.formulas import softplus
 from evoact.activations.kinds.kind import Kind, Noise, module
 from evoact.genomes.kinds import LpPool
+from evoact.native import pieces as native
 from evoact.native.tensors import accepts
 
 INITIAL_ORDER = 2.0
@@ -30,19 +31,18 @@ def initial(activation: LpPool, sets: int, generator: torch.Generator) -> Tensor
 def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | None = None) -> Tensor:
     """Return u, scaled by the largest distance so that no power overflows; shapes as `kind.Kind` has them."""
     if accepts(x):
-        return by_rows(activation, x[:, None], parameters)[:, 0]
-    return _in_pytorch(x, _centres_and_order(activation, parameters))
+        return units.by_rows(unit(activation), x[:, None], parameters)[:, 0]
+    return _in_pytorch(x, _centres_and_order(parameters))
 
 
-def by_rows(activation: LpPool, x: Tensor, parameters: Tensor) -> Tensor:
-    """Return u by the kernels; shapes as `kind.Kind` has them."""
-    return units.norm(x, _centres_and_order(activation, parameters), _in_pytorch)
+def unit(activation: LpPool) -> units.PieceUnit:
+    """Return the norm as the kernels have it."""
+    return units.PieceUnit(native.unit(native.NORM, activation.pieces), _in_pytorch, _centres_and_order)
 
 
-def _centres_and_order(activation: LpPool, parameters: Tensor) -> Tensor:
+def _centres_and_order(parameters: Tensor) -> Tensor:
     """c_1..c_P and p of each set."""
-    n = activation.pieces
-    return torch.cat([parameters[:, :n], 1 + softplus(parameters[:, n:])], dim=1)
+    return torch.cat([parameters[:, :-1], 1 + softplus(parameters[:, -1:])], dim=1)
 
 
 def _in_pytorch(x: Tensor, c: Tensor) -> Tensor:
@@ -63,5 +63,5 @@ KIND = Kind(
     lambda activation, sets, text: module("LpPool", activation.pieces, sets=sets),
     lambda activation: activation.pieces + 1,
     initial,
-    by_rows=by_rows,
+    unit=unit,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 from evoact.activations import units
 from evoact.activations.kinds.kind import Kind, Noise
 from evoact.genomes.kinds import Maxout, ProbabilisticMaxout
+from evoact.native import pieces as native
 from evoact.native.tensors import accepts
 from evoact.native.units import LARGEST_PIECES
 
@@ -48,7 +49,14 @@ def evaluate_probabilistic(
     return x.gather(1, drawn[:, None]).squeeze(1)
 
 
-MAXOUT = Kind(evaluate, lambda activation, sets, text: "Maxout()")
+def unit(activation: Maxout) -> units.PieceUnit | None:
+    """Return maxout as the kernels have it."""
+    if activation.pieces > LARGEST_PIECES:
+        return None
+    return units.PieceUnit(native.unit(native.LARGEST, activation.pieces), lambda x, numbers: x.amax(dim=1))
+
+
+MAXOUT = Kind(evaluate, lambda activation, sets, text: "Maxout()", unit=unit)
 PROBABILISTIC = Kind(
     evaluate_probabilistic,
     lambda activation, sets, text: f"ProbabilisticMaxout({activation.sharpness!r})",

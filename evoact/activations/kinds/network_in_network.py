@@ -13,8 +13,9 @@ from torch import Tensor
 
 from evoact.activations import units
 from evoact.activations.functions.base_functions import BaseFunction, apply, base_function
-from evoact.activations.kinds.kind import Kind, Noise
+from evoact.activations.kinds.kind import Kind, Noise, as_it_is
 from evoact.genomes.kinds import NetworkInNetwork
+from evoact.native import pieces as native
 from evoact.native.mixture import one_term
 from evoact.native.tensors import accepts
 
@@ -29,15 +30,20 @@ def evaluate(
     activation: NetworkInNetwork, x: Tensor, parameters: Tensor, noise: Noise | None = None
 ) -> Tensor:
     """Return f(sum_i v_i f(z_i) + d); shapes as `kind.Kind` has them."""
-    y = by_rows(activation, x[:, None], parameters) if accepts(x) else None
-    return _in_pytorch(x, parameters, base_function(activation.base)) if y is None else y[:, 0]
+    own = unit(activation) if accepts(x) else None
+    if own is None:
+        return _in_pytorch(x, parameters, base_function(activation.base))
+    return units.by_rows(own, x[:, None], parameters)[:, 0]
 
 
-def by_rows(activation: NetworkInNetwork, x: Tensor, parameters: Tensor) -> Tensor | None:
-    """Return the same by the kernels, if they have the base function; shapes as `kind.Kind` has them."""
+def unit(activation: NetworkInNetwork) -> units.PieceUnit | None:
+    """Return the network as the kernels have it, if they have its base function."""
     f = base_function(activation.base)
     term = one_term(f.core, f.input_scale, f.output_scale, f.shift)
-    return None if term is None else units.network(x, parameters, term, partial(_in_pytorch, f=f))
+    if term is None:
+        return None
+    made = native.unit(native.NETWORK, activation.pieces, term)
+    return units.PieceUnit(made, partial(_in_pytorch, f=f), as_it_is)
 
 
 def _in_pytorch(x: Tensor, parameters: Tensor, f: BaseFunction) -> Tensor:
@@ -53,5 +59,5 @@ KIND = Kind(
     lambda activation, sets, text: f"NetworkInNetwork({text(activation.base)}, {activation.pieces})",
     lambda activation: activation.pieces + 1,
     initial,
-    by_rows=by_rows,
+    unit=unit,
 )

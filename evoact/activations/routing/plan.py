@@ -174,5 +174,5 @@ def _type_group(blocks: Sequence[_Block], rows: int, device: torch.device | str)
         pieces=pieces(activation),
         apart=not blocks[0].parameters.shape[1] and not kind.random,
         whole=np.array_equal(own, np.arange(rows)),
-        by_rows=None if kind.by_rows is None else functools.partial(kind.by_rows, activation),
+        unit=kind.unit(activation),
     )

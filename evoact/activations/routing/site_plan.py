@@ -7,13 +7,17 @@ or splines go through `mixture`; other types are evaluated group by group.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from evoact.activations import units
 from evoact.activations.kinds.kind import Noise
 from evoact.activations.routing.mixture import MixturePlan, NativeColumns
+from evoact.activations.units import PieceUnit
 from evoact.native.mixture import Program
+from evoact.native.pieces import Units
 from evoact.native.tensors import accepts
 
 # Uniform numbers in (0, 1) of the shape of a template [sets, E], given the member of each set.
@@ -53,7 +57,7 @@ class TypeGroup:
     """Equal types with equally many rows a set: `evaluate(x[sets, P, E], parameters[sets, p], noise)`,
     the rows' indices [sets * rows per set], their parameters' [sets, p], the member of each set, the pieces P
     that it takes, and whether the rows are all of the site in their order, and whether each
-    may be a set of its own, since sets have neither parameters nor noise. `by_rows` is the kind's."""
+    may be a set of its own, since sets have neither parameters nor noise. `unit` is the kind's."""
 
     evaluate: Callable[[Tensor, Tensor, Noise | None], Tensor]
     rows: Tensor
@@ -62,7 +66,7 @@ class TypeGroup:
     pieces: int
     whole: bool
     apart: bool
-    by_rows: Callable[[Tensor, Tensor], Tensor | None] | None = None
+    unit: PieceUnit | None = None
 
     def __call__(self, x: Tensor, flat: Tensor, noise: PackNoise | None) -> Tensor:
         """x[R, P, M] to the group's rows of the result, [rows, M]."""
@@ -70,10 +74,9 @@ class TypeGroup:
         mine = (x if self.whole else x.index_select(0, self.rows))[:, : self.pieces]
         if self.apart:
             return self.evaluate(mine, flat.new_empty(len(mine), 0), None)
-        if self.by_rows is not None and accepts(mine):
-            y = self.by_rows(mine.reshape(sets, len(mine) // sets, self.pieces, m), flat[self.parameters])
-            if y is not None:
-                return y.view(len(mine), m)
+        if self.unit is not None and accepts(mine):
+            mine = mine.reshape(sets, len(mine) // sets, self.pieces, m)
+            return units.by_rows(self.unit, mine, flat[self.parameters]).view(len(self.rows), m)
         # [set, row, piece, M] -> [set, piece, (row, M)]
         mine = (
             mine.view(sets, len(mine) // sets, self.pieces, m).transpose(1, 2).reshape(sets, self.pieces, -1)
@@ -125,6 +128,34 @@ class SitePlan:
         for types in self.groups:
             y = y.index_copy(0, types.rows, types(x, flat, noise))
         return y.view(k, self.neurons, m)
+
+    @property
+    def in_kernels(self) -> bool:
+        """Whether the kernels for rows and those for units of several pieces are all of the site."""
+        known = all(group.unit is not None for group in self.groups)
+        return known and self.scales is None and not self.splines and self.mixture.program is not None
+
+    @cached_property
+    def units(self) -> Units | None:
+        """The units of all groups, which are `in_kernels`; their numbers are among those of `numbers_of`."""
+        assert self.mixture.program is not None
+        sets, read = [], len(self.expansion)
+        for group in self.groups:
+            assert group.unit is not None
+            rows = group.rows.view(len(group.members), -1).numpy()
+            for member, own in zip(group.members, rows, strict=True):
+                sets.append((member, group.unit.native, own % self.neurons, read))
+                read += 0 if group.unit.numbers is None else group.pieces + 1
+        members = (len(self.mixture.program.begin) - 1) // self.neurons
+        return Units.of(sets, members) if sets else None
+
+    def numbers_of(self, flat: Tensor) -> Tensor:
+        """Return the coefficients of all rows and behind them the numbers of all `units`, of the flat parameters."""
+        found = [self.coefficients_of(flat)]
+        for group in self.groups:
+            if group.unit is not None and group.unit.numbers is not None:
+                found.append(group.unit.numbers(flat[group.parameters]).flatten())
+        return torch.cat(found)
 
     @property
     def in_columns(self) -> bool:
