@@ -31,7 +31,7 @@ from evoact.genomes.space import SearchSpace
 from evoact.leaderboard.table_file import Tabular, read_table
 from evoact.records import Result, TrainProposal
 from evoact.seeding import derive
-from evoact.strategies import create
+from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive
 from evoact.strategies.surrogate.surrogate import recommended
 
@@ -85,6 +85,7 @@ def stands(
     results: list[Result] = []
     waited = deque(after)
     name, options = STRATEGIES[label]
+    idea = proposer(name, space, seed, options, after[-1])
     strategy = create(
         name,
         space,
@@ -101,7 +102,8 @@ def stands(
         results += told
         if len(results) == waited[0]:
             waited.popleft()
-            yield strategy.recommend(1)[0].fingerprint, results
+            archive = Archive.of(results, start.get("surrogates", ()))
+            yield idea.recommend(1, archive)[0].fingerprint, results
 
 
 def searched(table: Tabular, space: SearchSpace, label: str, seed: int, after: Sequence[int]) -> Gains:

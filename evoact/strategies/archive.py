@@ -5,7 +5,6 @@ entered it, in proposal order; that is what makes replay exact. It keeps a short
 no objects, so that a hundred thousand of them stay small.
 """
 
-import copy
 import math
 import sys
 import zlib
@@ -81,10 +80,6 @@ class Archive:
 
     def __len__(self) -> int:
         return len(self._texts)
-
-    def copy(self) -> "Archive":
-        """Return an independent archive with the same entries."""
-        return copy.deepcopy(self)
 
     def add(self, result: Result) -> None:
         """Enter a result. A failure, or a score that is not finite, counts against its candidate.

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from evoact.records import Proposal, Result, TrainProposal, TrainResult, checkpoint_name, checkpoints_of
-from evoact.strategies.archive import Archive, Candidate
+from evoact.strategies.archive import Archive
 from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.pending import Pending
 from evoact.strategies.strategy import Draft, MetaDraft, Proposer, merit, promotion
@@ -88,9 +88,6 @@ class Asynchronous:
             self._numbering.enter(p)
             self._generation = max(self._generation, p.generation)
             self._enter(result, gone_on=(p.fingerprint, p.seed, p.rung + 1) in known)
-
-    def recommend(self, k: int) -> list[Candidate]:
-        return self._proposer.recommend(k, self._archive)
 
     def expected(self) -> int:
         return self._numbering.expected()

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from evoact.errors import UserError
 from evoact.records import Proposal, Result, TrainResult, checkpoint_name, checkpoints_of
-from evoact.strategies.archive import Archive, Candidate
+from evoact.strategies.archive import Archive
 from evoact.strategies.numbering import PATIENCE, Numbering
 from evoact.strategies.pending import Pending
 from evoact.strategies.strategy import Proposer
@@ -52,14 +52,6 @@ class Generational:
             self._pending.close(result)
             self._arrived[result.proposal.index] = result
         self._absorb()
-
-    def recommend(self, k: int) -> list[Candidate]:
-        if not self._arrived:
-            return self._proposer.recommend(k, self._archive)
-        archive = self._archive.copy()
-        for index in sorted(self._arrived):
-            archive.add(self._arrived[index])
-        return self._proposer.recommend(k, archive)
 
     def expected(self) -> int:
         return self._numbering.expected()

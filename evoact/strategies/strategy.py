@@ -47,10 +47,6 @@ class Strategy(Protocol):
         """
         ...
 
-    def recommend(self, k: int) -> list[Candidate]:
-        """Return at most k candidates for confirmation, the best first, by denoised score."""
-        ...
-
     def expected(self) -> int:
         """Return how many proposals there will be in all, if those to come cost what those up to now did."""
         ...
@@ -117,7 +113,8 @@ class Proposer(Protocol):
     which networks of each rung stand, rising to 1. Where `asynchronous` holds, generations do not wait for each
     other, and networks are promoted as results come in: `evoact.strategies.asynchronous` drives such a search.
     If `from_space` holds, all networks are genomes of the space and are trained to their end, once on each
-    replicate. `meta_trainings` are those with which it begins.
+    replicate. `meta_trainings` are those with which it begins. `remark` is what a user should know of this search
+    before it begins, such as that its budget is small; empty for nothing.
     """
 
     @property
@@ -146,5 +143,6 @@ class Proposer(Protocol):
         ...
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
-        """Return at most k candidates, the best first, by the search's own rule."""
+        """Return at most k candidates, the best first, by the search's own rule: those that leave an island. What is
+        confirmed is chosen by one rule for all, `surrogate.recommended`."""
         ...

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
@@ -21,7 +22,8 @@ from evoact.records import (
     result_of,
 )
 from evoact.seeding import generator
-from evoact.strategies.archive import ASIDE
+from evoact.strategies.archive import ASIDE, Archive, Candidate
+from evoact.strategies.surrogate.surrogate import recommended
 
 FUNCTIONS = ("relu", "sin", "tanh", "abs")
 
@@ -129,6 +131,11 @@ class Landscape:
         genome = Genome(tuple(sites), proposal.genome.hyperparameters)
         sizes = {site.site: [0.5, 0.25] for site in sites}
         return json.dumps({"genome": to_json_genome(genome), "coefficients": sizes})
+
+
+def best(results: Iterable[Result], k: int) -> list[Candidate]:
+    """What a run would confirm of these results."""
+    return recommended(Archive.of(results), k)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from evoact.genomes.genome import Site
 from evoact.genomes.space import HullChoices, SearchSpace, choices
 from evoact.strategies import create
+from tests.strategies.conftest import best
 
 FUNCTIONS = ("relu", "sin", "tanh", "abs")
 WIDE = (Site("h", 16), Site("g", 16))
@@ -19,9 +20,11 @@ def loss(name, landscape, sites, networks, runs=4):
     losses = []
     for seed in range(runs):
         strategy = create(name, space, seed=seed, networks=networks, steps=1)
+        results = []
         while not strategy.finished:
-            strategy.tell([landscape.result(p) for p in strategy.ask(1000)])
-        losses.append(-landscape.truth(strategy.recommend(1)[0].genome))
+            results += (told := [landscape.result(p) for p in strategy.ask(1000)])
+            strategy.tell(told)
+        losses.append(-landscape.truth(best(results, 1)[0].genome))
     return statistics.mean(losses)
 
 

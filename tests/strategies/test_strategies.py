@@ -13,6 +13,7 @@ from evoact.strategies import create, proposer
 from evoact.strategies.archive import Archive, Texts, best_structures
 from evoact.strategies.proposers.enumerate import Enumerate, baselines
 from evoact.strategies.selection.breeding import contained
+from tests.strategies.conftest import best
 
 
 def run(strategy, landscape):
@@ -44,9 +45,10 @@ def test_what_a_pack_costs_does_not_grow_with_the_generation(space, landscape):
 @pytest.mark.slow
 def test_elites_are_evaluated_on_more_replicates(space, landscape):
     strategy = create("evolution", space, seed=0, networks=320, steps=1, replicates=6)
-    counts = Counter(r.proposal.candidate for r in run(strategy, landscape(noise=1.0)))
+    results = run(strategy, landscape(noise=1.0))
+    counts = Counter(r.proposal.candidate for r in results)
     assert max(counts.values()) == 6
-    assert strategy.recommend(1)[0].evaluations >= 4
+    assert best(results, 1)[0].evaluations >= 4
 
 
 def test_told_counts_what_was_known(space, landscape):
@@ -103,24 +105,21 @@ def test_the_best_structures_are_there_once_at_their_best_rate(space, landscape)
 
 
 def test_an_archive_gives_each_genome_back(space):
-    """Texts are packed, so many together; a copy, as recommendations between generations are made of, goes on alone."""
+    """Texts are packed, so many together."""
     archive, draw = Archive(), random.Random(0)
     genomes = list({space.sample(draw) for _ in range(3 * Texts.TOGETHER)})
     for i, genome in enumerate(genomes):
         archive.add(
             TrainResult(TrainProposal(i, i, genome, "", f"{i}", 0, 1), COMPLETED, "a", "maximize", 1.0)
         )
-        if i == Texts.TOGETHER // 2:
-            copy = archive.copy()
     assert len(archive) == len(genomes)
     assert [archive.genome(row) for row in reversed(range(len(archive)))] == genomes[::-1]
-    assert [copy.genome(row) for row in range(len(copy))] == genomes[: Texts.TOGETHER // 2 + 1]
 
 
 def test_confirmation_keeps_candidates_and_takes_fresh_seeds(space, landscape):
     search = create("evolution", space, seed=0, networks=64, steps=1)
     earlier = run(search, landscape())
-    best = search.recommend(3)
+    chosen = best(earlier, 3)
     seeds = tuple(range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + 5))
     confirm = create(
         "enumerate",
@@ -131,11 +130,11 @@ def test_confirmation_keeps_candidates_and_takes_fresh_seeds(space, landscape):
         phase="confirm",
         first_index=64,
         earlier=earlier,
-        options={"genomes": tuple(c.genome for c in best), "seeds": seeds},
+        options={"genomes": tuple(c.genome for c in chosen), "seeds": seeds},
     )
     asked = [r.proposal for r in run(confirm, landscape())]
     assert [p.index for p in asked] == list(range(64, 79))
-    assert {(p.candidate, p.seed) for p in asked} == {(c.index, s) for c in best for s in seeds}
+    assert {(p.candidate, p.seed) for p in asked} == {(c.index, s) for c in chosen for s in seeds}
 
 
 def test_enumerate_takes_genomes_outside_the_space(space, landscape):

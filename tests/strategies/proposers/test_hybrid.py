@@ -16,6 +16,7 @@ from evoact.strategies import create, proposer
 from evoact.strategies.archive import ASIDE, Archive
 from evoact.strategies.proposers.enumerate import baselines
 from evoact.strategies.proposers.hybrid import LEAST_SHARE, SOURCES, earned
+from tests.strategies.conftest import best
 
 
 def run(strategy, landscape):
@@ -91,27 +92,21 @@ def test_a_small_budget_tunes_the_best_functions(networks, space, landscape):
     assert f"from {needed} networks on" in proposer("hybrid", space, 0, {}, networks).remark
     assert proposer("hybrid", space, 0, {}, needed).remark == ""
     if networks == 23:  # relu is the best function here, and 0.03 the best rate
-        best = create("hybrid", space, seed=0, networks=networks, steps=1)
-        best.replay(results)
-        (c,) = best.recommend(1)
+        (c,) = best(results, 1)
         assert (c.genome.label, c.genome.hyperparameter("learning_rate")) == ("8 relu", 0.03)
 
 
 @pytest.mark.parametrize("networks", [12, 17])
 def test_what_can_just_be_enumerated_is_enumerated(networks, space, landscape):
-    """The same networks and, if the budget ends there, the same recommendations; else replicates of the best follow."""
+    """The same networks; if the budget does not end there, replicates of the best follow."""
     noisy, found = landscape(noise=0.5), {}
     for name, most, options in (("hybrid", networks, {}), ("enumerate", 12, {"genomes": baselines(space)})):
         strategy = create(name, space, seed=3, networks=most, steps=1, options=options)
-        results = run(strategy, noisy)
-        asked = [(r.proposal.fingerprint, r.proposal.seed) for r in results]
-        found[name] = asked, [c.fingerprint for c in strategy.recommend(12)]
-    (asked, order), (every, enumerated) = found["hybrid"], found["enumerate"]
+        found[name] = [(r.proposal.fingerprint, r.proposal.seed) for r in run(strategy, noisy)]
+    asked, every = found["hybrid"], found["enumerate"]
     assert asked[:12] == every
     assert len(asked) == networks
     assert {name for name, _ in asked} == {name for name, _ in every}
-    if networks == 12:
-        assert order == enumerated
 
 
 LEARNED = {
@@ -193,14 +188,14 @@ def test_spaces_in_which_there_is_little_to_begin_with(made, landscape):
 
 
 def test_probes_that_all_diverge_are_replaced(space, landscape):
-    strategy, asked = create("hybrid", space, seed=0, networks=40, steps=1), []
+    strategy, results = create("hybrid", space, seed=0, networks=40, steps=1), []
     while not strategy.finished:
         for p in strategy.ask(50):
-            asked.append(p)
             lost = result_of(p, "diverged", "accuracy", "maximize") if p.context == ASIDE else None
-            strategy.tell([lost or landscape().result(p)])
-    assert len(asked) == 40
-    assert strategy.recommend(1)
+            results.append(lost or landscape().result(p))
+            strategy.tell(results[-1:])
+    assert len(results) == 40
+    assert best(results, 1)
 
 
 def test_sources_are_paid_by_what_they_earn(space, landscape):
@@ -222,10 +217,9 @@ def test_homogeneous_networks_compete_to_the_end(space, landscape):
     alone = landscape(noise=0.02, optimum=(0.0, 1.0, 0.0, 0.0))
     wide = SearchSpace("w", (Site("h", 16),), space.families, (1, 3), (0.003, 0.01, 0.03, 0.1))
     strategy = create("hybrid", wide, seed=1, networks=90, steps=1)
-    run(strategy, alone)
-    (best,) = strategy.recommend(1)
-    assert best.genome.sites[0].types == (Base("sin"),)
-    assert best.genome.hyperparameter("learning_rate") == 0.03
+    (found,) = best(run(strategy, alone), 1)
+    assert found.genome.sites[0].types == (Base("sin"),)
+    assert found.genome.hyperparameter("learning_rate") == 0.03
 
 
 def beside_pieces():
@@ -261,11 +255,11 @@ def test_kinds_that_cannot_be_probed_are_left_out_of_probes_alone(landscape):
 @pytest.mark.parametrize("networks", [5, 60])
 def test_results_that_tell_nothing(fields, networks, space, landscape):
     """One score for all, none at all, or errors of exactly 0: the budget is spent, and nothing raises."""
-    strategy, asked = create("hybrid", space, seed=0, networks=networks, steps=1), 0
+    strategy, results = create("hybrid", space, seed=0, networks=networks, steps=1), []
     while not strategy.finished:
-        proposals = strategy.ask(50)
-        asked += len(proposals)
-        strategy.tell([dataclasses.replace(landscape().result(p), **fields) for p in proposals])
-    assert asked == networks
+        told = [dataclasses.replace(landscape().result(p), **fields) for p in strategy.ask(50)]
+        strategy.tell(told)
+        results += told
+    assert len(results) == networks
     usable = fields["val_metric"] is not None and math.isfinite(fields["val_metric"])
-    assert bool(strategy.recommend(1)) == usable
+    assert bool(best(results, 1)) == usable

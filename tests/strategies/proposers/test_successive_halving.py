@@ -8,6 +8,7 @@ import pytest
 from evoact.errors import UserError
 from evoact.records import checkpoint_name
 from evoact.strategies import create, proposer
+from tests.strategies.conftest import best
 from tests.strategies.test_conformance import finish, proposals
 
 STEPS = 18
@@ -61,10 +62,10 @@ def test_the_last_rung_recommends(space, landscape):
     strategy = halving(space, proposes={"name": "random", "batch": 9})
     results = finish(strategy, landscape())
     whole = {r.proposal.candidate for r in results if r.proposal.rung == 2}
-    best = strategy.recommend(len(whole) + 3)
-    assert {c.index for c in best[: len(whole)]} == whole
-    assert not {c.index for c in best[len(whole) :]} & whole
-    scores = [c.score for c in best[: len(whole)]]
+    order = best(results, len(whole) + 3)
+    assert {c.index for c in order[: len(whole)]} == whole
+    assert not {c.index for c in order[len(whole) :]} & whole
+    scores = [c.score for c in order[: len(whole)]]
     assert scores == sorted(scores, reverse=True)
 
 
