@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,14 @@ def started(command: Sequence[Any], place: Path, **more: Any) -> subprocess.Pope
     return subprocess.Popen(
         command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
     )
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
+    """Wait until something is so; the time is what the slowest machine may need, and is not used up elsewhere."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
 
 
 TINY: dict[str, Any] = {

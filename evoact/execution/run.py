@@ -328,9 +328,9 @@ def _carry_out(
 @contextmanager
 def _garbage_of_the_run_alone() -> Iterator[None]:
     """Python's collector looks at what the run makes: to look at all objects of modules and data, too, takes a tenth of
-    a second, once in some thousand networks."""
+    a second or more, which is half of a small search, and once in some thousand networks later on."""
     frozen = gc.get_freeze_count()  # by another, whose it stays
-    gc.collect()
+    gc.collect(1)  # what was made lately; older garbage waits for the end
     gc.freeze()
     try:
         yield

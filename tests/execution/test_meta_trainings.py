@@ -18,7 +18,7 @@ from evoact.genomes.kinds import Subnetwork
 from evoact.leaderboard.schema import result
 from evoact.records import UNLIMITED
 from evoact.strategies import create
-from tests.execution.test_run import at_random, check_same, run_killed
+from tests.execution.test_killed import at_random, check_same, run_killed
 
 BILEVEL = {
     "name": "bilevel",

@@ -4,8 +4,7 @@ them says of itself."""
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from benchmarks.ray_nodes import (
 from evoact.execution.cluster import ray_cluster
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
+from tests.conftest import wait_for
 
 __all__ = [
     "ENDLESS",
@@ -42,7 +42,6 @@ __all__ = [
     "packs_of",
     "processes_of",
     "short_directory",
-    "wait_for",
     "workers_of",
 ]
 
@@ -129,10 +128,3 @@ def _events(run_dir: Path, which: str) -> list[dict[str, Any]]:
     if not run_dir.exists():
         return []
     return [event for event in events(Location.of(run_dir)) if event["event"] == which]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)

@@ -11,7 +11,7 @@ import ray
 
 from evoact.config import experiment
 from evoact.execution.run import search
-from tests.conftest import COMMAND, DIVISION, started
+from tests.conftest import COMMAND, DIVISION, started, wait_for
 from tests.execution.cluster.nodes import (
     ENDLESS,
     ENVIRONMENT,
@@ -23,7 +23,6 @@ from tests.execution.cluster.nodes import (
     no_namespaces,
     packs_of,
     short_directory,
-    wait_for,
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

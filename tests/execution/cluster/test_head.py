@@ -10,14 +10,13 @@ import pytest
 
 from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND, DIVISION, started
+from tests.conftest import COMMAND, DIVISION, started, wait_for
 from tests.execution.cluster.nodes import (
     ENVIRONMENT,
     SEARCH_ALONE,
     cluster,
     packs_of,
     processes_of,
-    wait_for,
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

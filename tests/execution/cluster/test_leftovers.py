@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conftest import COMMAND, started
-from tests.execution.cluster.nodes import processes_of, wait_for
+from tests.conftest import COMMAND, started, wait_for
+from tests.execution.cluster.nodes import processes_of
 
 pytestmark = pytest.mark.ray
 

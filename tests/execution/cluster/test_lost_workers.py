@@ -8,8 +8,8 @@ import pytest
 from evoact.config import experiment
 from evoact.execution.run import search
 from evoact.tasks.faulty import faulty
-from tests.conftest import DIVISION
-from tests.execution.cluster.nodes import SEARCH_ALONE, faults_of, packs_of, wait_for
+from tests.conftest import DIVISION, wait_for
+from tests.execution.cluster.nodes import SEARCH_ALONE, faults_of, packs_of
 from tests.execution.poisoned import most_likely_to_fail
 
 pytestmark = pytest.mark.ray

@@ -9,7 +9,7 @@ import ray
 from evoact.config.stored_plan import experiment_of
 from evoact.execution.run import search
 from evoact.execution.running.scale import Scale, ask
-from tests.conftest import COMMAND, started
+from tests.conftest import COMMAND, started, wait_for
 from tests.execution.cluster.nodes import (
     ENDLESS,
     ENVIRONMENT,
@@ -18,7 +18,6 @@ from tests.execution.cluster.nodes import (
     connected,
     faults_of,
     packs_of,
-    wait_for,
     workers_of,
 )
 

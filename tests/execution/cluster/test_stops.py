@@ -10,8 +10,8 @@ from ray.util.placement_group import placement_group
 
 from evoact.execution.cluster.ray_cluster import NAMESPACE
 from evoact.execution.run import resume, search
-from tests.conftest import COMMAND, DIVISION, started
-from tests.execution.cluster.nodes import packs_of, processes_of, wait_for
+from tests.conftest import COMMAND, DIVISION, started, wait_for
+from tests.execution.cluster.nodes import packs_of, processes_of
 
 pytestmark = pytest.mark.ray
 

@@ -16,9 +16,8 @@ from evoact.execution.running.apart import Apart
 from evoact.execution.running.log import events
 from evoact.execution.stages import Stages
 from evoact.leaderboard.location import Location
-from tests.conftest import COMMAND, DIVISION, started
+from tests.conftest import COMMAND, DIVISION, started, wait_for
 from tests.execution.poisoned import deadly_to_measure, most_likely_to_fail
-from tests.execution.test_run import wait_for
 
 pytestmark = pytest.mark.slow
 
