@@ -4,7 +4,6 @@ their places."""
 import ast
 import inspect
 import itertools
-import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from evoact.genomes.genome import Genome
 from evoact.networks.modules.named_modules import ClassRecipe
 from evoact.networks.own.module_network import ModuleNetwork
 from evoact.networks.own.named import FileRecipe, GivenRecipe
-from evoact.networks.own.source import build_function
+from evoact.networks.own.source import arguments_of, build_function
 from evoact.nn.calls import Where, Wrapped
 from evoact.nn.heterogeneous import activation_sites
 from evoact.nn.sites import Shared
@@ -78,16 +77,16 @@ def code_of(network: ModuleNetwork) -> Code:
         raise NoSource(
             f"expected a network of somebody's file to write its source, got {recipe.name} of a package"
         )
-    shapes = {"input_shape": recipe.input_shape, "n_outputs": recipe.n_outputs}
+    build: Any
+    files: Mapping[str, str]
+    text_of: Callable[[Mapping[str, str]], str]
     if isinstance(recipe, ClassRecipe):
-        defined = Definitions([Path(inspect.getfile(recipe.build))])
-        text = "\n\n\n".join(defined.needed_by(recipe.build.__name__))
-        all_given = shapes | json.loads(recipe.arguments)
-        return Code(recipe.name, recipe.build.__name__, all_given, {}, lambda _: text)
-    if isinstance(recipe, FileRecipe):
-        file, build, name = recipe.file, build_function(recipe.file, recipe.text, recipe.build), recipe.build
-        files: Mapping[str, str] = {file: recipe.text}
-        text_of: Callable[[Mapping[str, str]], str] = itemgetter(file)
+        build, name = recipe.build, recipe.build.__name__
+        text = "\n\n\n".join(Definitions([Path(inspect.getfile(build))]).needed_by(name))
+        files, text_of = {}, lambda _: text
+    elif isinstance(recipe, FileRecipe):
+        build, name = build_function(recipe.file, recipe.text, recipe.build), recipe.build
+        files, text_of = {recipe.file: recipe.text}, itemgetter(recipe.file)
     else:
         build = given("network", recipe.given)
         if isinstance(build, nn.Module):
@@ -97,8 +96,7 @@ def code_of(network: ModuleNetwork) -> Code:
             )
         found = gathered(build)
         name, files, text_of = found.name, found.files, found.text
-    takes = inspect.signature(build).parameters
-    all_given = {key: value for key, value in shapes.items() if key in takes} | json.loads(recipe.arguments)
+    all_given = arguments_of(build, recipe.input_shape, recipe.n_outputs, recipe.arguments)
     return Code(recipe.name, name, all_given, files, text_of)
 
 

@@ -58,7 +58,9 @@ class Driver:
         )  # of all packs, if all workers are to take the same
         self.sizes = dict(packs.sizes)  # else by kind of worker
         self.exchange, self.heard, self.renewals = made(self.sizes), False, 0
-        self.asked: dict[str, int] = {}  # for packs of which size those out were asked for
+        self.size_asked: dict[
+            str, int
+        ] = {}  # of each pack that is out, the size for which the source was asked
         self.joined: dict[str, Joined] = {}
         self.out: dict[str, Sequence[Proposal]] = {}
         self.losses: Counter[str] = Counter()
@@ -109,7 +111,11 @@ class Driver:
 
     def _out_for(self, size: int) -> int:
         """How many packs are out that were asked for at this size."""
-        return len(self.out) if self.size is not None else sum(self.asked[name] == size for name in self.out)
+        return (
+            len(self.out)
+            if self.size is not None
+            else sum(self.size_asked[name] == size for name in self.out)
+        )
 
     def _by_size(self) -> dict[int, int]:
         """How many workers there are, or are to be, for packs of each size, the largest first. Those who have not
@@ -125,12 +131,12 @@ class Driver:
     def collect(self, seconds: float) -> None:
         """Take what the workers deliver, after waiting for that at most so long, then fill up."""
         with self._kept():
-            delivered, joined = self._asked("collect", seconds) or ([], {})
+            delivered, joined = self._call("collect", seconds) or ([], {})
             if joined is not None:
                 self._meet(joined)
             self._finish(delivered)
             if self.source.finished and self.out:  # it is stopping: what nobody has begun need not be
-                for name in self._asked("withdraw") or ():
+                for name in self._call("withdraw") or ():
                     self.out.pop(name, None)
         self.fill()
 
@@ -142,7 +148,7 @@ class Driver:
             if isinstance(d.answer, Exception):
                 continue
             self.false_starts = self.renewals = 0
-            del self.out[d.pack], self.asked[d.pack]
+            del self.out[d.pack], self.size_asked[d.pack]
             trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
             self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
             packs.append((d.answer, Work(d.worker, d.waited, workers)))
@@ -173,7 +179,7 @@ class Driver:
             if worker in self.given_up:
                 self.given_up.remove(worker)
                 return
-            lost = self._asked("lose", worker)
+            lost = self._call("lose", worker)
             if lost is None:
                 self._false_start(reason)
             elif lost.node in living_nodes():
@@ -243,7 +249,7 @@ class Driver:
         self.exchange.limit.remote(self.most, sorted(leaving))
         largest = max((joined.size for joined in self.joined.values()), default=0)
         if largest:  # those for whom a pack was may be gone
-            for name in self._asked("withdraw", largest) or ():
+            for name in self._call("withdraw", largest) or ():
                 self._halve(name)
         for worker, joined in self.joined.items():
             lease = self._lease(joined)
@@ -261,7 +267,7 @@ class Driver:
         return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
 
     def _give_up(self, worker: str, joined: Joined, reason: str, blame: str) -> None:
-        self._asked("lose", worker)
+        self._call("lose", worker)
         self.given_up.add(worker)
         with suppress(ray.exceptions.RayError):
             ray.kill(cloudpickle.loads(joined.process), no_restart=True)
@@ -269,7 +275,7 @@ class Driver:
 
     def _halve(self, name: str) -> tuple[str, str]:
         """Offer the halves of a pack in its place; return their names."""
-        proposals, size = self.out.pop(name), self.asked[name]
+        proposals, size = self.out.pop(name), self.size_asked[name]
         half = len(proposals) // 2
         self._offer(f"{name}a", proposals[:half], size)
         self._offer(f"{name}b", proposals[half:], size)
@@ -278,11 +284,11 @@ class Driver:
     def _offer(self, name: str, proposals: Sequence[Proposal], size: int | None = None) -> None:
         """Offer a pack, for workers of the size that it was asked for if that was said before."""
         self.out[name] = proposals
-        self.asked[name] = size = self.asked[name] if size is None else size
+        self.size_asked[name] = size = self.size_asked[name] if size is None else size
         self.exchange.offer.remote(name, proposals, 0 if self.size else size)
 
-    def _asked(self, method: str, *arguments: Any) -> Any:
-        """What the exchange answers; nothing if it is lost, and another is in its place."""
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """Return what a method of the exchange answers; None if it is lost, and another is in its place."""
         try:
             asked = getattr(self.exchange, method).remote(*arguments)
             # Its process may take long to start on a busy machine.

@@ -103,12 +103,12 @@ class Worker(tune.Trainable):
             time.sleep(IDLE_SECONDS)
             return {"packs": 0}
         end, packs = time.monotonic() + STEP_SECONDS, 0
-        taken = self._asked("take", self.worker, IDLE_SECONDS)
+        taken = self._call("take", self.worker, IDLE_SECONDS)
         while taken != RETIRE:
             if taken is None:
                 if time.monotonic() > end:
                     return {"packs": packs}
-                taken = self._asked("take", self.worker, IDLE_SECONDS)
+                taken = self._call("take", self.worker, IDLE_SECONDS)
                 continue
             name, proposals = taken
             packs += 1
@@ -120,13 +120,14 @@ class Worker(tune.Trainable):
             except Exception as error:  # of no member: raised again beside the run, as `local` would
                 answer = portable(error)
             if time.monotonic() > end:
-                self._asked("deliver", self.worker, name, answer)
+                self._call("deliver", self.worker, name, answer)
                 return {"packs": packs}
-            taken = self._asked("swap", self.worker, name, answer, IDLE_SECONDS)
+            taken = self._call("swap", self.worker, name, answer, IDLE_SECONDS)
         return {"packs": packs, "done": True}
 
-    def _asked(self, method: str, *arguments: Any) -> Any:
-        """What the exchange answers; if it died, the one that the driver puts in its place, which knows nobody yet."""
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """Return what a method of the exchange answers; if it died, of the one that the driver puts in its place, which
+        knows nobody yet."""
         end = time.monotonic() + RENEWED_SECONDS
         while True:
             try:

@@ -37,6 +37,20 @@ def source_text(code: Any) -> str:
         return ""
 
 
+def arguments_of(
+    build: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int, arguments: str
+) -> dict[str, Any]:
+    """Return what a function that builds a module is called with: `arguments`, a JSON object, and the task's shapes, if
+    it takes them.
+
+    >>> arguments_of(lambda n_outputs, width: None, (3,), 2, '{"width": 8}')
+    {'n_outputs': 2, 'width': 8}
+    """
+    takes = inspect.signature(build).parameters
+    shapes = {"input_shape": input_shape, "n_outputs": n_outputs}
+    return {name: value for name, value in shapes.items() if name in takes} | json.loads(arguments)
+
+
 def built_module(
     build: Callable[..., Any],
     seed: int,
@@ -48,7 +62,7 @@ def built_module(
     """Return the module that a function builds when all global generators start from a seed, and are then as before.
 
     Args:
-        build: called with `arguments`, and with `input_shape` and `n_outputs` if it takes them
+        build: called with its `arguments_of`
         seed: of Python's, NumPy's and PyTorch's generators
         input_shape: of one example
         n_outputs: per example
@@ -62,9 +76,7 @@ def built_module(
 
     import numpy as np
 
-    takes = inspect.signature(build).parameters
-    shapes = {"input_shape": input_shape, "n_outputs": n_outputs}
-    given = {name: value for name, value in shapes.items() if name in takes} | json.loads(arguments)
+    given = arguments_of(build, input_shape, n_outputs, arguments)
     before = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():
