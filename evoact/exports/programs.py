@@ -3,12 +3,18 @@
 import importlib.util
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from evoact.errors import shortened
+
 PROGRAM, ONNX = "model.pt2", "model.onnx"
+LOGGERS = ("torch", "torch.export", "torch.fx", "torch.onnx")
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -17,22 +23,24 @@ def missing_for_onnx() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def write_programs(network: nn.Module, example: Tensor, folder: Path) -> None:
-    """Write `model.pt2`, and `model.onnx` if its packages are there, for batches of any size.
+def write_programs(network: nn.Module, example: Tensor, folder: Path) -> dict[str, str]:
+    """Write `model.pt2`, and `model.onnx` if its packages are there, for batches of any size; return why there is
+    none, by file.
 
     Args:
         network: in evaluation mode
         example: prepared inputs, two or more
     """
-    batch = ({0: torch.export.Dim("batch")},)
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         try:
-            program = torch.export.export(network, (example,), dynamic_shapes=batch)
-        except Exception:  # exporters raise anything, of derivatives within a forward pass, for one
-            program = torch.export.export(_derived(network, example), (example,), dynamic_shapes=batch)
+            program = _exported(network, example)
+        except Exception as error:  # exporters raise anything
+            return dict.fromkeys([PROGRAM] if missing_for_onnx() else [PROGRAM, ONNX], _why(error))
         torch.export.save(program, folder / PROGRAM)
-        if not missing_for_onnx():
+        if missing_for_onnx():
+            return {}
+        try:
             made = torch.onnx.export(
                 program,
                 (example,),
@@ -43,6 +51,34 @@ def write_programs(network: nn.Module, example: Tensor, folder: Path) -> None:
             )
             assert made is not None
             made.save(folder / ONNX)
+        except Exception as error:  # an operation that ONNX does not have, for one
+            (folder / ONNX).unlink(missing_ok=True)
+            return {ONNX: _why(error)}
+        return {}
+
+
+def _exported(network: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    batch = ({0: torch.export.Dim("batch")},)
+    try:
+        return torch.export.export(network, (example,), dynamic_shapes=batch)
+    except Exception as error:  # of derivatives within a forward pass, for one
+        try:
+            return torch.export.export(_derived(network, example), (example,), dynamic_shapes=batch)
+        except Exception:
+            raise error from None
+
+
+def _why(error: Exception) -> str:
+    """Return in a sentence what hinders PyTorch's exporters."""
+    if "specialized" in str(error):
+        return (
+            "its forward fixes the number of examples, as `len(x)` does and `x.shape[0]` does not; write that and "
+            "search again"
+        )
+    while error.__cause__ is not None:  # ONNX's exporter says at first which of its steps failed
+        error = error.__cause__  # type: ignore[assignment]
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return f"PyTorch cannot write such a forward as a program: {shortened(first, 300)}"
 
 
 def _derived(network: nn.Module, example: Tensor) -> nn.Module:
@@ -53,13 +89,15 @@ def _derived(network: nn.Module, example: Tensor) -> nn.Module:
         return make_fx(network, tracing_mode="symbolic", _allow_non_fake_inputs=True)(example)
 
 
-class _quiet:
-    """Keeps the exporter from telling that torchvision is not installed."""
-
-    def __enter__(self) -> None:
-        self.logger = logging.getLogger("torch.onnx")
-        self.before = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.before)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters from telling that torchvision is not installed, and from printing what they raise."""
+    before = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
+    try:
+        for logger in before:
+            logger.setLevel(logging.CRITICAL)
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)

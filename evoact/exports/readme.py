@@ -13,7 +13,7 @@ from evoact.exports.gathered import NoSource
 from evoact.exports.load import AGAIN, Found, find
 from evoact.exports.model_py import entry
 from evoact.exports.module import TrainedNetwork, classifies
-from evoact.exports.programs import ONNX, missing_for_onnx
+from evoact.exports.programs import ONNX, PROGRAM, missing_for_onnx
 from evoact.report.comparison_text import verdict_sentences
 from evoact.report.run import read_run
 from evoact.report.search_text import counted, verdict
@@ -48,8 +48,7 @@ In this directory, with `torch` alone:
 | --- | --- |
 {source}
 | `model.safetensors` | its weights, by the names of its `state_dict` |
-| `model.pt2` | `torch.export.load("model.pt2").module()(x)`, for prepared inputs ({prepared}) |
-{onnx}
+{programs}
 | `model.json` | genome, sites, curves of the types, preprocessing, the row of the leaderboard, versions, digests |
 
 Compared with evoact on the whole test split: {checked}; `{first}` gives the {metric} of the row.
@@ -67,16 +66,17 @@ network(x)  # for inputs x prepared as model.json says under preprocessing, [bat
 
 
 def readme(
-    found: Found, network: TrainedNetwork, worst: dict[str, float], directory: str, text: str | NoSource
+    found: Found,
+    network: TrainedNetwork,
+    worst: dict[str, float],
+    directory: str,
+    text: str | NoSource,
+    without: Mapping[str, str],
 ) -> str:
     """Return the text; `worst` says by how much each part differs from evoact's outputs at most, `text` is that of
-    `model.py`, or why there is none."""
+    `model.py`, or why there is none, `without` why there is no program, by file."""
     row, task = network.rows[0], found.experiment.task
     split = LARGE if row[LARGE] is not None else TEST
-    missing = missing_for_onnx()
-    onnx = f"| `{ONNX}` | inputs `inputs`, outputs `outputs`, any batch, prepared as for `model.pt2` |"
-    if missing:
-        onnx = f"| no `{ONNX}` | wants {', '.join(missing)}: `pip install 'evoact[export]'` |"
     classes = classifies(found.preprocessing, task.metric)
     gives = "the class of each example" if classes else "values in the targets' units"
     shape = ", ".join(map(str, task.input_shape))
@@ -106,14 +106,27 @@ def readme(
         figures="\n".join(_figures(found, row, split)),
         verdict="\n\n".join(_verdict(found)),
         how=how,
-        prepared="as `model.json` says" if isinstance(text, NoSource) else f"`prepare` of `{SOURCE}`",
         source=source,
         first=next(iter(worst)),
         directory=directory,
         given=", model=MODEL" if "given" in found.experiment.config.network.arguments else "",
-        onnx=onnx,
+        programs="\n".join(_programs(text, without)),
         checked=", ".join(f"`{name}` to {off:.1g}" for name, off in worst.items()),
     )
+
+
+def _programs(text: str | NoSource, without: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of the table of files about programs."""
+    prepared = "as `model.json` says" if isinstance(text, NoSource) else f"`prepare` of `{SOURCE}`"
+    as_for = prepared if PROGRAM in without else f"as for `{PROGRAM}`"
+    uses = {
+        PROGRAM: f'`torch.export.load("{PROGRAM}").module()(x)`, for prepared inputs ({prepared})',
+        ONNX: f"inputs `inputs`, outputs `outputs`, any batch, prepared {as_for}",
+    }
+    if missing := missing_for_onnx():
+        without = {ONNX: f"wants {', '.join(missing)}: `pip install 'evoact[export]'`", **without}
+    for file, use in uses.items():
+        yield f"| no `{file}` | {without[file]} |" if file in without else f"| `{file}` | {use} |"
 
 
 def _figures(found: Found, row: Mapping[str, Any], split: str) -> Iterator[str]:

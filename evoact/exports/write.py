@@ -19,7 +19,7 @@ from evoact.exports.load import FACTS, WEIGHTS, Found, find, module
 from evoact.exports.model_py import model_py
 from evoact.exports.module import TrainedNetwork
 from evoact.exports.plain_network import fill, plain
-from evoact.exports.programs import write_programs
+from evoact.exports.programs import PROGRAM, write_programs
 from evoact.exports.readme import readme
 from evoact.genomes.genome import to_json
 from evoact.installation import VERSION
@@ -27,6 +27,7 @@ from evoact.networks.network import Network
 
 FORMAT = 1
 NO_SOURCE = "no_source"  # the fact why there is no model.py
+NO_PROGRAM = "no_program"  # the fact why there is no model.pt2 or model.onnx, by file
 
 
 def export(
@@ -91,9 +92,14 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
     if not isinstance(made, NoSource):
         text = model_py(title, made, task, found.preprocessing, state)
         (folder / SOURCE).write_text(text, encoding="utf-8")
-    write_programs(module, torch.zeros(2, *task.input_shape), folder)
+    without = write_programs(module, torch.zeros(2, *task.input_shape), folder)
+    if isinstance(text, NoSource) and PROGRAM in without:
+        raise UserError(
+            f"expected a network of which {SOURCE} or {PROGRAM} can be written, got neither: {text}; {without[PROGRAM]}"
+        )
     facts = _facts(found, network, own, tensors)
     facts[NO_SOURCE] = str(text) if isinstance(text, NoSource) else None
+    facts[NO_PROGRAM] = without
     (folder / FACTS).write_text(_json(facts), encoding="utf-8")
     worst = check(folder, network, task)
     facts["checked"] = worst
@@ -101,7 +107,9 @@ def _write(folder: Path, target: Path, found: Found, network: TrainedNetwork) ->
         file.name: _digest(file) for file in sorted(folder.glob("model.*")) if file.name != FACTS
     }
     (folder / FACTS).write_text(_json(facts), encoding="utf-8")
-    (folder / "README.md").write_text(readme(found, network, worst, target.name, text), encoding="utf-8")
+    (folder / "README.md").write_text(
+        readme(found, network, worst, target.name, text, without), encoding="utf-8"
+    )
 
 
 def _facts(

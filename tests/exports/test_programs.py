@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -20,3 +22,26 @@ def test_a_network_that_differentiates_within_its_forward_pass(tmp_path):
 
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert np.allclose(session.run(None, {"inputs": x.numpy()})[0], expected, atol=1e-6)
+
+
+class Counted(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x.reshape(len(x), -1))  # an idiom that makes the number of examples a constant
+
+
+class Valued(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(Counted, "as `len\\(x\\)` does"), (Valued, "cannot write such")]
+)
+def test_a_forward_that_is_no_program_is_said_in_a_sentence(tmp_path, capfd, kind, reason):
+    why = write_programs(kind(4, 2).eval(), torch.zeros(2, 4), tmp_path)
+    assert set(why) == {"model.pt2"} | (set() if missing_for_onnx() else {"model.onnx"})
+    for sentence in why.values():
+        assert re.search(reason, sentence)
+        assert "\n" not in sentence
+    assert not any(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")

@@ -23,14 +23,16 @@ def export(
     """
     from evoact.exports.load import FACTS
     from evoact.exports.programs import missing_for_onnx
-    from evoact.exports.write import NO_SOURCE
+    from evoact.exports.write import NO_PROGRAM, NO_SOURCE
     from evoact.exports.write import export as write
 
     folder = write(run_dir, output, candidate, seed, arm, repeat)
     for file in sorted(folder.iterdir()):
         say(f"{file.stat().st_size:>12,}  {output / file.name}")
-    if reason := json.loads((folder / FACTS).read_text(encoding="utf-8"))[NO_SOURCE]:
-        say(f"No model.py: {reason}")
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    for file, reason in {"model.py": facts[NO_SOURCE], **facts[NO_PROGRAM]}.items():
+        if reason:
+            say(f"No {file}: {reason}")
     if missing := missing_for_onnx():
         say(f"No model.onnx, which wants {', '.join(missing)}: pip install 'evoact[export]'")
     say("All of it computes what evoact does on the test split.")
