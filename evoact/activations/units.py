@@ -29,21 +29,22 @@ def hinges(x: Tensor, c: Tensor, number: int, reference: Callable[..., Tensor]) 
 
 
 @dataclass(frozen=True)
-class PieceUnit:
-    """A unit of several pieces as the kernels have it.
+class NativeUnit:
+    """A unit as the kernels have it in whole layers.
 
     Args:
         native: what it is there, made by `native.pieces.unit`
-        reference: the same in PyTorch, y [sets, E] of x [sets, P, E] and the numbers
-        numbers: what the kernels read, [sets, P + 1], of parameters [sets, p]; None for nothing
+        numbers: what the kernels read, [sets, p], of parameters [sets, p]; None for nothing
+        reference: the same in PyTorch, y [sets, E] of x [sets, P, E] and the numbers, of a unit that `by_rows` takes;
+            None for one that takes a set's rows one behind the other
     """
 
     native: np.ndarray
-    reference: Callable[[Tensor, Tensor], Tensor]
     numbers: Callable[[Tensor], Tensor] | None = None
+    reference: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
-def by_rows(unit: PieceUnit, x: Tensor, parameters: Tensor) -> Tensor:
+def by_rows(unit: NativeUnit, x: Tensor, parameters: Tensor) -> Tensor:
     """Return what a unit gives, [sets, rows, M], of the pieces x[sets, rows, P, M] and parameters[sets, p]."""
     if unit.numbers is None:
         return largest(x.flatten(0, 1)).view(*x.shape[:2], x.shape[3])
@@ -81,7 +82,7 @@ class Pieces(torch.autograd.Function):
     """A unit of several pieces with numbers of its own by the kernels."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, c: Tensor, unit: PieceUnit) -> Tensor:
+    def forward(ctx: Any, x: Tensor, c: Tensor, unit: NativeUnit) -> Tensor:
         ctx.unit = unit
         ctx.save_for_backward(x, c)
         return pieces.value(unit.native, x, c)

@@ -270,14 +270,14 @@ INLINE void add_row(int vectors, V *sum, float a, const float *x) {
 }
 
 /* gx[m, vectors * LANES] += the rows w[n, pieces, vectors * LANES] that are picked, times g. */
-INLINE void add_picked_inputs(int vectors, const float *w, const float *g, const uint8_t *which, int64_t apart, float *gx,
+INLINE void add_picked_inputs(int vectors, const float *w, const float *g, const uint8_t *which, float *gx,
                               int64_t n, int64_t pieces, int64_t m) {
     for (int64_t e = 0; e < m; e++, gx += vectors * LANES) {
         V sum[SPAN];
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) sum[v] = *(const V *)(gx + v * LANES);
         for (int64_t r = 0; r < n; r++)
-            add_row(vectors, sum, g[r * m + e], w + (r * pieces + which[r * apart + e]) * vectors * LANES);
+            add_row(vectors, sum, g[r * m + e], w + (r * pieces + which[r * m + e]) * vectors * LANES);
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) *(V *)(gx + v * LANES) = sum[v];
     }
@@ -333,7 +333,7 @@ static Span span_of(int64_t s, int64_t d) {
     return (Span){from * LANES, to - from, (to < all ? to * LANES : d) - from * LANES};
 }
 
-void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, int64_t apart, float *gx, int64_t n,
+void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, float *gx, int64_t n,
                           int64_t pieces, int64_t d, int64_t m, float *room) {
     float *sums = aligned(room), *rows = sums + m * BROAD;
     for (int64_t s = 0; s < spans_of(d); s++) {
@@ -343,14 +343,14 @@ void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, 
         for (int64_t r = 0; r < n; r += most) {
             int64_t some = n - r < most ? n - r : most;
             copy_rows(some * pieces, vectors, span.wide, w + r * pieces * d + span.start, d, rows);
-#define INPUTS(v) add_picked_inputs(v, rows, g + r * m, which + r * apart, apart, sums, some, pieces, m)
+#define INPUTS(v) add_picked_inputs(v, rows, g + r * m, which + r * m, sums, some, pieces, m)
             WITH_VECTORS(vectors, INPUTS)
         }
         turn_rows(m, span.wide, sums, vectors * LANES, gx + span.start * m, m, 0);
     }
 }
 
-void evoact_picked_weights(const float *g, const uint8_t *which, int64_t apart, const float *x, int across, float *gw, int64_t n,
+void evoact_picked_weights(const float *g, const uint8_t *which, const float *x, int across, float *gw, int64_t n,
                            int64_t pieces, int64_t d, int64_t m, float *room) {
     float *rows = aligned(room);
     int64_t parts = (m + EXAMPLES - 1) / EXAMPLES;
@@ -363,19 +363,19 @@ void evoact_picked_weights(const float *g, const uint8_t *which, int64_t apart, 
         else
             turn_rows(span.wide, some, x + span.start * m + e, m, rows, vectors * LANES, 1);
         for (int64_t r = 0; r < n * pieces; r++) {
-            uint64_t examples = those(which + r / pieces * apart + e, some, r % pieces);
+            uint64_t examples = those(which + r / pieces * m + e, some, r % pieces);
 #define WEIGHTS(v) picked_weights(v, g + r / pieces * m + e, examples, rows, e > 0, gw + r * d + span.start, last)
             WITH_VECTORS(vectors, WEIGHTS)
         }
     }
 }
 
-void evoact_picked_biases(const float *g, const uint8_t *which, int64_t apart, float *gb, int64_t n, int64_t pieces, int64_t m) {
+void evoact_picked_biases(const float *g, const uint8_t *which, float *gb, int64_t n, int64_t pieces, int64_t m) {
     for (int64_t r = 0; r < n * pieces; r++) {
         V sum = {0};
         for (int64_t e = 0; e < m; e += EXAMPLES) {
             int64_t some = m - e < EXAMPLES ? m - e : EXAMPLES;
-            uint64_t examples = those(which + r / pieces * apart + e, some, r % pieces);
+            uint64_t examples = those(which + r / pieces * m + e, some, r % pieces);
             for (int64_t i = 0; i < some; i += LANES) sum += load_some(g + r / pieces * m + e + i, (uint32_t)(examples >> i));
         }
         gb[r] = lanes_total(sum);

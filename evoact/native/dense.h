@@ -21,13 +21,13 @@ void evoact_dense_weights(int half, const float *g, const float *x, int across, 
 /* gb[n], the sums over the rows of g[n, m]. */
 void evoact_dense_biases(const float *g, float *gb, int64_t n, int64_t m);
 
-/* The same, bit by bit, for g[n * pieces, m] that is 0 but for one of each neuron's rows, `which[neuron * apart + example]`, as
+/* The same, bit by bit, for g[n * pieces, m] that is 0 but for one of each neuron's rows, `which[neuron, example]`, as
  * g[n, m] says; in single precision. `room` has evoact_picked_room floats. */
 int64_t evoact_picked_room(int64_t pieces, int64_t m);
-void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, int64_t apart, float *gx, int64_t n,
+void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, float *gx, int64_t n,
                           int64_t pieces, int64_t d, int64_t m, float *room);
-void evoact_picked_weights(const float *g, const uint8_t *which, int64_t apart, const float *x, int across, float *gw, int64_t n,
+void evoact_picked_weights(const float *g, const uint8_t *which, const float *x, int across, float *gw, int64_t n,
                            int64_t pieces, int64_t d, int64_t m, float *room);
-void evoact_picked_biases(const float *g, const uint8_t *which, int64_t apart, float *gb, int64_t n, int64_t pieces, int64_t m);
+void evoact_picked_biases(const float *g, const uint8_t *which, float *gb, int64_t n, int64_t pieces, int64_t m);
 
 #endif

@@ -79,18 +79,18 @@ typedef struct {
 
 static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* How many arrays of a layer's neurons its units keep. */
-static int64_t slots_of(const Layer *l, int64_t members) {
-    int64_t slots = 0;
-    for (int32_t i = 0; l->units && i < l->unit_begin[members]; i++) slots = largest(slots, evoact_unit_kept(l->units + i));
-    return slots;
-}
-
 /* A layer's pre-activations, what its units keep, and its activations, at h. */
 typedef struct {
     float *z, *kept, *h;
-    int64_t slots;
 } Values;
+
+/* Floats that a member's units keep. */
+static int64_t kept_of(const Layer *l, int64_t k, int64_t m) {
+    int64_t sum = 0;
+    for (int32_t i = l->unit_begin[k]; i < l->unit_begin[k + 1]; i++)
+        sum += evoact_unit_kept(l->units + i, m);
+    return sum;
+}
 
 /* The list of a unit's neurons, none if it has all of them in their order. */
 static const int32_t *list_of(const Layer *l, const Unit *u) { return u->rows == l->n ? NULL : l->list + u->first; }
@@ -99,9 +99,10 @@ static void activations(const Layer *l, int64_t k, Values v, int64_t m, Place p)
     int64_t start = k * l->n, stop = start + l->n;
     if (l->begin[stop] > l->begin[start])
         evoact_rows_values(start, stop, v.z, v.h, l->c, l->begin, l->terms, l->pieces, m);
-    for (int32_t i = l->units ? l->unit_begin[k] : 0; l->units && i < l->unit_begin[k + 1]; i++) {
+    for (int32_t i = l->unit_begin[k]; i < l->unit_begin[k + 1]; i++) {
         const Unit *u = l->units + i;
-        evoact_unit_values(u, list_of(l, u), v.z, l->pieces, l->c, v.h, v.kept, v.slots, m, p.unit_room);
+        evoact_unit_values(u, list_of(l, u), v.z, l->pieces, l->c, v.h, v.kept, m, p.unit_room);
+        v.kept += evoact_unit_kept(u, m);
     }
 }
 
@@ -109,27 +110,28 @@ static void activation_gradients(const Layer *l, int64_t k, Values v, int64_t m,
     int64_t start = k * l->n, stop = start + l->n;
     if (l->begin[stop] > l->begin[start])
         evoact_rows_gradients(start, stop, p.g, v.z, v.h, p.other, l->c, l->gc, l->begin, l->terms, l->pieces, m);
-    for (int32_t i = l->units ? l->unit_begin[k] : 0; l->units && i < l->unit_begin[k + 1]; i++) {
+    for (int32_t i = l->unit_begin[k]; i < l->unit_begin[k + 1]; i++) {
         const Unit *u = l->units + i;
-        evoact_unit_gradients(u, list_of(l, u), p.g, v.z, l->pieces, v.kept, v.slots, l->c, p.other, l->gc, m, p.unit_room);
+        evoact_unit_gradients(u, list_of(l, u), p.g, v.z, l->pieces, v.kept, l->c, p.other, l->gc, m, p.unit_room);
+        v.kept += evoact_unit_kept(u, m);
     }
 }
 
 /* Whether all of a member's neurons are maxout of all pieces: only one piece of each has a gradient. */
 static int is_picked(const Layer *l, int64_t k) {
-    if (!l->units || l->unit_begin[k + 1] - l->unit_begin[k] != 1) return 0;
+    if (!l->pieces || l->unit_begin[k + 1] - l->unit_begin[k] != 1) return 0;
     const Unit *u = l->units + l->unit_begin[k];
     return u->kind == LARGEST && u->rows == l->n && u->pieces == l->pieces;
 }
 
 /* Gradients for weights and biases of a layer with inputs h, and for these in g. */
 static void picked_gradients(const Layer *l, int64_t k, const float *h, int is_first, Values v, int64_t m, Place p) {
-    int64_t rows = l->n * l->pieces, apart = v.slots * m * (int64_t)sizeof(float);
+    int64_t rows = l->n * l->pieces;
     const uint8_t *which = (const uint8_t *)v.kept;
-    evoact_picked_weights(p.g, which, apart, h, is_first, l->gw + k * rows * l->d, l->n, l->pieces, l->d, m, p.unit_room);
-    if (l->b) evoact_picked_biases(p.g, which, apart, l->gb + k * rows, l->n, l->pieces, m);
+    evoact_picked_weights(p.g, which, h, is_first, l->gw + k * rows * l->d, l->n, l->pieces, l->d, m, p.unit_room);
+    if (l->b) evoact_picked_biases(p.g, which, l->gb + k * rows, l->n, l->pieces, m);
     if (is_first) return;
-    evoact_picked_inputs(l->w + k * rows * l->d, p.g, which, apart, p.other, l->n, l->pieces, l->d, m, p.unit_room);
+    evoact_picked_inputs(l->w + k * rows * l->d, p.g, which, p.other, l->n, l->pieces, l->d, m, p.unit_room);
 }
 
 static float member(int half, const Layer *layers, int64_t count, int64_t k, const float *x, const int64_t *targets, int64_t m,
@@ -142,9 +144,9 @@ static float member(int half, const Layer *layers, int64_t count, int64_t k, con
         p.values += rows * m;
         evoact_dense_values(half, l->w + k * rows * l->d, h, i == 0, l->b ? l->b + k * rows : NULL, v[i].z, rows, l->d, m, p.room);
         if (l->pieces) {
-            v[i].kept = p.values;
-            v[i].h = p.values + v[i].slots * l->n * m;
-            p.values = v[i].h + l->n * m;
+            v[i].h = p.values;
+            v[i].kept = p.values += l->n * m;
+            p.values += kept_of(l, k, m);
             activations(l, k, v[i], m, p);
         }
         h = v[i].h;
@@ -176,24 +178,24 @@ static float member(int half, const Layer *layers, int64_t count, int64_t k, con
 /* losses[members] of inputs x[1 or members, m, d], `x_member` apart, and targets[1 or members, m]. */
 void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_member, const int64_t *targets,
                 int64_t targets_member, float *losses, int64_t members, int64_t m, int half, int threads) {
-    int64_t size = 0, widest = 0, unit_room = 0, slots[count];
+    int64_t size = 0, widest = 0, unit_room = 0;
     for (int64_t i = 0; i < count; i++) {
         const Layer *l = layers + i;
-        slots[i] = slots_of(l, members);
-        size += l->n * (l->pieces ? l->pieces + slots[i] + 1 : 1);
+        int64_t kept = 0;
+        for (int64_t k = 0; l->pieces && k < members; k++) kept = largest(kept, kept_of(l, k, m));
+        size += l->n * (l->pieces + 1) * m + kept;
         widest = largest(widest, l->n * largest(l->pieces, 1));
-        for (int32_t j = 0; l->units && j < l->unit_begin[members]; j++)
-            unit_room = largest(unit_room, largest(evoact_unit_room(l->units + j), evoact_picked_room(l->pieces, m)));
+        for (int32_t j = 0; l->pieces && j < l->unit_begin[members]; j++)
+            unit_room = largest(unit_room, largest(evoact_unit_room(l->units + j, m), evoact_picked_room(l->pieces, m)));
     }
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         /* Apart from each other by more than a multiple of 4096 bytes, at which processors wait. */
         int64_t room = evoact_dense_room(widest, half);
-        float *all = malloc((size_t)((size + 2 * widest) * m + 512 + room + unit_room) * sizeof(float));
-        Place p = {.values = all, .g = all + size * m + 64};
+        float *all = malloc((size_t)(size + 2 * widest * m + 512 + room + unit_room) * sizeof(float));
+        Place p = {.values = all, .g = all + size + 64};
         p.other = p.g + widest * m + 64, p.room = p.other + widest * m + 64, p.unit_room = p.room + room + 64;
         Values v[count];
-        for (int64_t i = 0; i < count; i++) v[i].slots = slots[i];
 #pragma omp for schedule(static)
         for (int64_t k = 0; k < members; k++)
             losses[k] = member(half, layers, count, k, x + k * x_member, targets + k * targets_member, m, v, p);

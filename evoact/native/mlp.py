@@ -18,7 +18,7 @@ SERIAL = 32_768  # elements
 @dataclass(frozen=True)
 class Layer:
     """Weights [K, N * P, D], biases [K, N * P, 1] or None, and of the activations of all K * N neurons with P pieces
-    the coefficients, the program and the units of several pieces if there are any; no pieces for an output without any.
+    the coefficients, the program and the units that are not in it; no pieces for an output without activations.
     """
 
     weights: Tensor

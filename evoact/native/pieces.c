@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "units.h"
 #include "vector_math.h"
 #include "vectors.h"
 
@@ -59,23 +60,36 @@ static void scatter(Block b, Rows at, int64_t p, const float *from, float *x) {
     for (int64_t r = 0; r < b.rows; r++) copy(b.size, from + r * b.size, x + place(b, at, r, p));
 }
 
-/* What a block is worked out in: `z` [pieces, BLOCK] are the pieces, then their slopes, then their gradients; `kept` [pieces +
- * 1, BLOCK] is what the gradients of parameters need. */
+/* What a block is worked out in: `z` [pieces, BLOCK] are the pieces, then their slopes, then their gradients; `kept` behind them
+ * is what the gradients of parameters need. */
 typedef struct {
-    float *value, *g, *z, *kept, *room;
+    float *value, *g, *room, *z, *kept;
 } Work;
 
 enum { SCRATCH = 3 };
 
-static Work work_in(float *room, int64_t pieces) {
-    room = (float *)(((uintptr_t)room + 4 * FULL - 1) / (4 * FULL) * (4 * FULL));
-    float *z = room + 2 * BLOCK, *kept = z + pieces * BLOCK;
-    return (Work){room, room + BLOCK, z, kept, kept + (pieces + 1) * BLOCK};
+static float *aligned(const float *p) { return (float *)(((uintptr_t)p + 4 * FULL - 1) / (4 * FULL) * (4 * FULL)); }
+
+static int is_flat(const Unit *u) { return u->kind == RATIONAL || u->kind == HINGES; }
+
+/* Floats of a block that its gradients need: slopes, and one array, or one for each piece and one. */
+static int64_t block_kept(const Unit *u) { return (u->pieces + (u->kind == NETWORK ? u->pieces : 0) + 1) * BLOCK; }
+
+/* `room` and, for the block to be `kept` in, aligned memory. */
+static Work work_in(float *room, float *kept, int64_t pieces) {
+    room = aligned(room);
+    return (Work){room, room + BLOCK, room + 2 * BLOCK, kept, kept + pieces * BLOCK};
 }
 
-int64_t evoact_unit_room(const Unit *u) { return (2 + 2 * u->pieces + 1 + SCRATCH) * BLOCK + FULL; }
+int64_t evoact_unit_room(const Unit *u, int64_t m) {
+    return is_flat(u) ? 3 * u->rows * m : (2 + SCRATCH + u->pieces) * BLOCK + FULL;
+}
 
-int64_t evoact_unit_kept(const Unit *u) { return u->kind == NETWORK ? u->pieces + 1 : 1; }
+int64_t evoact_unit_kept(const Unit *u, int64_t m) {
+    if (is_flat(u)) return 0;
+    if (u->kind == LARGEST) return (u->rows * m + 3) / 4;
+    return count_blocks(u->rows, m) * block_kept(u) + FULL;
+}
 
 static float dot(int64_t n, const float *restrict a, const float *restrict b) {
     float sum = 0.0f;
@@ -166,7 +180,7 @@ static void slopes_of(int64_t n, const float *restrict t, const float *restrict 
 }
 
 static void norm_block(int64_t n, int64_t pieces, const float *c, Work w) {
-    float p = c[pieces], *far = w.room, *over_far = far + BLOCK, *total = over_far + BLOCK, *t = w.kept + BLOCK;
+    float p = c[pieces], *far = w.room, *over_far = far + BLOCK, *total = over_far + BLOCK, *t = total + BLOCK;
     for (int64_t i = 0; i < pieces; i++) subtract(n, c[i], w.z + i * BLOCK);
     if (pieces == 2) {
         norm_of_two(n, p, w.z, w.z + BLOCK, w.value, w.kept);
@@ -241,8 +255,8 @@ void evoact_pieces(const Unit *u, const float *x, const float *c, float *y, int6
     int64_t blocks = count_blocks(rows, m);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *room = malloc((size_t)evoact_unit_room(u) * sizeof(float));
-        Work w = work_in(room, pieces);
+        float *room = malloc((size_t)(evoact_unit_room(u, m) + block_kept(u) + FULL) * sizeof(float));
+        Work w = work_in(room, aligned(room + evoact_unit_room(u, m)), pieces);
 #pragma omp for schedule(static)
         for (int64_t q = 0; q < sets * blocks; q++) {
             int64_t s = q / blocks;
@@ -260,8 +274,8 @@ void evoact_pieces_backward(const Unit *u, const float *g, const float *x, const
     int64_t blocks = count_blocks(rows, m);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *room = malloc((size_t)evoact_unit_room(u) * sizeof(float));
-        Work w = work_in(room, pieces);
+        float *room = malloc((size_t)(evoact_unit_room(u, m) + block_kept(u) + FULL) * sizeof(float));
+        Work w = work_in(room, aligned(room + evoact_unit_room(u, m)), pieces);
         Rows at = {NULL, pieces, m};
 #pragma omp for schedule(static)
         for (int64_t s = 0; s < sets; s++) {
@@ -307,44 +321,71 @@ void evoact_largest_backward(const float *g, const uint8_t *which, float *gx, in
     for (int64_t s = 0; s < sets; s++) spread(g + s * n, which + s * n, gx + s * pieces * n, pieces, n);
 }
 
-/* Where it is kept which piece of a neuron is the largest. */
-static uint8_t *bytes_at(const float *kept, int64_t row, int64_t m) { return (uint8_t *)(kept + row * m); }
+/* Those of `units.c`, for which a set's rows lie one behind the other: they are copied unless they do. */
+static int lie_so(Rows at) { return !at.list && at.apart == 1; }
 
-void evoact_unit_values(const Unit *u, const int32_t *list, float *x, int64_t apart, const float *c, float *y, float *kept,
-                        int64_t slots, int64_t m, float *room) {
-    Rows at = {list, apart, m}, single = {list, 1, m}, several = {list, slots, m};
-    if (u->kind == LARGEST) {
-        for (int64_t r = 0; r < u->rows; r++) {
-            int64_t row = list ? list[r] : r;
-            largest(x + row * apart * m, y + row * m, bytes_at(kept, row * slots, m), u->pieces, m);
-        }
+static void flat_values(const Unit *u, Rows at, const float *x, const float *c, float *y, float *room) {
+    int64_t n = u->rows * at.m;
+    Block all = {0, u->rows, 0, at.m};
+    const float *z = lie_so(at) ? x : room;
+    float *to = lie_so(at) ? y : room + n;
+    if (!lie_so(at)) gather(all, at, 0, x, room);
+    if (u->kind == RATIONAL)
+        evoact_rational_values(z, c, to, n, u->top, u->bottom);
+    else
+        evoact_hinges_values(z, c, to, n, u->top);
+    if (!lie_so(at)) scatter(all, (Rows){at.list, 1, at.m}, 0, to, y);
+}
+
+static void flat_gradients(const Unit *u, Rows at, const float *g, const float *x, const float *c, float *gx, float *gc,
+                           float *room) {
+    int64_t n = u->rows * at.m;
+    Block all = {0, u->rows, 0, at.m};
+    const float *from = lie_so(at) ? g : room, *z = lie_so(at) ? x : room + n;
+    float *to = lie_so(at) ? gx : room + 2 * n;
+    if (!lie_so(at)) {
+        gather(all, (Rows){at.list, 1, at.m}, 0, g, room);
+        gather(all, at, 0, x, room + n);
+    }
+    if (u->kind == RATIONAL)
+        evoact_rational_gradients(from, z, c, to, gc, n, u->top, u->bottom);
+    else
+        evoact_hinges_gradients(from, z, c, to, gc, n, u->top);
+    if (!lie_so(at)) scatter(all, at, 0, to, gx);
+}
+
+void evoact_unit_values(const Unit *u, const int32_t *list, const float *x, int64_t apart, const float *c, float *y, float *kept,
+                        int64_t m, float *room) {
+    Rows at = {list, apart, m}, single = {list, 1, m};
+    if (is_flat(u)) {
+        flat_values(u, at, x, c + u->numbers, y, room);
         return;
     }
-    Work w = work_in(room, u->pieces);
-    for (int64_t k = 0; k < count_blocks(u->rows, m); k++) {
+    for (int64_t r = 0; u->kind == LARGEST && r < u->rows; r++) {
+        int64_t row = list ? list[r] : r;
+        largest(x + row * apart * m, y + row * m, (uint8_t *)kept + r * m, u->pieces, m);
+    }
+    for (int64_t k = 0; u->kind != LARGEST && k < count_blocks(u->rows, m); k++) {
         Block b = block_at(k, u->rows, m);
+        Work w = work_in(room, aligned(kept) + k * block_kept(u), u->pieces);
         work_out(u, b, at, x, c + u->numbers, w);
         scatter(b, single, 0, w.value, y);
-        for (int64_t i = 0; i < u->pieces; i++) scatter(b, at, i, w.z + i * BLOCK, x);
-        for (int64_t i = 0; i < evoact_unit_kept(u); i++) scatter(b, several, i, w.kept + i * BLOCK, kept);
     }
 }
 
-void evoact_unit_gradients(const Unit *u, const int32_t *list, const float *g, const float *x, int64_t apart, const float *kept,
-                           int64_t slots, const float *c, float *gx, float *gc, int64_t m, float *room) {
-    Rows at = {list, apart, m}, several = {list, slots, m};
+void evoact_unit_gradients(const Unit *u, const int32_t *list, const float *g, const float *x, int64_t apart, float *kept,
+                           const float *c, float *gx, float *gc, int64_t m, float *room) {
+    Rows at = {list, apart, m};
     for (int64_t r = 0; r < u->rows; r++) {
         int64_t row = list ? list[r] : r;
         float *to = gx + row * apart * m;
-        if (u->kind == LARGEST) spread(g + row * m, bytes_at(kept, row * slots, m), to, u->pieces, m);
+        if (u->kind == LARGEST) spread(g + row * m, (uint8_t *)kept + r * m, to, u->pieces, m);
         memset(to + u->pieces * m, 0, (size_t)((apart - u->pieces) * m) * sizeof(float));
     }
-    if (u->kind == LARGEST) return;
-    Work w = work_in(room, u->pieces);
+    if (is_flat(u)) flat_gradients(u, at, g, x, c + u->numbers, gx, gc + u->numbers, room);
+    if (is_flat(u) || u->kind == LARGEST) return;
     for (int64_t k = 0; k < count_blocks(u->rows, m); k++) {
-        Block b = block_at(k, u->rows, m);
-        for (int64_t i = 0; i < u->pieces; i++) gather(b, at, i, x, w.z + i * BLOCK);
-        for (int64_t i = 0; i < evoact_unit_kept(u); i++) gather(b, several, i, kept, w.kept + i * BLOCK);
-        go_back(u, b, at, g, c + u->numbers, gx, gc + u->numbers, w);
+        Work w = work_in(room, aligned(kept) + k * block_kept(u), u->pieces);
+        go_back(u, block_at(k, u->rows, m), at, g, c + u->numbers, gx, gc + u->numbers, w);
     }
 }

@@ -14,14 +14,16 @@ from evoact.native.mixture import TERM
 from evoact.native.tensors import threads
 
 SERIAL = 16_384  # elements
-LARGEST, NORM, NETWORK = 0, 1, 2  # as in pieces.h
-UNIT = np.dtype([*((name, np.int32) for name in ("kind", "pieces", "rows", "first", "numbers")), ("f", TERM)])
+LARGEST, NORM, NETWORK, RATIONAL, HINGES = range(5)  # as in pieces.h
+INTEGERS = ("kind", "pieces", "rows", "first", "numbers", "top", "bottom")
+UNIT = np.dtype([*((name, np.int32) for name in INTEGERS), ("f", TERM)])
 
 
-def unit(kind: int, pieces: int, f: np.ndarray | None = None) -> np.ndarray:
-    """Return a unit as the kernels have it; f is its base function, a term of `mixture.TERM`, if it has one."""
+def unit(kind: int, pieces: int, f: np.ndarray | None = None, top: int = 0, bottom: int = 0) -> np.ndarray:
+    """Return a unit as the kernels have it; f is its base function, a term of `mixture.TERM`, if it has one, top and
+    bottom are degrees, or top the number of hinges."""
     made = np.zeros(1, UNIT)
-    made["kind"], made["pieces"] = kind, pieces
+    made["kind"], made["pieces"], made["top"], made["bottom"] = kind, pieces, top, bottom
     if f is not None:
         made["f"] = f
     return made
@@ -53,9 +55,10 @@ class Units:
     def of(sets: Sequence[tuple[int, np.ndarray, np.ndarray, int]], members: int) -> "Units":
         """Make them from (member, unit, neurons, where the numbers begin) of each set; a member's keep their order."""
         order = sorted(range(len(sets)), key=lambda i: sets[i][0])
-        units = np.concatenate([sets[i][1] for i in order])
+        units = np.concatenate([np.zeros(0, UNIT), *(sets[i][1] for i in order)])
         units["rows"] = [len(sets[i][2]) for i in order]
         units["first"] = np.cumsum(units["rows"]) - units["rows"]
         units["numbers"] = [sets[i][3] for i in order]
         begin = np.searchsorted([sets[i][0] for i in order], np.arange(members + 1)).astype(np.int32)
-        return Units(begin, units, np.concatenate([sets[i][2] for i in order]).astype(np.int32))
+        neurons = np.concatenate([np.zeros(0, int), *(sets[i][2] for i in order)])
+        return Units(begin, units, neurons.astype(np.int32))

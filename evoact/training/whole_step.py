@@ -1,5 +1,5 @@
 """Losses and gradients of a whole pack in one kernel, for packs that it can do: multi-layer perceptrons of base
-functions, hulls and units of several pieces with cross-entropy. Members are computed one after the other, so that their
+functions, hulls and trained units with cross-entropy. Members are computed one after the other, so that their
 layers stay in the cache.
 
 It is made of the kernels of single layers, so a member's bits do not depend on which way its pack takes.

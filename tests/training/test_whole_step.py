@@ -12,6 +12,7 @@ from evoact.genomes.kinds import (
     LpPool,
     Maxout,
     NetworkInNetwork,
+    PiecewiseLinear,
     PReLU,
     ProbabilisticMaxout,
     Rational,
@@ -23,6 +24,7 @@ from evoact.networks import NETWORKS
 from evoact.networks.precision import has_bf16
 from evoact.training.members import Member
 from evoact.training.pack import TrainingSettings, start_pack, train_step
+from evoact.training.whole_step import whole_step
 from tests.training.examples import task
 
 CPU = torch.device("cpu")
@@ -69,7 +71,7 @@ def test_the_same_bits_as_layer_by_layer(optimizer, arguments, precision):
         assert torch.equal(one, other)
 
 
-SEVERAL = {
+UNITS = {
     "maxout": [(Maxout(3),)],
     "norm": [(LpPool(2),), (LpPool(2, per="neuron"),)],
     "network": [(NetworkInNetwork(2, "tanh"),), (NetworkInNetwork(2, "2*gelu(0.5*x)"),)],
@@ -77,12 +79,17 @@ SEVERAL = {
         (Maxout(3), Base("sin"), LpPool(2), NetworkInNetwork(3, "tanh"), LpPool(3, per="neuron")),
         (Maxout(3),),
         (Hull("affine", ("identity", "tanh"), "neuron"), Maxout(2), Maxout(3)),
-        (LpPool(3),),
+        (LpPool(3), Rational(5, 4)),
+    ],
+    "of one": [
+        (Rational(5, 4, per="neuron"),),
+        (PiecewiseLinear(2), Rational(3, 2), Base("sin")),
+        (PiecewiseLinear(1),),
     ],
 }
 
 
-def members_of_several(network, choices):
+def members_of_units(network, choices):
     """Members whose neurons have these types in turn; a site's most pieces are the same in all."""
     sites = [
         tuple(
@@ -98,24 +105,45 @@ def members_of_several(network, choices):
 @needs_kernels
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bf16", marks=needs_bf16)])
 @pytest.mark.parametrize(("batch", "hidden"), [(20, [12, 7]), (100, [9, 130]), (530, [21, 3])], ids=str)
-@pytest.mark.parametrize("kind", SEVERAL)
-def test_units_of_several_pieces_have_the_same_bits_as_layer_by_layer(kind, batch, hidden, precision):
+@pytest.mark.parametrize("kind", UNITS)
+def test_units_have_the_same_bits_as_layer_by_layer(kind, batch, hidden, precision):
     made = task(n=600)
     network, settings = network_of(made, hidden=hidden), TrainingSettings(batch, precision=precision)
-    members = members_of_several(network, SEVERAL[kind])
+    members = members_of_units(network, UNITS[kind])
     packs = [start_pack(members, network, made, settings, 0, CPU) for _ in range(2)]
     assert packs[0].in_one_kernel
-    for one, other in zip(trained(packs[0]), trained(layer_by_layer(packs[1])), strict=True):
+    for one, other in zip(trained(packs[0], 2), trained(layer_by_layer(packs[1]), 2), strict=True):
         assert one.isfinite().all()
         assert torch.equal(one, other)
 
 
 @needs_kernels
-@pytest.mark.parametrize("kind", SEVERAL)
-def test_units_of_several_pieces_have_the_same_bits_alone(kind):
+@pytest.mark.parametrize("kind", UNITS)
+def test_gradients_of_units_in_double_precision(kind):
+    made = task()
+    network = network_of(made)
+    members = members_of_units(network, UNITS[kind])
+    pack, exact = (
+        start_pack(members, network, made, TrainingSettings(70, dtype=dtype), 0, CPU)
+        for dtype in ("float32", "float64")
+    )
+    seeds = [m.seed for m in members]
+    losses, gradients = whole_step(pack.network, pack.plans, pack.parameters, *pack.batches(seeds, 0))
+    wanted = exact.losses(*exact.batches(seeds, 0))
+    assert torch.allclose(losses.double(), wanted, rtol=1e-5)
+    parameters = {name: exact.parameters[name] for name in gradients}
+    for name, other in zip(parameters, torch.autograd.grad(wanted.sum(), parameters.values()), strict=True):
+        assert torch.allclose(
+            gradients[name].double(), other, rtol=1e-3, atol=1e-5 * float(other.abs().max())
+        )
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", UNITS)
+def test_units_have_the_same_bits_alone(kind):
     made = task()
     network, settings = network_of(made), TrainingSettings(20)
-    members = members_of_several(network, SEVERAL[kind])
+    members = members_of_units(network, UNITS[kind])
     beside = trained(start_pack(members, network, made, settings, 0, CPU))
     for k, member in enumerate(members):
         alone = start_pack([member], network, made, settings, 0, CPU)
@@ -162,7 +190,6 @@ def test_the_number_of_threads_changes_no_bit():
         ({"norm": "batch"}, {}, Base("relu")),
         ({}, {"train": "activations"}, PReLU()),
         ({}, {"dtype": "float64"}, Base("relu")),
-        ({}, {}, Rational(5, 4)),
         ({}, {}, ProbabilisticMaxout(2)),
         ({}, {}, Subnetwork("sin", 3)),
     ],

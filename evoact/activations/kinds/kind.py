@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoact.activations.units import PieceUnit
+from evoact.activations.units import NativeUnit
 
 # Uniform numbers in (0, 1) of a template's shape, while training.
 Noise = Callable[[Tensor], Tensor]
@@ -98,7 +98,7 @@ class Kind:
         or a type of another network. `noise` maps a template [sets, E] to uniform numbers in (0, 1) of its shape
         while training; it is None in evaluation.
     unit(activation)
-        the same as a `units.PieceUnit` of the kernels, which take neurons as they lie in layers; None if it is none
+        the same as a `units.NativeUnit`, for neurons as they lie in layers; None if it is none
     numbers(activation)
         p, how many numbers of a set are trained
     initial(activation, sets, generator)
@@ -125,6 +125,6 @@ class Kind:
     mixture: Callable[[Any], Mixture | None] = none
     learned: Callable[[Any], Learned | None] = none
     pinned: Callable[[Any], Any] = as_it_is
-    unit: Callable[[Any], PieceUnit | None] = none
+    unit: Callable[[Any], NativeUnit | None] = none
     constants: Callable[[Any], Sequence[np.ndarray]] = no_constants
     random: bool = False

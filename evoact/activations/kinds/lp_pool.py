@@ -35,9 +35,9 @@ def evaluate(activation: LpPool, x: Tensor, parameters: Tensor, noise: Noise | N
     return _in_pytorch(x, _centres_and_order(parameters))
 
 
-def unit(activation: LpPool) -> units.PieceUnit:
+def unit(activation: LpPool) -> units.NativeUnit:
     """Return the norm as the kernels have it."""
-    return units.PieceUnit(native.unit(native.NORM, activation.pieces), _in_pytorch, _centres_and_order)
+    return units.NativeUnit(native.unit(native.NORM, activation.pieces), _centres_and_order, _in_pytorch)
 
 
 def _centres_and_order(parameters: Tensor) -> Tensor:

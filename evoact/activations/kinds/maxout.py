@@ -49,11 +49,15 @@ def evaluate_probabilistic(
     return x.gather(1, drawn[:, None]).squeeze(1)
 
 
-def unit(activation: Maxout) -> units.PieceUnit | None:
+def _in_pytorch(x: Tensor, numbers: Tensor) -> Tensor:
+    return x.amax(dim=1)
+
+
+def unit(activation: Maxout) -> units.NativeUnit | None:
     """Return maxout as the kernels have it."""
     if activation.pieces > LARGEST_PIECES:
         return None
-    return units.PieceUnit(native.unit(native.LARGEST, activation.pieces), lambda x, numbers: x.amax(dim=1))
+    return units.NativeUnit(native.unit(native.LARGEST, activation.pieces), reference=_in_pytorch)
 
 
 MAXOUT = Kind(evaluate, lambda activation, sets, text: "Maxout()", unit=unit)

@@ -36,14 +36,14 @@ def evaluate(
     return units.by_rows(own, x[:, None], parameters)[:, 0]
 
 
-def unit(activation: NetworkInNetwork) -> units.PieceUnit | None:
+def unit(activation: NetworkInNetwork) -> units.NativeUnit | None:
     """Return the network as the kernels have it, if they have its base function."""
     f = base_function(activation.base)
     term = one_term(f.core, f.input_scale, f.output_scale, f.shift)
     if term is None:
         return None
     made = native.unit(native.NETWORK, activation.pieces, term)
-    return units.PieceUnit(made, partial(_in_pytorch, f=f), as_it_is)
+    return units.NativeUnit(made, as_it_is, partial(_in_pytorch, f=f))
 
 
 def _in_pytorch(x: Tensor, parameters: Tensor, f: BaseFunction) -> Tensor:

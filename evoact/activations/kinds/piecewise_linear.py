@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from evoact.activations import units
-from evoact.activations.kinds.kind import Kind, Noise, module
+from evoact.activations.kinds.kind import Kind, Noise, as_it_is, module
 from evoact.genomes.kinds import PiecewiseLinear
+from evoact.native import pieces as native
 from evoact.native.tensors import accepts
 
 OFFSET_DEVIATION = 0.5
@@ -46,9 +47,15 @@ def _in_pytorch(z: Tensor, parameters: Tensor, hinges: int) -> Tensor:
     return y
 
 
+def unit(activation: PiecewiseLinear) -> units.NativeUnit:
+    """Return the unit as the kernels have it."""
+    return units.NativeUnit(native.unit(native.HINGES, 1, top=activation.hinges), as_it_is)
+
+
 KIND = Kind(
     evaluate,
     lambda activation, sets, text: module("PiecewiseLinear", activation.hinges, sets=sets),
     lambda activation: 2 * activation.hinges,
     initial,
+    unit=unit,
 )

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from evoact.activations import units
 from evoact.activations.functions.base_functions import base_function
-from evoact.activations.kinds.kind import Kind, Noise, Text, module
+from evoact.activations.kinds.kind import Kind, Noise, Text, as_it_is, module
 from evoact.genomes.kinds import Rational
+from evoact.native import pieces as native
 from evoact.native.tensors import accepts
 
 GRID = np.linspace(-3, 3, 601)
@@ -80,4 +81,10 @@ def plain(activation: Rational, sets: int, text: Text) -> str:
     return module("Rational", activation.numerator, activation.denominator, sets=sets)
 
 
-KIND = Kind(evaluate, plain, numbers, initial)
+def unit(activation: Rational) -> units.NativeUnit:
+    """Return the unit as the kernels have it."""
+    made = native.unit(native.RATIONAL, 1, top=activation.numerator, bottom=activation.denominator)
+    return units.NativeUnit(made, as_it_is)
+
+
+KIND = Kind(evaluate, plain, numbers, initial, unit=unit)

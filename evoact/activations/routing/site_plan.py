@@ -15,7 +15,7 @@ from torch import Tensor
 from evoact.activations import units
 from evoact.activations.kinds.kind import Noise
 from evoact.activations.routing.mixture import MixturePlan, NativeColumns
-from evoact.activations.units import PieceUnit
+from evoact.activations.units import NativeUnit
 from evoact.native.mixture import Program
 from evoact.native.pieces import Units
 from evoact.native.tensors import accepts
@@ -66,7 +66,7 @@ class TypeGroup:
     pieces: int
     whole: bool
     apart: bool
-    unit: PieceUnit | None = None
+    unit: NativeUnit | None = None
 
     def __call__(self, x: Tensor, flat: Tensor, noise: PackNoise | None) -> Tensor:
         """x[R, P, M] to the group's rows of the result, [rows, M]."""
@@ -74,7 +74,7 @@ class TypeGroup:
         mine = (x if self.whole else x.index_select(0, self.rows))[:, : self.pieces]
         if self.apart:
             return self.evaluate(mine, flat.new_empty(len(mine), 0), None)
-        if self.unit is not None and accepts(mine):
+        if self.unit is not None and self.unit.reference is not None and accepts(mine):
             mine = mine.reshape(sets, len(mine) // sets, self.pieces, m)
             return units.by_rows(self.unit, mine, flat[self.parameters]).view(len(self.rows), m)
         # [set, row, piece, M] -> [set, piece, (row, M)]
@@ -131,12 +131,12 @@ class SitePlan:
 
     @property
     def in_kernels(self) -> bool:
-        """Whether the kernels for rows and those for units of several pieces are all of the site."""
+        """Whether the kernels for rows and those for units in layers are all of the site."""
         known = all(group.unit is not None for group in self.groups)
         return known and self.scales is None and not self.splines and self.mixture.program is not None
 
     @cached_property
-    def units(self) -> Units | None:
+    def units(self) -> Units:
         """The units of all groups, which are `in_kernels`; their numbers are among those of `numbers_of`."""
         assert self.mixture.program is not None
         sets, read = [], len(self.expansion)
@@ -145,9 +145,8 @@ class SitePlan:
             rows = group.rows.view(len(group.members), -1).numpy()
             for member, own in zip(group.members, rows, strict=True):
                 sets.append((member, group.unit.native, own % self.neurons, read))
-                read += 0 if group.unit.numbers is None else group.pieces + 1
-        members = (len(self.mixture.program.begin) - 1) // self.neurons
-        return Units.of(sets, members) if sets else None
+                read += 0 if group.unit.numbers is None else group.parameters.shape[1]
+        return Units.of(sets, (len(self.mixture.program.begin) - 1) // self.neurons)
 
     def numbers_of(self, flat: Tensor) -> Tensor:
         """Return the coefficients of all rows and behind them the numbers of all `units`, of the flat parameters."""
