@@ -259,6 +259,8 @@ OF_NO_MODULE = {
     "execution/cluster/test_refusals.py",
     "execution/cluster/test_stops.py",
     "execution/cluster/test_unlike_nodes.py",
+    "execution/test_commands.py",
+    "execution/test_killed.py",
     "execution/test_order.py",
     "strategies/test_conformance.py",
     "strategies/test_efficiency.py",
