@@ -72,25 +72,31 @@ def _scalar(loader: _Loader, node: yaml.Node) -> Any:
             f"expected true, false or quoted text{_at(node)}, got the bare word {node.value}, which YAML 1.1 "
             f"reads as true or false and YAML 1.2 as text; write '{node.value}' if you mean text"
         )
-    elif len(node.value) > LONGEST_NUMBER:
-        loader.problems.append(
-            f"expected numbers of at most {LONGEST_NUMBER} characters, got one of {len(node.value):,}{_at(node)}"
-        )
     else:
-        return read(node.value)
+        # Of few characters in hexadecimal, it may have more when it is written again.
+        value = read(node.value) if len(node.value) <= LONGEST_NUMBER else None
+        length = len(node.value) if value is None else len(str(value))
+        if length <= LONGEST_NUMBER:
+            return value
+        loader.problems.append(
+            f"expected numbers of at most {LONGEST_NUMBER} characters, got one of {length:,}{_at(node)}"
+        )
     return None
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: _Loader, node: yaml.Node) -> dict[Any, Any]:
+    if not isinstance(node, yaml.MappingNode):
+        loader.problems.append(f"expected a section of keys and values for the tag !!map{_at(node)}")
+        return {}
     named = [key for key, _ in node.value if key.tag != _TAG + "merge"]
     for key in named:
         if not isinstance(key, yaml.ScalarNode):
             loader.problems.append(f"expected text as the key, got a list or section{_at(key)}")
             return {}
-    # By tag, too: the number 1 and the text "1" are two keys.
-    times = Counter((key.tag, key.value) for key in named)
+    # By what they are: the number 1 and the text "1" are two keys, 1 and 0x1 are one.
+    times = Counter(loader.construct_object(key) for key in named)
     loader.problems += [
-        f"the key {short(value)} is listed twice{_at(node)}" for (_, value), n in times.items() if n > 1
+        f"the key {short(str(key))} is listed twice{_at(node)}" for key, n in times.items() if n > 1
     ]
     merged: dict[Any, Any] = yaml.SafeLoader.construct_mapping(loader, node, deep=True)
     return merged
@@ -248,7 +254,7 @@ def _too_large(text: str | bytes, most_values: int) -> str:
 def _what(error: Exception) -> str:
     """Where a text is wrong, and how the parser says so."""
     mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-    what = getattr(error, "problem", None) or "it cannot be parsed"
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
     while_ = f" ({error.context}{_place(began)})" if began and error.context else ""  # type: ignore[attr-defined]
     return f"{_place(mark) if mark else ''}: {what}{while_}"
 
