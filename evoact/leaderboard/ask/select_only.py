@@ -13,6 +13,7 @@ from typing import Any
 from evoact.leaderboard.ask.sql_functions import FUNCTIONS, TABLE_FUNCTIONS
 
 TABLES = ("leaderboard", "curves")
+TOO_DEEP = "a query nested too deeply"
 
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLES = {"BASE_TABLE", "SUBQUERY", "JOIN", "EXPRESSION_LIST", "EMPTY", "PIVOT", "TABLE_FUNCTION"}
@@ -42,14 +43,16 @@ def check(serialized: str) -> Any:
         tree = json.loads(serialized)
         if tree["error"]:
             message = tree["error_message"]
-            raise Refused(
-                "another kind of statement" if tree["error_type"] == "not implemented" else f"a {message}"
-            )
+            if "expression depth" in message:
+                raise Refused(TOO_DEEP)
+            if tree["error_type"] == "not implemented":
+                raise Refused("another kind of statement")
+            raise Refused(f"{'an' if message[:1] in 'aeiou' else 'a'} {message}")
         if len(tree["statements"]) != 1:
             raise Refused(f"{len(tree['statements'])} statements")
         _walk(tree["statements"][0], frozenset(TABLES))
     except RecursionError:
-        raise Refused("a query nested too deeply") from None
+        raise Refused(TOO_DEEP) from None
     return tree["statements"][0]
 
 
@@ -59,7 +62,8 @@ def tables_read(tree: Any) -> set[str]:
 
 
 def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
-    """Return those of the known columns that a checked query can touch: all if it names a whole row.
+    """Return those of the known columns that a checked query can touch: all if it names a whole row, or columns by
+    their place, as in `leaderboard AS l(a, b)`.
 
     Any string in the tree that equals a column's name counts, so at worst a column too many is read.
     """
@@ -75,9 +79,10 @@ def columns_read(tree: Any, known: Iterable[str]) -> list[str]:
             strings.add(node.lower())
         elif isinstance(node, dict):
             if (
-                node.get("class") == "STAR"
+                node.get("class") in ("STAR", "POSITIONAL_REFERENCE")
                 or node.get("ref_type") == "NATURAL"
                 or node.get("type") == "PIVOT"
+                or node.get("column_name_alias")
             ):
                 return known
             if isinstance(node.get("type"), str) and node["type"] in _TABLES and node.get("alias"):
@@ -145,6 +150,7 @@ def _check_expression(node: dict[str, Any]) -> None:
         name = node["function_name"].lower()
         if node.get("schema") or node.get("catalog") or name not in FUNCTIONS:
             near = get_close_matches(name, FUNCTIONS, 1)
+            name = ".".join(part for part in (node.get("catalog"), node.get("schema"), name) if part)
             raise Refused(f"the function {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if node["class"] == "COLUMN_REF" and node["column_names"][-1].lower() in _BARE:
         raise Refused(f"the function {node['column_names'][-1]!r}")

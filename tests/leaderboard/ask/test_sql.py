@@ -104,7 +104,7 @@ REFUSED = {
     "SELECT * FROM python_variable": "the table 'python_variable'",
     "SELECT getenv('HOME')": "the function 'getenv'",
     "SELECT GetEnv('HOME')": "the function 'getenv'",
-    "SELECT main.getenv('HOME')": "the function 'getenv'",
+    "SELECT main.getenv('HOME')": "the function 'main.getenv'",
     "SELECT 'HOME'.getenv()": "the function 'getenv'",
     "SELECT list_transform(['HOME'], x -> getenv(x))": "the function 'getenv'",
     "SELECT current_setting('temp_directory')": "the function 'current_setting'",
@@ -118,8 +118,8 @@ REFUSED = {
     # functions, wherever they stand and however they are written
     "SELECT getenv('HOME') OVER ()": "the function 'getenv'",
     """SELECT "getenv"('HOME')""": "the function 'getenv'",
-    "SELECT system.main.getenv('HOME')": "the function 'getenv'",
-    "SELECT main.abs(1)": "the function 'abs'",
+    "SELECT system.main.getenv('HOME')": "the function '(system.)?main.getenv'",
+    "SELECT main.abs(1)": "the function 'main.abs'",
     "SELECT run FROM leaderboard ORDER BY getenv('HOME')": "the function 'getenv'",
     "SELECT run FROM leaderboard GROUP BY ROLLUP (getenv('HOME'))": "the function 'getenv'",
     "SELECT run FROM leaderboard LIMIT getenv('HOME')::INT": "the function 'getenv'",
@@ -261,6 +261,8 @@ def test_allowed(run_dir):
         ("SELECT leaderboard FROM leaderboard", SCHEMA.names),
         ("SELECT 1 FROM leaderboard AS a NATURAL JOIN leaderboard AS b", SCHEMA.names),
         ("SELECT max(COLUMNS(c -> c LIKE 'val%')) FROM leaderboard", SCHEMA.names),
+        ("SELECT phase FROM leaderboard AS l(phase)", SCHEMA.names),
+        ("SELECT #2 FROM leaderboard", SCHEMA.names),
     ],
 )
 def test_columns_read(query, columns):
@@ -309,6 +311,9 @@ def test_all_rows(run_dir):
         ),
         ("SELECT * FROM read_text('/etc/hostname')", "got the table function 'read_text'"),
         ("SELECT run FROM", "got a syntax error"),
+        ("SELECT '", "got an unterminated"),
+        (f"SELECT {'NOT ' * 3000}true", "got a query nested too deeply"),
+        ("SELECT seed.abs() FROM leaderboard", r"got the function 'seed.abs' \(did you mean 'abs'\?\)"),
     ],
 )
 def test_mistakes_are_one_sentence(query, message, run_dir):
