@@ -80,6 +80,18 @@ def tiny() -> Callable[..., dict[str, Any]]:
     return make
 
 
+def change_record(run_dir: Path, **entries: Any) -> None:
+    """Give a run's record other entries; it has none any more that are None, but for the end."""
+    from evoact.leaderboard.location import Location
+    from evoact.leaderboard.run_files import record_of, write_record
+
+    home = Location.of(run_dir)
+    record = {**record_of(home), **entries}
+    write_record(
+        home, {k: v for k, v in record.items() if v is not None or k == "finished_at" or k not in entries}
+    )
+
+
 @pytest.fixture
 def config_file(tiny: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Path]:
     """The same as a file."""

@@ -18,6 +18,7 @@ from evoact.execution.run import search
 from evoact.plugins import Plugin, located
 from evoact.report.run import read_run
 from tests import plugin_models
+from tests.conftest import change_record
 from tests.plugin_models import config, install, text
 
 
@@ -88,9 +89,7 @@ def test_another_text_is_refused(tmp_path):
     search(load(write(tmp_path, "other_text")), tmp_path / "run")
     stored = tmp_path / "run" / "config.yaml"
     stored.write_text(stored.read_text().replace("SHARP: float = 1.0", "SHARP: float = 2.0"))
-    (tmp_path / "run" / "run.json").write_text(
-        json.dumps(json.loads((tmp_path / "run" / "run.json").read_text()) | {"finished_at": None})
-    )
+    change_record(tmp_path / "run", finished_at=None)
     code = "import sys, evoact; evoact.resume(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True)
     assert "expected plugins with digest" in done.stderr.splitlines()[-1]
@@ -109,8 +108,7 @@ def test_a_process_knows_one_function_by_a_name(tmp_path):
 def test_without_what_is_known_of_its_task_a_run_is_not_read(tmp_path):
     mark = tmp_path / "executed"
     search(load(write(tmp_path, "stripped", mark)), tmp_path / "run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({k: v for k, v in record.items() if k != "task"}))
+    change_record(tmp_path / "run", task=None)
     mark.unlink()
     executed.cache_clear()
     with pytest.raises(UserError, match="expected the outline of the task, got none; restore the file"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evoact.errors import UserError
+from evoact.leaderboard.checked import SUM, checked, unchecked
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.store.seal import Broken
 from evoact.leaderboard.store.tensors import unpacked
@@ -69,9 +70,15 @@ def record_of(home: Location) -> dict[str, Any]:
     """Return the record of a run: when it began and ended (None if it has not), with which versions, on which machine.
 
     Raises:
-        UserError: if the file is damaged or not there.
+        UserError: if the file is damaged, was changed, or is not there.
     """
-    record = _mapping(home.child(RECORD), json.loads, "the record that the search wrote")
+    try:
+        record = unchecked(_mapping(home.child(RECORD), json.loads, "the record that the search wrote"))
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{home.child(RECORD).text}: expected the record that the search wrote, got one with another checksum; "
+            f"restore the file, or take {SUM!r} out of it if you have changed it yourself"
+        ) from None
     if "finished_at" not in record:
         raise _foreign(home, "one without 'finished_at'")
     machine = record.get("machine", {})
@@ -103,8 +110,8 @@ def _foreign(home: Location, got: str) -> UserError:
 
 
 def write_record(home: Location, record: dict[str, Any]) -> None:
-    """Replace a run's record."""
-    home.child(RECORD).write(json.dumps(record, indent=2).encode())
+    """Replace a run's record, with a checksum: it holds numbers by which predictions are made."""
+    home.child(RECORD).write(json.dumps(checked(record), indent=2).encode())
 
 
 def is_finished(home: Location) -> bool:

@@ -162,6 +162,7 @@ def read_run(run_dir: str | Path | Location, shown: int = SHOWN) -> RunData:
     home = Location.of(run_dir)
     plan, record = plan_of(home, data=False), record_of(home)
     board = Leaderboard(home, report=problems.append)
+    board.check_curves()
     table = board.to_arrow()
     rows = table.select([*COLUMNS, *_ALSO]).to_pandas()
     # Rows from before the column was there; as floats, because a batch may be as large as somebody wrote.

@@ -21,6 +21,7 @@ from evoact.strategies import STRATEGIES
 from evoact.tasks import TASKS
 from evoact.training.optimizers import OPTIMIZERS
 from evoact.training.schedules import SCHEDULES
+from tests.conftest import change_record
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("search", "resume", "leaderboard", "list", "validate")
@@ -457,8 +458,7 @@ def test_a_directory_of_something_else_is_not_searched_into(run, config_file, tm
 
 def test_resume_names_a_torn_part_in_one_sentence(run, tiny, tmp_path):
     search(experiment(tiny(training__steps=1)), tmp_path / "run")
-    record = tmp_path / "run" / "run.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"finished_at": None}))
+    change_record(tmp_path / "run", finished_at=None)
     (tmp_path / "run" / "leaderboard" / "part-torn.parquet").write_bytes(b"PAR1")
     code, _, err = run("resume", "run")
     assert code == 0

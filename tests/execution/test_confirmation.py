@@ -17,6 +17,7 @@ from evoact.leaderboard.schema import result as from_row
 from evoact.records import FIRST_CONFIRMATION_SEED, FRESH
 from evoact.report.markdown import markdown
 from evoact.report.run import read_run
+from tests.conftest import change_record
 
 SETTINGS = {"confirm": {"candidates": 3, "baselines": 2, "seeds": 2, "judge": 3}, "training__steps": 3}
 
@@ -115,8 +116,7 @@ def test_a_run_from_before_the_judgement_keeps_its_rule(tiny, tmp_path, rows_of)
     assert plan.first == made
     assert "judge" not in {row["phase"] for row in rows}
     assert "Chosen and judged on the same 3 fresh seeds" in markdown(read_run(place))
-    record = place / "run.json"
-    record.write_text(record.read_text().replace('"finished_at": "', '"finished_at": null, "was": "'))
+    change_record(place, finished_at=None)
     assert resume(place).summary == finished.summary
     assert rows_of(place) == rows
 

@@ -1,6 +1,5 @@
 """A run is what it was when it began, whatever its folder is called, and goes on as that or not at all."""
 
-import json
 import os
 import re
 
@@ -18,6 +17,7 @@ from evoact.report import write_report
 from evoact.report.run import read_run
 from evoact.tasks import TASKS
 from evoact.tasks.outline import data_digest
+from tests.conftest import change_record
 from tests.execution.test_run import Stop, interrupted
 
 
@@ -66,10 +66,7 @@ def test_a_renamed_run_is_the_same_run(tiny, tmp_path, rows_of):
 
 def test_a_run_without_a_record_of_what_it_is_goes_on(tiny, tmp_path):
     interrupted(tiny(training__steps=2), tmp_path / "old", after=8)
-    record = json.loads((tmp_path / "old" / "run.json").read_text())
-    (tmp_path / "old" / "run.json").write_text(
-        json.dumps({k: v for k, v in record.items() if k not in ("run", "trains", "digest", "task")})
-    )
+    change_record(tmp_path / "old", run=None, trains=None, digest=None, task=None)
     (tmp_path / "old").rename(tmp_path / "new")
     assert resume(tmp_path / "new").complete
     assert set(Leaderboard(tmp_path / "new").to_arrow()["run"].to_pylist()) == {"old"}

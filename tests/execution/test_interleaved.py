@@ -15,6 +15,7 @@ from evoact.execution.run import compare, resume, search
 from evoact.execution.stages import Stages
 from evoact.leaderboard.schema import KEY
 from evoact.records import FRESH
+from tests.conftest import change_record
 
 BUT = ("run", "train_seconds", "step_seconds_solo", "started_at", "finished_at", "pack", "arm", "repeat")
 ARTIFACT = ("artifact",)  # named after its arm and repeat
@@ -181,11 +182,11 @@ def test_unequal_budgets_are_refused_before_the_directory_is_made(tiny_compariso
 
 def test_rows_of_another_comparison_are_refused(home, tmp_path):
     shutil.copytree(home, tmp_path / "run")
-    path, record = tmp_path / "run" / "config.yaml", tmp_path / "run" / "run.json"
+    path = tmp_path / "run" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     config["arms"]["another"] = config["arms"].pop("random")
     path.write_text(yaml.safe_dump(config))
-    record.write_text(record.read_text().replace('"finished_at": "', '"finished_at": null, "was": "'))
+    change_record(tmp_path / "run", finished_at=None)
     with pytest.raises(UserError, match=r"expected rows of the arms .*another.*, got one of .random."):
         resume(tmp_path / "run")
 

@@ -14,6 +14,7 @@ from evoact.execution.run import resume, search
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.store import write
 from evoact.leaderboard.union import union
+from evoact.report.run import read_run
 from evoact.training import learning_curves
 
 
@@ -119,6 +120,7 @@ def test_damaged_points_are_left_out_and_named(finished, tmp_path):
     assert board.sql("SELECT count(*) AS n FROM curves").to_pylist() == [{"n": len(board.curves())}]
     assert len(said) == 2
     assert "expected a whole file, got a damaged one" in said[0]
+    assert read_run(place).problems == (said[0],)
 
 
 def test_the_report_and_the_result_draw_them(finished):

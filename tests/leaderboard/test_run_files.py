@@ -1,5 +1,7 @@
 """What a run directory says about itself; damage is a sentence for whoever asks, command or analysis."""
 
+import json
+
 import pytest
 import yaml
 
@@ -50,6 +52,24 @@ def test_a_record_says_whether_the_run_has_ended(tiny, tmp_path):
     write_record(home, {"evoact": "0.1.0"})
     with pytest.raises(UserError, match="got one without 'finished_at'"):
         is_finished(home)
+
+
+def test_a_record_with_another_number_is_refused_until_somebody_owns_up_to_it(tmp_path):
+    home, file = Location.of(tmp_path), tmp_path / "run.json"
+    record = {"finished_at": None, "data": {"means": [0.25, "é"]}}
+    write_record(home, record)
+    assert record_of(home) == record
+    file.write_text(json.dumps(json.loads(file.read_text())))  # written in another way
+    assert record_of(home) == record
+    file.write_text(file.read_text().replace("0.25", "0.27"))
+    with pytest.raises(
+        UserError, match=r"run\.json: expected the record .*, got one with another checksum; restore"
+    ):
+        record_of(home)
+    changed = json.loads(file.read_text())
+    del changed["sum"]
+    file.write_text(json.dumps(changed))
+    assert record_of(home)["data"] == {"means": [0.27, "é"]}
 
 
 @pytest.mark.parametrize(

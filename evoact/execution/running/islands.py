@@ -16,6 +16,7 @@ from typing import Any
 from evoact.config import Experiment
 from evoact.errors import UserError
 from evoact.genomes.genome import Genome, from_json, to_json
+from evoact.leaderboard.checked import checked, unchecked
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished
 from evoact.strategies.proposers.islands import check_island
@@ -73,9 +74,9 @@ class Migrations:
         told = _read(file)
         if told is None:
             out = {"seed": self._made.seed, "genomes": [to_json(genome) for genome in leaving]}
-            self._place.child(_out(generation)).write(json.dumps(out).encode())
+            self._place.child(_out(generation)).write(json.dumps(checked(out)).encode())
             told = self._wait(generation)
-            file.write(json.dumps(told).encode())
+            file.write(json.dumps(checked(told)).encode())
         genomes = [from_json(data) for arrived in told["arrived"].values() for data in arrived]
         return fitting(self._made.space, genomes, self._made.seed)[0] if genomes else ()
 
@@ -128,5 +129,5 @@ def _out(generation: int) -> str:
 def _read(file: Location) -> dict[str, Any] | None:
     with suppress(OSError, ValueError):
         told = json.loads(file.read())
-        return told if isinstance(told, dict) else None
+        return unchecked(told) if isinstance(told, dict) else None
     return None

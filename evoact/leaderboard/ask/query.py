@@ -147,6 +147,10 @@ class Leaderboard:
         self._name(unreadable)
         return rows.cast(CURVES.schema).sort_by([(name, "ascending") for name in CURVES.order])
 
+    def check_curves(self) -> None:
+        """Name the files of learning curves that cannot be read, as those of rows were when this was made."""
+        self._curve_parts()
+
     def _curve_parts(self) -> list[Part]:
         found = [open_curves(place, self) for place in self._places]
         self._name(item for _, unreadable in found for item in unreadable)

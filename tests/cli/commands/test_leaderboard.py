@@ -22,6 +22,7 @@ from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
 from evoact.leaderboard.store.write import write_part
+from tests.conftest import change_record
 
 app = typer.Typer()
 app.command()(leaderboard)
@@ -184,9 +185,9 @@ def running(tiny, tmp_path):
     """A run directory that looks as if its search went on."""
     search(experiment(tiny(training__steps=2, confirm__candidates=0)), tmp_path / "run")
     record = tmp_path / "run" / "run.json"
-    finished = json.loads(record.read_text())
-    record.write_text(json.dumps(finished | {"finished_at": None}))
-    return tmp_path / "run", lambda: record.write_text(json.dumps(finished))
+    finished = record.read_text()
+    change_record(tmp_path / "run", finished_at=None)
+    return tmp_path / "run", lambda: record.write_text(finished)
 
 
 @pytest.mark.slow

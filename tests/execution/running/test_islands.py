@@ -15,7 +15,7 @@ from evoact.execution.running.log import events
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import is_finished
 from evoact.leaderboard.union import union
-from tests.conftest import COMMAND
+from tests.conftest import COMMAND, change_record
 
 ISLAND = {"every": 1, "migrants": 3, "wait_seconds": 120.0}
 
@@ -55,8 +55,7 @@ def test_an_island_trains_who_arrives_and_remembers(tiny, tmp_path, rows_of):
         file.unlink()
     for name in ("run.json", "config.yaml"):
         (tmp_path / "run" / name).rename(tmp_path / "again" / name)
-    record = json.loads((tmp_path / "again" / "run.json").read_text())
-    (tmp_path / "again" / "run.json").write_text(json.dumps(record | {"finished_at": None}))
+    change_record(tmp_path / "again", finished_at=None)
     assert resume(tmp_path / "again").complete
     assert rows_of(tmp_path / "again") == rows
 
