@@ -47,16 +47,23 @@ class PackSource(Protocol):
         ...
 
 
-def execute(source: PackSource, train: TrainPack) -> None:
+def execute(source: PackSource, train: TrainPack, together: int = 1) -> None:
     """Run packs one after another in this process until the source has finished.
 
     Args:
         source: where packs come from and results go
         train: trains one pack; failures of members are results, not exceptions
+        together: so many packs are stored at once, if as many can be had before their results are told: of packs that
+            take no time, more goes into making each durable than into anything else
     """
     here = Work(f"{socket.gethostname()}:{os.getpid()}")
     while not source.finished:
-        name, proposals = source.next_pack()
-        if not proposals:
+        packs: list[tuple[Sequence[Result], Work]] = []
+        while len(packs) < together:
+            name, proposals = source.next_pack()
+            if not proposals:
+                break
+            packs.append((train(name, proposals), here))
+        if not packs:
             break
-        source.finish_packs([(train(name, proposals), here)])
+        source.finish_packs(packs)

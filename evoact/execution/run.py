@@ -81,6 +81,8 @@ _UNWRITABLE = (
     errno.ENOTCONN,
 )
 
+LOOKED_UP_TOGETHER = 8  # packs
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -342,7 +344,9 @@ def _garbage_of_the_run_alone() -> Iterator[None]:
 def _execute(run: Run, plan: Plan, table: Tabular | None, address: str | None) -> None:
     """Have the packs of a run trained, in this process or on Ray, or looked up."""
     if table is not None:
-        local.execute(run, looked_up(table))
+        # What is proposed in the order of results is to be the same each time.
+        in_order = any(arm.proposer.asynchronous for arm in plan.arms.values())
+        local.execute(run, looked_up(table), 1 if in_order else LOOKED_UP_TOGETHER)
     elif plan.config.execution.backend == "local":
         with trainer(run, plan) as train:
             local.execute(run, train)

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, ClassVar, cast
 
@@ -39,6 +40,13 @@ def _check_choices(where: str, choices: Sequence[object]) -> None:
 
 def _other(random: random.Random, options: Sequence[str], current: str) -> str:
     return random.choice([option for option in options if option != current])
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _made(kind: str, *values: Any) -> Activation:
+    """Return the activation with these values of its fields: one object of all that are drawn, so that it is told from
+    others without a look at its fields."""
+    return KINDS[kind](*values)
 
 
 @dataclass(frozen=True)
@@ -81,17 +89,20 @@ class Choices:
         return KINDS[self.kind](**{name: values[0] for name, values in self.options})
 
     def sample(self, random: random.Random) -> Activation:
-        return KINDS[self.kind](**{name: random.choice(values) for name, values in self.options})
+        return _made(self.kind, *[random.choice(values) for _, values in self.options])
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
         """Return another option for one field; the same activation if there is no other."""
-        near: list[Activation] = [
-            replace(activation, **{name: value})
+        near = [
+            (name, value)
             for name, values in self.options
             for value in values
             if value != getattr(activation, name)
         ]
-        return random.choice(near) if near else activation
+        if not near:
+            return activation
+        name, value = random.choice(near)
+        return _made(self.kind, *[value if f == name else getattr(activation, f) for f, _ in self.options])
 
     def restrict(self, functions: Sequence[str], flavour: str) -> "Choices | None":
         built = {name for name, options in OPTIONS[self.kind].items() if options.builds}
@@ -213,7 +224,7 @@ class HullChoices:
     def sample(self, random: random.Random) -> Activation:
         subset = random.sample(self.functions, random.choice(self.sizes))
         kinds = [hull for hull in self.kinds if len(subset) in self.sizes_of(hull)]
-        return Hull(random.choice(kinds), tuple(sorted(subset)), random.choice(self.per))
+        return _made(self.kind, random.choice(kinds), tuple(sorted(subset)), random.choice(self.per))
 
     def neighbour(self, activation: Activation, random: random.Random) -> Activation:
         """Return one function swapped, added or removed, or another kind or sharing."""

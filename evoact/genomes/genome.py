@@ -8,12 +8,12 @@ genomes that describe the same network to one of them, and `structure` and `fing
 
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, pairwise
-from operator import itemgetter
 from typing import Any
 
 from evoact.errors import UserError, short
@@ -63,7 +63,7 @@ class SiteGenome:
     @property
     def label(self) -> str:
         """Its types with their counts, such as `60 relu + 40 sin`."""
-        return " + ".join(f"{n} {t.label}" for t, n in zip(self.types, self.counts(), strict=True))
+        return " + ".join([f"{n} {t.label}" for t, n in zip(self.types, self.counts(), strict=True)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As dataclasses do it with slots, pickling takes twice as long.
@@ -76,6 +76,9 @@ class Genome:
 
     sites: tuple[SiteGenome, ...]
     hyperparameters: tuple[tuple[str, float], ...] = ()
+    # What everybody asks for, once somebody has: to look it up by the genome would hash and compare all its neurons.
+    _text: str = field(default="", init=False, repr=False, compare=False)
+    _names: tuple[str, str] = field(default=("", ""), init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Genome, (self.sites, self.hyperparameters)
@@ -96,11 +99,12 @@ class Genome:
     @property
     def heterogeneous(self) -> bool:
         """Whether any layer mixes at least two neuron types; absent neurons are none."""
-        return any(
-            len(site.types) > 1
-            and sum(n > 0 and not is_absent(t) for t, n in zip(site.types, site.counts(), strict=True)) > 1
-            for site in self.sites
-        )
+        for site in self.sites:
+            if len(site.types) > 1:
+                there = [t for t, n in zip(site.types, site.counts(), strict=True) if n]
+                if len(there) - sum(map(is_absent, there)) > 1:
+                    return True
+        return False
 
     @property
     def ordinary(self) -> bool:
@@ -126,15 +130,20 @@ class Genome:
         types = [site.types for site in self.sites]
         if len(types) > 1 and len(types[0]) == 1 and types.count(types[0]) == len(types):
             return f"{types[0][0].label} everywhere ({len(types)} sites)"
-        labelled = groupby([(site.label, site.site) for site in self.sites], key=itemgetter(0))
+        labelled = groupby([(site.label, site.site) for site in self.sites], key=operator.itemgetter(0))
         runs = [(label, [name for _, name in same]) for label, same in labelled]
-        named = len(self.sites) > 1 and not all(_PLACE.fullmatch(site.site) for site in self.sites)
+        named = len(self.sites) > 1 and not all(_is_place(site.site) for site in self.sites)
         shown = [_run_label(label, names, named) for label, names in runs]
         if len(runs) > SHOWN_RUNS:
             ends = SHOWN_RUNS // 2
             hidden = sum(len(names) for _, names in runs[ends:-ends])
             shown = [*shown[:ends], f"... {hidden} more sites ...", *shown[-ends:]]
         return " | ".join(shown)
+
+
+@lru_cache(maxsize=1024)
+def _is_place(name: str) -> bool:
+    return _PLACE.fullmatch(name) is not None
 
 
 def _run_label(label: str, sites: Sequence[str], named: bool) -> str:
@@ -182,35 +191,35 @@ def shared_out(site: Site, types: Sequence[Activation]) -> SiteGenome:
 
 def _merge_types(site: SiteGenome) -> SiteGenome:
     """Equal types become one, empty types go, and types stand in a fixed order, absent neurons last."""
-    types, keys, in_order = _spelled(site.types)
-    if in_order and len(set(site.assignment)) == len(keys):  # as it is nearly always
-        return site if types is site.types else SiteGenome(site.site, types, site.assignment)
-    used = sorted({keys[i] for i in set(site.assignment)})
-    by_key = dict(zip(keys, types, strict=True))
-    rank = {key: i for i, key in enumerate(used)}
-    place = [rank.get(key, -1) for key in keys]  # -1: an empty type
-    return SiteGenome(
-        site.site,
-        _spelled(tuple(by_key[key] for key in used))[0],
-        tuple([place[i] for i in site.assignment]),
-    )
+    if len(used := set(site.assignment)) < len(site.types):
+        kept = sorted(used)
+        new = {i: place for place, i in enumerate(kept)}
+        types, assignment = tuple([site.types[i] for i in kept]), tuple([new[i] for i in site.assignment])
+        site = SiteGenome(site.site, types, assignment)
+    types, places = _ordered(site.types)
+    if places:
+        return SiteGenome(site.site, types, tuple(map(places.__getitem__, site.assignment)))
+    return site if types is site.types else SiteGenome(site.site, types, site.assignment)
 
 
 @lru_cache(maxsize=4096)
-def _spelled(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tuple[str, ...], bool]:
-    """Types in canonical spelling, their keys, and whether these are all different and in order.
+def _ordered(types: tuple[Activation, ...]) -> tuple[tuple[Activation, ...], tuple[int, ...]]:
+    """Different types in canonical spelling and order, and the place of each given one among them if it is not its own.
 
     Canonical genomes share these objects, which are then compared and pickled as one.
     """
     spelled = tuple(map(canonical_activation, types))
-    keys = tuple(map(type_key, spelled))
-    return spelled, keys, list(keys) == sorted(set(keys))
+    ordered = tuple(sorted(dict.fromkeys(spelled), key=type_key))
+    places = tuple(map(ordered.index, spelled))
+    if ordered == types:
+        return ordered, ()
+    return _ordered(ordered)[0], places if places != tuple(range(len(types))) else ()
 
 
 def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     """Return the one representative of all genomes that describe the same network up to neuron order.
 
-    Sites that are canonical already are those of the result, not copies.
+    What is canonical already is returned itself, a genome or sites of it, not copies.
 
     >>> from evoact.genomes.kinds import Base
     >>> site = Site("hidden0", 3)
@@ -221,7 +230,7 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
     symmetry = {site.name: site.symmetry for site in sites}
     merged = [_merge_types(site) for site in genome.sites]
     order: dict[str, list[int]] = {}
-    for group in {symmetry[s.site] for s in merged if symmetry[s.site].startswith("stream:")}:
+    for group in {symmetry[s.site] for s in merged} - {"free", "none"}:  # streams
         tied = [s for s in merged if symmetry[s.site] == group]
         if len({len(s.assignment) for s in tied}) > 1:
             widths = ", ".join(f"{s.site} {len(s.assignment)}" for s in tied)
@@ -237,28 +246,40 @@ def canonical(genome: Genome, sites: Iterable[Site]) -> Genome:
         elif group in order:
             s = SiteGenome(s.site, s.types, tuple([s.assignment[i] for i in order[group]]))
         result.append(s)
-    # float: a learning rate of 1 and one of 1.0 are equal, and must look equal as text too
-    return Genome(
-        tuple(result), tuple(sorted((name, float(value)) for name, value in genome.hyperparameters))
-    )
+    settings = _canonical_settings(genome.hyperparameters)
+    same = settings is genome.hyperparameters and all(map(operator.is_, result, genome.sites))
+    return genome if same else Genome(tuple(result), settings)
+
+
+def _canonical_settings(given: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """In order, and float: a learning rate of 1 and one of 1.0 are equal, and must look equal as text too."""
+    settings = tuple(sorted([(name, float(value)) for name, value in given]))
+    return given if settings == given and all(type(value) is float for _, value in given) else settings
+
+
+def shared(genome: Genome) -> Genome:
+    """Return a canonical genome that was read, made of the objects that canonical genomes share."""
+    return Genome(tuple(map(_merge_types, genome.sites)), genome.hyperparameters)
 
 
 def structure(genome: Genome) -> str:
     """Return a 16-digit hash of the canonical activations alone, without hyperparameters."""
-    return _names(genome)[0]
+    return _named(genome)[0]
 
 
 def fingerprint(genome: Genome) -> str:
     """Return a 16-digit hash of the canonical activations and the hyperparameters."""
-    return _names(genome)[1]
+    return _named(genome)[1]
 
 
-@lru_cache(maxsize=8192)
-def _names(genome: Genome) -> tuple[str, str]:
+def _named(genome: Genome) -> tuple[str, str]:
     """Structure and fingerprint: who wants one, nearly always wants the other, too."""
-    # The digest of `to_json`, whose sites, nearly all of its text, are encoded once.
-    sites, hyperparameters = _sites_text(genome, _in_order), _in_order.encode(dict(genome.hyperparameters))
-    return _hash(sites), _hash(f'{{"hyperparameters":{hyperparameters},"sites":{sites}}}')
+    if not genome._names[0]:
+        # The digest of `to_json`, whose sites, nearly all of its text, are encoded once.
+        sites, settings = _sites_text(genome, _in_order), _in_order.encode(dict(genome.hyperparameters))
+        names = _hash(sites), _hash(f'{{"hyperparameters":{settings},"sites":{sites}}}')
+        object.__setattr__(genome, "_names", names)
+    return genome._names
 
 
 def digest(value: Any) -> str:
@@ -381,11 +402,13 @@ def _member(data: Any, key: str, expected: type) -> Any:
     return value
 
 
-@lru_cache(maxsize=1024)  # a row and the archive want the same text, one soon after the other
 def dumps(genome: Genome) -> str:
     """Return compact JSON text, as it stands in the leaderboard's `genome` column."""
-    hyperparameters = _compact.encode(dict(genome.hyperparameters))
-    return f'{{"sites":{_sites_text(genome, _compact)},"hyperparameters":{hyperparameters}}}'
+    if not genome._text:
+        settings = _compact.encode(dict(genome.hyperparameters))
+        text = f'{{"sites":{_sites_text(genome, _compact)},"hyperparameters":{settings}}}'
+        object.__setattr__(genome, "_text", text)
+    return genome._text
 
 
 def loads(text: str) -> Genome:

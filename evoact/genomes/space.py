@@ -15,7 +15,7 @@ from itertools import combinations_with_replacement, pairwise, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
-from evoact.genomes.activation import is_absent
+from evoact.genomes.activation import is_absent, type_key
 from evoact.genomes.choices import MIXED, Family, HullChoices, Listed, choices
 from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
@@ -97,10 +97,15 @@ class SearchSpace:
 
     def most_absent(self, site: int) -> int:
         """Return how many blocks of the site with that index may be absent."""
-        if self.sites[site].symmetry != "free":
-            return 0
-        blocks = len(self.block_widths(self.sites[site]))
-        return max(0, blocks - self.layers[site].least_present(blocks))
+        return self._most_absent[site]
+
+    @cached_property
+    def _most_absent(self) -> tuple[int, ...]:
+        blocks = [len(self.block_widths(site)) for site in self.sites]
+        return tuple(
+            max(0, n - layer.least_present(n)) if site.symmetry == "free" else 0
+            for site, layer, n in zip(self.sites, self.layers, blocks, strict=True)
+        )
 
     @cached_property
     def pieces(self) -> dict[str, int]:
@@ -260,12 +265,13 @@ class SearchSpace:
         sites = []
         for site, row in zip(self.sites, blocks, strict=True):
             found = objects(row)
-            types = list(dict.fromkeys(found.values()))
+            # In canonical order at once, although `canonical` would see to it.
+            types = sorted(dict.fromkeys(found.values()), key=type_key)
             index = {key: types.index(activation) for key, activation in found.items()}
-            neurons = list(map(index.__getitem__, map(id, row)))
+            neurons = tuple(map(index.__getitem__, map(id, row)))
             if self.neurons_per_block > 1:
-                neurons = _repeated(neurons, self.block_widths(site))
-            sites.append(SiteGenome(site.name, tuple(types), tuple(neurons)))
+                neurons = tuple(_repeated(neurons, self.block_widths(site)))
+            sites.append(SiteGenome(site.name, tuple(types), neurons))
         return canonical(Genome(tuple(sites), settings), self.sites)
 
     def blocks(self, genome: Genome) -> list[list[Activation]]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from evoact.genomes.genome import Genome, dumps, loads, structure
+from evoact.genomes.genome import Genome, dumps, loads, shared, structure
 from evoact.records import MetaTrainResult, Result, TrainProposal, TrainResult, in_proposal_order
 from evoact.strategies.shrinkage import Posterior, posterior
 
@@ -257,7 +257,7 @@ def _unpacked(packed: bytes) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _genome(text: str) -> Genome:
-    return loads(text)
+    return shared(loads(text))
 
 
 def best_structures(archive: Archive, k: int) -> list[Candidate]:

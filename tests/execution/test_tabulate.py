@@ -11,6 +11,7 @@ from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution import precision
 from evoact.execution.run import search
+from evoact.execution.running import packs
 from evoact.execution.tabulate import tabulate
 from evoact.genomes.genome import fingerprint, loads, structure
 from evoact.leaderboard.ask.query import Leaderboard
@@ -81,6 +82,23 @@ def test_a_search_of_a_table_is_the_search_that_trains(table, small, tmp_path, r
         assert other["test_metric"] is None
         assert (other["device"], other["steps_run"]) == ("table", 0)
     assert len(looked_up.summary.confirmed) == len(trained.summary.confirmed)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "most"), [({}, 8), ({"steady_state": True, "population": 8, "parents": 8}, 1)]
+)
+def test_packs_that_are_looked_up_are_stored_together(strategy, most, table, small, tmp_path, monkeypatch):
+    """Unless what is proposed depends on the order of results."""
+    written, real = [], packs.write_part
+
+    def write_part(home, results, **named):
+        written.append(len({r.pack for r in results}))
+        return real(home, results, **named)
+
+    monkeypatch.setattr(packs, "write_part", write_part)
+    changes = {"strategy": {"name": "evolution", "elites": 2, **strategy}, "packs": {"size": 1}}
+    assert search(small(execution=on(table), budget={"networks": 16}, **changes), tmp_path / "run").complete
+    assert max(written) == most
 
 
 def test_confirmation_reads_the_truth_seeds(table, small, tmp_path, rows_of):

@@ -1,7 +1,10 @@
 """JSON that is no genome is refused in one sentence, whatever its shape; what genomes are called is short."""
 
+import copy
 import json
+import pickle
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -13,10 +16,13 @@ from evoact.genomes.genome import (
     SiteGenome,
     canonical,
     dumps,
+    fingerprint,
     from_json,
     homogeneous,
     loads,
+    shared,
     shared_out,
+    structure,
 )
 from evoact.genomes.kinds import Base, PReLU
 from evoact.genomes.space import SearchSpace, choices
@@ -178,3 +184,32 @@ def test_many_different_sites_are_abbreviated():
     assert "... 49 more sites ..." in label
     assert len(label) < 400
     assert label.count(" | ") == 6
+
+
+def test_what_is_canonical_is_returned_itself():
+    sites = [Site("a", 3), Site("b", 2, "none")]
+    raw = Genome(
+        (
+            SiteGenome("a", (Base("tanh"), Base("1*sin(1*x)"), Base("abs")), (0, 1, 0)),
+            SiteGenome("b", (Base("relu"), Base("relu")), (0, 1)),
+        ),
+        (("learning_rate", 1),),
+    )
+    made = canonical(raw, sites)
+    assert canonical(made, sites) is made
+    assert made.label == "a: 1 sin + 2 tanh | b: 2 relu"
+    read = loads(dumps(made))
+    again = canonical(read, sites)
+    assert read == again == made == shared(read)
+    assert all(a.types is b.types for a, b in zip(again.sites, made.sites, strict=True))
+    assert (structure(again), fingerprint(again)) == (structure(made), fingerprint(made))
+    assert fingerprint(made) != fingerprint(raw)  # what is known of one is not taken for the other
+
+
+def test_names_of_a_changed_genome_are_its_own():
+    genome = homogeneous(Base("relu"), [Site("h", 3)], learning_rate=0.1)
+    before = dumps(genome), structure(genome), fingerprint(genome)
+    changed = replace(genome, hyperparameters=(("learning_rate", 0.2),))
+    after = dumps(changed), structure(changed), fingerprint(changed)
+    assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, False]
+    assert pickle.loads(pickle.dumps(genome)) == copy.deepcopy(genome) == genome

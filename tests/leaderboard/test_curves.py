@@ -77,11 +77,11 @@ def test_a_run_killed_between_curves_and_rows_has_each_point_once(
     monkeypatch.setattr(learning_curves, "SHARE", 1e6)  # as in `finished`
     place, written, table = tmp_path / "run", [], write.table
 
-    def killed(rows):
-        written.append(rows)
+    def killed(results, **named):
+        written.append(results)
         if len(written) > packs:
             raise RuntimeError("killed")
-        return table(rows)
+        return table(results, **named)
 
     monkeypatch.setattr(write, "table", killed)
     with pytest.raises(RuntimeError, match="killed"):

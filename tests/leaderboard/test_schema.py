@@ -105,8 +105,21 @@ meta_trainings = st.builds(
 @settings(max_examples=50, deadline=None)
 @given(st.lists(trainings | meta_trainings, min_size=1, max_size=3))
 def test_a_result_comes_back_from_its_row(given_results):
-    rows = [schema.row(r, run="a", task="t", network="n") for r in given_results]
-    assert [schema.result(row) for row in schema.table(rows).to_pylist()] == given_results
+    rows = schema.table(given_results, run="a", task="t", network="n").to_pylist()
+    assert [schema.result(row) for row in rows] == given_results
+    alone = [schema.table([r], run="a", task="t", network="n").to_pylist()[0] for r in given_results]
+    assert rows == alone
+
+
+def row_of(result):
+    [row] = schema.table([result], run="a", task="t", network="n").to_pylist()
+    return row
+
+
+def test_signed_zeros_are_told_apart(make_result):
+    for vals in ([0.0, -0.0, 0.0], [-0.0, -0.0], [0.0, 0.0]):
+        rows = schema.table([make_result(val=v) for v in vals], run="a", task="t", network="n")
+        assert list(map(str, rows["val_metric"].to_pylist())) == list(map(str, vals))
 
 
 def test_every_field_has_a_column():
@@ -119,26 +132,23 @@ def test_every_field_has_a_column():
 
 
 def test_nan_survives(make_result):
-    row = schema.row(make_result(val=math.nan), run="a", task="t", network="n")
-    assert math.isnan(schema.result(schema.table([row]).to_pylist()[0]).val_metric)
+    assert math.isnan(schema.result(row_of(make_result(val=math.nan))).val_metric)
 
 
 def test_derived_columns(make_result, make_genome):
     result = make_result(genome=make_genome(3, 0.25), started_at=1.5)
-    row = schema.row(result, run="a", task="t", network="n")
+    row = row_of(result)
     assert (row["learning_rate"], row["heterogeneous"]) == (0.25, True)
     assert (row["started_at"], row["finished_at"]) == (
         datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=UTC),
         None,
     )
-    assert not schema.row(make_result(genome=make_genome(10)), run="a", task="t", network="n")[
-        "heterogeneous"
-    ]
+    assert not row_of(make_result(genome=make_genome(10)))["heterogeneous"]
 
 
 def test_a_row_says_whether_it_is_a_meta_training(make_result):
     result = make_result()
-    assert schema.row(result, run="a", task="t", network="n")["kind"] == "train"
+    assert row_of(result)["kind"] == "train"
     p = result.proposal
     meta = MetaTrainProposal(
         p.index,
@@ -150,20 +160,22 @@ def test_a_row_says_whether_it_is_a_meta_training(make_result):
         p.steps,
         MetaTraining("first_order"),
     )
-    row = schema.row(result_of(meta, "completed", "accuracy", "maximize"), run="a", task="t", network="n")
+    row = row_of(result_of(meta, "completed", "accuracy", "maximize"))
     assert (row["kind"], row["heterogeneous"]) == ("meta_train", result.proposal.genome.heterogeneous)
     assert '"mode":"first_order"' in row["meta_training"]
 
 
 @pytest.mark.parametrize("missing", ["context", "test_large_metric", "rung", "parents", "finished_at"])
 def test_a_row_of_an_older_file_takes_defaults(missing, make_result):
-    row = schema.row(make_result(), run="a", task="t", network="n")
+    row = row_of(make_result())
     del row[missing]
     assert schema.result(row) == make_result()
 
 
 def test_every_file_says_its_version():
-    assert schema.table([]).schema.metadata == {b"evoact.schema_version": b"5"}
+    assert schema.table([], run="a", task="t", network="n").schema.metadata == {
+        b"evoact.schema_version": b"5"
+    }
     assert schema.SCHEMA.field("started_at").type == pa.timestamp("us", tz="UTC")
 
 

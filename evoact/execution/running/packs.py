@@ -112,8 +112,10 @@ class Run:
         self.stages.tell(stored)
         self.open -= len(stored)
         self.tally.add(stored)
-        self._note(stored, work)
-        self.show(stored[0].proposal.phase, results=stored)
+        progress = self.tally.progress(stored[0].proposal.phase, self.stages.expected)
+        self._note(stored, work, progress.seconds_left)
+        if self.observe:
+            self.observe(replace(progress, results=stored))
 
     def _migrations(self) -> Migrations | None:
         if self.plan.compares or self.plan.config.islands is None:
@@ -172,17 +174,15 @@ class Run:
             raise error
         return found[0]
 
-    def show(self, phase: str, waiting: str = "", results: Sequence[Result] = ()) -> None:
+    def show(self, phase: str, waiting: str = "") -> None:
         if self.observe:
-            progress = self.tally.progress(phase, self.stages.expected)
-            self.observe(replace(progress, waiting=waiting, results=results))
+            self.observe(replace(self.tally.progress(phase, self.stages.expected), waiting=waiting))
 
-    def _note(self, stored: Sequence[Result], work: Work) -> None:
+    def _note(self, stored: Sequence[Result], work: Work, left: float | None) -> None:
         """Write a pack's line of the log."""
         first, states = stored[0], Counter(r.state for r in stored if r.state != COMPLETED)
         phase = first.proposal.phase
         self.packs += 1
-        left = self.tally.progress(phase, self.stages.expected).seconds_left
         self.log.note(
             PACK,
             pack=first.pack,

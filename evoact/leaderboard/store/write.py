@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from evoact.leaderboard.curves import CURVES, curve_rows
 from evoact.leaderboard.location import Location
-from evoact.leaderboard.schema import KEY, SCHEMA, row, table
+from evoact.leaderboard.schema import KEY, SCHEMA, table
 from evoact.leaderboard.store.seal import sealed
 from evoact.records import Result, TrainResult, of_part
 
@@ -88,7 +88,7 @@ def write_part(
     if len(points):
         home.child(CURVES.folder, name).write(parquet(points))
         wrote(CURVES.folder, name, points)
-    rows = table([row(result, run=run, task=task, network=network) for result in stored])
+    rows = table(stored, run=run, task=task, network=network)
     home.child(PARTS, name).write(parquet(rows))
     wrote(PARTS, name, rows)
     return stored

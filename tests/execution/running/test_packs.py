@@ -1,10 +1,11 @@
 """Rows of packs that are back at once, and on a store that does not answer for a while."""
 
+from functools import partial
+
 from pyarrow import fs
 
 from evoact.config import experiment
 from evoact.execution import local
-from evoact.execution.local import Work
 from evoact.execution.run import search
 from evoact.execution.running import packs
 from evoact.execution.running.log import FAULT, PACK, events
@@ -41,15 +42,8 @@ def test_packs_that_are_back_at_once_are_one_file(tiny, tmp_path, monkeypatch, r
         written.append(len({r.pack for r in arguments[1]}))
         return real(*arguments, **named)
 
-    def in_threes(source, train):
-        while not source.finished:
-            back = []
-            while len(back) < 3 and (asked := source.next_pack())[1]:
-                back.append((train(*asked), Work("here")))
-            source.finish_packs(back)
-
     monkeypatch.setattr(packs, "write_part", write_part)
-    monkeypatch.setattr(local, "execute", in_threes)
+    monkeypatch.setattr(local, "execute", partial(local.execute, together=3))
     assert search(
         made, tmp_path / "three", observe=lambda p: heard.append(len(p.results)) if p.results else None
     ).complete

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evoact.leaderboard.schema import LEADERBOARD, row, table
+from evoact.leaderboard.schema import LEADERBOARD, table
 from evoact.leaderboard.store import merge as module
 from evoact.leaderboard.store.merge import Source, merged, of_part, of_rows, places
 from evoact.leaderboard.store.parts import Part, inspect
@@ -13,7 +13,7 @@ from evoact.leaderboard.store.write import parquet_of
 def rows(make_result):
     def made(proposals, **changed):
         results = [make_result(i, parents=(i,), **changed) for i in proposals]
-        return table([row(result, run="r", task="t", network="n") for result in results])
+        return table(results, run="r", task="t", network="n")
 
     return made
 
