@@ -1,5 +1,8 @@
-"""docs/configs.md names every key of a config and its default."""
+"""docs/configs.md names every key of a config and its default; what docstrings name is there."""
 
+import importlib
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -43,3 +46,30 @@ def test_key(key, field):
         assert default == f"`{value}`"
     elif field.is_required():
         assert default == "required"
+
+
+def is_there(name):
+    """Whether a module of evoact has this name, or something in a module has."""
+    parts = name.split(".")
+    for i in range(len(parts), 0, -1):
+        with suppress(ModuleNotFoundError):
+            thing = importlib.import_module(".".join(["evoact", *parts[:i]]))
+            for part in parts[i:]:
+                if part in getattr(thing, "__annotations__", {}):  # a field, whose own parts nobody names
+                    return True
+                if not hasattr(thing, part):
+                    return False
+                thing = getattr(thing, part)
+            return True
+    return False
+
+
+def test_what_docstrings_and_comments_name_is_there():
+    """A name of three parts and more, the first of them a folder, such as `training.averaging.MOST`; shorter ones may
+    be keys of a config."""
+    source = Path(__file__).parent.parent / "evoact"
+    folders = "|".join(sorted(path.name for path in source.iterdir() if (path / "__init__.py").exists()))
+    pattern = re.compile(rf"`(?:evoact\.)?((?:{folders})\.\w+(?:\.\w+)+)`")
+    found = {name: path for path in source.rglob("*.py") for name in pattern.findall(path.read_text())}
+    assert len(found) > 20
+    assert {name: path.name for name, path in found.items() if not is_there(name)} == {}

@@ -100,7 +100,7 @@ class Summary:
     because they failed on a seed. Their test metrics are those of `split`, a column of the leaderboard. `judge` is on
     how many further seeds the best found and the best baseline are judged (0: on those of the choice), and
     `doubt` says how sure the choice of the winner is, `baseline_doubt` that of the best baseline. `trivial` is the
-    metric by split of always saying the same (`tasks.data_summary.trivial_metrics`), empty if it is not known.
+    metric by split of always saying the same (`tasks.own.data_summary.trivial_metrics`), empty if it is not known.
     """
 
     metric: str

@@ -156,7 +156,7 @@ class EarlyStopping(Section):
 class Averaging(Section):
     """What is evaluated and kept are the means of a network's weights over the last part of its steps, this share."""
 
-    last: Annotated[float, Field(gt=0, le=0.5, strict=True)] = 0.2  # at most `averaging.MOST`
+    last: Annotated[float, Field(gt=0, le=0.5, strict=True)] = 0.2  # at most `training.averaging.MOST`
 
 
 class Training(Section):

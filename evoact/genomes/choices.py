@@ -324,7 +324,7 @@ Family = Choices | HullChoices | Listed
 
 
 def families(options: Mapping[str, Mapping[str, Sequence[Any]]]) -> tuple[Family, ...]:
-    """Return the families of a search space's lists, by kind and key (`activation.Options`).
+    """Return the families of a search space's lists, by kind and key (`genomes.field_options.Options`).
 
     A convex or affine hull of one function is that function, so hulls of size 1 bring base functions with them.
 

@@ -27,7 +27,7 @@ class MetaTraining:
         mode: `unrolled` (the exact gradient through all inner steps), `truncated` (through at most `window`),
             `first_order` (as if weights did not depend on the types) or `evolution` (from 2 * `pairs` inner runs
             with parameters moved by N(0, `spread`^2))
-        optimizer: the inner one, a name in `training.inner_optimizers.INNER_OPTIMIZERS`, with its arguments
+        optimizer: the inner one, a name in `training.meta.inner_optimizers.INNER_OPTIMIZERS`, with its arguments
         learn_rate: whether the inner learning rate is learned too, on a logarithmic scale (not `first_order`)
         outer_optimizer: `adam` (Kingma & Ba 2015), whose steps do not depend on the scale of gradients, which differs
             between tasks by an order of magnitude; or `sgd`, in the published code at 0.4 with momentum 0.8

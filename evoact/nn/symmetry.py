@@ -36,7 +36,7 @@ class Exchangeable:
 
     @property
     def symmetry(self) -> str:
-        """Return what `genomes.Site` calls it."""
+        """Return what `genomes.genome.Site` calls it."""
         return "free" if len(self.sites) == 1 else f"stream:{self.sites[0]}"
 
 

@@ -144,5 +144,5 @@ class Proposer(Protocol):
 
     def recommend(self, k: int, archive: Archive) -> list[Candidate]:
         """Return at most k candidates, the best first, by the search's own rule: those that leave an island. What is
-        confirmed is chosen by one rule for all, `surrogate.recommended`."""
+        confirmed is chosen by one rule for all, `strategies.surrogate.surrogate.recommended`."""
         ...

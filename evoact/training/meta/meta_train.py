@@ -113,10 +113,8 @@ def meta_train(
     positive("learning_rate", learning_rate)
     positive("segment", 1 if segment is None else segment)
     gradient = _gradient(settings, segment)
-    sites = tuple(
-        typed_site(site, lookup(types, "site", site.name) if isinstance(types, Mapping) else types)
-        for site in network.sites
-    )
+    by_site = _by_site(types, network)
+    sites = tuple(typed_site(site, by_site[site.name]) for site in network.sites)
     inputs, targets = to_device(task.splits()["train"], torch.device(device), DTYPES[dtype])
     fixed_rate = None if settings.learn_rate else learning_rate
     problem = OuterProblem(
@@ -149,6 +147,22 @@ def meta_train(
         trajectory.append(outer)
     path = torch.stack(trajectory).double().cpu().numpy()
     return _result(sites, path, found, fixed_rate, time.perf_counter() - started)
+
+
+def _by_site(types: Types, network: Network) -> Mapping[str, Sequence[Activation]]:
+    """The types of each site.
+
+    Raises:
+        UserError: if they are for a site that the network has not, or a site has none.
+    """
+    names = {site.name: site for site in network.sites}
+    if not isinstance(types, Mapping):
+        return dict.fromkeys(names, types)
+    for name in types:
+        lookup(names, "site", name)
+    if missing := [name for name in names if name not in types]:
+        raise UserError(f"expected types for every site, got none for {', '.join(missing)}")
+    return types
 
 
 def _gradient(

@@ -41,7 +41,7 @@ class TypeBlock:
 
     @cached_property
     def learned(self) -> Learned | None:
-        """The hidden units and splines of the types; None for a type without them."""
+        """What the type adds to its base function, if that can be evaluated on a grid; else None."""
         return kind_of(self.activation).learned(self.activation)
 
     @property

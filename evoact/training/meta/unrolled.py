@@ -115,7 +115,7 @@ def unrolled(
     """Return the exact gradient through all inner steps, or within windows of so many steps.
 
     Args:
-        prepared: outer variables, as `neuron_types.prepare` makes them
+        prepared: outer variables, as `typed_sites.prepare` makes them
         rate: learning rates [K, 1]
         window: steps after which the chain is cut (truncated backpropagation, Williams & Peng 1990)
         segment: steps between moments that are kept, the others being computed twice; by default 1, or

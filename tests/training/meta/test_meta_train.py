@@ -405,6 +405,8 @@ def test_a_learned_curve_can_be_used_by_name(tmp_path, monkeypatch):
         ({"types": SUBNETWORKS * 7}, "from 1 to 12 neuron types"),
         ({"types": (Base("relu"), Base("sin"))}, "parameters to learn"),
         ({"types": (Maxout(2),)}, "one pre-activation"),
+        ({"types": {"hiden0": SUBNETWORKS}}, "unknown site 'hiden0'; did you mean 'hidden0'"),
+        ({"types": {}}, "types for every site, got none for hidden0"),
         ({"mode": "unroled"}, "did you mean 'unrolled'"),
         ({"outer_optimizer": "adem"}, "did you mean 'adam'"),
         ({"optimizer": "rmspop"}, "did you mean 'rmsprop'"),
