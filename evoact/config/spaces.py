@@ -14,9 +14,10 @@ from evoact.genomes.choices import families as searched
 from evoact.genomes.field_options import CURVE, FUNCTION, Options
 from evoact.genomes.function_names import ABSENT, canonical_name
 from evoact.genomes.genome import Site
+from evoact.genomes.hyperparameters import log_grid
 from evoact.genomes.kinds import KINDS, OPTIONS
 from evoact.genomes.layer_choices import LayerChoices
-from evoact.genomes.space import SearchSpace, log_grid
+from evoact.genomes.space import SearchSpace
 from evoact.registry import unknown
 
 MOST_RATIO = 1e30  # of the learning rates of a grid

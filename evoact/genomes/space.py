@@ -33,7 +33,6 @@ __all__ = [
     "Listed",
     "SearchSpace",
     "choices",
-    "log_grid",
 ]
 
 MOST_SETTINGS = 100_000
@@ -435,24 +434,3 @@ def _problems(space: SearchSpace) -> Iterable[str]:
         if len({site.neurons for site in tied}) > 1:
             widths = [site.neurons for site in tied]
             yield f"expected the sites of {tied[0].symmetry} to be equally wide, got {widths}"
-
-
-def log_grid(low: float, high: float, per_decade: int) -> tuple[float, ...]:
-    """Return learning rates from low to at most high, evenly spaced in the logarithm, to four significant digits.
-
-    Rounded, so that equal settings are equal numbers and duplicates exist. People round, too: a step that is beyond
-    `high` by a twentieth of a step or less is `high`.
-
-    >>> log_grid(0.001, 0.1, 2)
-    (0.001, 0.003162, 0.01, 0.03162, 0.1)
-    >>> log_grid(0.001, 0.03, 2)
-    (0.001, 0.003162, 0.01, 0.03)
-    """
-    if not (0 < low <= high < math.inf and per_decade >= 1):
-        raise UserError(
-            f"expected learning rates 0 < low <= high and per_decade >= 1, got {low}, {high}, {per_decade}"
-        )
-    if high / low > 1e300:
-        raise UserError(f"expected learning rates within 300 decades, got {low} to {high}")
-    steps = math.floor(per_decade * math.log10(high / low) + 0.05)
-    return tuple(float(f"{min(low * 10 ** (i / per_decade), high):.4g}") for i in range(steps + 1))
