@@ -18,8 +18,9 @@ from typing import Any
 
 from reporting import Row, arguments, report
 
+from evoact.genomes.choices import HullChoices, choices
 from evoact.genomes.genome import Genome, Site
-from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, Proposal, Result, TrainResult
 from evoact.strategies import create
 from evoact.strategies.strategy import Strategy

@@ -82,7 +82,8 @@ def decode(space: SearchSpace, chooser: Chooser) -> Genome:
     Types that turn out equal are merged; if fewer remain than a layer must have, further ones are
     added, always the same ones for the same answers.
 
-    >>> from evoact.genomes.space import Site, choices
+    >>> from evoact.genomes.choices import choices
+    >>> from evoact.genomes.space import Site
     >>> base = choices("base", name=("relu", "sin"))
     >>> space = SearchSpace("s", (Site("h", 5),), (base,), (1, 2), (0.1,))
     >>> answers = {"h.types": 2, "h.0.base.name": "sin", "h.1.base.name": "relu"}

@@ -16,24 +16,13 @@ from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
 from evoact.genomes.activation import is_absent, type_key
-from evoact.genomes.choices import MIXED, Family, HullChoices, Listed, choices
+from evoact.genomes.choices import MIXED, Family
 from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
 from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.kinds import Activation, Base
 from evoact.genomes.layer_choices import LayerChoices
 from evoact.registry import unknown
-
-__all__ = [
-    "MIXED",
-    "NOBODY",
-    "Family",
-    "HullChoices",
-    "LayerChoices",
-    "Listed",
-    "SearchSpace",
-    "choices",
-]
 
 MOST_SETTINGS = 100_000
 NOBODY = Base(ABSENT)  # what blocks of absent neurons have

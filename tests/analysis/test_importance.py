@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from evoact.analysis.importance import FEWEST, MOST, importance
+from evoact.genomes.choices import choices
 from evoact.genomes.genome import Site, dumps
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 
 FUNCTIONS = ("relu", "sin", "abs")
 

@@ -10,6 +10,7 @@ import pytest
 
 from evoact.errors import UserError
 from evoact.genomes.activation_json import from_json as activation_from_json
+from evoact.genomes.choices import choices
 from evoact.genomes.genome import (
     Genome,
     Site,
@@ -25,7 +26,7 @@ from evoact.genomes.genome import (
     structure,
 )
 from evoact.genomes.kinds import Base, PReLU
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS
 
 WHOLE = json.loads(dumps(homogeneous(Base("relu"), [Site("h", 3)], learning_rate=0.1)))

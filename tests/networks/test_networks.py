@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from evoact.errors import UserError
+from evoact.genomes.choices import choices
 from evoact.genomes.genome import SiteGenome
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.networks import NETWORKS, SHAPES
 from evoact.networks.initial import INITIAL, SCHEMES
 from evoact.networks.network import parameter_count

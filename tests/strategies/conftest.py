@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from evoact.genomes.activation_json import to_json
+from evoact.genomes.choices import HullChoices, Listed, choices
 from evoact.genomes.genome import Genome, Site, SiteGenome
 from evoact.genomes.genome import to_json as to_json_genome
 from evoact.genomes.kinds import Base, Captured, Hull
-from evoact.genomes.space import HullChoices, LayerChoices, Listed, SearchSpace, choices
+from evoact.genomes.layer_choices import LayerChoices
+from evoact.genomes.space import SearchSpace
 from evoact.records import (
     COMPLETED,
     MetaTrainProposal,

@@ -4,8 +4,9 @@ import statistics
 
 import pytest
 
+from evoact.genomes.choices import HullChoices, choices
 from evoact.genomes.genome import Site
-from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.strategies import create
 from tests.strategies.conftest import best
 

@@ -24,7 +24,8 @@ class Enumerate:
 
     The genomes need not be in the space: an ordinary network is not, if layers must mix.
 
-    >>> from evoact.genomes.space import Site, choices
+    >>> from evoact.genomes.choices import choices
+    >>> from evoact.genomes.space import Site
     >>> units = (choices("base", name=("relu", "sin")), choices("prelu"))
     >>> space = SearchSpace("s", (Site("h", 5),), units, (1, 1), (0.01, 0.1))
     >>> len(baselines(space)), len(Enumerate(space)), len(Enumerate(space, seeds=(0, 1, 2)))

@@ -101,7 +101,8 @@ class SuccessiveHalving:
     @cached_property
     def shares(self) -> Sequence[Fraction]:
         """
-        >>> from evoact.genomes.space import Site, choices
+        >>> from evoact.genomes.choices import choices
+        >>> from evoact.genomes.space import Site
         >>> space = SearchSpace("s", (Site("h", 4),), (choices("base", name=("relu", "sin")),), (1, 2), (0.1,))
         >>> [str(share) for share in SuccessiveHalving(space).shares]
         ['1/9', '1/3', '1']

@@ -9,10 +9,11 @@ from evoact.activations.strongest import discretised
 from evoact.config import experiment
 from evoact.errors import UserError
 from evoact.execution.run import search
+from evoact.genomes.choices import choices
 from evoact.genomes.discretised import discrete
 from evoact.genomes.genome import Genome, Site, SiteGenome
 from evoact.genomes.kinds import Base, Hull
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.genomes.variation import carried
 from evoact.seeding import python_random
 from evoact.strategies import create, proposer

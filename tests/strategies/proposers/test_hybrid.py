@@ -8,9 +8,10 @@ import random
 import pytest
 
 from evoact.genomes.activation import functions_of, is_base
+from evoact.genomes.choices import HullChoices, choices
 from evoact.genomes.genome import Site
 from evoact.genomes.kinds import Base
-from evoact.genomes.space import HullChoices, SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.records import result_of
 from evoact.strategies import create, proposer
 from evoact.strategies.archive import ASIDE, Archive

@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 
 from evoact.errors import UserError
+from evoact.genomes.choices import choices
 from evoact.genomes.genome import Site
 from evoact.genomes.kinds import Captured
 from evoact.genomes.meta_training import MODES, MetaTraining
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.strategies import create
 from evoact.strategies.proposers.learned_diversity import Bilevel, found_types
 

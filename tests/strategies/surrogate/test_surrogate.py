@@ -9,9 +9,10 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor  # before SciPy's BLAS is asked for its threads
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from evoact.genomes.choices import choices
 from evoact.genomes.genome import Site, canonical, fingerprint, homogeneous, structure
 from evoact.genomes.kinds import Base
-from evoact.genomes.space import SearchSpace, choices
+from evoact.genomes.space import SearchSpace
 from evoact.records import COMPLETED, TrainProposal, TrainResult
 from evoact.strategies import create
 from evoact.strategies.archive import Archive
