@@ -42,6 +42,7 @@ class SearchSpace:
     of their own, such as a linear hull on the output. Neurons can be absent at `free` sites alone: in a
     residual stream or an output a neuron that gives 0 is not gone. Raises ConfigError naming everything wrong.
 
+    >>> from evoact.genomes.choices import choices
     >>> base = choices("base", name=("relu", "sin", "tanh", "abs"))
     >>> space = SearchSpace("tiny", (Site("hidden0", 16),), (base,), (1, 4), (0.01,))
     >>> space.size()
@@ -218,6 +219,7 @@ class SearchSpace:
     def every(self) -> Iterator[Genome]:
         """Yield all different networks, as many as `size` says, structure by structure.
 
+        >>> from evoact.genomes.choices import choices
         >>> base = choices("base", name=("relu", "sin", "abs"))
         >>> space = SearchSpace("s", (Site("h", 2),), (base,), (1, 2), (0.1, 1.0))
         >>> [genome.label for genome in space.every()][::2]
@@ -343,6 +345,7 @@ class SearchSpace:
         Raises:
             UserError: if nothing is left.
 
+        >>> from evoact.genomes.choices import choices
         >>> base = choices("base", name=("relu", "sin", "abs"))
         >>> space = SearchSpace("s", (Site("h", 4),), (base,), (1, 3), (0.1, 1.0))
         >>> space.restrict(functions=("sin", "abs"), learning_rates=(0.1,)).size()
