@@ -252,17 +252,18 @@ class SearchSpace:
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], settings: Settings) -> Genome:
         """Return the canonical genome that gives each block of each site this activation (no check)."""
-        sites = []
-        for site, row in zip(self.sites, blocks, strict=True):
-            found = objects(row)
-            # In canonical order at once, although `canonical` would see to it.
-            types = sorted(dict.fromkeys(found.values()), key=type_key)
-            index = {key: types.index(activation) for key, activation in found.items()}
-            neurons = tuple(map(index.__getitem__, map(id, row)))
-            if self.neurons_per_block > 1:
-                neurons = tuple(_repeated(neurons, self.block_widths(site)))
-            sites.append(SiteGenome(site.name, tuple(types), neurons))
+        sites = [self.site_genome(site, row) for site, row in zip(self.sites, blocks, strict=True)]
         return canonical(Genome(tuple(sites), settings), self.sites)
+
+    def site_genome(self, site: Site, row: Sequence[Activation]) -> SiteGenome:
+        """Return a site whose blocks have these activations, its types in canonical order, absent neurons last."""
+        found = objects(row)
+        types = sorted(dict.fromkeys(found.values()), key=type_key)
+        index = {key: types.index(activation) for key, activation in found.items()}
+        neurons = tuple(map(index.__getitem__, map(id, row)))
+        if self.neurons_per_block > 1:
+            neurons = tuple(_repeated(neurons, self.block_widths(site)))
+        return SiteGenome(site.name, tuple(types), neurons)
 
     def blocks(self, genome: Genome) -> list[list[Activation]]:
         """Return the inverse of `assemble`: one activation per block, for each site; equal ones stand together.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
 from evoact.genomes.activation import is_absent
-from evoact.genomes.genome import Genome
+from evoact.genomes.genome import Genome, SiteGenome, canonical
 from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.kinds import Activation
 from evoact.genomes.layer_choices import LayerChoices
@@ -28,17 +28,17 @@ def layers_of(space: SearchSpace, genome: Genome) -> Layers:
 
 def build(space: SearchSpace, layers: Layers, settings: Settings, random: random.Random) -> Genome:
     """Return the canonical genome with these layers, repaired to the allowed numbers of types and absent blocks."""
-    return space.assemble([_fitting(space, i, layer, random) for i, layer in enumerate(layers)], settings)
+    sites = tuple([_fitting(space, i, layer, random) for i, layer in enumerate(layers)])
+    return canonical(Genome(sites, settings), space.sites)
 
 
-def _fitting(
-    space: SearchSpace, site: int, layer: Sequence[Activation], random: random.Random
-) -> Sequence[Activation]:
-    """The layer, repaired if it has to be."""
-    choices, types = space.layers[site], distinct(layer)
-    if NOBODY not in types and choices.least_types <= len(types) <= choices.most_types:  # as nearly always
-        return layer
-    return _repaired(choices, _filled(space, site, layer, random), random)
+def _fitting(space: SearchSpace, i: int, layer: Sequence[Activation], random: random.Random) -> SiteGenome:
+    """A site with this layer, repaired if it has to be."""
+    site, choices = space.site_genome(space.sites[i], layer), space.layers[i]
+    if choices.least_types <= len(site.types) <= choices.most_types and not is_absent(site.types[-1]):
+        return site  # as nearly always
+    repaired = _repaired(choices, _filled(space, i, layer, random), random)
+    return space.site_genome(space.sites[i], repaired)
 
 
 def _filled(
