@@ -212,6 +212,25 @@ MOST_LINES = 45  # of a function's body
 SWITCHES = {"triton/functions.py: value", "triton/functions.py: slope"}
 
 
+def test_texts_are_read_and_written_as_utf8():
+    """Else what they are depends on the locale, and a name in another script ends a search on some machines."""
+
+    def says_no_encoding(call: ast.AST) -> bool:
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return False
+        place = {"read_text": 0, "write_text": 1}.get(call.func.attr)
+        said = [k.arg for k in call.keywords]
+        return place is not None and len(call.args) <= place and "encoding" not in said
+
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if says_no_encoding(node)
+    ]
+    assert found == []
+
+
 def test_functions_can_be_read_at_a_glance():
     long = []
     for path in MODULES:

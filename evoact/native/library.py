@@ -182,7 +182,7 @@ def _digest(compiler: list[str]) -> str:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))

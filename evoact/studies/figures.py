@@ -50,7 +50,8 @@ def save(
     if y:
         parts.append(text(2, TOP - 9, y, "axis"))
     width = len(panels) * (SIDE + left + GAP)
-    Path(path).write_text(document(figure(width, bottom + BOTTOM, parts, title, description, "study"), STYLE))
+    svg = figure(width, bottom + BOTTOM, parts, title, description, "study")
+    Path(path).write_text(document(svg, STYLE), "utf-8")
 
 
 def moment(i: int, of: int) -> str:
