@@ -1,10 +1,12 @@
 """What the driver costs, without workers: its processor time, memory and files over many results of no training.
 
-    python benchmarks/driver.py [--quick] [--results N] [--strategies NAME ...] [--pack N] [--json FILE]
+    python benchmarks/driver.py [--quick] [--results N] [--strategies NAME ...] [--pack N] [--together N]
+                               [--json FILE]
 
 Searches as any other, with rows, log, merged files and summary, of networks with two layers of 32 neurons that are not
 trained but looked up, in a table that has whatever is asked for. Each strategy searches in a process of its own:
-`random`, and `evolution` without a surrogate, N results each (1,000,000; with --quick 20,000), in packs of 16. A line
+`random`, and `evolution` without a surrogate, N results each (1,000,000; with --quick 20,000), in packs of 16. They are
+stored eight together, as of every table; with --together 1 alone, as packs that are trained one after the other. A line
 after each tenth says how it goes on: the processor time of a pack in it, and the most memory and files so far.
 
 `ms_per_network` is processor time, the end of the run included, `ms_per_pack` that of a pack in the last fifth of the
@@ -99,7 +101,9 @@ def most_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
+def searched(
+    strategy: str, results: int, pack: int, together: int = run.LOOKED_UP_TOGETHER
+) -> dict[str, float]:
     """The figures of one search."""
     made = experiment(
         {
@@ -121,6 +125,7 @@ def searched(strategy: str, results: int, pack: int) -> dict[str, float]:
     # Nothing else is other than in a search of a table on a disk.
     run._table_of = lambda plan: Endless(plan.config)  # type: ignore[assignment,return-value]
     run.check_table = lambda arm, table: None
+    run.LOOKED_UP_TOGETHER = together
     with tempfile.TemporaryDirectory(prefix="evoact-driver-") as folder:
         watch = Watch(Path(folder, "run", PARTS), results // pack)
         started = time.process_time()
@@ -162,12 +167,13 @@ def main() -> None:
     parser.add_argument("--results", type=int, metavar="N", help="of each strategy")
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=list(BARRED))
     parser.add_argument("--pack", type=int, default=16, metavar="N", help="networks")
+    parser.add_argument("--together", type=int, default=run.LOOKED_UP_TOGETHER, metavar="N", help="packs")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     results = options.results or (QUICK_RESULTS if options.quick else RESULTS)
     rows = []
     for strategy in options.strategies:
-        figures = alone(searched, strategy, results, options.pack)
+        figures = alone(searched, strategy, results, options.pack, options.together)
         for name, value in figures.items():
             unit, bar = UNITS[name]
             rows.append(Row(f"{strategy}_{name}", value, unit, bar, "lower"))
