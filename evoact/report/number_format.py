@@ -27,6 +27,8 @@ class Unit:
 
     def difference(self, value: float) -> str:
         """Return a difference with its sign: `+1.25`."""
+        if math.isnan(value):
+            return NOTHING
         digits = "+.3g" if self.decimals is None else f"+.{self.decimals}f"
         return f"{self.scale * value:{digits}}".replace("-", "−")
 

@@ -1,5 +1,6 @@
 """The values of arms or candidates as box plots."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ class Box:
 
 
 def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
-    """Return one box for each arm, its name above it; every value is a dot, those of the emphasised ones grey."""
+    """Return one box for each arm, its name above it; every value is a dot, those of the emphasised ones grey. Values
+    that are not finite, such as the area under a curve of one class alone, are left out."""
     step, top = 34, 4
     height = top + step * len(boxes) + 40
     x = scale((unit.scale * v for box in boxes for v in box.values), 8, WIDTH - 8)
@@ -30,7 +32,7 @@ def box_plots(boxes: Sequence[Box], unit: Unit, of: str) -> Figure:
     parts = x_axis(x, bottom, top, of)
     for i, box in enumerate(boxes):
         middle = top + step * i + 24
-        values = [unit.scale * v for v in box.values]
+        values = [unit.scale * v for v in box.values if math.isfinite(v)]
         css = ink(box.emphasised)
         parts.append(text(8, middle - 11, box.name, "label"))
         if len(values) >= ENOUGH_FOR_A_BOX:

@@ -66,8 +66,8 @@ def forest(
 
 
 def _axis(effects: Sequence[Effect], unit: Unit, equivalence: float) -> Scale:
-    reach = [max(abs(v) for v in _ends(e)) for e in effects]
-    limit = FURTHEST * max(statistics.median(reach), equivalence)
+    reach = [max(map(abs, ends)) for e in effects if (ends := _ends(e))]
+    limit = FURTHEST * max(statistics.median(reach or [0.0]), equivalence)
     ends = [min(max(v, -limit), limit) for e in effects for v in _ends(e)]
     ends += [0.0, equivalence, -equivalence]
     return scale([unit.scale * v for v in ends], MARGIN, RIGHT)
@@ -92,9 +92,10 @@ def _row(effect: Effect, x: Scale, y: float, unit: Unit) -> list[str]:
         low, high = unit.scale * effect.low, unit.scale * effect.high
         parts.append(line(x(_within(x, low)), middle, x(_within(x, high)), middle, css))
         parts += [*_end(x, low, middle, css), *_end(x, high, middle, css)]
-    value = x(_within(x, unit.scale * effect.value))
-    shown = "mean" if effect.hollow else "dot"
-    parts.append(mark(value, middle, 1, f"{shown} {ACCENT}", f"{effect.name}: {', '.join(said)}", 3.5))
+    if math.isfinite(effect.value):
+        value = x(_within(x, unit.scale * effect.value))
+        shown = "mean" if effect.hollow else "dot"
+        parts.append(mark(value, middle, 1, f"{shown} {ACCENT}", f"{effect.name}: {', '.join(said)}", 3.5))
     return parts
 
 

@@ -64,3 +64,12 @@ def test_the_region_of_no_practical_difference_is_shaded():
         re.search(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*class="empty"', figure.svg).groups(),
     )
     assert abs(x + width / 2 - zero(figure)) < 0.2
+
+
+def test_a_gain_that_is_no_number_has_no_mark():
+    figure, places = drawn([Effect("lost", math.nan, -math.inf, math.inf), Effect("up", 0.02, 0.01, 0.03)])
+    assert len(places) == 1
+    assert "lost –" in figure.svg
+    assert "nan" not in figure.svg
+    figure, places = drawn([Effect("lost", math.nan, math.nan, math.nan)])
+    assert not places
