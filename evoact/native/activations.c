@@ -223,6 +223,11 @@ void evoact_term_value(const Term *t, int n, const float *x, float *y) {
 }
 
 void evoact_term(const Term *t, int n, const float *x, float *y, float *slope) {
+    if (t->input_scale == 1.0f && t->output_scale == 1.0f && t->shift == 0.0f) {
+        FUNCTIONS[t->function].value(n, x, y);
+        FUNCTIONS[t->function].slope(n, x, y, slope);
+        return;
+    }
     float scaled[TERM_PIECE], core[TERM_PIECE], scale = t->output_scale * t->input_scale;
     const float *input = term_input(t, n, x, scaled);
     FUNCTIONS[t->function].value(n, input, core);

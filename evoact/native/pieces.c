@@ -194,13 +194,13 @@ static void norm_block(int64_t n, int64_t pieces, const float *c, Work w) {
     for (int64_t i = 0; i < pieces; i++) slopes_of(n, t + i * BLOCK, total, w.z + i * BLOCK);
 }
 
-static void multiply(int64_t n, float c, const float *restrict by, float *restrict a) {
-    for (int64_t e = 0; e < n; e++) a[e] *= c * by[e];
+static void multiply(int64_t n, const float *restrict by, float *restrict a) {
+    for (int64_t e = 0; e < n; e++) a[e] *= by[e];
 }
 
 static void norm_gradients(int64_t n, int64_t pieces, float *gc, Work w) {
     for (int64_t i = 0; i < pieces; i++) {
-        multiply(n, 1.0f, w.g, w.z + i * BLOCK);
+        multiply(n, w.g, w.z + i * BLOCK);
         gc[i] -= total_of(n, w.z + i * BLOCK);
     }
     gc[pieces] += dot(n, w.g, w.kept);
@@ -210,36 +210,54 @@ static void add_weighted(int64_t n, float c, const float *restrict a, float *res
     for (int64_t e = 0; e < n; e++) sum[e] = FMA(c, a[e], sum[e]);
 }
 
+/* Piece number i of a block, filled up to whole vectors: how many numbers that are. */
+static int64_t gather_piece(Block b, Rows at, int64_t i, const float *x, float *to) {
+    int64_t n = b.rows * b.size, padded = (n + FULL - 1) / FULL * FULL;
+    gather(b, at, i, x, to);
+    memset(to + n, 0, (size_t)(padded - n) * sizeof(float));
+    return padded;
+}
+
 /* `kept` becomes f(z_i) and, behind them, the slope of the outer f. */
-static void network_block(int64_t n, int64_t pieces, const Term *f, const float *c, Work w) {
-    float *sum = w.room, *slope = sum + BLOCK;
-    for (int64_t e = 0; e < n; e++) sum[e] = c[pieces];
-    for (int64_t i = 0; i < pieces; i++) {
-        evoact_term(f, (int)n, w.z + i * BLOCK, w.kept + i * BLOCK, slope);
-        memcpy(w.z + i * BLOCK, slope, (size_t)n * sizeof(float));
+static void network_block(const Unit *u, Block b, Rows at, const float *x, const float *c, Work w) {
+    float *sum = w.room, *z = sum + BLOCK;
+    int64_t n = 0;
+    for (int64_t e = 0; e < BLOCK; e++) sum[e] = c[u->pieces];
+    for (int64_t i = 0; i < u->pieces; i++) {
+        n = gather_piece(b, at, i, x, z);
+        evoact_term(&u->f, (int)n, z, w.kept + i * BLOCK, w.z + i * BLOCK);
         add_weighted(n, c[i], w.kept + i * BLOCK, sum);
     }
-    evoact_term(f, (int)n, sum, w.value, w.kept + pieces * BLOCK);
+    evoact_term(&u->f, (int)n, sum, w.value, w.kept + u->pieces * BLOCK);
+}
+
+/* Of one piece with the weight c: its gradient replaces its slope; returns that of c. */
+static float weight_gradient(int64_t n, float c, const float *restrict outer, const float *restrict value, float *restrict slope) {
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t e = 0; e < n; e++) {
+        sum += outer[e] * value[e];
+        slope[e] *= c * outer[e];
+    }
+    return sum;
 }
 
 static void network_gradients(int64_t n, int64_t pieces, const float *c, float *gc, Work w) {
     float *outer = w.kept + pieces * BLOCK;
-    multiply(n, 1.0f, w.g, outer);
+    multiply(n, w.g, outer);
     gc[pieces] += total_of(n, outer);
-    for (int64_t i = 0; i < pieces; i++) {
-        gc[i] += dot(n, outer, w.kept + i * BLOCK);
-        multiply(n, c[i], outer, w.z + i * BLOCK);
-    }
+    for (int64_t i = 0; i < pieces; i++) gc[i] += weight_gradient(n, c[i], outer, w.kept + i * BLOCK, w.z + i * BLOCK);
 }
 
 /* The value of a block, and what its gradients need. */
 static void work_out(const Unit *u, Block b, Rows at, const float *x, const float *c, Work w) {
-    int64_t n = b.rows * b.size, padded = (n + FULL - 1) / FULL * FULL;
-    for (int64_t i = 0; i < u->pieces; i++) {
-        gather(b, at, i, x, w.z + i * BLOCK);
-        memset(w.z + i * BLOCK + n, 0, (size_t)(padded - n) * sizeof(float));
+    if (u->kind == NETWORK) {
+        network_block(u, b, at, x, c, w);
+        return;
     }
-    u->kind == NORM ? norm_block(padded, u->pieces, c, w) : network_block(padded, u->pieces, &u->f, c, w);
+    int64_t n = 0;
+    for (int64_t i = 0; i < u->pieces; i++) n = gather_piece(b, at, i, x, w.z + i * BLOCK);
+    norm_block(n, u->pieces, c, w);
 }
 
 static void go_back(const Unit *u, Block b, Rows at, const float *g, const float *c, float *gx, float *gc, Work w) {
