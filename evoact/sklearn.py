@@ -33,7 +33,7 @@ class _EvoAct(BaseEstimator):
     Args:
         networks: that the search trains, beside baselines and the fresh seeds of the confirmation
         minutes: for everything; the search then ends by the clock, and what it finds depends on the machine
-        hidden: widths of the hidden layers
+        hidden: widths of the hidden layers; a number is the width of one
         space: a search space by name, path or as a mapping
         steps: of the optimizer, for each network; by default 20 epochs, at least 200 and at most 2000
         metric: what networks are judged by during the search; by default accuracy or mse
@@ -49,7 +49,7 @@ class _EvoAct(BaseEstimator):
         networks: int | None = 256,
         *,
         minutes: float | None = None,
-        hidden: Sequence[int] = (64, 64),
+        hidden: Sequence[int] | int = (64, 64),
         space: str | Mapping[str, Any] = "quickstart",
         steps: int | None = None,
         metric: str | None = None,
@@ -88,13 +88,14 @@ class _EvoAct(BaseEstimator):
 
     def _asked(self, x: np.ndarray, y: np.ndarray, problem: str) -> Asked:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        hidden = [self.hidden] if isinstance(self.hidden, int | np.integer) else list(self.hidden)
         execution: dict[str, Any] = {"backend": "local"}
         if self.n_jobs not in (None, 1):
             execution = {"backend": "ray_tune", **({} if self.n_jobs == -1 else {"workers": self.n_jobs})}
         sections: dict[str, Any] = {
             "task": {"problem": problem, "seed": seed},
             "seed": seed,
-            "network": {"name": "mlp", "hidden": list(self.hidden)},
+            "network": {"name": "mlp", "hidden": hidden},
             "space": self.space,
             "execution": execution,
             **({} if self.networks is None else {"budget": {"networks": self.networks}}),

@@ -17,6 +17,7 @@ from evoact.errors import ConfigError, short
 MOST_BYTES = 16 * 2**20
 MOST_VALUES = 100_000  # keys and values, each as often as aliases repeat it
 DEEPEST = 50  # sections within sections
+NOT_YAML = "expected YAML, got something else"  # then where, and why
 LONGEST_NUMBER = 64  # characters
 
 # libyaml's parser is ten times as fast, if PyYAML has it.
@@ -152,7 +153,7 @@ no, which YAML 1.1 reads as true or false and YAML 1.2 as text; write 'no' if yo
             raise ConfigError(source, [problem])
         data = loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:  # also data that is not UTF-8 text
-        raise ConfigError(source, [f"expected YAML, got something else{_what(error)}"]) from None
+        raise ConfigError(source, [f"{NOT_YAML}{_what(error, text)}"]) from None
     if loader.problems:
         raise ConfigError(source, dict.fromkeys(loader.problems))
     return data
@@ -251,10 +252,13 @@ def _too_large(text: str | bytes, most_values: int) -> str:
     return ""
 
 
-def _what(error: Exception) -> str:
+def _what(error: Exception, text: str | bytes) -> str:
     """Where a text is wrong, and how the parser says so."""
     mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+    lines = text.split("\n") if isinstance(text, str) else []
+    if mark and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t":
+        what = "a tab begins it; indent with spaces"
     while_ = f" ({error.context}{_place(began)})" if began and error.context else ""  # type: ignore[attr-defined]
     return f"{_place(mark) if mark else ''}: {what}{while_}"
 

@@ -132,3 +132,8 @@ def test_wrong_data_is_a_value_error_of_one_sentence():
     frame = pd.DataFrame(x, columns=["a", "b"])
     with pytest.warns(UserWarning, match="fitted without feature names"):
         fitted.predict(frame)
+
+
+def test_a_number_is_the_width_of_one_layer():
+    asked = EvoActClassifier(hidden=7)._asked(np.zeros((20, 3)), np.arange(20) % 2, "classification")
+    assert asked.sections["network"]["hidden"] == [7]

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,7 +100,10 @@ class Asked:
         if self.config is not None:
             return experiment({**self.config, **keys}, overrides=self.overrides)
         if "task" not in keys:
-            raise UserError("expected a config, or data, to search on, got neither; name the file of one")
+            raise UserError(
+                "expected a config, or data, to search on, got neither; for example `evoact search quickstart`, or "
+                "`evoact search --data FILE --target COLUMN`"
+            )
         return experiment(with_defaults(keys, self.time), "search", overrides=self.overrides)
 
 
@@ -154,6 +157,8 @@ def search(
     about what ends nothing, and `track` names trackers beside those of the config."""
     began, more = time.time(), trackers(track)
     lookup(dict.fromkeys(IF_EXISTS), "if_exists", if_exists)
+    if address is not None and asked.config is None:  # the cluster trains, however short the time is
+        asked = replace(asked, sections={"execution": {}, **asked.sections})
     made, files = _stored(asked)
     home = Location.of(run_dir if run_dir is not None else run_directory(made.name))
     for name in files:

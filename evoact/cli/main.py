@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = error.format_message().replace(
             "Value error, ", ""
         )  # as pydantic begins, by which typer parses
+        message = message.rstrip(".") + _as_key(error)
         _end(
             2,
             f"{message} See `{command} --help`."
@@ -107,6 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _end(STOPPED, "Stopped.")
     sys.exit(code)
+
+
+def _as_key(error: Any) -> str:
+    """Return how to set a key of the config that somebody takes for an option, such as `--steps`; else nothing."""
+    name = str(getattr(error, "option_name", ""))
+    if error.ctx is None or not any("--set" in known.opts for known in error.ctx.command.params):
+        return ""
+    from evoact.config.messages import key_named
+
+    key = key_named(name.lstrip("-").replace("-", "_"))
+    return f"; a key of a config is set by --set {key}=VALUE" if key else ""
 
 
 def _end(code: int, sentence: str) -> NoReturn:

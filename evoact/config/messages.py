@@ -40,6 +40,8 @@ _EXPECTED = {
     "invalid_key": "expected text as the key, got {input}",
 }
 
+SECTIONS = ("dict_type", "model_type", "model_attributes_type")
+
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return pydantic's findings in our words, unknown keys with the nearest known one."""
@@ -55,8 +57,21 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
             continue
         template = _EXPECTED.get(found["type"])
         values = {**found.get("ctx", {}), "input": short(found["input"])}
-        result.append(f"{where}: {template.format(**values) if template else found['msg']}")
+        text = template.format(**values) if template else found["msg"]
+        known = _fields_at(model, location) if found["type"] in SECTIONS else []
+        hint = f"; known here: {', '.join(known)}" if len(known) > 1 else ""  # one is `name`, of a table
+        result.append(f"{where}: {text}{hint}")
     return result
+
+
+def key_named(name: str) -> str | None:
+    """Return the first key of a config whose last part is this name, those at the top before those of sections.
+
+    >>> key_named("seed"), key_named("workers"), key_named("relu")
+    ('seed', 'execution.workers', None)
+    """
+    below = (f"{section}.{name}" for section in Config.model_fields if name in _fields_at(Config, [section]))
+    return name if name in Config.model_fields else next(below, None)
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
@@ -66,7 +81,10 @@ def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
             continue
         annotation = model.model_fields[part].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if inspect.isclass(o) and issubclass(o, BaseModel))
+        found = next((o for o in options if inspect.isclass(o) and issubclass(o, BaseModel)), None)
+        if found is None:
+            return []
+        model = found
     return list(model.model_fields)
 
 

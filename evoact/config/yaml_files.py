@@ -8,7 +8,8 @@ from evoact.code_text import beside_or_here
 from evoact.errors import ConfigError, UserError, short, shortened
 from evoact.leaderboard.location import Location
 from evoact.registry import lookup
-from evoact.yaml_text import MOST_BYTES, loads
+from evoact.tasks.own.table_file import kind_of
+from evoact.yaml_text import MOST_BYTES, NOT_YAML, loads
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -58,9 +59,14 @@ def find_config(text: str | Path) -> str | Path:
     """Return a config's file: what was given if it looks like a path or a URI, else the shipped one of that name.
 
     Raises:
-        UserError: naming the nearest, if none is called so.
+        UserError: naming the nearest, if none is called so; for a file of data.
     """
     path = Path(text)
+    if path.suffix != ".txt" and kind_of(path.name) != "folder":
+        raise UserError(
+            f"expected a config, a YAML file, got data, {str(text)!r}; give it as --data, or as data= in Python, and "
+            "name the column to predict as target"
+        )
     if "://" in str(text) or path.suffix or len(path.parts) != 1 or path.is_file():
         return text
     return lookup(shipped("configs"), "config", str(text))
@@ -80,7 +86,7 @@ def override(data: dict[str, Any], text: str) -> list[str]:
     try:
         parsed = loads(value, "--set")
     except ConfigError as error:
-        return [f"expected a YAML value in --set {shown}=..., got {short(value)}: {error.problems[0]}"]
+        return [f"expected a YAML value in --set {shown}=..., got {short(value)}{_without_start(error)}"]
     for key in keys[:-1]:
         inner = data.setdefault(key, {})
         if not isinstance(inner, dict):
@@ -88,3 +94,9 @@ def override(data: dict[str, Any], text: str) -> list[str]:
         data = inner
     data[keys[-1]] = copy.deepcopy(parsed)
     return []
+
+
+def _without_start(error: ConfigError) -> str:
+    """What is wrong with a value, behind a sentence that says already what was expected."""
+    problem = error.problems[0]
+    return problem.removeprefix(NOT_YAML) if problem.startswith(NOT_YAML) else f": {problem}"

@@ -145,7 +145,8 @@ def _check_same(home: Location, ours: dict[str, Any], first: Location, theirs: d
         got, expected = (t.get(key, "left out") for t in trained)
         if got != expected:
             raise UserError(
-                f"{home.text}: expected {key} {expected}, as in {first.text}, got {got}; unite runs of one task"
+                f"{home.text}: expected {key} {expected}, as in {first.text}, got {got}; "
+                "unite runs of one task, network and training"
             )
     if ours.get("digest") != theirs.get("digest"):
         raise UserError(

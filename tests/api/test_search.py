@@ -11,6 +11,7 @@ from torch import nn
 
 import evoact
 from evoact import registry
+from evoact.api import search
 from evoact.api.search_result import SearchResult
 from evoact.code_text import executed
 from evoact.errors import UserError
@@ -455,3 +456,13 @@ def sparse(space, tmp_path_factory):
     x = scipy.sparse.random(60, 5, 0.5, format="coo", random_state=0)
     place = tmp_path_factory.mktemp("sparse") / "run"
     return evoact.search(data=(x, np.arange(60) % 2), run_dir=place, space=space, **QUICK), x
+
+
+def test_a_short_search_goes_where_it_is_sent(tmp_path, space):
+    """Less than a minute is not worth workers of this machine's own, but somebody named a cluster."""
+    data = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    sections = {**QUICK, "space": space, "packs": {"size": 4}}
+    sections.pop("execution", None)
+    asked = search.Asked(data=data, minutes=0.1, sections=sections)
+    with pytest.raises(UserError, match="expected a Ray cluster at --address 'localhost:1', got none"):
+        search.search(asked, tmp_path / "run", address="localhost:1")

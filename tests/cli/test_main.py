@@ -88,7 +88,10 @@ def test_version(run):
     ("arguments", "sentence"),
     [
         (["serch"], "No such command 'serch'. Did you mean 'search', 'serve'? See `evoact --help`."),
-        (["search"], "expected a config, or data, to search on, got neither; name the file of one"),
+        (
+            ["search"],
+            "expected a config, or data, to search on, got neither; for example `evoact search quick",
+        ),
         (["search", "a.yaml", "--outptu", "b"], "No such option: --outptu"),
         (["search", "a.yaml", "--set"], "Option '--set' requires an argument; see `evoact "),
         (
@@ -98,6 +101,18 @@ def test_version(run):
         (
             ["list", "tasks", "--format", "xml"],
             "Invalid value for '--format': 'xml' is not one of 'table', 'json'",
+        ),
+        (
+            ["search", "mine.csv"],
+            "expected a config, a YAML file, got data, 'mine.csv'; give it as --data, or as ",
+        ),
+        (
+            ["search", "a.yaml", "--steps", "5"],
+            "; a key of a config is set by --set training.steps=VALUE; see `evoact search",
+        ),
+        (
+            ["search", "a.yaml", "--networks=5"],
+            "a key of a config is set by --set budget.networks=VALUE; see `evoact",
         ),
         (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which does not exist"),

@@ -23,7 +23,7 @@ ONE_MISTAKE = {
     "true for a number": ({"budget__minutes": True}, "budget.minutes: expected a number, got True"),
     "text for a section": (
         {"training": "fast"},
-        "training: expected a section of keys and values, got 'fast'",
+        "training: expected a section of keys and values, got 'fast'; known here: steps, epochs, ",
     ),
     "names for a section": (
         {"task": ["faulty"]},

@@ -15,6 +15,10 @@ from evoact.errors import ConfigError, UserError
             "(while parsing a flow sequence at line 1, column 4)",
         ),
         ("a: 1\n  b: 2", "expected YAML, got something else at line 2"),
+        (
+            "a:\n\tb: 1",
+            "expected YAML, got something else at line 2, column 1: a tab begins it; indent with spaces",
+        ),
         ("a: @x", "expected YAML, got something else at line 1, column 4"),
         ("!!python/object:os.system {}", "expected YAML, got something else at line 1"),
         ("[a, b]", "expected keys and values, got ['a', 'b']"),
@@ -144,3 +148,18 @@ def test_a_config_that_comes_with_evoact_is_known_by_name(tmp_path, monkeypatch)
         load("quickstrat")
     with pytest.raises(UserError, match=r"expected a YAML file, got 'quickstart.yaml', which does not exist"):
         load("quickstart.yaml")
+
+
+def test_a_broken_value_on_the_command_line_is_said_once(config_file):
+    with pytest.raises(ConfigError) as caught:
+        load(config_file(), ["network={name: mlp, hidden: [64]"])
+    (problem,) = caught.value.problems
+    assert problem.startswith(
+        "expected a YAML value in --set network=..., got '{name: mlp, hidden: [64]' at line 2, column 1: "
+    )
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.CSV.GZ", "s3://bucket/mine.parquet"])
+def test_data_is_no_config(name):
+    with pytest.raises(UserError, match=r"expected a config, a YAML file, got data, .*; give it as --data"):
+        load(name)

@@ -117,7 +117,8 @@ def test_what_cannot_be_united(runs, tiny, tiny_comparison, tmp_path):
     other = tmp_path / "other"
     search(experiment(tiny(training__steps=4, confirm__candidates=0)), other)
     with pytest.raises(
-        UserError, match=r"other: expected training.steps 3, as in .*a, got 4; unite runs of one task"
+        UserError,
+        match=r"other: expected training.steps 3, as in .*a, got 4; unite runs of one task, network and training",
     ):
         union([runs[0], other], tmp_path / "out")
     compared = tmp_path / "compared"

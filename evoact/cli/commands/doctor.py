@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from evoact.cli.options import Address, say
+from evoact.cli.options import Address, say, warn
 
 if TYPE_CHECKING:
     from evoact.execution.running.doctor import Finding
@@ -36,14 +36,16 @@ def doctor(
         compares = "arms" in read_yaml(find_config(config))
         made = (load_comparison(config) if compares else load(config)).plain()
     run_dir = Location.of(output).absolute
-    found = {f"here, {socket.gethostname()}": examine(made, run_dir)}
+    findings = examine(made, run_dir)
+    _print(f"here, {socket.gethostname()}", findings)
+    wrong = sum(finding.state == WRONG for finding in findings)
     if address is not None:
         from evoact.execution.cluster.ray_doctor import examine_cluster
 
-        found |= examine_cluster(address, made, run_dir)
-    for machine, findings in found.items():
-        _print(machine, findings)
-    wrong = sum(finding.state == WRONG for findings in found.values() for finding in findings)
+        warn(f"Asking the cluster at {address}; nodes have two minutes to answer.")
+        for machine, findings in examine_cluster(address, made, run_dir):
+            _print(machine, findings)
+            wrong += sum(finding.state == WRONG for finding in findings)
     if wrong:
         say(f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong.")
         raise typer.Exit(1)

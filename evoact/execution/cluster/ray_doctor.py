@@ -1,7 +1,7 @@
 """What the nodes of a Ray cluster have that a search needs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,8 +14,10 @@ from evoact.execution.running.doctor import OK, WARNING, WRONG, Finding, examine
 SECONDS = 120.0  # for a node to answer, whose process has to start and to import
 
 
-def examine_cluster(address: str, config: Mapping[str, Any] | None, run_dir: str) -> dict[str, list[Finding]]:
-    """Return what the cluster at an address and each of its nodes have, by name.
+def examine_cluster(
+    address: str, config: Mapping[str, Any] | None, run_dir: str
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield what the cluster at an address and each of its nodes have, by name, as they answer.
 
     Args:
         address: of the cluster
@@ -26,7 +28,7 @@ def examine_cluster(address: str, config: Mapping[str, Any] | None, run_dir: str
         UserError: if there is no cluster, or it does not take this user's token.
     """
     with cluster(address, 0):
-        found = {f"cluster at {address}": _whole(config)}
+        yield f"cluster at {address}", _whole(config)
         asked = {
             node["NodeID"]: ray.remote(num_cpus=0, max_retries=0)(_here)
             .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
@@ -37,15 +39,15 @@ def examine_cluster(address: str, config: Mapping[str, Any] | None, run_dir: str
         for node, answer in asked.items():
             try:
                 name, findings = ray.get(answer, timeout=SECONDS)
-                found[name] = [Finding(**finding) for finding in findings]
+                yield name, [Finding(**finding) for finding in findings]
             except ray.exceptions.GetTimeoutError:
-                found[node[:12]] = [
-                    Finding("node", WRONG, f"no answer within {SECONDS:.0f} s", "is it cut off?")
-                ]
+                yield (
+                    node[:12],
+                    [Finding("node", WRONG, f"no answer within {SECONDS:.0f} s", "is it cut off?")],
+                )
             except ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
-                found[node[:12]] = [Finding("node", WRONG, reason, "install evoact there as here")]
-    return found
+                yield node[:12], [Finding("node", WRONG, reason, "install evoact there as here")]
 
 
 def _whole(config: Mapping[str, Any] | None) -> list[Finding]:
