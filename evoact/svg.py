@@ -44,7 +44,7 @@ class Scale:
 def scale(values: Iterable[float], start: float, end: float, log: bool = False) -> Scale:
     """Return a scale that holds all finite values, with some room on either side."""
     known = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low, high = (min(known), max(known)) if known else (1.0, 10.0) if log else (0.0, 1.0)
     if log:
         factor = max((high / low) ** 0.06, 1.05)
         return Scale(low / factor, high * factor, start, end, log=True)

@@ -27,6 +27,7 @@ def test_scales_hold_all_there_is_and_nothing_at_all():
         assert made.low < made.high
         assert all(10 <= made(v) <= 90 for v in known)
         assert made.ticks
+    assert scale([0.0, -1.0], 0, 100, log=True).ticks == [1.0, 2.0, 5.0, 10.0]
     assert scale([0.001, 1000.0], 0, 100, log=True).ticks == [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]
 
 

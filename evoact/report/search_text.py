@@ -77,7 +77,7 @@ def _headline(summary: Summary, winner: Confirmed) -> str:
 def _trivial(summary: Summary, winner: Confirmed) -> list[str]:
     """The winner beside always saying the same, on the same split."""
     name = summary.split.removesuffix("_metric")
-    if name not in summary.trivial:
+    if name not in summary.trivial or not math.isfinite(winner.test - summary.trivial[name]):
         return []
     maximize = sign_of(summary.direction) > 0
     return [beside_trivial("The winner", winner.test, summary.metric, maximize, summary.trivial[name])]

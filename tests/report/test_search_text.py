@@ -1,5 +1,8 @@
 """What is said at the end of a search: of spaces in which there is nothing to compare the winner with."""
 
+import dataclasses
+import math
+
 import pytest
 
 from evoact.config import experiment
@@ -21,3 +24,7 @@ def test_without_baselines(space, replicates, tiny, tmp_path):
     summary = search(experiment(made), tmp_path / "run").summary
     assert summary.best_found is not None
     assert "; no homogeneous baseline was trained that it could be compared with." in verdict(summary)
+    split = summary.split.removesuffix("_metric")
+    for trivial, said in ((0.1, True), (math.nan, False)):  # a metric need not be defined on every split
+        beside = verdict(dataclasses.replace(summary, trivial={split: trivial}))
+        assert ("lways saying" in beside) == said

@@ -33,7 +33,6 @@ def scatter(
     """Draw winners by series, those of `grey` in grey; `front` marks the ones that none beats in both, smaller x being
     better.
     """
-    points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
     series = list(dict.fromkeys(p.series for p in points))
     css = {s: REFERENCE if s in grey else colour(i) for i, s in enumerate(series)}
     y = scale([unit.scale * p.y for p in points], 250, 26)

@@ -1,5 +1,6 @@
 """The winners of a run by the series that figures show them in: arms, or confirmed candidates."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from evoact.analysis.candidates import candidates, sign_of
@@ -35,12 +36,12 @@ def best_of_each(run: RunData) -> list[tuple[str, Winner]]:
 
 
 def points_of(run: RunData, x: Callable[[Winner], float | None]) -> list[Point]:
-    """Return the mean test metric of every winner against a property that it has."""
+    """Return the mean test metric of every winner, if it is a number, against a property that it has."""
     found = []
     for name, winners in all_winners(run):
         for winner in winners.values():
             value = x(winner)
-            if value is not None:
+            if value is not None and math.isfinite(winner.mean):
                 what = f"{name}, repeat {winner.repeat}" if run.arms else name
                 title = f"{what}: {unit_of(run.metric).value(winner.mean)}"
                 found.append(Point(name, value, winner.mean, title))
