@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evoact.analysis.candidates import SPLITS
+from evoact.analysis.candidates import SPLITS, sign_of
 from evoact.analysis.search_summary import Summary
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
@@ -19,6 +19,7 @@ from evoact.execution.run import Finished
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of
 from evoact.report.search_text import counted, shown, verdict
+from evoact.tasks.metrics import in_percent
 
 
 def end(found: Finished) -> None:
@@ -86,7 +87,9 @@ def _print_confirmed(summary: Summary, console: Console) -> None:
     for line in zip(*kept.values(), strict=True):
         table.add_row(*line)
     console.print(table)
+    better = "more" if sign_of(summary.direction) > 0 else "less"
     notes = {
+        f"figures are {summary.metric}, of which {better} is better": not in_percent(summary.metric),
         "size counts trained parameters": "size" in kept,
         f"test on the {SPLITS[summary.split]}": "test" in kept or "judged" in kept,
         "± is the standard error over the seeds": summary.confirmed[0].test_error is not None,

@@ -175,6 +175,12 @@ def test_sizes_and_errors_stand_beside_the_confirmed(monkeypatch, capsys):
     assert "parameters" not in printed(same, monkeypatch, capsys)
 
 
+def test_figures_without_a_unit_have_a_name(monkeypatch, capsys):
+    regression = dataclasses.replace(SUMMARY, metric="mse", direction="minimize")
+    assert "Figures are mse, of which less is better; " in printed(regression, monkeypatch, capsys)
+    assert "Figures" not in printed(SUMMARY, monkeypatch, capsys)
+
+
 def test_labels_of_the_confirmed_are_readable_on_80_columns(monkeypatch, capsys):
     label = "40 affine(abs,elu,identity) + 24 affine(elu,swish) | 64 affine(elu,identity)"
     fields = {"label": label, "learning_rate": 0.0316228}
