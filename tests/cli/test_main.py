@@ -114,6 +114,7 @@ def test_version(run):
             ["search", "a.yaml", "--networks=5"],
             "a key of a config is set by --set budget.networks=VALUE; see `evoact",
         ),
+        (["inspect", "no.csv"], "expected a table, CSV (.csv, .tsv), Parquet, Feather, npz, or a folder of "),
         (["search", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["search", "no.yaml", "--dry-run"], "expected a YAML file, got 'no.yaml', which does not exist"),
         (["validate", "no.yaml"], "expected a YAML file, got 'no.yaml', which does not exist"),

@@ -55,11 +55,9 @@ def read_table(path: str) -> "pyarrow.Table":
         filesystem, place = _opened(path)
         info = filesystem.get_file_info(place)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"expected task.path to name a file that pyarrow opens, got {path!r} ({reason(error)})"
-        ) from None
+        raise UserError(f"expected a file that pyarrow opens, got {path!r} ({reason(error)})") from None
     if info.type == fs.FileType.NotFound:
-        raise UserError(f"expected task.path to name a table, {KINDS}, got {path!r}, which does not exist")
+        raise UserError(f"expected a table, {KINDS}, got {path!r}, which does not exist")
     kind = kind_of(path) if info.type == fs.FileType.File else "folder"
     if info.type == fs.FileType.File and kind == "folder":
         raise UserError(f"expected a table, {KINDS}, got {path!r} with another ending; rename or convert it")
