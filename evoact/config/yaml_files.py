@@ -11,6 +11,8 @@ from evoact.registry import lookup
 from evoact.tasks.own.table_file import kind_of
 from evoact.yaml_text import MOST_BYTES, NOT_YAML, loads
 
+NAMED = ("task", "network", "strategy", "optimizer", "schedule")  # sections that may be a name alone
+
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return the mapping in a YAML file, of a path or a URI that pyarrow can open.
@@ -89,6 +91,8 @@ def override(data: dict[str, Any], text: str) -> list[str]:
         return [f"expected a YAML value in --set {shown}=..., got {short(value)}{_without_start(error)}"]
     for key in keys[:-1]:
         inner = data.setdefault(key, {})
+        if key in NAMED and isinstance(inner, str):  # the short form, a name alone
+            inner = data[key] = {"name": inner}
         if not isinstance(inner, dict):
             return [f"expected --set {shown} to lead through sections, but {key!r} is {short(inner)}"]
         data = inner

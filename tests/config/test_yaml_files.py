@@ -163,3 +163,10 @@ def test_a_broken_value_on_the_command_line_is_said_once(config_file):
 def test_data_is_no_config(name):
     with pytest.raises(UserError, match=r"expected a config, a YAML file, got data, .*; give it as --data"):
         load(name)
+
+
+def test_a_setting_of_what_is_a_name_alone(config_file):
+    made = load(config_file(), ["strategy=evolution", "strategy.population=60", "training.optimizer=sgd"])
+    assert dict(made.config.strategy.arguments)["population"] == 60
+    with pytest.raises(ConfigError, match="to lead through sections, but 'name' is 'evolution'"):
+        load(config_file(), ["strategy=evolution", "strategy.name.population=6"])
