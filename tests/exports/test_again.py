@@ -14,7 +14,7 @@ from evoact.exports.again import OnAllData
 
 @pytest.mark.slow
 def test_the_same_training_gives_the_same_network(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "write_programs", lambda *_: None)  # tested elsewhere, and slow
+    monkeypatch.setattr(write, "write_programs", lambda *_: {})  # tested elsewhere, and slow
     evoact.train(home, tmp_path / "same", overrides=["training.steps=60"])
     network, same = evoact.load(home), evoact.load(tmp_path / "same")
     x = np.random.default_rng(0).normal(size=(7, *network.shape))

@@ -104,7 +104,7 @@ def test_nothing_is_left_of_an_export_that_differs(home, tmp_path, monkeypatch, 
         return check.check(folder, network, task)
 
     monkeypatch.setattr(write, "check", spoilt)
-    monkeypatch.setattr(write, "write_programs", lambda *_: None)
+    monkeypatch.setattr(write, "write_programs", lambda *_: {})
     with pytest.raises(UserError, match=match):
         evoact.export(home, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
