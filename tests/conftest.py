@@ -44,6 +44,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
         time.sleep(0.02)
 
 
+def wait_for_rows(run_dir: Path) -> None:
+    """Wait until a run has stored a pack."""
+    wait_for(lambda: list((run_dir / "leaderboard").glob("part*.parquet")))
+
+
 TINY: dict[str, Any] = {
     "name": "tiny",
     "task": {"name": "faulty"},

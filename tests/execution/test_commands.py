@@ -2,33 +2,24 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 import yaml
 
 from evoact.config import experiment
 from evoact.execution.run import search
-from tests.conftest import DIVISION, started, wait_for
+from tests.conftest import DIVISION, started, wait_for_rows
 
 
 @pytest.mark.slow
 def test_the_command_is_killed_resumed_and_alone(command, evoact, config_file, tmp_path, rows_of):
-    slowly = {
-        "name": "faulty",
-        "hangs": 1.0,
-        "hang_seconds": 0.005,
-    }  # so that it is not done before it is stopped
+    # So that it is not done before it is stopped.
+    slowly = {"name": "faulty", "hangs": 1.0, "hang_seconds": 0.005}
     config = config_file(budget__networks=60, task=slowly)
     search(experiment(yaml.safe_load(config.read_text())), tmp_path / "undisturbed")
-    first = subprocess.Popen(
-        [*command, "search", config, "-o", "run"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    first = started([*command, "search", config, "-o", "run"], tmp_path)
     try:
-        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        wait_for_rows(tmp_path / "run")
         os.kill(first.pid, signal.SIGSTOP)
         for arguments in (("resume", "run"), ("search", config, "-o", "run")):
             second = evoact(*arguments)
@@ -61,7 +52,7 @@ def test_a_stopped_driver_goes_on(execution, command, evoact, config_file, tiny,
     config = config_file(task=slowly, execution=execution, budget__networks=40)
     process = started([*command, "search", config, "-o", "run"], tmp_path)
     try:
-        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        wait_for_rows(tmp_path / "run")
         process.send_signal(signal.SIGSTOP)
         second = evoact("resume", "run")
         assert second.returncode == 2
@@ -81,14 +72,9 @@ def test_a_stopped_driver_goes_on(execution, command, evoact, config_file, tiny,
 def test_two_drivers_on_one_run_directory(command, evoact, config_file, tmp_path):
     """The second is refused in a sentence, whether it would begin or go on, and disturbs nothing."""
     config = config_file(budget__networks=5000, training__steps=2000)
-    first = subprocess.Popen(
-        [*command, "search", config, "-o", "run"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = started([*command, "search", config, "-o", "run"], tmp_path)
     try:
-        wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+        wait_for_rows(tmp_path / "run")
         before = {*os.listdir(tmp_path / "run")}
         for second in (("search", config, "-o", "run"), ("resume", "run")):
             done = evoact(*second)
@@ -99,7 +85,7 @@ def test_two_drivers_on_one_run_directory(command, evoact, config_file, tmp_path
         assert first.poll() is None
     finally:
         first.send_signal(signal.SIGINT)
-        first.wait()
+        first.communicate()
     assert first.returncode == 130
 
 
@@ -107,7 +93,7 @@ def test_two_drivers_on_one_run_directory(command, evoact, config_file, tmp_path
 def test_stopped_by_the_keyboard(command, config_file, tmp_path, rows_of):
     config = config_file(budget__networks=5000, training__steps=2000)
     first = started([*command, "search", config, "-o", "run"], tmp_path)
-    wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+    wait_for_rows(tmp_path / "run")
     first.send_signal(signal.SIGINT)
     out, err = first.communicate(timeout=180)
     assert first.returncode == 130

@@ -119,9 +119,8 @@ def _drawn(x: Tensor, heights: Tensor) -> Tensor:
     """The straight lines through the values, and on in their directions."""
     heights = heights.to(x)
     at = (x + REACH) * ((POINTS - 1) / (2 * REACH))
-    below = (
-        at.detach().nan_to_num().floor().clamp(0, POINTS - 2)
-    )  # NaN would be no index; it stays NaN in `at`
+    # NaN would be no index; it stays NaN in `at`.
+    below = at.detach().nan_to_num().floor().clamp(0, POINTS - 2)
     left = below.long()
     return heights[left] + (at - below) * (heights[left + 1] - heights[left])
 

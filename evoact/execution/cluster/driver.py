@@ -58,9 +58,8 @@ class Driver:
         )  # of all packs, if all workers are to take the same
         self.sizes = dict(packs.sizes)  # else by kind of worker
         self.exchange, self.heard, self.renewals = made(self.sizes), False, 0
-        self.size_asked: dict[
-            str, int
-        ] = {}  # of each pack that is out, the size for which the source was asked
+        # Of each pack that is out, the size for which the source was asked.
+        self.size_asked: dict[str, int] = {}
         self.joined: dict[str, Joined] = {}
         self.out: dict[str, Sequence[Proposal]] = {}
         self.losses: Counter[str] = Counter()

@@ -37,9 +37,8 @@ class Log:
     """
 
     def __init__(self, home: Location):
-        self.say: Callable[[str], None] = lambda text: (
-            None
-        )  # called with a sentence about a store that is silent
+        # Called with a sentence about a store that is silent.
+        self.say: Callable[[str], None] = lambda text: None
         self._home = home
         self._file: TextIO | None = None
         self._lines: list[str] = []

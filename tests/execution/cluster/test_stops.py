@@ -10,7 +10,7 @@ from ray.util.placement_group import placement_group
 
 from evoact.execution.cluster.ray_cluster import NAMESPACE
 from evoact.execution.run import resume, search
-from tests.conftest import COMMAND, DIVISION, started, wait_for
+from tests.conftest import COMMAND, DIVISION, started, wait_for, wait_for_rows
 from tests.execution.cluster.nodes import packs_of, processes_of
 
 pytestmark = pytest.mark.ray
@@ -71,7 +71,7 @@ def test_a_stopped_search_resumes(how, expected, config_file, tmp_path, rows_of,
     config = config_file(task=slowly, execution={"backend": "ray_tune", "workers": 1})
     command = [sys.executable, "-P", "-c", COMMAND[-1]]
     process = started([*command, "search", config, "-o", "run"], tmp_path, start_new_session=True)
-    wait_for(lambda: list((tmp_path / "run" / "leaderboard").glob("part*.parquet")))
+    wait_for_rows(tmp_path / "run")
     os.killpg(process.pid, how)
     out, err = process.communicate(timeout=180)
     assert process.returncode == (-how if how == signal.SIGKILL else 130)
