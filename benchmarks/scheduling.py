@@ -134,7 +134,7 @@ class Sleepers(tune.Trainable):
 
     def _work(self, worker: str) -> int:
         here, packs = ray.get_runtime_context(), 0
-        ray.get(self.exchange.join.remote(worker, here.current_actor, here.get_node_id(), worker))
+        ray.get(self.exchange.join.remote(worker, worker, here.current_actor, here.get_node_id(), worker))
         taken = ray.get(self.exchange.take.remote(worker, 2.0))
         while taken != RETIRE:
             if taken is None:

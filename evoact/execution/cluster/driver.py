@@ -64,7 +64,7 @@ class Driver:
         self.out: dict[str, Sequence[Proposal]] = {}
         self.losses: Counter[str] = Counter()
         self.nodes_lost: Counter[str] = Counter()
-        self.given_up: set[str] = set()  # workers that Tune has not heard of yet
+        self.given_up: set[str] = set()  # leases of workers whose end Tune has not noted yet
         self.false_starts = 0
         self.pack_seconds = 0.0  # that a pack is trained, a moving average; 0 if nothing is known
         self.looked = time.monotonic()
@@ -172,14 +172,14 @@ class Driver:
             return 1
         return 1 + min(self.workers, int(self.workers * AHEAD_SECONDS / self.pack_seconds))
 
-    def lose(self, worker: str, reason: str) -> None:
-        """Take note that a worker's process died, as Tune says."""
+    def lose(self, lease: str, reason: str) -> None:
+        """Take note that the process of a lease died, as Tune says."""
         with self._kept():
-            if worker in self.given_up:
-                self.given_up.remove(worker)
-                return
-            lost = self._call("lose", worker)
+            lost = self._call("lose", lease)
             if lost is None:
+                if lease in self.given_up:
+                    self.given_up.remove(lease)
+                    return
                 self._false_start(reason)
             elif lost.node in living_nodes():
                 self._lost(lost, "worker lost", reason, "its worker process died")
@@ -250,27 +250,27 @@ class Driver:
         if largest:  # those for whom a pack was may be gone
             for name in self._call("withdraw", largest) or ():
                 self._halve(name)
-        for worker, joined in self.joined.items():
-            lease = self._lease(joined)
+        for joined in self.joined.values():
+            longest = self._longest(joined)
             if joined.seen > SILENT_SECONDS:
-                self._give_up(worker, joined, f"no sign of life for {joined.seen:.0f} s", "its worker hung")
-            elif lease is not None and joined.since > lease:
-                blame = f"it did not end within {lease:.0f} s"
-                self._give_up(worker, joined, f"no result within {lease:.0f} s", blame)
+                self._give_up(joined, f"no sign of life for {joined.seen:.0f} s", "its worker hung")
+            elif longest is not None and joined.since > longest:
+                blame = f"it did not end within {longest:.0f} s"
+                self._give_up(joined, f"no result within {longest:.0f} s", blame)
 
-    def _lease(self, joined: Joined) -> float | None:
+    def _longest(self, joined: Joined) -> float | None:
         """The longest that a pack may take: a hung member is found by halving, each half with a limit of its own."""
         seconds = self.plan.config.packs.timeout_seconds
         if seconds is None or joined.pack not in self.out:
             return None
         return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
 
-    def _give_up(self, worker: str, joined: Joined, reason: str, blame: str) -> None:
-        self._call("lose", worker)
-        self.given_up.add(worker)
+    def _give_up(self, joined: Joined, reason: str, blame: str) -> None:
+        lost = self._call("lose", joined.lease) or joined
+        self.given_up.add(lost.lease)
         with suppress(ray.exceptions.RayError):
-            ray.kill(cloudpickle.loads(joined.process), no_restart=True)
-        self._lost(joined, "worker hung", reason, blame, state="timed_out")
+            ray.kill(cloudpickle.loads(lost.process), no_restart=True)
+        self._lost(lost, "worker hung", reason, blame, state="timed_out")
 
     def _halve(self, name: str) -> tuple[str, str]:
         """Offer the halves of a pack in its place; return their names."""

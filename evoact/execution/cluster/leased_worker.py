@@ -37,7 +37,6 @@ class Worker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Load what any pack needs, and say so if that fails: the run then ends with that sentence."""
-        self.worker = config["worker"]
         self.called = config["exchange"]
         self.exchange = ray.get_actor(self.called, namespace=NAMESPACE)
         self.trainer: PackTrainer | None = None
@@ -56,7 +55,9 @@ class Worker(tune.Trainable):
         # Pickled, so that the exchange need not import this module, and PyTorch.
         handle = cloudpickle.dumps(here.current_actor)
         kind, size = self._size(config)
-        self.known = (self.worker, handle, here.get_node_id(), name, kind, size, config["gpu"])
+        self.worker = here.get_actor_id()
+        of = config["lease"], handle, here.get_node_id(), name, kind, size, config["gpu"]
+        self.known = (self.worker, *of)
         ray.get(self.exchange.join.remote(*self.known))
         threading.Thread(target=self._live, name="signs of life", daemon=True).start()
 
@@ -74,7 +75,7 @@ class Worker(tune.Trainable):
             else 0
         )
         kind = this_kind(execution.cpus_per_pack, share, self.trainer.device)
-        while (size := ray.get(self.exchange.size.remote(kind.name, self.worker))) is None:
+        while (size := ray.get(self.exchange.size.remote(kind.name, config["lease"]))) is None:
             time.sleep(WAIT_SECONDS)
         if size in (MEASURE, CHOOSE):
             made = arm.with_config(execution=execution.model_copy(update={"gpus_per_pack": share}))

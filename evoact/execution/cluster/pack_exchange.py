@@ -33,11 +33,12 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker as the exchange knows it: its process, as a pickled handle, its node, its name, when it last gave a sign
-    of life, its kind and the largest pack of that, whether it has a GPU, the pack that it holds, since when, and since
-    when it has had none.
+    """A worker as the exchange knows it: the lease that its process was started for, the process, as a pickled handle,
+    its node, its name, when it last gave a sign of life, its kind and the largest pack of that, whether it has a GPU,
+    the pack that it holds, since when, and since when it has had none.
     """
 
+    lease: str
     process: bytes
     node: str
     name: str
@@ -63,8 +64,12 @@ class Exchange:
     """Packs waiting for a worker, packs held by one, and results waiting for the driver.
 
     A pack is out from when it is offered until the first answer to it: a worker that was given up may yet deliver, and
-    a second answer is ignored. Workers on unlike devices take packs of the size that suits their kind, which `sizes`
-    says, and smaller ones if there are no such. All methods run in one event loop, one at a time.
+    a second answer is ignored. One that is out waits here, or is held by a worker that is known here, or the driver
+    has heard that its worker is gone: whatever gets lost on the way, none is left that nobody is to train. A worker is
+    a process: one that its lease starts anew, elsewhere, is another.
+
+    Workers on unlike devices take packs of the size that suits their kind, which `sizes` says, and smaller ones if
+    there are no such. All methods run in one event loop, one at a time.
     """
 
     def __init__(
@@ -80,6 +85,9 @@ class Exchange:
         self.out: dict[str, float] = {}  # since when
         self.waited: dict[str, float] = {}
         self.workers: dict[str, Joined] = {}
+        self.held: dict[str, Offer] = {}  # by worker
+        # Workers that have ended, were lost or given up, and what they were called.
+        self.gone: dict[str, str] = {}
         self.delivered: list[Delivered] = []
         self.most, self.leaving, self.closed = dict[bool, int](), frozenset[str](), False
         self.news = False  # somebody has joined, or is gone
@@ -93,19 +101,19 @@ class Exchange:
         """Return the objects that the config names, pickled, so that this process needs nothing of them."""
         return self.given
 
-    async def size(self, kind: str, worker: str) -> int | Literal["measure", "choose"] | None:
+    async def size(self, kind: str, lease: str) -> int | Literal["measure", "choose"] | None:
         """Return the pack size of a kind of worker, or that the one who asks is to measure it; None while another
-        does. One that asks again died while it measured, as others might: it is to choose without."""
+        does. A lease that asks again died while it measured, as others might: it is to choose without."""
         if kind in self.sizes:
             return self.sizes[kind]
         now = time.monotonic()
         if kind not in self.measuring:
-            self.measuring[kind] = worker, now
+            self.measuring[kind] = lease, now
             return MEASURE
         who, since = self.measuring[kind]
-        if who != worker and now - since < MEASURE_SECONDS:
+        if who != lease and now - since < MEASURE_SECONDS:
             return None
-        self.measuring[kind] = worker, now
+        self.measuring[kind] = lease, now
         return CHOOSE
 
     async def measured(self, kind: str, size: int) -> int:
@@ -140,6 +148,7 @@ class Exchange:
     async def join(
         self,
         worker: str,
+        lease: str,
         process: bytes,
         node: str,
         name: str,
@@ -147,10 +156,16 @@ class Exchange:
         size: int = 0,
         gpu: bool = False,
     ) -> None:
-        """Take in a worker, with a pickled handle of its process, its node, what people call it, its kind with the
-        largest pack of that (0: any), and whether it has a GPU."""
+        """Take in a worker, with its lease, a pickled handle of its process, its node, what people call it, its kind
+        with the largest pack of that (0: any), and whether it has a GPU. One that joins again, as after a broken
+        connection, is known; one that was lost meanwhile, with its node, is not taken in: another has its lease."""
+        if worker in self.workers or worker in self.gone:
+            return
+        for other in [other for other, known in self.workers.items() if known.lease == lease]:
+            self._give_back(other)
+            self._forget(other)
         now = time.monotonic()
-        self.workers[worker] = Joined(process, node, name, now, kind, size, gpu, free=now)
+        self.workers[worker] = Joined(lease, process, node, name, now, kind, size, gpu, free=now)
         self.news = True
         await self._changed()
 
@@ -162,6 +177,7 @@ class Exchange:
         """Return the next pack, after waiting at most so many seconds, or that this worker is to end."""
         end = time.monotonic() + seconds
         while True:
+            self._give_back(worker)
             self._set(worker, pack="", since=0.0)
             if self._surplus(worker):
                 self._forget(worker)
@@ -169,6 +185,7 @@ class Exchange:
             now, offer = time.monotonic(), self._suiting(self.workers[worker].size)
             if offer is not None:
                 self.offered.remove(offer)
+                self.held[worker] = offer
                 self.waited[offer.name] = now - self.out[offer.name]
                 self._set(worker, pack=offer.name, since=now)
                 return offer.name, offer.proposals
@@ -183,11 +200,14 @@ class Exchange:
 
     async def deliver(self, worker: str, name: str, answer: Answer) -> None:
         """Take a pack's results, the first that come; those of a pack that is not out any more are ignored."""
-        self._set(worker, pack="", since=0.0, free=time.monotonic())
+        held = self.held.get(worker)
+        if held is not None and held.name == name:
+            del self.held[worker]
+            self._set(worker, pack="", since=0.0, free=time.monotonic())
         if self.out.pop(name, None) is None:
             return
         self.offered = deque(offer for offer in self.offered if offer.name != name)
-        who = self.workers[worker].name if worker in self.workers else worker
+        who = self.workers[worker].name if worker in self.workers else self.gone.get(worker, worker)
         self.delivered.append(Delivered(name, who, self.waited.pop(name, 0.0), answer))
         await self._changed()
 
@@ -225,9 +245,11 @@ class Exchange:
             worker: replace(w, seen=now - w.seen, since=now - w.since) for worker, w in self.workers.items()
         }
 
-    async def lose(self, worker: str) -> Joined | None:
-        """Note that a worker is gone, or given up; return what was known of it. Its pack stays out."""
-        return self._forget(worker)
+    async def lose(self, lease: str) -> Joined | None:
+        """Note that the worker of a lease is gone, or given up; return what was known of it, if anything. Its pack
+        stays out."""
+        worker = next((worker for worker, known in self.workers.items() if known.lease == lease), None)
+        return None if worker is None else self._forget(worker)
 
     async def end(self, name: str) -> None:
         """Wait for no answer to a pack any more."""
@@ -238,9 +260,19 @@ class Exchange:
         own = next((offer for offer in self.offered if size in (0, offer.size) or not offer.size), None)
         return own or next((offer for offer in self.offered if len(offer.proposals) <= size), None)
 
+    def _give_back(self, worker: str) -> None:
+        """Offer again what a worker holds that asks for another: it never got it, because the connection broke."""
+        held = self.held.pop(worker, None)
+        if held is not None and held.name in self.out and all(o.name != held.name for o in self.offered):
+            self.offered.appendleft(held)
+
     def _forget(self, worker: str) -> Joined | None:
         self.news = True
-        return self.workers.pop(worker, None)
+        self.held.pop(worker, None)
+        known = self.workers.pop(worker, None)
+        if known is not None:
+            self.gone[worker] = known.name
+        return known
 
     def _surplus(self, worker: str) -> bool:
         known = self.workers.get(worker)

@@ -81,7 +81,7 @@ class Leases(_Unpickled, Searcher):
         if not lacking or leased.total() >= self.driver.wanted:
             return None
         self.leased[trial_id] = lacking[0]
-        return {"worker": trial_id, "gpu": lacking[0], **self.config}
+        return {"lease": trial_id, "gpu": lacking[0], **self.config}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing to do: packs come by the exchange."""
