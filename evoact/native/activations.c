@@ -9,9 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "shares.h"
 #include "vector_math.h"
-
-#define PIECE 512
 
 typedef void (*Value)(int n, const float *restrict x, float *restrict y);
 typedef void (*Slope)(int n, const float *restrict x, const float *restrict y, float *restrict d);
@@ -186,7 +185,7 @@ static void accumulate(int is_first, int n, float weight, const float *restrict 
 }
 
 static void forward_piece(const Term *first, const Term *last, const float *c, int n, const float *x, float *y) {
-    float scaled[PIECE], core[PIECE], value[PIECE];
+    float scaled[TERM_PIECE], core[TERM_PIECE], value[TERM_PIECE];
     if (first == last) memset(y, 0, (size_t)n * sizeof(float));
     for (const Term *t = first; t < last; t++) {
         float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient];
@@ -197,7 +196,7 @@ static void forward_piece(const Term *first, const Term *last, const float *c, i
 
 static void backward_piece(const Term *first, const Term *last, const float *c, int n, const float *g, const float *x,
                            float *grad_x, float *grad_c) {
-    float scaled[PIECE], core[PIECE], value[PIECE], slope[PIECE];
+    float scaled[TERM_PIECE], core[TERM_PIECE], value[TERM_PIECE], slope[TERM_PIECE];
     if (first == last) memset(grad_x, 0, (size_t)n * sizeof(float));
     for (const Term *t = first; t < last; t++) {
         float weight = t->coefficient < 0 ? 1.0f : c[t->coefficient], sum = 0.0f;
@@ -238,8 +237,6 @@ void evoact_term(const Term *t, int n, const float *x, float *y, float *slope) {
     }
 }
 
-static int min(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
-
 /* Whether a row is left to `evoact_splined_rows_...`. */
 static int is_splined(int64_t r, const int32_t *begin, const Term *terms) {
     return begin[r + 1] > begin[r] && terms[begin[r]].coefficient == SPLINED;
@@ -258,9 +255,6 @@ static int64_t same_function(int64_t r, int64_t stop, const int32_t *begin, cons
     return end;
 }
 
-/* Where a thread's share of the rows begins. */
-static int64_t share(int64_t rows, int64_t thread, int64_t threads) { return rows * thread / threads; }
-
 /* Rows of x: [rows, pieces, m], of which the first of each row's `pieces` is read; y: [rows, m].
  * Terms begin[r] .. begin[r + 1] are row r's; a row without terms is 0, a splined one is not touched. */
 static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, const float *c, const int32_t *begin,
@@ -274,8 +268,8 @@ static void forward_rows(int64_t start, int64_t stop, const float *x, float *y, 
             r = end;
             continue;
         }
-        for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += PIECE)
-            forward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), xr + i, yr + i);
+        for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += TERM_PIECE)
+            forward_piece(terms + begin[r], terms + begin[r + 1], c, (int)least(m - i, TERM_PIECE), xr + i, yr + i);
         r++;
     }
 }
@@ -290,8 +284,8 @@ static void backward_rows(int64_t start, int64_t stop, const float *g, const flo
             FUNCTIONS[terms[begin[r]].function].chain((int)((end - r) * m), x + wide, y + narrow, g + narrow,
                                                       grad_x + wide);
         else
-            for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += PIECE)
-                backward_piece(terms + begin[r], terms + begin[r + 1], c, min(m - i, PIECE), g + narrow + i,
+            for (int64_t i = 0; i < m && !is_splined(r, begin, terms); i += TERM_PIECE)
+                backward_piece(terms + begin[r], terms + begin[r + 1], c, (int)least(m - i, TERM_PIECE), g + narrow + i,
                                x + wide + i, grad_x + wide + i, grad_c);
         memset(grad_x + wide + m, 0, (size_t)((pieces - 1) * m) * sizeof(float));
         r = end > r ? end : r + 1;
@@ -335,7 +329,7 @@ int evoact_row_keeps_order(int64_t r, const int32_t *begin, const Term *terms) {
  * x, y: [m, neurons]. A block of COLUMNS examples is turned into rows that fit into the cache, sorted by the program:
  * neuron j is its row place[j]. Turning whole tensors would take several times as long as the functions themselves.
  * Buffers are APART, because addresses a multiple of 4096 bytes apart make processors wait. */
-enum { COLUMNS = 16, APART = 208 };
+enum { COLUMNS = 16, APART = 208, SPAN = 256 }; /* SPAN: a multiple of COLUMNS */
 
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t Picked __attribute__((vector_size(16)));
@@ -389,7 +383,7 @@ void evoact_mixture_columns_forward(const float *x, float *y, const float *c, co
         float *in = room + 2 * t * size, *out = in + size;
         for (int64_t b = share(blocks, t, threads); b < share(blocks, t + 1, threads); b++) {
             int64_t at = b * COLUMNS * neurons;
-            int n = min(m - b * COLUMNS, COLUMNS);
+            int n = (int)least(m - b * COLUMNS, COLUMNS);
             into_rows(x + at, in, place, neurons, n);
             forward_rows(0, neurons, in, out, c, begin, terms, 1, COLUMNS);
             out_of_rows(out, y + at, place, neurons, n);
@@ -397,22 +391,23 @@ void evoact_mixture_columns_forward(const float *x, float *y, const float *c, co
     }
 }
 
-/* `room`: [threads, 4, neurons * COLUMNS + APART]; grad_c: [threads, coefficients], 0 on entry, to be added up. What fills up
- * the last block has g = 0, so it adds nothing. */
+/* `room`: [threads, 4, neurons * COLUMNS + APART]; grad_c: [spans of SPAN examples, coefficients], 0 on entry, to be added up:
+ * a span's sums do not depend on the number of threads. What fills up the last block has g = 0, so it adds nothing. */
 void evoact_mixture_columns_backward(const float *g, const float *x, const float *y, float *grad_x, const float *c,
                                      float *grad_c, const int32_t *begin, const Term *terms, const int32_t *place,
                                      float *room, int64_t m, int64_t neurons, int64_t coefficients, int threads) {
-    int64_t blocks = (m + COLUMNS - 1) / COLUMNS, size = neurons * COLUMNS + APART;
+    int64_t spans = (m + SPAN - 1) / SPAN, size = neurons * COLUMNS + APART;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int t = 0; t < threads; t++) {
         float *gr = room + 4 * t * size, *xr = gr + size, *yr = xr + size, *out = yr + size;
-        for (int64_t b = share(blocks, t, threads); b < share(blocks, t + 1, threads); b++) {
-            int64_t at = b * COLUMNS * neurons;
-            int n = min(m - b * COLUMNS, COLUMNS);
+        int64_t stop = least(m, share(spans, t + 1, threads) * SPAN);
+        for (int64_t i = share(spans, t, threads) * SPAN; i < stop; i += COLUMNS) {
+            int64_t at = i * neurons;
+            int n = (int)least(m - i, COLUMNS);
             into_rows(g + at, gr, place, neurons, n);
             into_rows(x + at, xr, place, neurons, n);
             into_rows(y + at, yr, place, neurons, n);
-            backward_rows(0, neurons, gr, xr, yr, out, c, grad_c + t * coefficients, begin, terms, 1, COLUMNS);
+            backward_rows(0, neurons, gr, xr, yr, out, c, grad_c + i / SPAN * coefficients, begin, terms, 1, COLUMNS);
             out_of_rows(out, grad_x + at, place, neurons, n);
         }
     }

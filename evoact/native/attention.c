@@ -3,19 +3,26 @@
  * A head is computed for 16 queries at a time, which lie side by side in a vector, so that the softmax over keys needs no
  * sum within vectors. Weights are not kept: backward computes them again from the logarithms of their sums (Dao et al.
  * 2022). What a head gives depends on nothing but the head. */
-#include "vector_math.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-/* All heads take the same way through this file, so that compilers may contract here. */
-#pragma GCC optimize("fp-contract=fast")
+#include "shares.h"
+#include "vector_math.h"
 
+/* All heads take the same way through this file, so that compilers may contract here. */
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+/* Unlike the vectors of `vectors.h`, these are 16 queries however wide the processor's registers are: if a vector takes two of
+ * them, the products of one hide the latency of the other's. */
 #define LANES 16
 #define LANE for (int l = 0; l < LANES; l++)
 
 typedef float Vector __attribute__((vector_size(4 * LANES)));
-typedef float Half __attribute__((vector_size(32), aligned(4)));
+typedef float Eight __attribute__((vector_size(32), aligned(4)));
 
 typedef struct {
     int64_t groups, batch, heads, queries, keys, width, causal, threads;
@@ -86,12 +93,12 @@ INLINE void gather(const float *rows, int64_t step, int64_t count, int64_t width
 /* y[j] += sum over lanes of p[j][l] rows[l], with rows of `depth` numbers, a multiple of eight. */
 INLINE void scatter(const float (*p)[LANES], int64_t count, const float *rows, float *restrict y, int64_t depth) {
     for (int64_t d = 0; d < depth; d += 8) {
-        Half row[LANES];
-        LANE row[l] = *(const Half *)(rows + l * depth + d);
+        Eight row[LANES];
+        LANE row[l] = *(const Eight *)(rows + l * depth + d);
         int64_t j = 0;
         for (; j + 2 <= count; j += 2) {
-            Half *first = (Half *)(y + j * depth + d), *second = (Half *)(y + (j + 1) * depth + d);
-            Half a = *first, b = *second, c = {0}, e = {0};
+            Eight *first = (Eight *)(y + j * depth + d), *second = (Eight *)(y + (j + 1) * depth + d);
+            Eight a = *first, b = *second, c = {0}, e = {0};
 #pragma GCC unroll 8
             for (int l = 0; l < LANES; l += 2) {
                 a += p[j][l] * row[l];
@@ -102,7 +109,7 @@ INLINE void scatter(const float (*p)[LANES], int64_t count, const float *rows, f
             *first = a + c, *second = b + e;
         }
         for (; j < count; j++) {
-            Half *first = (Half *)(y + j * depth + d), a = *first, c = {0};
+            Eight *first = (Eight *)(y + j * depth + d), a = *first, c = {0};
             for (int l = 0; l < LANES; l += 2) {
                 a += p[j][l] * row[l];
                 c += p[j][l + 1] * row[l + 1];
@@ -129,15 +136,15 @@ INLINE void scores(const Heads *a, const float *k, int64_t i, const float (*q)[L
 }
 
 /* o like q, and the logarithms of sums [heads of all, queries]. */
-void evoact_attention(const float *q, const float *k, const float *v, float *o, float *logarithms, float scale,
+int evoact_attention(const float *q, const float *k, const float *v, float *o, float *logarithms, float scale,
                       const Heads *a) {
-    int64_t all = a->groups * a->batch * a->heads;
-#pragma omp parallel num_threads(a->threads)
-    {
-        float (*s)[LANES] = aligned_alloc(64, sizeof(float[LANES]) * (a->keys + 2 * a->width));
-        float (*x)[LANES] = s + a->keys, (*y)[LANES] = x + a->width;
-#pragma omp for schedule(static)
-        for (int64_t n = 0; n < all; n++) {
+    int64_t all = a->groups * a->batch * a->heads, threads = a->threads, size = a->keys + 2 * a->width;
+    float (*rooms)[LANES] = aligned_alloc(64, (size_t)(threads * size) * sizeof *rooms);
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float (*s)[LANES] = rooms + t * size, (*x)[LANES] = s + a->keys, (*y)[LANES] = x + a->width;
+        for (int64_t n = share(all, t, threads); n < share(all, t + 1, threads); n++) {
             const float *mine = q + place(a, a->q, n), *keys = k + place(a, a->k, n), *values = v + place(a, a->v, n);
             float *out = o + place(a, a->o, n);
             for (int64_t i = 0; i < a->queries; i += LANES) {
@@ -151,7 +158,7 @@ void evoact_attention(const float *q, const float *k, const float *v, float *o, 
                 for (int64_t j = 0; j < a->keys; j++)
                     *(Vector *)sum += ((Vector *)s)[j];
                 gather(values, a->v[3], a->keys, a->width, (const float (*)[LANES])s, y);
-                int64_t last = a->queries - i < LANES ? a->queries - i : LANES;
+                int64_t last = least(a->queries - i, LANES);
                 for (int64_t d = 0; d < a->width; d++)
                     LANE y[d][l] /= sum[l];
                 for (int64_t l = 0; l < last; l++) {
@@ -161,34 +168,36 @@ void evoact_attention(const float *q, const float *k, const float *v, float *o, 
                 }
             }
         }
-        free(s);
     }
+    free(rooms);
+    return 0;
 }
 
 /* Gradients of q, k and v, which lie as these do, from that of o, which lies as o does. */
-void evoact_attention_backward(const float *g, const float *q, const float *k, const float *v, const float *o,
-                               const float *logarithms, float *grad_q, float *grad_k, float *grad_v,
-                               const int64_t *steps, float scale, const Heads *a) {
-    int64_t all = a->groups * a->batch * a->heads, width = a->width;
-    int64_t depth = (width + 7) / 8 * 8;
+int evoact_attention_backward(const float *g, const float *q, const float *k, const float *v, const float *o,
+                              const float *logarithms, float *grad_q, float *grad_k, float *grad_v, const int64_t *steps,
+                              float scale, const Heads *a) {
+    int64_t all = a->groups * a->batch * a->heads, threads = a->threads, width = a->width;
+    int64_t depth = (width + 7) / 8 * 8, rows = 2 * (LANES + a->keys) * depth; /* all numbers of rows of `depth` */
+    int64_t size = 2 * a->keys + 3 * width + (rows + LANES - 1) / LANES;
     const int64_t *of_q = steps, *of_k = steps + 4, *of_v = steps + 8;
-#pragma omp parallel num_threads(a->threads)
-    {
-        size_t vectors = 2 * a->keys + 3 * width, numbers = 2 * (LANES + a->keys) * depth;
-        float (*p)[LANES] = aligned_alloc(64, sizeof(float[LANES]) * vectors + (sizeof(float) * numbers + 63) / 64 * 64);
+    float (*rooms)[LANES] = aligned_alloc(64, (size_t)(threads * size) * sizeof *rooms);
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float (*p)[LANES] = rooms + t * size;
         float (*dp)[LANES] = p + a->keys, (*x)[LANES] = dp + a->keys, (*h)[LANES] = x + width, (*y)[LANES] = h + width;
         float *q_rows = (float *)(y + width), *g_rows = q_rows + LANES * depth, *dk = g_rows + LANES * depth,
               *dv = dk + a->keys * depth;
-#pragma omp for schedule(static)
-        for (int64_t n = 0; n < all; n++) {
+        for (int64_t n = share(all, t, threads); n < share(all, t + 1, threads); n++) {
             const float *mine = q + place(a, a->q, n), *keys = k + place(a, a->k, n), *values = v + place(a, a->v, n);
             const float *out = o + place(a, a->o, n), *of = g + place(a, a->o, n);
             float *to_q = grad_q + place(a, of_q, n), *to_k = grad_k + place(a, of_k, n), *to_v = grad_v + place(a, of_v, n);
-            memset(dk, 0, sizeof(float) * 2 * a->keys * depth);
+            memset(dk, 0, (size_t)(2 * a->keys * depth) * sizeof(float));
             for (int64_t i = 0; i < a->queries; i += LANES) {
-                int64_t last = a->queries - i < LANES ? a->queries - i : LANES;
+                int64_t last = least(a->queries - i, LANES);
                 float inner[LANES] __attribute__((aligned(64))) = {0}, total[LANES] __attribute__((aligned(64))) = {0};
-                memset(q_rows, 0, sizeof(float) * 2 * LANES * depth);
+                memset(q_rows, 0, (size_t)(2 * LANES * depth) * sizeof(float));
                 for (int64_t l = 0; l < last; l++) {
                     total[l] = logarithms[n * a->queries + i + l];
                     for (int64_t d = 0; d < width; d++) {
@@ -220,6 +229,7 @@ void evoact_attention_backward(const float *g, const float *q, const float *k, c
                     to_v[j * of_v[3] + d] = dv[j * depth + d];
                 }
         }
-        free(p);
     }
+    free(rooms);
+    return 0;
 }

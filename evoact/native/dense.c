@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 
+#include "shares.h"
 #include "vectors.h"
 
 #define ROWS 6 /* with VECTORS they fill the registers */
@@ -121,7 +122,7 @@ static void copy_panel(int64_t deep, int64_t wide, const float *b, int64_t strid
 static void turn_panel(int64_t deep, int64_t wide, const float *b, int64_t stride, float *panel) {
     for (int64_t i = 0; i < wide; i += LANES)
         for (int64_t k = 0; k < deep; k += LANES) {
-            int64_t columns = wide - i < LANES ? wide - i : LANES, some = deep - k < LANES ? deep - k : LANES;
+            int64_t columns = least(wide - i, LANES), some = least(deep - k, LANES);
             V v[LANES];
             const float *from = b + i * stride + k;
             if (columns == LANES && some == LANES)
@@ -142,7 +143,7 @@ static void turn_panel(int64_t deep, int64_t wide, const float *b, int64_t strid
 static void pair_rows(int64_t deep, int64_t wide, const float *b, int64_t stride, float *pairs, int64_t apart) {
     for (int64_t k = 0; k < deep; k += 2, b += 2 * stride, pairs += apart)
         for (int64_t i = 0; i < wide; i += LANES) {
-            int64_t some = wide - i < LANES ? wide - i : LANES;
+            int64_t some = least(wide - i, LANES);
             V low = some == LANES ? load(b + i) : load_part(b + i, some), high = {0};
             if (k + 1 < deep) high = some == LANES ? load(b + stride + i) : load_part(b + stride + i, some);
             store(pairs + i, pairs_of(low, high));
@@ -172,13 +173,13 @@ static void pair_columns(int64_t rows, int64_t deep, const float *a, int64_t str
  * strides is 1. */
 static void multiply(int half, int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_k,
                      const float *b, int64_t b_k, int64_t b_column, const float *bias, float *y, float *room) {
-    float *panel = (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES)), *left = panel + DEEP * WIDE;
+    float *panel = aligned(room), *left = panel + DEEP * WIDE;
     int64_t blocks = (rows + ROWS - 1) / ROWS, most = half ? 2 * DEEP : DEEP, padded = (rows + LANES - 1) / LANES * LANES;
     if (!depth)
         for (int64_t r = 0; r < rows; r++)
             for (int64_t i = 0; i < columns; i++) y[r * columns + i] = bias ? bias[r] : 0.0f;
     for (int64_t k = 0; k < depth; k += most) {
-        int64_t deep = depth - k < most ? depth - k : most, row_step = a_row, step = a_k;
+        int64_t deep = least(depth - k, most), row_step = a_row, step = a_k;
         const float *from = a + k * a_k;
         if (half) {
             if (a_k == 1)
@@ -188,7 +189,7 @@ static void multiply(int half, int64_t rows, int64_t columns, int64_t depth, con
             row_step = a_k == 1 ? DEEP : 1, step = a_k == 1 ? 1 : padded, from = left;
         }
         for (int64_t i = 0; i < columns; i += WIDE) {
-            int64_t wide = columns - i < WIDE ? columns - i : WIDE, vectors = (wide + LANES - 1) / LANES;
+            int64_t wide = least(columns - i, WIDE), vectors = (wide + LANES - 1) / LANES;
             const float *right = b + k * b_k + i * b_column;
             if (b_column == 1)
                 half ? pair_rows(deep, wide, right, b_k, panel, WIDE) : copy_panel(deep, wide, right, b_k, panel);
@@ -241,8 +242,6 @@ int64_t evoact_picked_room(int64_t pieces, int64_t m) {
     return (weights > inputs ? weights : inputs) + m * BROAD + LANES;
 }
 
-static float *aligned(float *room) { return (float *)(((uintptr_t)room + 4 * LANES - 1) / (4 * LANES) * (4 * LANES)); }
-
 /* Rows [rows, vectors * LANES] of from[row * stride + column], 0 beside its `wide` columns. */
 static void copy_rows(int64_t rows, int64_t vectors, int64_t wide, const float *from, int64_t stride, float *to) {
     for (int64_t r = 0; r < rows; r++, from += stride)
@@ -255,7 +254,7 @@ static void copy_rows(int64_t rows, int64_t vectors, int64_t wide, const float *
 static void turn_rows(int64_t rows, int64_t columns, const float *from, int64_t stride, float *to, int64_t to_stride, int full) {
     for (int64_t r = 0; r < rows; r += LANES)
         for (int64_t i = 0; i < columns; i += LANES) {
-            int64_t some = rows - r < LANES ? rows - r : LANES, wide = columns - i < LANES ? columns - i : LANES;
+            int64_t some = least(rows - r, LANES), wide = least(columns - i, LANES);
             V v[LANES];
             for (int64_t j = 0; j < LANES; j++) v[j] = j < some ? load_part(from + (r + j) * stride + i, wide) : (V){0};
             turn(v);
@@ -341,7 +340,7 @@ void evoact_picked_inputs(const float *w, const float *g, const uint8_t *which, 
         int64_t vectors = span.vectors, most = NEURONS / (pieces * vectors * LANES) + 1;
         memset(sums, 0, (size_t)(m * vectors * LANES) * sizeof(float));
         for (int64_t r = 0; r < n; r += most) {
-            int64_t some = n - r < most ? n - r : most;
+            int64_t some = least(n - r, most);
             copy_rows(some * pieces, vectors, span.wide, w + r * pieces * d + span.start, d, rows);
 #define INPUTS(v) add_picked_inputs(v, rows, g + r * m, which + r * m, sums, some, pieces, m)
             WITH_VECTORS(vectors, INPUTS)
@@ -374,7 +373,7 @@ void evoact_picked_biases(const float *g, const uint8_t *which, float *gb, int64
     for (int64_t r = 0; r < n * pieces; r++) {
         V sum = {0};
         for (int64_t e = 0; e < m; e += EXAMPLES) {
-            int64_t some = m - e < EXAMPLES ? m - e : EXAMPLES;
+            int64_t some = least(m - e, EXAMPLES);
             uint64_t examples = those(which + r / pieces * m + e, some, r % pieces);
             for (int64_t i = 0; i < some; i += LANES) sum += load_some(g + r / pieces * m + e + i, (uint32_t)(examples >> i));
         }
@@ -383,31 +382,36 @@ void evoact_picked_biases(const float *g, const uint8_t *which, float *gb, int64
 }
 
 /* All members': w[members, n, d], x[1 or members, d, m], `x_member` apart. */
-void evoact_dense(const float *w, const float *x, int64_t x_member, int across, const float *bias, float *y,
-                  int64_t members, int64_t n, int64_t d, int64_t m, int half, int threads) {
+int evoact_dense(const float *w, const float *x, int64_t x_member, int across, const float *bias, float *y, int64_t members,
+                 int64_t n, int64_t d, int64_t m, int half, int threads) {
     int64_t parts = members < threads ? threads : 1; /* of a member's rows */
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *room = malloc((size_t)evoact_dense_room(n > d ? n : d, half) * sizeof(float));
-#pragma omp for schedule(static)
-        for (int64_t q = 0; q < members * parts; q++) {
+    int64_t all = members * parts, size = evoact_dense_room(n, half);
+    float *rooms = malloc((size_t)(threads * size) * sizeof(float));
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *room = rooms + t * size;
+        for (int64_t q = share(all, t, threads); q < share(all, t + 1, threads); q++) {
             int64_t k = q / parts, first = q % parts * n / parts, rows = (q % parts + 1) * n / parts - first;
             evoact_dense_values(half, w + (k * n + first) * d, x + k * x_member, across, bias ? bias + k * n + first : NULL,
                                 y + (k * n + first) * m, rows, d, m, room);
         }
-        free(room);
     }
+    free(rooms);
+    return 0;
 }
 
 /* gx, gw and gb may be NULL. */
-void evoact_dense_backward(const float *g, const float *w, const float *x, int64_t x_member, int across, float *gx,
-                           float *gw, float *gb, int64_t members, int64_t n, int64_t d, int64_t m, int half, int threads) {
+int evoact_dense_backward(const float *g, const float *w, const float *x, int64_t x_member, int across, float *gx, float *gw,
+                          float *gb, int64_t members, int64_t n, int64_t d, int64_t m, int half, int threads) {
     int64_t parts = members < threads ? threads : 1;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *room = malloc((size_t)evoact_dense_room(n > d ? n : d, half) * sizeof(float));
-#pragma omp for schedule(static)
-        for (int64_t q = 0; q < members * parts; q++) {
+    int64_t all = members * parts, size = evoact_dense_room(n > d ? n : d, half);
+    float *rooms = malloc((size_t)(threads * size) * sizeof(float));
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *room = rooms + t * size;
+        for (int64_t q = share(all, t, threads); q < share(all, t + 1, threads); q++) {
             int64_t k = q / parts, p = q % parts, first = p * n / parts, rows = (p + 1) * n / parts - first;
             const float *gs = g + k * n * m;
             if (gx) {
@@ -418,6 +422,7 @@ void evoact_dense_backward(const float *g, const float *w, const float *x, int64
                 evoact_dense_weights(half, gs + first * m, x + k * x_member, across, gw + (k * n + first) * d, rows, d, m, room);
             if (gb) evoact_dense_biases(gs + first * m, gb + k * n + first, rows, m);
         }
-        free(room);
     }
+    free(rooms);
+    return 0;
 }

@@ -39,6 +39,7 @@ FLAGS = [
 VARIANTS = [["-march=native", "-mprefer-vector-width=512", "-fopenmp"], ["-march=native", "-fopenmp"], []]
 BUILD_SECONDS = 600  # a few on a machine that is not busy
 
+NO_ROOM = -1  # as in shares.h
 _POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 _FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
 # Result and arguments of each function in the sources.
@@ -60,7 +61,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_subnetwork_forward": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_subnetwork_backward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_subnetwork_fold": (None, [_POINTER] * 2 + [_SIZE] * 3),
-    "evoact_max_pool": (None, [_POINTER] * 5 + [_SIZE] * 6 + [_INT] * 3),
+    "evoact_max_pool": (_INT, [_POINTER] * 5 + [_SIZE] * 6 + [_INT] * 3),
     "evoact_max_pool_backward": (None, [_POINTER] * 3 + [_SIZE] * 6 + [_INT] * 3),
     "evoact_has_bf16": (_INT, []),
     "evoact_convolution": (None, [_POINTER] * 5 + [_INT]),
@@ -68,25 +69,22 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_convolution_weights": (None, [_POINTER] * 5 + [_INT]),
     "evoact_batch_norm": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_FLOAT, _INT]),
     "evoact_batch_norm_backward": (None, [_POINTER] * 7 + [_SIZE] * 2 + [_INT]),
-    "evoact_attention": (None, [_POINTER] * 5 + [_FLOAT, _POINTER]),
-    "evoact_attention_backward": (None, [_POINTER] * 10 + [_FLOAT, _POINTER]),
+    "evoact_attention": (_INT, [_POINTER] * 5 + [_FLOAT, _POINTER]),
+    "evoact_attention_backward": (_INT, [_POINTER] * 10 + [_FLOAT, _POINTER]),
     "evoact_piecewise": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
     "evoact_rational": (None, [_POINTER] * 3 + [_SIZE] * 4 + [_INT]),
     "evoact_rational_backward": (None, [_POINTER] * 5 + [_SIZE] * 4 + [_INT]),
     "evoact_hinges": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_hinges_backward": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),
-    "evoact_dense": (None, [_POINTER] * 2 + [_SIZE, _INT] + [_POINTER] * 2 + [_SIZE] * 4 + [_INT] * 2),
+    "evoact_dense": (_INT, [_POINTER] * 2 + [_SIZE, _INT] + [_POINTER] * 2 + [_SIZE] * 4 + [_INT] * 2),
     "evoact_dense_backward": (
-        None,
+        _INT,
         [_POINTER] * 3 + [_SIZE, _INT] + [_POINTER] * 3 + [_SIZE] * 4 + [_INT] * 2,
     ),
     "evoact_cross_entropy": (None, [_POINTER] * 2 + [_SIZE] + [_POINTER] * 2 + [_SIZE] * 3),
-    "evoact_mlp": (
-        None,
-        [_POINTER, _SIZE] * 3 + [_POINTER] + [_SIZE] * 2 + [_INT] * 2,
-    ),
-    "evoact_pieces": (None, [_POINTER] * 4 + [_SIZE] * 4 + [_INT]),
-    "evoact_pieces_backward": (None, [_POINTER] * 6 + [_SIZE] * 4 + [_INT]),
+    "evoact_mlp": (_INT, [_POINTER, _SIZE] * 3 + [_POINTER] + [_SIZE] * 2 + [_INT] * 2),
+    "evoact_pieces": (_INT, [_POINTER] * 4 + [_SIZE] * 4 + [_INT]),
+    "evoact_pieces_backward": (_INT, [_POINTER] * 6 + [_SIZE] * 4 + [_INT]),
     "evoact_largest": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_largest_backward": (None, [_POINTER] * 3 + [_SIZE] * 3 + [_INT]),
     "evoact_adam": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_DOUBLE] * 2 + [_FLOAT] * 2 + [_INT]),
@@ -129,11 +127,20 @@ def why_missing() -> str:
 
 
 def call(name: str, *arguments: Any) -> Any:
-    """Return a function of the kernels, for a caller that knows that there are some; tensors and arrays, which must be
-    contiguous and live until it returns, go in as pointers, None as a null pointer."""
+    """Return what a function of the kernels returns, for a caller that knows that there are some; tensors and arrays,
+    which must be contiguous and live until it returns, go in as pointers, None as a null pointer.
+
+    Raises:
+        MemoryError: if there is no memory for what the function works in.
+    """
     found = library()
     assert found is not None
-    return getattr(found, name)(*[_plain(argument) for argument in arguments])
+    result = getattr(found, name)(*[_plain(argument) for argument in arguments])
+    if result == NO_ROOM:
+        raise MemoryError(
+            f"expected memory for the kernel {name} to work in, got none: train fewer networks at once"
+        )
+    return result
 
 
 def _plain(argument: Any) -> Any:

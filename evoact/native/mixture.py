@@ -77,7 +77,7 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
 
 # --- neurons as columns -----------------------------------------------------------------------------
 
-COLUMNS, APART = 16, 208  # as in activations.c
+COLUMNS, APART, SPAN = 16, 208, 256  # as in activations.c
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def columns_forward(x: Tensor, c: Tensor, of: ColumnProgram) -> Tensor:
 def columns_backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, of: ColumnProgram) -> tuple[Tensor, Tensor]:
     """Return the gradients with respect to x and c."""
     grad_x, n = torch.empty_like(x), threads(y, SERIAL)
-    room, grad_c = x.new_empty(n, 4, x.shape[1] * COLUMNS + APART), c.new_zeros(n, len(c))
+    room, grad_c = x.new_empty(n, 4, x.shape[1] * COLUMNS + APART), c.new_zeros(-(-len(x) // SPAN), len(c))
     p = of.program
     tensors = g, x, y, grad_x, c, grad_c, p.begin, p.terms, of.place, room
     call("evoact_mixture_columns_backward", *tensors, *x.shape, len(c), n)

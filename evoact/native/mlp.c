@@ -6,9 +6,11 @@
 #include "activations.h"
 #include "dense.h"
 #include "pieces.h"
+#include "shares.h"
 #include "vector_math.h"
 
 #define SOME 512 /* examples at a time */
+#define APART 64 /* floats between arrays: processors wait at addresses a multiple of 4096 bytes apart */
 
 /* The sum of -log softmax(z)_target over n <= SOME examples, `m` apart from class to class, and its gradient times `share`. */
 static float some_cross_entropy(const float *z, const int64_t *targets, float *grad, int64_t classes, int64_t m, int64_t n,
@@ -47,7 +49,7 @@ static float cross_entropy(const float *z, const int64_t *targets, float *grad, 
             return NAN;
         }
     for (int64_t e = 0; e < m; e += SOME)
-        loss += some_cross_entropy(z + e, targets + e, grad + e, classes, m, m - e < SOME ? m - e : SOME, share);
+        loss += some_cross_entropy(z + e, targets + e, grad + e, classes, m, least(m - e, SOME), share);
     return loss * share;
 }
 
@@ -176,8 +178,8 @@ static float member(int half, const Layer *layers, int64_t count, int64_t k, con
 }
 
 /* losses[members] of inputs x[1 or members, m, d], `x_member` apart, and targets[1 or members, m]. */
-void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_member, const int64_t *targets,
-                int64_t targets_member, float *losses, int64_t members, int64_t m, int half, int threads) {
+int evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_member, const int64_t *targets,
+               int64_t targets_member, float *losses, int64_t members, int64_t m, int half, int threads) {
     int64_t size = 0, widest = 0, unit_room = 0;
     for (int64_t i = 0; i < count; i++) {
         const Layer *l = layers + i;
@@ -188,17 +190,18 @@ void evoact_mlp(const Layer *layers, int64_t count, const float *x, int64_t x_me
         for (int32_t j = 0; l->pieces && j < l->unit_begin[members]; j++)
             unit_room = largest(unit_room, largest(evoact_unit_room(l->units + j, m), evoact_picked_room(l->pieces, m)));
     }
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        /* Apart from each other by more than a multiple of 4096 bytes, at which processors wait. */
-        int64_t room = evoact_dense_room(widest, half);
-        float *all = malloc((size_t)(size + 2 * widest * m + 512 + room + unit_room) * sizeof(float));
-        Place p = {.values = all, .g = all + size + 64};
-        p.other = p.g + widest * m + 64, p.room = p.other + widest * m + 64, p.unit_room = p.room + room + 64;
+    int64_t room = evoact_dense_room(widest, half), all = size + 2 * widest * m + room + unit_room + 5 * APART;
+    float *rooms = malloc((size_t)(threads * all) * sizeof(float));
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        Place p = {.values = rooms + t * all};
+        p.g = p.values + size + APART, p.other = p.g + widest * m + APART, p.room = p.other + widest * m + APART;
+        p.unit_room = p.room + room + APART;
         Values v[count];
-#pragma omp for schedule(static)
-        for (int64_t k = 0; k < members; k++)
+        for (int64_t k = share(members, t, threads); k < share(members, t + 1, threads); k++)
             losses[k] = member(half, layers, count, k, x + k * x_member, targets + k * targets_member, m, v, p);
-        free(all);
     }
+    free(rooms);
+    return 0;
 }

@@ -1,4 +1,5 @@
 /* Optimizer updates of a pack's parameter [members, n], each member at its own rate: one pass over memory. */
+#include "shares.h"
 #include "vector_math.h"
 
 #define BLOCK 8192
@@ -23,7 +24,7 @@ void evoact_adam(float *restrict p, const float *restrict g, float *restrict m, 
     int64_t blocks = (n + BLOCK - 1) / BLOCK; /* of a member, so that one member alone uses all threads, too */
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < members * blocks; q++) {
-        int64_t k = q / blocks, start = q % blocks * BLOCK, size = n - start < BLOCK ? n - start : BLOCK;
+        int64_t k = q / blocks, start = q % blocks * BLOCK, size = least(n - start, BLOCK);
         int64_t at = k * n + start;
         adam_block(size, p + at, g + at, m + at, v + at, rates[k], rest1, rest2, keep2, eps, weight_decay);
     }
@@ -45,7 +46,7 @@ void evoact_rmsprop(float *restrict p, const float *restrict g, float *restrict 
     int64_t blocks = (n + BLOCK - 1) / BLOCK;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < members * blocks; q++) {
-        int64_t k = q / blocks, start = q % blocks * BLOCK, size = n - start < BLOCK ? n - start : BLOCK;
+        int64_t k = q / blocks, start = q % blocks * BLOCK, size = least(n - start, BLOCK);
         int64_t at = k * n + start;
         rmsprop_block(size, p + at, g + at, v + at, rates[k], rest, keep, eps, weight_decay);
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shares.h"
 #include "units.h"
 #include "vector_math.h"
 #include "vectors.h"
@@ -29,10 +30,10 @@ typedef struct {
 static Block block_at(int64_t b, int64_t rows, int64_t m) {
     if (m > BLOCK) {
         int64_t parts = (m + BLOCK - 1) / BLOCK, start = b % parts * BLOCK;
-        return (Block){b / parts, 1, start, m - start < BLOCK ? m - start : BLOCK};
+        return (Block){b / parts, 1, start, least(m - start, BLOCK)};
     }
     int64_t together = BLOCK / m, row = b * together;
-    return (Block){row, rows - row < together ? rows - row : together, 0, m};
+    return (Block){row, least(rows - row, together), 0, m};
 }
 
 static int64_t count_blocks(int64_t rows, int64_t m) {
@@ -68,8 +69,6 @@ typedef struct {
 
 enum { SCRATCH = 3 };
 
-static float *aligned(const float *p) { return (float *)(((uintptr_t)p + 4 * FULL - 1) / (4 * FULL) * (4 * FULL)); }
-
 static int is_flat(const Unit *u) { return u->kind == RATIONAL || u->kind == HINGES; }
 
 /* Floats of a block that its gradients need: slopes, and one array, or one for each piece and one. */
@@ -89,13 +88,6 @@ int64_t evoact_unit_kept(const Unit *u, int64_t m) {
     if (is_flat(u)) return 0;
     if (u->kind == LARGEST) return (u->rows * m + 3) / 4;
     return count_blocks(u->rows, m) * block_kept(u) + FULL;
-}
-
-static float dot(int64_t n, const float *restrict a, const float *restrict b) {
-    float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
 }
 
 static float total_of(int64_t n, const float *restrict a) {
@@ -267,36 +259,44 @@ static void go_back(const Unit *u, Block b, Rows at, const float *g, const float
     for (int64_t i = 0; i < u->pieces; i++) scatter(b, at, i, w.z + i * BLOCK, gx);
 }
 
+/* Room for a block, and for what it keeps behind that. */
+static int64_t block_room(const Unit *u, int64_t m) { return evoact_unit_room(u, m) + block_kept(u) + FULL; }
+
+static Work work_in_room(float *room, const Unit *u, int64_t m) {
+    return work_in(room, aligned(room + evoact_unit_room(u, m)), u->pieces);
+}
+
 /* y[sets, rows, m] of x[sets, rows, pieces, m] for c[sets, pieces + 1]; NORM and NETWORK. */
-void evoact_pieces(const Unit *u, const float *x, const float *c, float *y, int64_t sets, int64_t rows, int64_t pieces,
-                   int64_t m, int threads) {
-    int64_t blocks = count_blocks(rows, m);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *room = malloc((size_t)(evoact_unit_room(u, m) + block_kept(u) + FULL) * sizeof(float));
-        Work w = work_in(room, aligned(room + evoact_unit_room(u, m)), pieces);
-#pragma omp for schedule(static)
-        for (int64_t q = 0; q < sets * blocks; q++) {
+int evoact_pieces(const Unit *u, const float *x, const float *c, float *y, int64_t sets, int64_t rows, int64_t pieces, int64_t m,
+                  int threads) {
+    int64_t blocks = count_blocks(rows, m), all = sets * blocks, size = block_room(u, m);
+    float *rooms = malloc((size_t)(threads * size) * sizeof(float));
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        Work w = work_in_room(rooms + t * size, u, m);
+        for (int64_t q = share(all, t, threads); q < share(all, t + 1, threads); q++) {
             int64_t s = q / blocks;
             Block b = block_at(q % blocks, rows, m);
             work_out(u, b, (Rows){NULL, pieces, m}, x + s * rows * pieces * m, c + s * (pieces + 1), w);
             scatter(b, (Rows){NULL, 1, m}, 0, w.value, y + s * rows * m);
         }
-        free(room);
     }
+    free(rooms);
+    return 0;
 }
 
 /* All is worked out again: layer by layer it would take more time in traffic, and memory, to keep it. */
-void evoact_pieces_backward(const Unit *u, const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets,
-                            int64_t rows, int64_t pieces, int64_t m, int threads) {
-    int64_t blocks = count_blocks(rows, m);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *room = malloc((size_t)(evoact_unit_room(u, m) + block_kept(u) + FULL) * sizeof(float));
-        Work w = work_in(room, aligned(room + evoact_unit_room(u, m)), pieces);
-        Rows at = {NULL, pieces, m};
-#pragma omp for schedule(static)
-        for (int64_t s = 0; s < sets; s++) {
+int evoact_pieces_backward(const Unit *u, const float *g, const float *x, const float *c, float *gx, float *gc, int64_t sets,
+                           int64_t rows, int64_t pieces, int64_t m, int threads) {
+    int64_t blocks = count_blocks(rows, m), size = block_room(u, m);
+    Rows at = {NULL, pieces, m};
+    float *rooms = malloc((size_t)(threads * size) * sizeof(float));
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        Work w = work_in_room(rooms + t * size, u, m);
+        for (int64_t s = share(sets, t, threads); s < share(sets, t + 1, threads); s++) {
             const float *cs = c + s * (pieces + 1);
             float *sums = gc + s * (pieces + 1);
             memset(sums, 0, (size_t)(pieces + 1) * sizeof(float));
@@ -306,8 +306,9 @@ void evoact_pieces_backward(const Unit *u, const float *g, const float *x, const
                 go_back(u, b, at, g + s * rows * m, cs, gx + s * rows * pieces * m, sums, w);
             }
         }
-        free(room);
     }
+    free(rooms);
+    return 0;
 }
 
 /* The largest of the pieces x[pieces, n], the first of equal ones, and which it is. */

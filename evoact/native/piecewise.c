@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "shares.h"
 #include "vector_math.h"
 
 #define PIECE 256
@@ -22,7 +23,7 @@ void evoact_piecewise(const float *restrict x, float *restrict y, float *restric
     const float *origin = rows, *c0 = rows + intervals, *c1 = c0 + intervals, *c2 = c1 + intervals, *c3 = c2 + intervals;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t start = 0; start < n; start += PIECE) {
-        int64_t size = n - start < PIECE ? n - start : PIECE;
+        int64_t size = least(n - start, PIECE);
         int32_t at[PIECE];
         find(x + start, at, borders, padded, (int32_t)intervals - 1, size);
         for (int64_t e = 0; e < size; e++) {

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "shares.h"
 #include "vectors.h"
 
 typedef uint8_t Bytes __attribute__((vector_size(LANES)));
@@ -56,19 +57,20 @@ INLINE void pool_window(const float *v, const float *x, float *y, uint8_t *where
     else CALL(size)
 
 /* The number y of x in each window, whose function is largest; its own value, if there is no program (`begin` NULL). */
-void evoact_max_pool(const float *x, float *y, uint8_t *where, const int32_t *begin, const Term *terms, int64_t images,
-                     int64_t height, int64_t width, int64_t examples, int64_t out_height, int64_t out_width,
-                     int size, int stride, int threads) {
-    int64_t line = width * examples;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *room = begin ? malloc((size_t)(size * line) * sizeof(float)) : NULL;
-#pragma omp for schedule(static)
-        for (int64_t r = 0; r < images * out_height; r++) {
+int evoact_max_pool(const float *x, float *y, uint8_t *where, const int32_t *begin, const Term *terms, int64_t images,
+                    int64_t height, int64_t width, int64_t examples, int64_t out_height, int64_t out_width, int size, int stride,
+                    int threads) {
+    int64_t line = width * examples, all = images * out_height, lines = begin ? size * line : 0;
+    float *rooms = malloc((size_t)(threads * lines) * sizeof(float));
+    if (lines && !rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *room = rooms + t * lines;
+        for (int64_t r = share(all, t, threads); r < share(all, t + 1, threads); r++) {
             int64_t image = r / out_height;
             const float *from = x + (image * height + r % out_height * stride) * line, *values = from;
             if (begin && !evoact_row_keeps_order(image, begin, terms)) {
-                evoact_rows_values(image, image + 1, from, room, NULL, begin, terms, 1, size * line);
+                evoact_rows_values(image, image + 1, from, room, NULL, begin, terms, 1, lines);
                 values = room;
             }
             for (int64_t j = 0; j < out_width; j++) {
@@ -77,8 +79,9 @@ void evoact_max_pool(const float *x, float *y, uint8_t *where, const int32_t *be
                 FOR_WINDOW(size, POOL);
             }
         }
-        free(room);
     }
+    free(rooms);
+    return 0;
 }
 
 INLINE void spread_some(const float *g, const uint8_t *where, float *grad, int64_t line, int64_t examples, int n, int size,

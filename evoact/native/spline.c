@@ -6,19 +6,21 @@
 #include <string.h>
 
 #include "activations.h"
+#include "shares.h"
 #include "vector_math.h"
 
-#define PIECE 256 /* as in spline.py; at most TERM_PIECE */
+#define PIECE 256 /* as in spline.py */
+_Static_assert(PIECE <= TERM_PIECE, "a term takes a piece at once");
 #define COPIES 4
 
 /* Four neighbouring coefficients as one vector, anywhere in memory (GCC and Clang). */
 typedef float Four __attribute__((vector_size(16), aligned(4)));
 
 /* The four basis functions at t, and their derivatives (de Boor 1978, chapter X, for equal steps). */
-#define BASIS(t)                                                                                            \
-    float u_##t = 1.0f - t, t2 = t * t, u2 = u_##t * u_##t;                                                 \
-    float b0 = u2 * u_##t * (1.0f / 6.0f), b3 = t2 * t * (1.0f / 6.0f);                                     \
-    float b1 = FMA(t2, FMA(0.5f, t, -1.0f), 2.0f / 3.0f), b2 = FMA(u2, FMA(0.5f, u_##t, -1.0f), 2.0f / 3.0f); \
+#define BASIS(t)                                                                                          \
+    float u = 1.0f - t, t2 = t * t, u2 = u * u;                                                           \
+    float b0 = u2 * u * (1.0f / 6.0f), b3 = t2 * t * (1.0f / 6.0f);                                       \
+    float b1 = FMA(t2, FMA(0.5f, t, -1.0f), 2.0f / 3.0f), b2 = FMA(u2, FMA(0.5f, u, -1.0f), 2.0f / 3.0f); \
     float d0 = -0.5f * u2, d3 = 0.5f * t2, d1 = FMA(1.5f * t, t, -2.0f * t), d2 = -(d0 + d1 + d3);
 
 /* Node below x, fraction of the step, and how many steps x lies outside. */
@@ -69,7 +71,7 @@ static void add_up(int n, const int32_t *restrict node, const float (*restrict w
     for (; i < n; i++) copy[i % COPIES][node[i]] += *(const Four *)w[i];
 }
 
-/* `sums` may be NULL where the coefficients' gradients are not wanted. */
+/* `sums` is NULL if the coefficients' gradients are not wanted. */
 static void gradient(int n, const float *restrict g, const float *restrict x, float *restrict gx,
                      const float *restrict c, float *restrict sums, int64_t nodes, float low, float per_step) {
     int32_t node[PIECE];
@@ -84,8 +86,7 @@ static void gradient(int n, const float *restrict g, const float *restrict x, fl
         w[i][0] = g[i] * FMA(o, d0, b0), w[i][1] = g[i] * FMA(o, d1, b1);
         w[i][2] = g[i] * FMA(o, d2, b2), w[i][3] = g[i] * FMA(o, d3, b3);
     }
-    if (sums)
-        add_up(n, node, w, sums, nodes);
+    if (sums) add_up(n, node, w, sums, nodes);
 }
 
 /* The gradients of sum(hx gx) + sum(hc gc) with respect to g, x and c, where gx and gc are what `gradient` makes of
@@ -104,7 +105,7 @@ static void curvature(int n, const float *restrict g, const float *restrict x, c
         float h0 = hc[j], h1 = hc[j + 1], h2 = hc[j + 2], h3 = hc[j + 3];
         BASIS(t)
         float slope = FMA(d0, k0, FMA(d1, k1, FMA(d2, k2, d3 * k3)));
-        float bend = FMA(u_t, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u_t, -2.0f), k2, t * k3)));
+        float bend = FMA(u, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u, -2.0f), k2, t * k3)));
         float h_value = FMA(b0, h0, FMA(b1, h1, FMA(b2, h2, b3 * h3)));
         float h_slope = FMA(d0, h0, FMA(d1, h1, FMA(d2, h2, d3 * h3)));
         bend = o == 0.0f ? bend : 0.0f * o; /* NaN stays */
@@ -149,7 +150,7 @@ static void tangent(int n, const float *restrict g, const float *restrict r, con
         float k0 = c[j], k1 = c[j + 1], k2 = c[j + 2], k3 = c[j + 3];
         BASIS(t)
         float slope = FMA(d0, k0, FMA(d1, k1, FMA(d2, k2, d3 * k3)));
-        float bend = FMA(u_t, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u_t, -2.0f), k2, t * k3)));
+        float bend = FMA(u, k0, FMA(FMA(3.0f, t, -2.0f), k1, FMA(FMA(3.0f, u, -2.0f), k2, t * k3)));
         bend = o == 0.0f ? bend : 0.0f * o; /* NaN stays */
         gx[i] = per_step * FMA(r[i], slope, e * bend);
         float a = FMA(r[i], o, e);
@@ -166,8 +167,7 @@ void evoact_spline_forward(const float *x, float *y, const float *c, int64_t set
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < sets * pieces; q++) {
         int64_t set = q / pieces, i = q % pieces * PIECE;
-        value((int)(n - i < PIECE ? n - i : PIECE), x + set * n + i, y + set * n + i, c + set * (nodes + 2), nodes, low,
-              per_step);
+        value((int)least(n - i, PIECE), x + set * n + i, y + set * n + i, c + set * (nodes + 2), nodes, low, per_step);
     }
 }
 
@@ -179,8 +179,8 @@ void evoact_spline_backward(const float *g, const float *x, float *gx, const flo
     for (int64_t q = 0; q < sets * blocks; q++) {
         int64_t set = q / blocks, start = n * (q % blocks) / blocks, stop = n * (q % blocks + 1) / blocks;
         for (int64_t i = start; i < stop; i += PIECE)
-            gradient((int)(stop - i < PIECE ? stop - i : PIECE), g + set * n + i, x + set * n + i, gx + set * n + i,
-                     c + set * (nodes + 2), sums ? sums + q * COPIES * nodes * 4 : NULL, nodes, low, per_step);
+            gradient((int)least(stop - i, PIECE), g + set * n + i, x + set * n + i, gx + set * n + i, c + set * (nodes + 2),
+                     sums ? sums + q * COPIES * nodes * 4 : NULL, nodes, low, per_step);
     }
 }
 
@@ -194,7 +194,7 @@ void evoact_spline_curvature(const float *g, const float *x, const float *hx, co
         const float *cs = c + set * (nodes + 2), *hs = hc + set * (nodes + 2);
         for (int64_t i = start; i < stop; i += PIECE) {
             int64_t at = set * n + i;
-            curvature((int)(stop - i < PIECE ? stop - i : PIECE), g + at, x + at, hx + at, cs, hs, gg + at, gx + at,
+            curvature((int)least(stop - i, PIECE), g + at, x + at, hx + at, cs, hs, gg + at, gx + at,
                       sums + q * COPIES * nodes * 4, nodes, low, per_step);
         }
     }
@@ -207,8 +207,8 @@ void evoact_spline_value_slope(const float *x, float *y, float *slope, const flo
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < sets * pieces; q++) {
         int64_t set = q / pieces, i = q % pieces * PIECE, at = set * n + i;
-        beyond[q] = value_slope((int)(n - i < PIECE ? n - i : PIECE), x + at, y + at, slope + at,
-                                         c + set * (nodes + 2), nodes, low, per_step);
+        beyond[q] = value_slope((int)least(n - i, PIECE), x + at, y + at, slope + at, c + set * (nodes + 2), nodes, low,
+                                per_step);
     }
 }
 
@@ -221,8 +221,8 @@ void evoact_spline_tangent(const float *g, const float *r, const float *x, const
         int64_t set = q / blocks, start = n * (q % blocks) / blocks, stop = n * (q % blocks + 1) / blocks;
         for (int64_t i = start; i < stop; i += PIECE) {
             int64_t at = set * n + i;
-            tangent((int)(stop - i < PIECE ? stop - i : PIECE), g + at, r + at, x + at, tx + at, c + set * (nodes + 2),
-                    gx + at, sums + q * COPIES * nodes * 4, nodes, low, per_step);
+            tangent((int)least(stop - i, PIECE), g + at, r + at, x + at, tx + at, c + set * (nodes + 2), gx + at,
+                    sums + q * COPIES * nodes * 4, nodes, low, per_step);
         }
     }
 }
@@ -320,7 +320,7 @@ void evoact_splined_rows_forward(const float *x, float *y, float *slopes, const 
     for (int64_t q = 0; q < count; q++) {
         float spare[PIECE];
         for (int64_t i = 0; i < m; i += PIECE) {
-            int n = (int)(m - i < PIECE ? m - i : PIECE);
+            int n = (int)least(m - i, PIECE);
             const float *in = x + rows[q] * stride + i;
             float *out = y + rows[q] * m + i, *slope = slopes ? slopes + q * m + i : spare;
             evoact_term(terms + begin[rows[q]], n, in, out, slope);
@@ -329,9 +329,9 @@ void evoact_splined_rows_forward(const float *x, float *y, float *slopes, const 
     }
 }
 
-/* gx: as x, of which the first m numbers of these rows are written; sums: [blocks, COPIES, nodes, 4], the
- * polynomials' gradients, 0 on entry: the rows are shared out into blocks, the rows first[b] .. first[b + 1] of one spline each, so that sums depend neither
- * on threads nor on other splines. */
+/* gx: as x, of which the first m numbers of these rows are written; sums: [blocks, COPIES, nodes, 4], the polynomials'
+ * gradients, 0 on entry: the rows are shared out into blocks, first[b] .. first[b + 1] of one spline each, so that sums
+ * depend neither on threads nor on other splines. */
 void evoact_splined_rows_backward(const float *g, const float *x, const float *slopes, float *gx, float *sums,
                                   const int64_t *rows, const int32_t *first, int64_t blocks, int64_t stride, int64_t m,
                                   int64_t nodes, float low, float per_step, int threads) {
@@ -339,7 +339,7 @@ void evoact_splined_rows_backward(const float *g, const float *x, const float *s
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t q = first[b]; q < first[b + 1]; q++)
             for (int64_t i = 0; i < m; i += PIECE) {
-                int n = (int)(m - i < PIECE ? m - i : PIECE);
+                int n = (int)least(m - i, PIECE);
                 const float *gq = g + rows[q] * m + i, *slope = slopes + q * m + i;
                 float *out = gx + rows[q] * stride + i;
                 for (int k = 0; k < n; k++) out[k] = gq[k] * slope[k];

@@ -6,12 +6,11 @@
  */
 #include <string.h>
 
+#include "shares.h"
 #include "vector_math.h"
 
 #define PIECE 256
 #define BLOCK 4096 /* points that share one sum of the parameters' gradients; a multiple of PIECE */
-
-static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void forward_piece(int n, const float *restrict x, float *restrict y, const float *p, int64_t h) {
     for (int i = 0; i < n; i++) y[i] = p[3 * h];
@@ -48,7 +47,7 @@ void evoact_subnetwork_forward(const float *x, float *y, const float *p, int64_t
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < sets * pieces; q++) {
         int64_t set = q / pieces, i = q % pieces * PIECE;
-        forward_piece((int)min(n - i, PIECE), x + set * n + i, y + set * n + i, p + set * (3 * h + 1), h);
+        forward_piece((int)least(n - i, PIECE), x + set * n + i, y + set * n + i, p + set * (3 * h + 1), h);
     }
 }
 
@@ -59,10 +58,10 @@ void evoact_subnetwork_backward(const float *g, const float *x, float *gx, const
     int64_t blocks = (n + BLOCK - 1) / BLOCK, size = 3 * h + 1;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t q = 0; q < sets * blocks; q++) {
-        int64_t set = q / blocks, start = q % blocks * BLOCK, stop = min(n, start + BLOCK);
+        int64_t set = q / blocks, start = q % blocks * BLOCK, stop = least(n, start + BLOCK);
         for (int64_t i = start; i < stop; i += PIECE) {
             int64_t at = set * n + i;
-            backward_piece((int)min(stop - i, PIECE), g + at, x + at, gx + at, p + set * size, sums + q * size, h);
+            backward_piece((int)least(stop - i, PIECE), g + at, x + at, gx + at, p + set * size, sums + q * size, h);
         }
     }
 }

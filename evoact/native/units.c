@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "shares.h"
 #include "vector_math.h"
 
 #define PIECE 512
@@ -15,13 +16,6 @@ static void horner(int64_t n, const float *restrict z, float c, float *restrict 
 
 static void fill(int64_t n, float value, float *restrict p) {
     for (int64_t i = 0; i < n; i++) p[i] = value;
-}
-
-static float dot(int64_t n, const float *restrict a, const float *restrict b) {
-    float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
 }
 
 /* P and Q at n <= PIECE points, coefficients a_0 .. a_top, b_1 .. b_bottom. */
@@ -37,7 +31,7 @@ static void polynomials(int64_t n, const float *restrict z, const float *restric
 /* P(x) / (1 + |Q(x)|). */
 void evoact_rational_values(const float *x, const float *c, float *y, int64_t n, int64_t top, int64_t bottom) {
     for (int64_t i = 0; i < n; i += PIECE) {
-        int64_t size = n - i < PIECE ? n - i : PIECE;
+        int64_t size = least(n - i, PIECE);
         float p[PIECE], q[PIECE];
         polynomials(size, x + i, c, top, bottom, p, q);
         for (int64_t e = 0; e < size; e++) y[i + e] = p[e] / (1.0f + fabsf(q[e]));
@@ -48,7 +42,7 @@ void evoact_rational_gradients(const float *g, const float *x, const float *c, f
                                int64_t bottom) {
     memset(gc, 0, (size_t)(top + 1 + bottom) * sizeof(float));
     for (int64_t i = 0; i < n; i += PIECE) {
-        int64_t size = n - i < PIECE ? n - i : PIECE;
+        int64_t size = least(n - i, PIECE);
         float p[PIECE], q[PIECE], up[PIECE], down[PIECE], slope[PIECE];
         polynomials(size, x + i, c, top, bottom, p, q);
         for (int64_t e = 0; e < size; e++) {
@@ -75,7 +69,7 @@ void evoact_rational_gradients(const float *g, const float *x, const float *c, f
  * counts, as `clamp` of PyTorch has them. */
 void evoact_hinges_values(const float *restrict x, const float *c, float *restrict y, int64_t n, int64_t hinges) {
     for (int64_t i = 0; i < n; i += PIECE) {
-        int64_t stop = n - i < PIECE ? n : i + PIECE;
+        int64_t stop = least(n, i + PIECE);
         for (int64_t e = i; e < stop; e++) y[e] = x[e] < 0.0f ? 0.0f : x[e];
         for (int64_t h = 0; h < hinges; h++)
             for (int64_t e = i; e < stop; e++) {
@@ -89,7 +83,7 @@ void evoact_hinges_gradients(const float *restrict g, const float *restrict x, c
                              int64_t n, int64_t hinges) {
     memset(gc, 0, (size_t)(2 * hinges) * sizeof(float));
     for (int64_t i = 0; i < n; i += PIECE) {
-        int64_t stop = n - i < PIECE ? n : i + PIECE;
+        int64_t stop = least(n, i + PIECE);
         for (int64_t e = i; e < stop; e++) gx[e] = x[e] >= 0.0f ? g[e] : 0.0f;
         for (int64_t h = 0; h < hinges; h++) {
             float a = c[h], b = c[hinges + h], of_a = 0.0f, of_b = 0.0f;

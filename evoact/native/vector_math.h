@@ -37,9 +37,8 @@ INLINE float limited(float x, float largest) {
     return value.f;
 }
 
-/* Adding and subtracting 1.5 * 2^23 rounds to the nearest integer. */
+/* Adding 1.5 * 2^23 rounds to the nearest integer, which then is what the last bits of the sum say. */
 #define ROUNDING 12582912.0f
-INLINE float nearest(float x) { return (x + ROUNDING) - ROUNDING; }
 
 /* x = n log(2) + r, |r| <= log(2) / 2, for |x| < 89: returns e^r - 1, and 2^(n - 127 + `bias`) in `power`, whose
  * exponent stands in the last bits of the rounded sum. A polynomial of least largest relative error, 1.3e-8. */
@@ -127,8 +126,9 @@ INLINE float vsoftplus(float x) { return (x > 0.0f ? x : (x == x ? 0.0f : x)) + 
 /* sin(x + quarter * pi / 2) for |x| up to LARGEST_ANGLE; beyond, callers use the C library. */
 #define LARGEST_ANGLE 20000.0f
 
-INLINE float vsin_shifted(float x, int32_t quarter) {
-    float n = nearest(x * 0.636619772f);
+INLINE float vsin_shifted(float x, uint32_t quarter) {
+    Bits sum = {.f = x * 0.636619772f + ROUNDING};
+    float n = sum.f - ROUNDING;
     float r = FMA(n, -1.5703125f, x);
     r = FMA(n, -4.83751297e-4f, r);
     r = FMA(n, -7.54978942e-8f, r);
@@ -137,7 +137,7 @@ INLINE float vsin_shifted(float x, int32_t quarter) {
     float s = FMA(FMA(FMA(-1.9515296e-4f, q, 8.3321609e-3f), q, -1.6666655e-1f) * q, r, r);
     float c = FMA(FMA(2.4433157e-5f, q, -1.3887316e-3f), q, 4.1666646e-2f);
     c = FMA(c * q, q, FMA(-0.5f, q, 1.0f));
-    int32_t k = (int32_t)n + quarter;
+    uint32_t k = sum.u + quarter;
     float v = (k & 1) ? c : s;
     return (k & 2) ? -v : v;
 }

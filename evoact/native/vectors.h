@@ -24,6 +24,9 @@ typedef float V __attribute__((vector_size(4 * LANES)));
 typedef float U __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef int32_t Lane __attribute__((vector_size(4 * LANES)));
 
+/* The first address from here on at which a vector can lie. */
+INLINE float *aligned(const float *p) { return (float *)(((uintptr_t)p + sizeof(V) - 1) / sizeof(V) * sizeof(V)); }
+
 INLINE V load(const float *p) { return *(const U *)p; }
 INLINE void store(float *p, V v) { *(U *)p = v; }
 

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evoact.cache_directory import code_directory, is_private
 from evoact.native import library as built
-from evoact.native.library import library
+from evoact.native.library import call, library
+from evoact.training.gpu.devices import is_out_of_memory
 
 WITHOUT = [{"EVOACT_NATIVE": "0"}, {"CC": "no-such-compiler"}, {"CC": "false"}, {"CC": "cc --no-such-option"}]
 
@@ -43,6 +45,28 @@ def test_what_takes_too_long_is_not_built_for_less(tmp_path, monkeypatch):
     with pytest.raises(subprocess.TimeoutExpired):
         built._built([str(slow)])
     assert not [*(tmp_path / "cache").rglob("*.so")]
+
+
+ENDLESS = 2**53  # no machine has room for so many rows
+WITHOUT_ROOM = {
+    "evoact_attention": [*[None] * 5, 1.0, np.array([1, 1, 1, 1, ENDLESS, 1, 0, 2, *[0] * 16])],
+    "evoact_attention_backward": [*[None] * 10, 1.0, np.array([1, 1, 1, 1, ENDLESS, 1, 0, 2, *[0] * 16])],
+    "evoact_dense": [None, None, 0, 0, None, None, 1, ENDLESS, 1, 1, 1, 2],
+    "evoact_dense_backward": [None, None, None, 0, 0, None, None, None, 1, 1, ENDLESS, 1, 1, 2],
+    "evoact_max_pool": [*[None] * 3, np.zeros(2, np.int32), None, 1, 2, ENDLESS, 1, 1, 1, 2, 2, 2],
+    "evoact_mlp": [np.array([1, 1, 0, *[0] * 11]), 1, None, 0, None, 0, None, 1, ENDLESS, 0, 2],
+}
+
+
+@pytest.mark.skipif(library() is None, reason="no C compiler, or EVOACT_NATIVE=0")
+@pytest.mark.parametrize("name", WITHOUT_ROOM)
+def test_a_kernel_without_memory_raises(name):
+    """It must not take the process, and with it a search, down without a word; a pack is halved."""
+    with pytest.raises(
+        MemoryError, match=f"expected memory for the kernel {name} to work in, got none"
+    ) as raised:
+        call(name, *WITHOUT_ROOM[name])
+    assert is_out_of_memory(raised.value)
 
 
 STAND_IN = """#!/bin/sh

@@ -142,6 +142,25 @@ def test_threads_change_nothing():
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+@needs_kernels
+def test_threads_change_nothing_in_columns():
+    """Of more examples than one sum of coefficients' gradients goes over."""
+    plan = plan_site([SiteGenome("s", (Hull("affine", ("tanh", "relu", "sin"), "neuron"),), (0,) * 40)])
+    x, g = torch.randn(2, 1000, 40, generator=torch.Generator().manual_seed(0))
+    flat = torch.randn(120, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            z = x.clone().requires_grad_()
+            y = plan.columns(z, flat)
+            results.append((y, *torch.autograd.grad(y, (z, flat), g)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
 def test_other_tensors_are_left_to_pytorch():
     assert not accepts(torch.zeros(1, dtype=torch.float64))
     assert not accepts(torch.zeros(1, device="meta"))
