@@ -11,12 +11,11 @@ all have one thread, and times are the processor's, which say more on a machine 
 import functools
 import os
 import random
-import statistics
 import time
 from collections.abc import Callable
 
 import torch
-from reporting import Row, arguments, device_of, now, report
+from reporting import Row, arguments, device_of, medians, now, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -91,17 +90,6 @@ def plain_step(activation: Callable[[], nn.Module], inputs: Tensor, targets: Ten
     return step
 
 
-def medians(steps: dict[str, Step], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 3):
-        for name, step in steps.items():
-            started = clock()
-            step()
-            if number >= 3:
-                taken[name].append(clock() - started)
-    return {name: statistics.median(values) for name, values in taken.items()}
-
-
 def main() -> None:
     options = arguments(
         __doc__, devices=True, more=lambda parser: parser.add_argument("--one-thread", action="store_true")
@@ -128,7 +116,7 @@ def main() -> None:
             "plain_hull_3": plain_step(PlainHull, *data),
         },
         30 if options.quick else 200,
-        clock,
+        clock=clock,
     )
     bars = {"per_neuron_4": 1.10, "hull_3": 1.15, "subnetwork_50": 1.30, "per_neuron_4_bf16": 0.35}
     rows = [Row("plain_relu_ms", 1e3 * times["plain_relu"], "ms")]

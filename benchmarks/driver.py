@@ -28,7 +28,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reporting import Row, report
+from reporting import Row, arguments, report
 
 from evoact.config import experiment
 from evoact.config.schema import Config
@@ -153,23 +153,21 @@ UNITS = {
 }
 
 
-def alone(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+def alone(work: Callable[..., dict[str, float]], *given: Any) -> dict[str, float]:
     """What a function returns in a new process, whose memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
+        return pool.submit(work, *given).result()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_RESULTS:,} results")
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=int, metavar="N", help="of each strategy")
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=list(BARRED))
     parser.add_argument("--pack", type=int, default=16, metavar="N", help="networks")
     parser.add_argument("--together", type=int, default=run.LOOKED_UP_TOGETHER, metavar="N", help="packs")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    options = parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__, more=more, quick=f"{QUICK_RESULTS:,} results")
     results = options.results or (QUICK_RESULTS if options.quick else RESULTS)
     rows = []
     for strategy in options.strategies:

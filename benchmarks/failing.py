@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from reporting import Row, report
+from reporting import Row, arguments, report
 from torch import Tensor
 
 from evoact.config import experiment
@@ -53,11 +53,11 @@ class Failing(FaultyTask):
         return cross_entropy(outputs, targets)
 
 
-def counted(members: Sequence[Member], *arguments: Any) -> Pack:
+def counted(members: Sequence[Member], *given: Any) -> Pack:
     """Start a pack, whose members have taken no step."""
     for member in members:
         Failing.steps.pop(member.name, None)
-    return start_pack(members, *arguments)
+    return start_pack(members, *given)
 
 
 def moment(kind: str, member: str) -> int:
@@ -136,15 +136,13 @@ def ratios(packs: int, seed: int, turns: int) -> list[Row]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="one turn of 12 packs")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--packs", type=int, default=30, metavar="N", help="of each search")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__, more=more, quick="one turn of 12 packs")
     TASKS["failing"] = failing
     loop.start_pack = counted
     packs, turns = (12, 1) if options.quick else (options.packs, 3)

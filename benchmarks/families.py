@@ -3,18 +3,15 @@
     python benchmarks/families.py [--quick] [--json FILE]
 
 Packs of 32 networks 40-100-100-10, batch 100, Adam, one thread, processor time; all take turns, a ratio is one of
-medians.
-Units of P pieces have P times as many weights in hidden layers, so P times the products, but maxout's gradients go to
-one piece each: what cannot be saved is beside them as `..._products`, the arithmetic over that of relu.
+medians. Units of P pieces have P times as many weights in hidden layers, so P times the products, but maxout's
+gradients go to one piece each: what cannot be saved is beside them as `..._products`, the arithmetic over that of relu.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from packed_step import BATCH, CPU, numbers_task
-from reporting import Row, arguments, report
+from reporting import Row, arguments, medians, report
 
 from evoact.genomes.activation import pieces
 from evoact.genomes.genome import homogeneous
@@ -60,14 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()  # as workers do
     steps = {"relu": step_of(Base("relu")), **{name: step_of(unit) for name, unit in UNITS.items()}}
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range((9 if options.quick else 41) + 3):
-        for name, step in steps.items():
-            started = time.process_time()
-            step()
-            if number >= 3:
-                taken[name].append(time.process_time() - started)
-    times = {name: statistics.median(values) for name, values in taken.items()}
+    times = medians(steps, 9 if options.quick else 41)
     rows = [Row("relu_ms", 1e3 * times["relu"], "ms")]
     for name, unit in UNITS.items():
         rows.append(Row(name, times[name] / times["relu"], "x relu", 2.0, "lower"))

@@ -1,8 +1,9 @@
-"""How long `evoact inspect` takes for a million rows of 50 columns, and its peak memory, interpreter and libraries
-included: `python benchmarks/inspect_data.py`.
+"""How long `evoact inspect` takes for a million rows of 50 columns, and its peak memory.
 
-40 columns hold numbers, some of them missing, 5 integers, 4 categories, one is the target; as CSV and as Parquet.
-The command runs in a process of its own, and its start counts.
+    python benchmarks/inspect_data.py [--quick] [--json FILE]
+
+40 columns hold numbers, some of them missing, 5 integers, 4 categories, one is the target; as CSV and as Parquet. With
+--quick there are 100,000 rows. The command runs in a process of its own, whose start, interpreter and libraries count.
 """
 
 import os
@@ -63,9 +64,9 @@ def main() -> None:
         subprocess.run([sys.executable, __file__, "--make", str(rows), directory], check=True)
         for name in ("csv", "parquet"):
             seconds, busy, gigabytes = measure(Path(directory, f"data.{name}"))
-            found.append(Row(f"inspect_{name}_s", round(seconds, 2), f"s, {rows:,} rows", 10, "lower"))
-            found.append(Row(f"inspect_{name}_busy_s", round(busy, 2), "s of processors", better="lower"))
-            found.append(Row(f"inspect_{name}_gb", round(gigabytes, 3), "GB", 2, "lower"))
+            found.append(Row(f"inspect_{name}_s", seconds, f"s, {rows:,} rows", 10, "lower"))
+            found.append(Row(f"inspect_{name}_busy_s", busy, "s of processors", better="lower"))
+            found.append(Row(f"inspect_{name}_gb", gigabytes, "GB", 2, "lower"))
     report(options, found)
 
 

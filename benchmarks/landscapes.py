@@ -1,6 +1,7 @@
 """What the default search finds, and what verdicts say of it, where the truth is known and a mixture helps by so much.
 
-    python benchmarks/landscapes.py [--quick] [--landscapes N] [--json FILE]
+    python benchmarks/landscapes.py [--quick] [--json FILE] [--landscapes N] [--compared N] [--searches N]
+                                    [--insight SHARE]
 
 Landscapes are those of mixture experiments (Scheffe 1958), over shares s_f of functions: sum b_f s_f + b s_i s_j for a
 pair, less a parabola in the logarithm of the learning rate about the best rate of what is mixed. The worths b_f have a
@@ -23,7 +24,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from nulls import LUCK, TEST, VALIDATION, Row, arguments, report
+from nulls import LUCK, TEST, VALIDATION
+from reporting import Row, arguments, report
 
 from evoact.analysis.comparison import findings
 from evoact.analysis.search_summary import Confirmed, Summary, summarise
@@ -262,7 +264,7 @@ def rows_of(name: str, found: list[dict[str, float]]) -> list[Row]:
     return made
 
 
-def _more(parser: argparse.ArgumentParser) -> None:
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--landscapes", type=int, metavar="N", help=f"of each kind; by default {LANDSCAPES}")
     parser.add_argument(
         "--compared", type=int, metavar="N", help="on how many of them arms are compared; all"
@@ -272,7 +274,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__, more=_more)
+    options = arguments(__doc__, more=more)
     count = options.landscapes or (QUICK if options.quick else LANDSCAPES)
     both = count if options.compared is None else options.compared
     rows: list[Row] = []

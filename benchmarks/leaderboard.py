@@ -1,11 +1,14 @@
-"""How long questions to a leaderboard of a million rows take: `python benchmarks/leaderboard.py`.
+"""How long questions to a leaderboard of a million rows take.
+
+    python benchmarks/leaderboard.py [--quick] [--json FILE]
 
 Asks a synthetic leaderboard, once compacted and once as 2,000 parts, for its top 10 and for an SQL
 aggregate. Every measurement runs in a process of its own: times are medians over such processes, and
 memory is the peak of the process plus that of its SQL child, interpreter and libraries included. The
 top 10 is the hard case: fewer than ten candidates are confirmed, so that all rows must be ranked.
 `union_20_runs_s` unites 20 finished runs with a twentieth of the rows each (`evoact union`), all genomes distinct, and
-`union_20_runs_cpu_s` is the processor time of that, which other work does not change.
+`union_20_runs_cpu_s` is the processor time of that, which other work does not change. With --quick there are a tenth of
+the rows, whatever names say, and one process for each question.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from reporting import Row, arguments, report
 
 ROWS, QUICK_ROWS, PARTS, RUNS = 1_000_000, 100_000, 2_000, 20
 CONFIRMED, CONFIRMATION_SEEDS = 5, 10
@@ -33,61 +37,53 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one process each")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "RUN_DIR"), help=argparse.SUPPRESS)
-    parser.add_argument("--make", nargs=2, metavar=("ROWS", "DIRECTORY"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(*arguments.measure)))
+    options = arguments(__doc__, more=children)
+    if options.measure:
+        print(json.dumps(measure(*options.measure)))
         return
-    if arguments.make:
-        make_both(int(arguments.make[0]), Path(arguments.make[1]))
+    if options.make:
+        make_both(int(options.make[0]), Path(options.make[1]))
         return
-    rows, repeats = (QUICK_ROWS, 1) if arguments.quick else (ROWS, 5)
+    rows, repeats = (QUICK_ROWS, 1) if options.quick else (ROWS, 5)
     with tempfile.TemporaryDirectory(prefix="evoact-benchmark-") as directory:
         print(f"making {rows:,} rows ...", flush=True)
         # Not in this process: those started from a large one count its memory as theirs.
         subprocess.run([sys.executable, __file__, "--make", str(rows), directory], check=True)
-        figures = [
+        found = [
             *ask(Path(directory, "compacted"), "", 1.0, repeats),
             *ask(Path(directory, "parts"), "_2000_parts", 3.0, repeats),
             *unite(Path(directory, "runs")),
         ]
-    print(f"{'':32} {'measured':>9} {'bar':>6}")
-    for figure in figures:
-        print(f"{figure['name']:32} {figure['value']:9.3f} {figure['bar']:6.1f} {figure['unit']}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2))
+    report(options, found)
 
 
-def ask(run_dir: Path, suffix: str, bar: float, repeats: int) -> list[dict[str, object]]:
+def children(parser: argparse.ArgumentParser) -> None:
+    """What processes of this program are told to do."""
+    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "RUN_DIR"), help=argparse.SUPPRESS)
+    parser.add_argument("--make", nargs=2, metavar=("ROWS", "DIRECTORY"), help=argparse.SUPPRESS)
+
+
+def ask(run_dir: Path, suffix: str, bar: float, repeats: int) -> list[Row]:
     """The figures of one leaderboard: `top10_1m_rows_s` and so on."""
-    figures: list[dict[str, object]] = []
-    peak = 0.0
+    found, peak = [], 0.0
     for what in ("top10", "aggregate", "open"):
         own_bar = 0.3 if what == "top10" and not suffix else bar
         command = [sys.executable, __file__, "--measure", what, str(run_dir)]
         runs = [json.loads(subprocess.check_output(command)) for _ in range(repeats)]
         peak = max(peak, *(run["gb"] for run in runs))
         value = statistics.median(run["seconds"] for run in runs)
-        figures.append(figure(f"{what}_1m_rows_s{suffix}", value, "s", own_bar))
-    return [*figures, figure(f"peak_gb{suffix}", peak, "GB", 1.0)]
+        found.append(Row(f"{what}_1m_rows_s{suffix}", value, "s", own_bar, "lower"))
+    return [*found, Row(f"peak_gb{suffix}", peak, "GB", 1.0, "lower")]
 
 
-def unite(runs: Path) -> list[dict[str, object]]:
+def unite(runs: Path) -> list[Row]:
     command = [sys.executable, __file__, "--measure", "union", str(runs)]
     found = json.loads(subprocess.check_output(command))
     return [
-        figure("union_20_runs_s", found["seconds"], "s", 20.0),
-        figure("union_20_runs_cpu_s", found["cpu"], "s", 20.0),
-        figure("union_20_runs_gb", found["gb"], "GB", 4.0),
+        Row("union_20_runs_s", found["seconds"], "s", 20.0, "lower"),
+        Row("union_20_runs_cpu_s", found["cpu"], "s", 20.0, "lower"),
+        Row("union_20_runs_gb", found["gb"], "GB", 4.0, "lower"),
     ]
-
-
-def figure(name: str, value: float, unit: str, bar: float) -> dict[str, object]:
-    return {"name": name, "value": round(value, 4), "unit": unit, "bar": bar, "better": "lower"}
 
 
 def measure(what: str, run_dir: str) -> dict[str, float]:

@@ -11,14 +11,14 @@ processor time; an epoch has as many steps on both sides, so that of a step is t
 """
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
-from reporting import Row, arguments, device_of, report
+from reporting import Row, arguments, device_of, medians, now, report
 from torch import nn
 
 from evoact.genomes.function_names import ABSENT
@@ -95,18 +95,6 @@ def our_step(
     return step
 
 
-def seconds(step: Callable[[], object], device: torch.device) -> float:
-    clock = time.process_time
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        clock = time.perf_counter
-    started = clock()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return clock() - started
-
-
 def main() -> None:
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -126,13 +114,8 @@ def main() -> None:
         ),
         "ours": our_step(widest, repetitions, x, y, device),
     }
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 5):  # the first ones warm up
-        for name, step in sides.items():
-            found = seconds(step, device)
-            if turn >= 5:
-                taken[name].append(found)
-    theirs, ours = (statistics.median(taken[name]) for name in ("theirs", "ours"))
+    clock = partial(now, device) if device.type == "cuda" else time.process_time
+    theirs, ours = medians(sides, rounds, warm_up=5, clock=clock).values()
     report(
         options,
         [

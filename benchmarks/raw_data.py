@@ -1,24 +1,23 @@
 """What preparing data by hand gains over giving it raw: the same rows, networks and seeds.
 
-    python benchmarks/raw_data.py [--splits N] [--json FILE]
+    python benchmarks/raw_data.py [--quick] [--splits N] [--json FILE]
 
 `raw` is a CSV as it is, read by the task `table`; `prepared` the same rows scaled by scikit-learn's StandardScaler,
 fitted to the training split, and given as arrays, targets of regressions, too; `unscaled` the rows without either.
-Networks have 64 relu neurons. `scikit-learn` is its own network of that size, on the prepared rows. Means over splits
-and seeds on the test split.
+Networks have 64 relu neurons. `scikit_learn` is its own network of that size, on the prepared rows. Figures are means
+over splits (5, with --quick 1) and seeds on the test split; `_gap` is raw less prepared, and `_gap_error` the standard
+error of that over splits.
 """
 
-import argparse
-import json
 import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from reporting import Row, arguments, report
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -32,7 +31,7 @@ from evoact.training.loop import train_pack
 from evoact.training.members import Member
 
 SEEDS, STEPS, WIDTH, RATE = 4, 500, 64, 0.003
-WAYS = ("raw", "prepared", "unscaled", "scikit-learn")
+WAYS = ("raw", "prepared", "unscaled", "scikit_learn")
 
 
 def houses() -> pd.DataFrame:
@@ -58,32 +57,13 @@ def houses() -> pd.DataFrame:
 def data() -> Iterator[tuple[str, pd.DataFrame, bool]]:
     """The tables, their targets in the column `target`, and whether these are classes."""
     for name, load, classes in (
-        ("breast cancer", load_breast_cancer, True),
+        ("breast_cancer", load_breast_cancer, True),
         ("wine", load_wine, True),
         ("diabetes", load_diabetes, False),
     ):
         options = {} if classes else {"scaled": False}
         yield name, load(as_frame=True, **options).frame, classes
     yield "houses", houses(), False
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    figures = []
-    for name, frame, classes in data():
-        found = np.array([scores(frame, classes, seed) for seed in range(arguments.splits)])
-        means = found.mean(axis=0)
-        gap = found[:, 0] - found[:, 1]
-        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else float("nan")
-        said = ", ".join(f"{way} {mean:.3f}" for way, mean in zip(WAYS, means, strict=True))
-        print(f"{name}: {said}; raw minus prepared {gap.mean():+.4f} (se {error:.4f})", flush=True)
-        figures.append({"name": name, **dict(zip(WAYS, means.tolist(), strict=True))})
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2))
 
 
 def scores(frame: pd.DataFrame, classes: bool, seed: int) -> list[float]:
@@ -146,6 +126,24 @@ def sklearns(x: np.ndarray, y: np.ndarray, rows: dict[str, np.ndarray], classes:
             warnings.simplefilter("ignore", ConvergenceWarning)
             found.append(network.fit(x[train], y[train]).score(x[test], y[test]))
     return float(np.mean(found))
+
+
+def main() -> None:
+    options = arguments(
+        __doc__,
+        more=lambda parser: parser.add_argument("--splits", type=int, metavar="N", help="by default 5"),
+    )
+    splits = options.splits or (1 if options.quick else 5)
+    torch.set_num_threads(1)
+    rows = []
+    for name, frame, classes in data():
+        found = np.array([scores(frame, classes, seed) for seed in range(splits)])
+        unit, gaps = "accuracy" if classes else "R2", found[:, 0] - found[:, 1]
+        rows += [Row(f"{name}_{way}", mean, unit) for way, mean in zip(WAYS, found.mean(axis=0), strict=True)]
+        rows.append(Row(f"{name}_gap", gaps.mean(), unit))
+        if splits > 1:
+            rows.append(Row(f"{name}_gap_error", gaps.std(ddof=1) / np.sqrt(splits), unit))
+    report(options, rows)
 
 
 if __name__ == "__main__":

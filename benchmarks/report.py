@@ -1,4 +1,4 @@
-"""How long the report of a large leaderboard takes to write, and how large the file is: `python benchmarks/report.py`.
+"""How long the report of a large leaderboard takes to write, and how large the file is.
 
     python benchmarks/report.py [--quick] [--json FILE]
 

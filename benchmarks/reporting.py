@@ -1,11 +1,12 @@
-"""What all benchmarks share: their options, and a table that is also a JSON file."""
+"""What all benchmarks share: their options, clocks, and a table that is also a JSON file."""
 
 import argparse
 import json
 import os
 import platform
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,14 @@ def arguments(
     description: str | None,
     devices: bool = False,
     more: Callable[[argparse.ArgumentParser], object] | None = None,
+    quick: str = "under a minute, coarser",
 ) -> argparse.Namespace:
-    """`--quick`, `--json FILE`, `--device` if a program measures on GPUs, too, and `more` options of its own."""
+    """`--quick`, which means what `quick` says, `--json FILE`, `--device` if a program measures on GPUs, too, and
+    `more` options of its own."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="under a minute, coarser")
+    parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     if devices:
         parser.add_argument("--device", help="cpu or cuda; by default the GPU where there is one")
@@ -66,6 +69,23 @@ def now(device: "torch.device") -> float:
 
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def medians(
+    steps: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int = 3,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, float]:
+    """The median seconds of each step. They take turns, so that what else the machine does befalls all alike; the first
+    ones warm up."""
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(warm_up + rounds):
+        for name, step in steps.items():
+            started = clock()
+            step()
+            taken[name].append(clock() - started)
+    return {name: statistics.median(values[warm_up:]) for name, values in taken.items()}
 
 
 def report(options: argparse.Namespace, rows: Sequence[Row]) -> None:

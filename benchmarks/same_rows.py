@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from reporting import Row, report
+from reporting import Row, arguments, report
 
 KEY = ("arm", "repeat", "phase", "rung", "candidate", "seed", "proposal")
 # What differs between two runs of one checkout: clocks, and names drawn anew.
@@ -39,16 +39,14 @@ class Compared:
     failed: str = ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configs", nargs="*", metavar="CONFIG", help="relative to both checkouts")
     parser.add_argument("--before", required=True, type=Path, metavar="DIR")
     parser.add_argument("--after", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--quick", action="store_true", help="short training, small budgets")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    options = parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__, more=more, quick="short training, small budgets: minutes in all")
     configs = options.configs or [
         "configs/quickstart.yaml",
         *sorted(str(p.relative_to(options.after)) for p in options.after.glob("configs/*_small.yaml")),

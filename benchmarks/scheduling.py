@@ -32,7 +32,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
 from ray import tune
-from reporting import Row, report
+from reporting import Row, arguments, report
 from scaling_model import Point, fitted, lines
 
 from evoact.config import Experiment, Plan, experiment
@@ -177,9 +177,9 @@ class Waiting:
     seconds = 0.0
 
     def around(self, finish: Callable[..., None]) -> Callable[..., None]:
-        def timed(*arguments: Any) -> None:
+        def timed(*given: Any) -> None:
             clock, worked = time.perf_counter(), time.thread_time()
-            finish(*arguments)
+            finish(*given)
             self.seconds += time.perf_counter() - clock - (time.thread_time() - worked)
 
         return timed
@@ -261,15 +261,13 @@ def swept() -> list[Row]:
     return [row for point in (*fit, *held_out) for row in rows_of(point)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="coarser, 16 workers alone")
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", nargs="+", type=int, metavar="N", help="of the utilisation")
     parser.add_argument("--seconds", nargs="+", type=float, metavar="S", help="that packs last there")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    options = parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__, more=more, quick="coarser, 16 workers alone")
     started = time.perf_counter()
     chosen = bool(options.workers or options.seconds)
     seconds, workers = options.seconds or (1.0,), options.workers or (16,)

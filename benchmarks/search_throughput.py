@@ -13,7 +13,8 @@ leaderboard's parts on disk, on two workers; `_bf16` are the same with `training
 The start of both sides is left out. Ours is the time from the first training's start to the last stored row, by the
 number of networks; Tune's that from its first trial's start to its last one's, by what was trained in between. Both
 sides take turns, part by part; a figure is of all rounds together. `busy` is how much of two workers' time packs are in
-training, and `driver_ms` the driver's processor time for a network.
+training, and `driver_ms` the driver's processor time for a network. `vs_tune_default` and `vs_tune_reuse` are how many
+times as long Tune takes for an MLP, with a process for each and with reused ones; names of `lenet5` begin with it.
 """
 
 import argparse
@@ -327,7 +328,8 @@ def rows(
         for how, seconds in tuned.items()
     ]
     for precision, own in by_us.items():
-        name = work.name if precision == "float32" else f"{work.name}_{precision}"
+        suffix = "" if precision == "float32" else f"_{precision}"
+        name, of = work.name + suffix, "" if work.name == "mlp" else f"{work.name}_"
         networks, seconds = sum(o.networks for o in own), sum(o.seconds for o in own)
         busy = sum(o.trained for o in own) / seconds / WORKERS
         found += [
@@ -336,7 +338,7 @@ def rows(
             Row(f"{name}_driver_ms", 1e3 * sum(o.driver for o in own) / networks, "ms of processor"),
         ]
         for (how, other), bar in zip(tuned.items(), work.bars, strict=True):
-            found.append(Row(f"{name}_vs_tune_{how}", other * networks / seconds, "x", bar))
+            found.append(Row(f"{of}vs_tune_{how}{suffix}", other * networks / seconds, "x", bar))
     return found
 
 
