@@ -11,7 +11,7 @@ from evoact.genomes.field_options import CURVE, FUNCTION
 from evoact.genomes.function_names import ABSENT, canonical_name
 from evoact.genomes.kinds import FIELDS, OPTIONS, Activation, Base, Captured, Hull
 
-_ABSENT = Base(ABSENT)
+NOBODY = Base(ABSENT)  # what absent neurons have
 
 
 def pieces(activation: Activation) -> int:
@@ -68,7 +68,7 @@ def _named(activation: Activation, fields: Set[str]) -> tuple[str, ...]:
 
 def is_absent(activation: Activation) -> bool:
     """Return whether a neuron of this type is one that is not there (Liu & Yao 1996: nodes are removed)."""
-    return activation == _ABSENT
+    return activation == NOBODY
 
 
 def is_base(activation: Activation) -> TypeGuard[Base]:

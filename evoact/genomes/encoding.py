@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 from evoact.errors import UserError
-from evoact.genomes.activation import is_absent
+from evoact.genomes.activation import NOBODY, is_absent
 from evoact.genomes.choices import Choices, Family, HullChoices, Listed
 from evoact.genomes.genome import Genome, canonical
 from evoact.genomes.kinds import KINDS, Activation, Hull
 from evoact.genomes.layer_choices import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace
+from evoact.genomes.space import SearchSpace
 from evoact.seeding import python_random
 
 Value = str | int

@@ -11,21 +11,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations_with_replacement, pairwise, product
+from itertools import pairwise, product
 from typing import TypeVar
 
 from evoact.errors import ConfigError, UserError, short
-from evoact.genomes.activation import is_absent, type_key
+from evoact.genomes.activation import NOBODY, is_absent, type_key
 from evoact.genomes.choices import MIXED, Family
-from evoact.genomes.function_names import ABSENT
 from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
 from evoact.genomes.hyperparameters import LEARNING_RATE
-from evoact.genomes.kinds import Activation, Base
+from evoact.genomes.kinds import Activation
 from evoact.genomes.layer_choices import LayerChoices
+from evoact.genomes.tied_layers import TiedLayers
 from evoact.registry import unknown
 
 MOST_SETTINGS = 100_000
-NOBODY = Base(ABSENT)  # what blocks of absent neurons have
 
 Settings = tuple[tuple[str, float], ...]  # the hyperparameters of a genome
 
@@ -144,39 +143,16 @@ class SearchSpace:
         return (self.neurons_per_block,) * full + ((rest,) if rest else ())
 
     def size(self) -> int:
-        """Return the exact number of different networks: canonical structures times settings.
+        """Return the exact number of different networks: canonical structures times settings."""
+        return len(self.settings) * math.prod(self._tied(group).count() for group in self.groups)
 
-        A layer that uses exactly m types is counted by inclusion and exclusion over the k <= m types
-        that are allowed to occur; weights are summed over the product P of the k of tied sites.
-        """
-        total = len(self.settings)
-        for group in self.groups:
-            weights = Counter({1: 1})
-            for i in group:
-                step: Counter[int] = Counter()
-                for product_so_far, weight in weights.items():
-                    for k in range(1, self.layers[i].most_types + 1):
-                        step[product_so_far * k] += weight * _weight(self.layers[i], k)
-                weights = step
-            total *= sum(weight * self._arrangements(group[0], rows) for rows, weight in weights.items())
-        return total
-
-    def _arrangements(self, index: int, rows: int) -> int:
-        """Ways to give each block that is present one of `rows` values, up to the site's permutations."""
-        site = self.sites[index]
-        widths = self.block_widths(site)
-        if site.symmetry == "none":
-            return rows ** len(widths)
-        full = widths.count(widths[0])  # a smaller last block is not exchangeable with the others
-        last = len(widths) - full
-        absent = self.most_absent(index)
-        total = 0
-        for m in range(last + 1):
-            least = max(0, full + last - m - absent)  # of the exchangeable blocks that are present
-            # C(rows + n - 1, n), summed over n from least to full, telescopes.
-            ways = math.comb(rows + full, full) - (math.comb(rows + least - 1, least - 1) if least else 0)
-            total += ways * rows**m
-        return total
+    def _tied(self, group: Sequence[int]) -> TiedLayers:
+        """The layers of the sites with these indices, which are permuted together."""
+        site = self.sites[group[0]]
+        choices = tuple(self.layers[i] for i in group)
+        return TiedLayers(
+            choices, self.block_widths(site), site.symmetry != "none", self.most_absent(group[0])
+        )
 
     def sample(self, random: random.Random) -> Genome:
         """Return a genome, stratified over canonical counts.
@@ -225,30 +201,13 @@ class SearchSpace:
         >>> [genome.label for genome in space.every()][::2]
         ['2 relu', '2 sin', '2 abs', '1 relu + 1 sin', '1 abs + 1 relu', '1 abs + 1 sin']
         """
-        for rows in product(*([*self._every_row(group)] for group in self.groups)):
+        for rows in product(*([*self._tied(group).every()] for group in self.groups)):
             blocks: list[Sequence[Activation]] = [()] * len(self.sites)
             for group, columns in zip(self.groups, rows, strict=True):
                 for i, column in zip(group, columns, strict=True):
                     blocks[i] = column
             for settings in self.settings:
                 yield self.assemble(blocks, settings)
-
-    def _every_row(self, group: Sequence[int]) -> Iterator[tuple[tuple[Activation, ...], ...]]:
-        """All different layers of tied sites, one column of blocks for each: first the types, then which neurons have
-        them.
-        """
-        site = self.sites[group[0]]
-        widths, absent = self.block_widths(site), self.most_absent(group[0])
-        full = widths.count(widths[0]) if site.symmetry != "none" else 0
-        for types in product(*(self.layers[i].type_sets() for i in group)):
-            alphabet: list[tuple[Activation, ...]] = list(product(*types))
-            alphabet += [(NOBODY,)] if absent else []
-            exchangeable = combinations_with_replacement(alphabet, full)
-            for rows in product(exchangeable, product(alphabet, repeat=len(widths) - full)):
-                columns = tuple(zip(*rows[0], *rows[1], strict=True))
-                used = all(set(wanted) <= set(c) for wanted, c in zip(types, columns, strict=True))
-                if used and columns[0].count(NOBODY) <= absent:
-                    yield columns
 
     def assemble(self, blocks: Sequence[Sequence[Activation]], settings: Settings) -> Genome:
         """Return the canonical genome that gives each block of each site this activation (no check)."""
@@ -358,14 +317,6 @@ class SearchSpace:
             families=tuple(family for family in narrowed if family is not None),
             learning_rates=tuple(learning_rates) or self.learning_rates,
         )
-
-
-def _weight(layer: LayerChoices, k: int) -> int:
-    """How often inclusion and exclusion counts the sets of k allowed types."""
-    return sum(
-        math.comb(layer.activations, m) * math.comb(m, k) * (-1) ** (m - k)
-        for m in range(max(k, layer.least_types), layer.most_types + 1)
-    )
 
 
 def distinct(row: Sequence[Activation]) -> list[Activation]:

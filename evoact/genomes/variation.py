@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Sequence
 
 from evoact.errors import UserError
-from evoact.genomes.activation import is_absent
+from evoact.genomes.activation import NOBODY, is_absent
 from evoact.genomes.genome import Genome, SiteGenome, canonical
 from evoact.genomes.hyperparameters import LEARNING_RATE
 from evoact.genomes.kinds import Activation
 from evoact.genomes.layer_choices import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace, Settings, distinct, objects
+from evoact.genomes.space import SearchSpace, Settings, distinct, objects
 
 Layers = list[list[Activation]]
 Mutation = Callable[[SearchSpace, Layers, random.Random], None]

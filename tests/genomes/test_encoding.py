@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoact.errors import UserError
+from evoact.genomes.activation import NOBODY
 from evoact.genomes.choices import HullChoices, Listed, choices
 from evoact.genomes.encoding import Drawn, Given, decode, domains, encode
 from evoact.genomes.genome import Genome, Site, canonical, dumps, fingerprint, homogeneous, loads
 from evoact.genomes.kinds import Base, Hull, PReLU
 from evoact.genomes.layer_choices import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace
+from evoact.genomes.space import SearchSpace
 from evoact.genomes.variation import (
     MUTATIONS,
     WIDTH_MUTATIONS,

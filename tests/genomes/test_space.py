@@ -8,12 +8,13 @@ from collections import Counter
 import pytest
 
 from evoact.errors import ConfigError, UserError
+from evoact.genomes.activation import NOBODY
 from evoact.genomes.choices import HullChoices, Listed, choices
 from evoact.genomes.genome import Genome, Site, SiteGenome, canonical, homogeneous
 from evoact.genomes.hyperparameters import log_grid
 from evoact.genomes.kinds import Base, Hull, Subnetwork
 from evoact.genomes.layer_choices import LayerChoices
-from evoact.genomes.space import NOBODY, SearchSpace
+from evoact.genomes.space import SearchSpace
 
 ABC = choices("base", name=("relu", "sin", "tanh"))
 HULLS = HullChoices(("convex", "linear"), ("relu", "sin", "tanh"), (2, 3), ("layer", "neuron"))
