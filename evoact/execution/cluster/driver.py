@@ -13,13 +13,12 @@ from ray import cloudpickle
 from evoact.config import Plan
 from evoact.errors import UserError
 from evoact.execution.cluster.metrics import Metrics
-from evoact.execution.cluster.pack_exchange import Delivered, Joined
+from evoact.execution.cluster.pack_exchange import Delivered, Joined, Offer
 from evoact.execution.cluster.ray_cluster import leaving_nodes, living_nodes, room
 from evoact.execution.local import PackSource, Work
 from evoact.execution.running.log import FAULT
 from evoact.execution.worker import failed
 from evoact.installation import VERSION
-from evoact.records import Proposal
 
 FALSE_STARTS = 3  # per worker, in a row, before the search is given up
 NODES_LOST = 10  # nodes that a pack may lose under it, beside its own failures
@@ -58,10 +57,8 @@ class Driver:
         )  # of all packs, if all workers are to take the same
         self.sizes = dict(packs.sizes)  # else by kind of worker
         self.exchange, self.heard, self.renewals = made(self.sizes), False, 0
-        # Of each pack that is out, the size for which the source was asked.
-        self.size_asked: dict[str, int] = {}
         self.joined: dict[str, Joined] = {}
-        self.out: dict[str, Sequence[Proposal]] = {}
+        self.out: dict[str, Offer] = {}  # with the sizes for which the source was asked
         self.losses: Counter[str] = Counter()
         self.nodes_lost: Counter[str] = Counter()
         self.given_up: set[str] = set()  # leases of workers whose end Tune has not noted yet
@@ -101,20 +98,13 @@ class Driver:
         """Offer packs until there are enough of them, or results must come first."""
         with self._kept():
             for size, workers in self._by_size().items():
+                out = sum(offer.size == size for offer in self.out.values())
                 # More than can be in training, so that no worker waits for the driver.
-                while self._out_for(size) < workers + self._ahead():
+                for _ in range(workers + self._ahead() - out):
                     name, proposals = self.source.next_pack(size)
                     if not proposals:
                         return
-                    self._offer(name, proposals, size)
-
-    def _out_for(self, size: int) -> int:
-        """How many packs are out that were asked for at this size."""
-        return (
-            len(self.out)
-            if self.size is not None
-            else sum(self.size_asked[name] == size for name in self.out)
-        )
+                    self._offer(Offer(name, proposals, size))
 
     def _by_size(self) -> dict[int, int]:
         """How many workers there are, or are to be, for packs of each size, the largest first. Those who have not
@@ -147,7 +137,7 @@ class Driver:
             if isinstance(d.answer, Exception):
                 continue
             self.false_starts = self.renewals = 0
-            del self.out[d.pack], self.size_asked[d.pack]
+            del self.out[d.pack]
             trained = max(0.0, d.answer[0].finished_at - d.answer[0].started_at)
             self.pack_seconds = 0.9 * self.pack_seconds + 0.1 * trained if self.pack_seconds else trained
             packs.append((d.answer, Work(d.worker, d.waited, workers)))
@@ -208,19 +198,19 @@ class Driver:
         if not blame:
             self.nodes_lost[name] += 1
             if self.nodes_lost[name] <= NODES_LOST:
-                self._offer(name, self.out[name])
+                self._offer(self.out[name])
                 return
             blame = "the nodes that trained it were lost"
         self.losses[name] += 1
         if self.losses[name] <= self.plan.config.execution.max_failures:
-            self._offer(name, self.out[name])
+            self._offer(self.out[name])
             return
-        proposals = self.out[name]
+        proposals = self.out[name].proposals
         self.exchange.end.remote(name)
         if len(proposals) > 1:
             for half in self._halve(name):
                 # One of both is at fault, and each death costs the start of a process.
-                if len(self.out[half]) > 1:
+                if len(self.out[half].proposals) > 1:
                     self.losses[half] = self.plan.config.execution.max_failures
         else:
             del self.out[name]
@@ -263,7 +253,7 @@ class Driver:
         seconds = self.plan.config.packs.timeout_seconds
         if seconds is None or joined.pack not in self.out:
             return None
-        return 2 * len(self.out[joined.pack]) * seconds + SILENT_SECONDS
+        return 2 * len(self.out[joined.pack].proposals) * seconds + SILENT_SECONDS
 
     def _give_up(self, joined: Joined, reason: str, blame: str) -> None:
         lost = self._call("lose", joined.lease) or joined
@@ -274,17 +264,15 @@ class Driver:
 
     def _halve(self, name: str) -> tuple[str, str]:
         """Offer the halves of a pack in its place; return their names."""
-        proposals, size = self.out.pop(name), self.size_asked[name]
-        half = len(proposals) // 2
-        self._offer(f"{name}a", proposals[:half], size)
-        self._offer(f"{name}b", proposals[half:], size)
+        whole = self.out.pop(name)
+        half = len(whole.proposals) // 2
+        self._offer(Offer(f"{name}a", whole.proposals[:half], whole.size))
+        self._offer(Offer(f"{name}b", whole.proposals[half:], whole.size))
         return f"{name}a", f"{name}b"
 
-    def _offer(self, name: str, proposals: Sequence[Proposal], size: int | None = None) -> None:
-        """Offer a pack, for workers of the size that it was asked for if that was said before."""
-        self.out[name] = proposals
-        self.size_asked[name] = size = self.size_asked[name] if size is None else size
-        self.exchange.offer.remote(name, proposals, 0 if self.size else size)
+    def _offer(self, offer: Offer) -> None:
+        self.out[offer.name] = offer
+        self.exchange.offer.remote(offer)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """Return what a method of the exchange answers; None if it is lost, and another is in its place."""
@@ -311,8 +299,8 @@ class Driver:
             ray.kill(self.exchange)
         self.exchange, self.heard = self.made(self.sizes), False
         self.looked = time.monotonic()  # workers need a moment to join
-        for name in self.out:
-            self._offer(name, self.out[name])
+        for offer in self.out.values():
+            self.exchange.offer.remote(offer)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

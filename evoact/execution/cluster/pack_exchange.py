@@ -53,11 +53,11 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A pack that waits for a worker, and the size that was asked for: workers of that size come first."""
+    """A pack that is out, and the size that was asked for: workers of that size come first."""
 
     name: str
     proposals: Sequence[Proposal]
-    size: int
+    size: int = 0
 
 
 class Exchange:
@@ -120,10 +120,10 @@ class Exchange:
         """Take the size that was measured, and return the one that counts: the first."""
         return self.sizes.setdefault(kind, size)
 
-    async def offer(self, name: str, proposals: Sequence[Proposal], size: int = 0) -> None:
+    async def offer(self, offer: Offer) -> None:
         """Offer a pack to the first free worker that it suits, again if it was offered before."""
-        self.out[name] = time.monotonic()
-        self.offered.append(Offer(name, proposals, size))
+        self.out[offer.name] = time.monotonic()
+        self.offered.append(offer)
         await self._changed()
 
     async def withdraw(self, larger_than: int = 0) -> list[str]:

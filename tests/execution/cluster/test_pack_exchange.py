@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from evoact.execution.cluster.pack_exchange import CHOOSE, MEASURE, RETIRE, Exchange
+from evoact.execution.cluster.pack_exchange import CHOOSE, MEASURE, RETIRE, Exchange, Offer
 
 
 def exchange_with(*workers):
@@ -25,11 +25,11 @@ def run(steps):
 def test_a_late_result_counts_once():
     async def steps():
         exchange = await exchange_with("a", "b")
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         assert await exchange.take("a", 0) == ("p", [1])
         lost = await exchange.lose("lease of a")  # it hangs, and is given up
         assert lost.pack == "p"
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         assert await exchange.take("b", 0) == ("p", [1])
         assert await exchange.swap("a", "p", ["late"], 0) == RETIRE
         assert await exchange.swap("b", "p", ["second"], 0) is None
@@ -42,12 +42,12 @@ def test_a_late_result_counts_once():
 def test_a_late_result_takes_the_pack_from_the_queue():
     async def steps():
         exchange = await exchange_with("a", "b")
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         await exchange.take("a", 0)
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         await exchange.deliver("a", "p", ["late"])
         assert await exchange.take("b", 0) is None
-        await exchange.offer("q", [2])
+        await exchange.offer(Offer("q", [2]))
         await exchange.take("b", 0)
         await exchange.end("q")  # halved meanwhile
         await exchange.deliver("b", "q", ["too late"])
@@ -61,8 +61,8 @@ def test_a_pack_that_did_not_arrive_is_offered_again():
 
     async def steps():
         exchange = await exchange_with("a", "b")
-        await exchange.offer("p", [1])
-        await exchange.offer("q", [2])
+        await exchange.offer(Offer("p", [1]))
+        await exchange.offer(Offer("q", [2]))
         assert await exchange.take("a", 0) == ("p", [1])
         await exchange.join("a", "lease of a", b"", "node of a", "a")
         assert await exchange.take("a", 0) == ("p", [1])
@@ -78,8 +78,8 @@ def test_a_lost_worker_that_comes_back_is_not_taken_in():
 
     async def steps():
         exchange = await exchange_with("a")
-        await exchange.offer("p", [1])
-        await exchange.offer("q", [2])
+        await exchange.offer(Offer("p", [1]))
+        await exchange.offer(Offer("q", [2]))
         await exchange.take("a", 0)
         assert (await exchange.lose("lease of a")).pack == "p"
         await exchange.join("a", "lease of a", b"", "node of a", "a")
@@ -109,7 +109,7 @@ def test_no_pack_is_left_behind_whatever_gets_lost(seed):
         for step in range(400):
             if step < 300 and len(driver) < 4:
                 driver[f"p{step}"] = [step]
-                await exchange.offer(f"p{step}", [step])
+                await exchange.offer(Offer(f"p{step}", [step]))
             lease = draw.choice("xy")
             ghosts = [worker for worker in has if worker not in current.values()]
             worker = draw.choice(ghosts) if ghosts and draw.random() < 0.2 else current[lease]
@@ -117,7 +117,7 @@ def test_no_pack_is_left_behind_whatever_gets_lost(seed):
             if what < 0.05:  # its process dies, or its node is cut off, which its driver hears of
                 lost = await exchange.lose(lease)
                 if lost is not None and lost.pack in driver:
-                    await exchange.offer(lost.pack, driver[lost.pack])
+                    await exchange.offer(Offer(lost.pack, driver[lost.pack]))
                 current[lease] = f"{lease}{step}"
                 continue
             if what < 0.1 or worker not in has:
@@ -145,7 +145,7 @@ def test_no_pack_is_left_behind_whatever_gets_lost(seed):
 def test_workers_end_after_their_pack(how):
     async def steps():
         exchange = await exchange_with("a", "b")
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         await exchange.take("b", 0)
         if how == "limit":
             await exchange.limit({False: 1}, [])
@@ -179,12 +179,12 @@ def test_workers_take_packs_of_their_size_then_smaller_ones():
         await exchange.join("large", "lease L", b"", "a node", "large", "L", 4)
         await exchange.join("small", "lease S", b"", "a node", "small", "S", 1)
         for name, proposals, size in (("p", [1], 1), ("q", [2], 1), ("r", [1, 2, 3, 4], 4), ("s", [5, 6], 4)):
-            await exchange.offer(name, proposals, size)
+            await exchange.offer(Offer(name, proposals, size))
         taken = []
         for worker in ("large", "large", "small", "large"):
             taken.append((await exchange.take(worker, 0))[0])
             await exchange.deliver(worker, taken[-1], [])
-        await exchange.offer("t", [1, 2, 3], 4)
+        await exchange.offer(Offer("t", [1, 2, 3], 4))
         none = await exchange.take("small", 0)  # too large for it
         return taken, none, await exchange.withdraw(larger_than=3), await exchange.withdraw(larger_than=2)
 
@@ -215,7 +215,7 @@ def test_idle_workers_end_if_asked():
     async def steps():
         exchange = Exchange({}, idle_seconds=0.05)
         await exchange.join("a", "lease of a", b"", "a node", "a")
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         await asyncio.sleep(0.1)
         taken = await exchange.take("a", 0)  # there is work
         await asyncio.sleep(0.1)
@@ -233,7 +233,7 @@ def test_those_who_wait_are_woken():
         waiting = asyncio.create_task(exchange.take("a", 60))
         collecting = asyncio.create_task(exchange.collect(60))
         await asyncio.sleep(0)
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         assert await waiting == ("p", [1])
         await exchange.deliver("a", "p", ["r"])
         return [d.worker for d in (await collecting)[0]], await exchange.withdraw()
@@ -247,7 +247,7 @@ def test_the_driver_hears_of_workers_if_they_are_others():
     async def steps():
         exchange = await exchange_with("a", "b")
         heard = [(await exchange.collect())[1], (await exchange.collect())[1]]
-        await exchange.offer("p", [1])
+        await exchange.offer(Offer("p", [1]))
         await exchange.take("a", 0)
         await exchange.deliver("a", "p", ["r"])
         heard.append((await exchange.collect())[1])
@@ -264,8 +264,8 @@ def test_the_driver_hears_of_workers_if_they_are_others():
 def test_what_nobody_has_begun_is_withdrawn():
     async def steps():
         exchange = await exchange_with("a")
-        await exchange.offer("p", [1])
-        await exchange.offer("q", [2])
+        await exchange.offer(Offer("p", [1]))
+        await exchange.offer(Offer("q", [2]))
         await exchange.take("a", 0)
         return await exchange.withdraw(), await exchange.swap("a", "p", ["r"], 0)
 
