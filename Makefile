@@ -57,25 +57,13 @@ $(VENV)/.installed-for-docs: $(VENV)/.installed
 docs: $(VENV)/.installed-for-docs  ## the documentation site, in site/; its notebooks run
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
+# All but those that take hours, a GPU, another checkout or somebody else's code.
+BENCHMARKS := packed_step activation_step convolutions families limits take_home learning_curves bilevel \
+	scheduling driver strategy_overhead search_throughput failing faults \
+	leaderboard inspect_data report raw_data search_efficiency warm_start nulls
+
 bench: $(VENV)/.installed  ## the benchmarks; ARGS=--quick takes about a minute each
-	$(BIN)/python benchmarks/packed_step.py $(ARGS)
-	$(BIN)/python benchmarks/activation_step.py $(ARGS)
-	$(BIN)/python benchmarks/convolutions.py $(ARGS)
-	$(BIN)/python benchmarks/families.py $(ARGS)
-	$(BIN)/python benchmarks/limits.py $(ARGS)
-	$(BIN)/python benchmarks/take_home.py $(ARGS)
-	$(BIN)/python benchmarks/scheduling.py $(ARGS)
-	$(BIN)/python benchmarks/driver.py $(ARGS)
-	$(BIN)/python benchmarks/strategy_overhead.py $(ARGS)
-	$(BIN)/python benchmarks/leaderboard.py $(ARGS)
-	$(BIN)/python benchmarks/inspect_data.py $(ARGS)
-	$(BIN)/python benchmarks/report.py $(ARGS)
-	$(BIN)/python benchmarks/bilevel.py $(ARGS)
-	$(BIN)/python benchmarks/search_efficiency.py $(ARGS)
-	$(BIN)/python benchmarks/warm_start.py $(ARGS)
-	$(BIN)/python benchmarks/search_throughput.py $(ARGS)
-	$(BIN)/python benchmarks/faults.py $(ARGS)
-	$(BIN)/python benchmarks/nulls.py $(ARGS)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
 
 clean:
 	rm -rf $(VENV) runs site

@@ -329,7 +329,7 @@ int evoact_row_keeps_order(int64_t r, const int32_t *begin, const Term *terms) {
  * x, y: [m, neurons]. A block of COLUMNS examples is turned into rows that fit into the cache, sorted by the program:
  * neuron j is its row place[j]. Turning whole tensors would take several times as long as the functions themselves.
  * Buffers are APART, because addresses a multiple of 4096 bytes apart make processors wait. */
-enum { COLUMNS = 16, APART = 208, SPAN = 256 }; /* SPAN: a multiple of COLUMNS */
+enum { COLUMNS = 16, APART = 208, SPAN = 64 }; /* SPAN: a multiple of COLUMNS */
 
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t Picked __attribute__((vector_size(16)));

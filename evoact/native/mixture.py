@@ -77,7 +77,7 @@ def backward(g: Tensor, x: Tensor, c: Tensor, y: Tensor, program: Program) -> tu
 
 # --- neurons as columns -----------------------------------------------------------------------------
 
-COLUMNS, APART, SPAN = 16, 208, 256  # as in activations.c
+COLUMNS, APART, SPAN = 16, 208, 64  # as in activations.c
 
 
 @dataclass(frozen=True)
