@@ -1,7 +1,8 @@
 /* Convolutions of images that hold their examples innermost, [channels, height, width, examples]: whatever the window, the
  * same position of all examples is one contiguous range, and so is a run of positions where the stride is 1.
  *
- * Outputs, and gradients for inputs, are matrix products of the weights with columns that nobody writes down: the numbers
+ * Windows of 3 and 5 with a stride of 1 and many channels go by `winograd.c`. Otherwise
+ * outputs, and gradients for inputs, are matrix products of the weights with columns that nobody writes down: the numbers
  * that a tap meets lie side by side, and a list says where (Dukhan 2019, "The Indirect Convolution Algorithm"). Only taps that
  * meet the image take part. Gradients for weights are inner products along the rows. What a member's result is depends on
  * that member alone. */
@@ -11,6 +12,8 @@
 #else
 #pragma GCC optimize("fp-contract=fast")
 #endif
+
+#include "convolution.h"
 
 #include <stdlib.h>
 
@@ -43,14 +46,6 @@ INLINE float pair(float low, float high) {
     memcpy(&both, &bits, sizeof both);
     return both;
 }
-
-typedef struct {
-    int64_t members, groups, inputs, outputs; /* channels: of one group */
-    int64_t height, width, examples, out_height, out_width;
-    int64_t size, stride, padding;
-    int64_t shared; /* whether all members have the same images */
-    int64_t half;   /* whether factors are rounded to bf16 */
-} Shape;
 
 /* What is gathered from where: source and target are input and output, or for gradients the other way round. */
 typedef struct {
@@ -262,7 +257,10 @@ void evoact_convolution(const float *x, const float *w, const float *bias, float
     Shape s;
     memcpy(&s, shape, sizeof s);
     Direction d = {s.inputs, s.outputs, s.height, s.width, s.out_height, s.out_width, 0};
-    gather(&s, &d, x, w, bias, y, threads);
+    if (evoact_winograd_takes(&s, 0))
+        evoact_winograd(&s, 0, x, w, bias, y, threads);
+    else
+        gather(&s, &d, x, w, bias, y, threads);
 }
 
 /* The gradient for x of that for y. */
@@ -270,7 +268,10 @@ void evoact_convolution_inputs(const float *g, const float *w, float *x, const i
     Shape s;
     memcpy(&s, shape, sizeof s);
     Direction d = {s.outputs, s.inputs, s.out_height, s.out_width, s.height, s.width, 1};
-    gather(&s, &d, g, w, NULL, x, threads);
+    if (evoact_winograd_takes(&s, 1))
+        evoact_winograd(&s, 1, g, w, NULL, x, threads);
+    else
+        gather(&s, &d, g, w, NULL, x, threads);
 }
 
 /* The inner products of `rows` rows of g with the images at `taps` places, added to `sum` lane by lane, over `lines` ranges of
@@ -420,6 +421,10 @@ static void add_up(int64_t rows, int64_t n, const float *g, float *gb) {
 void evoact_convolution_weights(const float *g, const float *x, float *gw, float *gb, const int64_t *shape, int threads) {
     Shape s;
     memcpy(&s, shape, sizeof s);
+    if (evoact_winograd_takes(&s, 0)) {
+        evoact_winograd_weights(&s, g, x, gw, gb, threads);
+        return;
+    }
     int64_t taps = s.inputs * s.size * s.size, parts = s.members * s.groups, positions = s.out_height * s.out_width;
     int64_t high = s.height + 2 * s.padding, wide = s.width + 2 * s.padding;
     int64_t source = s.inputs * s.height * s.width * s.examples, target = s.outputs * positions * s.examples;
