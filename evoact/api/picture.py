@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from evoact.errors import UserError
+from evoact.leaderboard.location import Location
 from evoact.report import page
 from evoact.report.figures.figure import Figure
 from evoact.svg import document
@@ -33,13 +34,13 @@ class Picture:
         """Write the drawing to a file, and return where.
 
         Raises:
-            UserError: if its name does not end in .svg.
+            UserError: if its name does not end in .svg, or it cannot be written.
         """
-        if Path(path).suffix != ".svg":
+        if Path(str(path).partition("?")[0]).suffix != ".svg":
             raise UserError(
                 f"expected a file that ends in .svg, got {str(path)!r}; browsers convert SVG to PDF or PNG"
             )
-        Path(path).write_text(self.svg, "utf-8")
+        Location.of(path).write_output(self.svg.encode())
         return str(path)
 
     def _repr_html_(self) -> str:

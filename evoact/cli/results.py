@@ -141,7 +141,8 @@ def _next_steps(finished: Finished) -> None:
     if finished.summary.winner is not None:
         folder = f"{Location.of(finished.run_dir).name}-winner"
         say(f"  {command} export {place} -o {shlex.quote(folder)}")
-    say(f"  {command} search {place}/config.yaml --set seed=1 {_larger(finished.run_dir)}")
+    config = shlex.quote(Location.of(finished.run_dir).child(CONFIG).text)
+    say(f"  {command} search {config} --set seed=1 {_larger(finished.run_dir)}")
 
 
 def _larger(run_dir: str) -> str:

@@ -78,7 +78,11 @@ TABLE = '''def prepare(table) -> Tensor:
     """Return what the network takes, [n, {shape}], of a table: a DataFrame, or lists of values by column."""
     parts = []
     for column in FACTS["preprocessing"]["columns"]:
-        values = list(table[column["name"]])
+        try:
+            values = list(table[column["name"]])
+        except (KeyError, IndexError, TypeError):
+            wanted = ", ".join(one["name"] for one in FACTS["preprocessing"]["columns"])
+            raise ValueError(f"expected the columns {wanted}, got none called {column['name']!r}") from None
         if column["kind"] == "category":
             names = [category(value) for value in values]
             parts += [torch.tensor([float(name == one) for name in names]) for one in column["categories"]]

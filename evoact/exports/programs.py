@@ -36,10 +36,10 @@ def write_programs(network: nn.Module, example: Tensor, folder: Path) -> dict[st
         try:
             program = _exported(network, example)
         except Exception as error:  # exporters raise anything
-            return dict.fromkeys([PROGRAM] if missing_for_onnx() else [PROGRAM, ONNX], _why(error))
+            return {PROGRAM: _why(error), ONNX: _without_packages() or _why(error)}
         torch.export.save(program, folder / PROGRAM)
-        if missing_for_onnx():
-            return {}
+        if missing := _without_packages():
+            return {ONNX: missing}
         try:
             made = torch.onnx.export(
                 program,
@@ -55,6 +55,11 @@ def write_programs(network: nn.Module, example: Tensor, folder: Path) -> dict[st
             (folder / ONNX).unlink(missing_ok=True)
             return {ONNX: _why(error)}
         return {}
+
+
+def _without_packages() -> str:
+    missing = missing_for_onnx()
+    return f"it wants {', '.join(missing)}: `pip install 'evoact[export]'`" if missing else ""
 
 
 def _exported(network: nn.Module, example: Tensor) -> torch.export.ExportedProgram:

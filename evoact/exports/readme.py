@@ -13,11 +13,13 @@ from evoact.exports.gathered import NoSource
 from evoact.exports.load import AGAIN, Found, find
 from evoact.exports.model_py import entry
 from evoact.exports.module import TrainedNetwork, classifies
-from evoact.exports.programs import ONNX, PROGRAM, missing_for_onnx
+from evoact.exports.programs import ONNX, PROGRAM
 from evoact.report.comparison_text import verdict_sentences
 from evoact.report.run import read_run
 from evoact.report.search_text import counted, verdict
 from evoact.tasks.metrics import in_percent
+
+MOST_NAMES = 12  # of columns
 
 TEXT = """# {label}
 
@@ -40,7 +42,7 @@ In this directory, with `torch` alone:
 {how}
 ```
 
-`evoact.load("{directory}"{given})` gives the same network, with `predict`, where evoact is installed.
+{columns}`evoact.load("{directory}"{given})` gives the same network, with `predict`, where evoact is installed.
 
 ## What is here
 
@@ -106,6 +108,7 @@ def readme(
         figures="\n".join(_figures(found, row, split)),
         verdict="\n\n".join(_verdict(found)),
         how=how,
+        columns=_columns(found),
         source=source,
         first=next(iter(worst)),
         directory=directory,
@@ -113,6 +116,18 @@ def readme(
         programs="\n".join(_programs(text, without)),
         checked=", ".join(f"`{name}` to {off:.1g}" for name, off in worst.items()),
     )
+
+
+def _columns(found: Found) -> str:
+    """Return a paragraph about the columns of a table; nothing of other data."""
+    known = found.preprocessing
+    if known is None or not known.columns:
+        return ""
+    names = [f"`{column.name}`" for column in known.columns]
+    if len(names) > MOST_NAMES:
+        names = [*names[:MOST_NAMES], f"{counted(len(names) - MOST_NAMES, 'other')} (`model.json` has all)"]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"`x` is a DataFrame, or lists of values by column, with {listed}.\n\n"
 
 
 def _programs(text: str | NoSource, without: Mapping[str, str]) -> Iterator[str]:
@@ -123,8 +138,6 @@ def _programs(text: str | NoSource, without: Mapping[str, str]) -> Iterator[str]
         PROGRAM: f'`torch.export.load("{PROGRAM}").module()(x)`, for prepared inputs ({prepared})',
         ONNX: f"inputs `inputs`, outputs `outputs`, any batch, prepared {as_for}",
     }
-    if missing := missing_for_onnx():
-        without = {ONNX: f"wants {', '.join(missing)}: `pip install 'evoact[export]'`", **without}
     for file, use in uses.items():
         yield f"| no `{file}` | {without[file]} |" if file in without else f"| `{file}` | {use} |"
 

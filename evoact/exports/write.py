@@ -23,6 +23,7 @@ from evoact.exports.programs import PROGRAM, write_programs
 from evoact.exports.readme import readme
 from evoact.genomes.genome import to_json
 from evoact.installation import VERSION
+from evoact.leaderboard.location import Location
 from evoact.networks.network import Network
 
 FORMAT = 1
@@ -52,9 +53,14 @@ def new_directory(directory: str | Path) -> Path:
     """Return the absolute path of a directory to write.
 
     Raises:
-        UserError: if something is there already.
+        UserError: if something is there already, or it is no place on a disk.
     """
-    target = Path(directory).absolute()
+    target = Location.of(directory).local
+    if target is None:
+        raise UserError(
+            f"expected a directory on this machine to export into, got {str(directory)!r}; export to a disk, then copy "
+            "it there"
+        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"expected a new directory to export into, got {str(directory)!r}, which is there; name another"

@@ -57,8 +57,14 @@ class Location:
         return cls(filesystem, path.rstrip("/"), text)
 
     def child(self, *names: str) -> "Location":
-        """Return the location of a file or directory below this one."""
-        return Location(self.filesystem, "/".join((self.path, *names)), "/".join((self.text, *names)))
+        """Return the location of a file or directory below this one.
+
+        >>> Location.of("file:///data/run").child("config.yaml").text
+        'file:///data/run/config.yaml'
+        """
+        place, mark, options = self.text.partition("?") if "://" in self.text else (self.text, "", "")
+        text = "/".join((place.rstrip("/"), *names)) + mark + options
+        return Location(self.filesystem, "/".join((self.path, *names)), text)
 
     @property
     def name(self) -> str:
@@ -138,6 +144,24 @@ class Location:
             self.filesystem.create_dir(directory, recursive=True)
             self._stream(f"{directory}/.{name}", content)
             self.filesystem.move(f"{directory}/.{name}", self.path)
+
+    def write_output(self, content: bytes) -> None:
+        """Write a file that a user asked for, with the folder that it is in.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        try:
+            if self.local is None:
+                self.write(content)
+                return
+            self.local.parent.mkdir(parents=True, exist_ok=True)
+            self.local.write_bytes(content)  # in place: it may be a link or a pipe
+        except OSError as error:
+            reason = error.strerror or str(error).splitlines()[0]
+            raise UserError(
+                f"expected a file that can be written, got {self.text!r}: {reason}; choose another"
+            ) from None
 
     def delete(self) -> None:
         """Remove this file, if it is there."""

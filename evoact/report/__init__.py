@@ -7,6 +7,7 @@ prints, too, `text_table` and `data_table` the tables. `tensorboard` and `optuna
 from pathlib import Path
 
 from evoact.errors import UserError
+from evoact.leaderboard.location import Location
 from evoact.registry import lookup
 from evoact.report.run import RunData
 
@@ -19,7 +20,7 @@ FORMATS = {
 }
 
 
-def write_report(run: RunData, format: str = "html", output: Path | None = None) -> str:
+def write_report(run: RunData, format: str = "html", output: str | Path | None = None) -> str:
     """Write a report.
 
     Args:
@@ -43,11 +44,13 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
         if output is None:
             file.write(content)
         else:
-            _write(output, content)
+            Location.of(output).write_output(content)
         return file.text if output is None else str(output)
-    place = output or file.local
-    if place is None:
-        raise UserError(f"expected a place on this machine for {format}, got {file.text}; add -o PATH")
+    place = file.local if output is None else Path(output)
+    if place is None or "://" in str(output):
+        raise UserError(
+            f"expected a place on this machine for {format}, got {output or file.text}; add -o PATH"
+        )
     if format == "tensorboard":
         from evoact.report.tensorboard import write_tensorboard
 
@@ -57,13 +60,3 @@ def write_report(run: RunData, format: str = "html", output: Path | None = None)
 
         write_optuna(run, place)
     return str(place)
-
-
-def _write(output: Path, content: bytes) -> None:
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise UserError(
-            f"expected a file that can be written, got {str(output)!r}: {error.strerror}; name a file in a directory "
-            "that is there"
-        ) from None

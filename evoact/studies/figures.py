@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoact.leaderboard.location import Location
 from evoact.svg import Scale, clipped, document, figure, room_for, text, x_axis, y_axis
 
 MOMENTS = 12  # colours of time, from violet to red: classes t0 to t11
@@ -51,7 +52,7 @@ def save(
         parts.append(text(2, TOP - 9, y, "axis"))
     width = len(panels) * (SIDE + left + GAP)
     svg = figure(width, bottom + BOTTOM, parts, title, description, "study")
-    Path(path).write_text(document(svg, STYLE), "utf-8")
+    Location.of(path).write_output(document(svg, STYLE).encode())
 
 
 def moment(i: int, of: int) -> str:

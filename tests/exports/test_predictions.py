@@ -92,6 +92,9 @@ def test_the_code_in_the_readme_of_an_export_gives_the_same(classes, tmp_path, m
     exec("\n".join(lines), names)
     network = evoact.load(classes)
     assert eval(prediction.partition("#")[0], names) == network.predict(FRAME).tolist()
+    assert "with `age` and `city`." in (folder / "README.md").read_text()
+    with pytest.raises(ValueError, match="expected the columns age, city, got none called 'city'"):
+        names["prepare"](FRAME.drop(columns="city"))
     found = eval(odds.partition("#")[0], names).detach().numpy()
     assert np.allclose(found, network.predict_proba(FRAME), atol=1e-6)
     del sys.modules["model"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from evoact.exports import programs
 from evoact.exports.programs import missing_for_onnx, write_programs
 from tests.exports.test_plain_network import both
 from tests.networks.examples import TYPES, inputs
@@ -39,9 +40,16 @@ class Valued(torch.nn.Linear):
 )
 def test_a_forward_that_is_no_program_is_said_in_a_sentence(tmp_path, capfd, kind, reason):
     why = write_programs(kind(4, 2).eval(), torch.zeros(2, 4), tmp_path)
-    assert set(why) == {"model.pt2"} | (set() if missing_for_onnx() else {"model.onnx"})
-    for sentence in why.values():
-        assert re.search(reason, sentence)
+    assert set(why) == {"model.pt2", "model.onnx"}
+    for file, sentence in why.items():
+        assert re.search("wants" if file == "model.onnx" and missing_for_onnx() else reason, sentence)
         assert "\n" not in sentence
     assert not any(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
+
+
+def test_packages_that_onnx_wants_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "NEEDED", ("no_such_package",))
+    why = write_programs(torch.nn.Linear(4, 2).eval(), torch.zeros(2, 4), tmp_path)
+    assert why == {"model.onnx": "it wants no_such_package: `pip install 'evoact[export]'`"}
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt2"]

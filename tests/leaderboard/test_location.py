@@ -10,6 +10,7 @@ import time
 import urllib.request
 from contextlib import suppress
 
+import pyarrow as pa
 import pytest
 
 from evoact.config import experiment
@@ -18,10 +19,12 @@ from evoact.execution.run import resume, search
 from evoact.execution.running import packs
 from evoact.execution.running.log import events
 from evoact.execution.running.status import status_of
+from evoact.exports.write import new_directory
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.store import compact as module
 from evoact.leaderboard.store.lock import holder_of, lock
+from evoact.tasks.own.table_file import encoded, read_table
 from tests.conftest import TIMING
 
 pytestmark = pytest.mark.slow
@@ -134,6 +137,18 @@ def test_a_bucket_that_is_not_there(uri, tiny):
         search(experiment(tiny()), uri("other/a"))
     with pytest.raises(UserError, match="expected a run directory, got"):
         resume(uri("bucket/nothing"))
+
+
+def test_files_that_people_name_are_written_and_read_there(uri):
+    there = Location.of(uri("bucket/runs/d"))
+    assert there.child("config.yaml").text == uri("bucket/runs/d/config.yaml")
+    content = encoded(pa.table({"a": [1, 2], "b": ["x", None]}), "csv")
+    Location.of(uri("bucket/made/t.csv")).write_output(content)
+    assert read_table(uri("bucket/made/t.csv")).to_pydict() == {"a": [1, 2], "b": ["x", None]}
+    with pytest.raises(UserError, match=r"expected a file that can be written, got 's3://other/t.csv\?"):
+        Location.of(uri("other/t.csv")).write_output(content)
+    with pytest.raises(UserError, match="expected a directory on this machine to export into, got 's3://"):
+        new_directory(uri("bucket/winner"))
 
 
 def requests(server):

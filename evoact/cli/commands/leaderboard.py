@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,7 +41,7 @@ def leaderboard(
         str | None, typer.Option(help="Answer one SELECT over `leaderboard` and `curves`.")
     ] = None,
     format: Annotated[Format, typer.Option(help="csv, json and parquet are for programs.")] = Format.table,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Refresh the table until the runs end.")] = False,
 ) -> None:
     """Show the best candidates of each task in one or more runs, or query every trained network with SQL.
@@ -67,7 +66,10 @@ def leaderboard(
         return
     from evoact.leaderboard.ask import formats
     from evoact.leaderboard.ask.query import Leaderboard
+    from evoact.leaderboard.location import Location
 
+    if output is not None:
+        Location.of(output).check_writable()
     board = Leaderboard(*run_dirs, report=warn)
     rows = board.top(top) if sql is None else board.sql(sql)
     if format is Format.table:
@@ -105,7 +107,7 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
     _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
 
 
-def _print_answer(rows: Any, output: Path | None) -> None:
+def _print_answer(rows: Any, output: str | None) -> None:
     from evoact.leaderboard.ask.formats import values
     from evoact.report.text_table import aligned
 
@@ -118,7 +120,7 @@ def _print_answer(rows: Any, output: Path | None) -> None:
     _say_if_cut(len(rows))
 
 
-def _print_rankings(rows: Any, output: Path | None, several_runs: bool) -> None:
+def _print_rankings(rows: Any, output: str | None, several_runs: bool) -> None:
     """One table a task, because metrics of different tasks do not compare."""
     from evoact.report.text_table import aligned
 
@@ -197,21 +199,18 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _write_text(text: str, output: Path | None) -> None:
+def _write_text(text: str, output: str | None) -> None:
     if output is None:
         say(text, end="")
     else:
         _write(text.encode(), output)
 
 
-def _write(content: bytes, output: Path | None) -> None:
+def _write(content: bytes, output: str | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise UserError(
-            f"expected a file that can be written with -o, got {output}: {error.strerror}"
-        ) from None
+    from evoact.leaderboard.location import Location
+
+    Location.of(output).write_output(content)

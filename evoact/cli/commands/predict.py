@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from evoact.cli.options import Arm, OneCandidate, OneSeed, Repeat, warn
+from evoact.errors import UserError
 
 
 def predict(
@@ -36,12 +37,23 @@ def predict(
     """
     from evoact.exports.load import load
     from evoact.exports.predictions import predictions
-    from evoact.tasks.own.table_file import write_table
+    from evoact.leaderboard.location import Location
+    from evoact.tasks.own.table_file import encoded, written_as
 
+    form = "csv" if output is None else written_as(output)
+    place = None if output is None else Location.of(output)
+    if place is not None and place.exists():
+        raise UserError(f"expected a new file, got {output!r}, which is there; name another, or delete it")
+    if place is not None:
+        place.check_writable()
     network = load(directory, candidate, seed, arm, repeat)
     with warnings.catch_warnings(record=True) as sentences:
         warnings.simplefilter("always", UserWarning)
         table = predictions(network, data, probabilities)
     for sentence in sorted({str(one.message) for one in sentences}):
         warn(sentence)
-    write_table(table, output if output is not None else sys.stdout.buffer)
+    content = encoded(table, form)
+    if place is not None:
+        place.write_output(content)
+    else:
+        sys.stdout.buffer.write(content)

@@ -28,7 +28,7 @@ def report(
         ),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[str],  # noqa: UP045
         typer.Option("--output", "-o", help="The file or directory; default one in the run directory."),
     ] = None,
 ) -> None:
@@ -55,8 +55,8 @@ def report(
     say(write_report(run, chosen.value, output))
 
 
-def _by_ending(output: Path | None) -> Format:
-    ending = output.suffix.lower() if output else ""
+def _by_ending(output: str | None) -> Format:
+    ending = Path(output.partition("?")[0]).suffix.lower() if output else ""
     formats = {"": Format.html, ".html": Format.html, ".htm": Format.html, ".md": Format.md}
     if ending not in formats:
         raise UserError(

@@ -42,7 +42,7 @@ def section(run: RunData, unit: Unit) -> Section:
         )
         facts["repeats"] = f"{plan.repeats}, seeds of the repeats derived from the seed"
     rows = tuple((name, value) for name, value in facts.items() if value)
-    again = shlex.quote(f"{run.home.text.rstrip('/')}/{CONFIG}")
+    again = shlex.quote(run.home.child(CONFIG).text)
     command = f"evoact {plan.command} {again} -o NEW_DIRECTORY"
     commands = f"{command}\n{command} --set seed=1"
     return Section(

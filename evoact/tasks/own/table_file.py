@@ -33,10 +33,11 @@ BLOCK, LARGEST_BLOCK = 2**22, 2**30  # bytes that are parsed at a time
 def kind_of(path: str) -> str:
     """Return `csv`, `parquet`, `feather` or `npz`, by the ending of a name; `folder` of another.
 
-    >>> kind_of("s3://bucket/a.csv.gz"), kind_of("a.PARQUET"), kind_of("a")
+    >>> kind_of("s3://bucket/a.csv.gz?region=us-east-1"), kind_of("a.PARQUET"), kind_of("a")
     ('csv', 'parquet', 'folder')
     """
-    root, ending = os.path.splitext(path.lower().rstrip("/"))
+    name = path.partition("?")[0] if "://" in path else path
+    root, ending = os.path.splitext(name.lower().rstrip("/"))
     if ending in COMPRESSED:
         ending = os.path.splitext(root)[1]
     return SUFFIXES.get(ending, "folder")
@@ -93,28 +94,29 @@ def widened(table: "pyarrow.Table", columns: Mapping[str, Any]) -> "pyarrow.Tabl
     return table
 
 
-def write_table(table: "pyarrow.Table", target: Any) -> None:
-    """Write a table: as CSV to a stream of bytes, or to a new file, as CSV or Parquet by its ending.
+def written_as(path: str) -> str:
+    """Return in which form a table is written to a file of this name, `csv`, `tsv` or `parquet`.
 
     Raises:
-        UserError: for a file of another ending, or one that is there.
+        UserError: for another ending.
     """
+    kind = kind_of(path)
+    if kind not in ("csv", "parquet") or os.path.splitext(path.lower())[1] in COMPRESSED:
+        raise UserError(f"expected a file that ends in .csv or .parquet, got {path!r}; name it so")
+    return "tsv" if ".tsv" in os.path.splitext(path.lower().partition("?")[0])[1] else kind
+
+
+def encoded(table: "pyarrow.Table", form: str) -> bytes:
+    """Return a table as the bytes of a file in a form of `written_as`."""
+    import pyarrow
     from pyarrow import csv, parquet
 
-    if not isinstance(target, (str, os.PathLike)):
-        csv.write_csv(table, target)
-        return
-    path = os.fspath(target)
-    kind = kind_of(path)
-    if kind not in ("csv", "parquet") or path.lower().endswith(COMPRESSED):
-        raise UserError(f"expected a file that ends in .csv or .parquet, got {path!r}; name it so")
-    if os.path.exists(path):
-        raise UserError(f"expected a new file, got {path!r}, which is there; name another, or delete it")
-    if kind == "parquet":
-        parquet.write_table(table, path)
-        return
-    options = csv.WriteOptions(delimiter="\t" if path.lower().endswith(".tsv") else ",")
-    csv.write_csv(table, path, options)
+    content = pyarrow.BufferOutputStream()
+    if form == "parquet":
+        parquet.write_table(table, content)
+    else:
+        csv.write_csv(table, content, csv.WriteOptions(delimiter="\t" if form == "tsv" else ","))
+    return content.getvalue().to_pybytes()
 
 
 def _opened(path: str) -> tuple[Any, str]:

@@ -90,8 +90,14 @@ def test_parquet_to_a_pipe_and_to_a_file(run_dir, tmp_path):
 
 
 def test_a_file_that_cannot_be_written(run_dir, tmp_path):
-    with pytest.raises(UserError, match="expected a file that can be written with -o"):
-        run(run_dir, "--format", "csv", "-o", tmp_path / "no" / "such.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="expected a file that can be written, got"):
+        run(run_dir, "--format", "csv", "-o", tmp_path / "file" / "such.csv")
+
+
+def test_the_folder_of_an_output_is_made(run_dir, tmp_path):
+    run(run_dir, "--format", "csv", "-o", tmp_path / "made" / "here" / "top.csv")
+    assert (tmp_path / "made" / "here" / "top.csv").read_bytes()
 
 
 def test_long_answers_are_cut_and_say_so(run_dir):
