@@ -37,7 +37,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ray_nodes import ENVIRONMENT, Cluster, cluster
-from reporting import Row, report
+from reporting import Row, arguments, report
 
 import evoact.execution.cluster.ray_tune  # noqa: F401
 from evoact.config import Plan, read_plan
@@ -432,13 +432,7 @@ def cells(options: argparse.Namespace) -> list[Cell]:
     return [Cell(victim, options.backend or "local", plan, kills)]
 
 
-def main() -> None:
-    os.environ |= ENVIRONMENT
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="one kill in each phase")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+def more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--matrix", action="store_true", help="all of it, or those of a victim, backend or plan"
     )
@@ -448,7 +442,11 @@ def main() -> None:
     parser.add_argument("--backend", choices=("local", "ray"), help="for drivers, by default local")
     parser.add_argument("--plan", choices=("search", "comparison"), help="by default search")
     parser.add_argument("--phases", nargs="+", choices=MOMENTS, default=MOMENTS, help="where to kill drivers")
-    options = parser.parse_args()
+
+
+def main() -> None:
+    os.environ |= ENVIRONMENT
+    options = arguments(__doc__, more=more, quick="one kill in each phase")
     found: list[tuple[Cell, Outcome]] = []
     # A short path, in which Ray's sockets lie; killed drivers leave their temporary directories, too.
     with tempfile.TemporaryDirectory(prefix="ev-", ignore_cleanup_errors=True) as directory:

@@ -284,6 +284,7 @@ OF_NO_MODULE = {
     "strategies/test_conformance.py",
     "strategies/test_efficiency.py",
     "strategies/test_landscapes.py",
+    "test_benchmarks.py",
     "test_documentation.py",
     "test_documented.py",
     "test_fuzz.py",
