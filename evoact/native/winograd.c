@@ -282,7 +282,7 @@ static int64_t apart_of(int64_t channels, int64_t columns) { return channels * c
         CALL(size, 0)
 
 /* Room for numbers, from the beginning of a line of the cache. */
-static float *aligned(int64_t floats) { return aligned_alloc(64, (size_t)((floats + LANES) / 16 * 64 + 64)); }
+static float *allocated(int64_t floats) { return aligned_alloc(64, (size_t)((floats + LANES) / 16 * 64 + 64)); }
 
 void evoact_winograd(const Shape *s, int backward, const float *x, const float *w, const float *bias, float *y, int threads) {
     Grid from = grid_of(s, backward, 0), to = grid_of(s, backward, 1);
@@ -292,10 +292,10 @@ void evoact_winograd(const Shape *s, int backward, const float *x, const float *
     int64_t weights = s->inputs * s->outputs, area = s->size * s->size;
     int64_t source = from.channels * from.height * from.width * s->examples;
     int64_t target = to.channels * to.height * to.width * s->examples;
-    float *turned = aligned(parts * PLACES * weights);
+    float *turned = allocated(parts * PLACES * weights);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *values = aligned(PLACES * (in_apart + out_apart) + evoact_dense_room(0, 0));
+        float *values = allocated(PLACES * (in_apart + out_apart) + evoact_dense_room(0, 0));
         float *sums = values + PLACES * in_apart, *room = sums + PLACES * out_apart;
 #pragma omp for schedule(static)
         for (int64_t p = 0; p < parts; p++) {
@@ -329,7 +329,7 @@ void evoact_winograd_weights(const Shape *s, const float *g, const float *x, flo
     int64_t area = s->size * s->size, floats = PLACES * (in_apart + out_apart + weights) + weights;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *values = aligned(floats + evoact_dense_room(0, 0));
+        float *values = allocated(floats + evoact_dense_room(0, 0));
         float *gradients = values + PLACES * in_apart, *sums = gradients + PLACES * out_apart;
         float *more = sums + PLACES * weights, *room = more + weights;
 #pragma omp for schedule(static)
