@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#include "shares.h"
 #include "vectors.h"
 
 #define VECTORS 4 /* of positions in a tile: with ROWS they fill the registers */
@@ -213,65 +214,84 @@ static void gather_run(const Shape *s, const Direction *d, int64_t taps, const f
         }
 }
 
-static void gather(const Shape *s, const Direction *d, const float *x, const float *w, const float *bias, float *y,
-                   int threads) {
+/* What `gather` works in: weights as the tiles read them, sources in pairs if in bf16, the runs of a row, and for each thread
+ * where its taps are. */
+typedef struct {
+    float *packed, *pairs;
+    Run *runs;
+    int32_t *places;
+} Room;
+
+static void gather_in(Room room, const Shape *s, const Direction *d, const float *x, const float *w, const float *bias,
+                      float *y, int threads) {
     int64_t area = s->size * s->size, channels = halved(s, d->channels), parts = s->members * s->groups;
     int64_t weights = d->rows * d->channels * area, packs = d->rows * channels * area;
     int64_t plane = d->height * d->width * s->examples, source = channels * plane;
     int64_t target = d->rows * d->out_height * d->out_width * s->examples;
     int64_t sharing = s->shared && !d->backward ? s->members : 1, separate = parts / sharing;
-    float *packed = malloc((size_t)(parts * packs) * sizeof(float));
-    float *pairs = s->half ? malloc((size_t)(separate * source) * sizeof(float)) : NULL;
-    const float *from = s->half ? pairs : x;
-    Run *runs = malloc((size_t)d->out_width * sizeof(Run));
-    int64_t n_runs = make_runs(s, d, runs);
+    const float *from = s->half ? room.pairs : x;
+    int64_t n_runs = make_runs(s, d, room.runs), all = separate * d->out_height;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        int32_t *place = malloc((size_t)(2 * channels * area) * sizeof(int32_t)), *column = place + channels * area;
 #pragma omp for schedule(static)
-        for (int64_t p = 0; p < parts; p++) pack_weights(s, d, w + p * weights, packed + p * packs);
+        for (int64_t p = 0; p < parts; p++) pack_weights(s, d, w + p * weights, room.packed + p * packs);
 #pragma omp for schedule(static)
         for (int64_t p = 0; p < (s->half ? separate : 0); p++)
-            pair_channels(d->channels, plane, x + p * d->channels * plane, pairs + p * source);
+            pair_channels(d->channels, plane, x + p * d->channels * plane, room.pairs + p * source);
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < separate * d->out_height; i++) {
-            int64_t p = i / d->out_height, row = i % d->out_height;
-            Taps down = taps_at(s, d->backward, row, d->height);
-            for (const Run *run = runs; run < runs + n_runs; run++) {
-                int64_t taps = list_taps(s, d, &down, &run->taps, place, column);
-                float *to = y + p * target + (row * d->out_width + run->start) * s->examples;
-                gather_run(s, d, taps, from + p * source, packed + p * packs, bias ? bias + p * d->rows : NULL, to,
-                           sharing, (run->stop - run->start) * s->examples, place, column);
+        for (int t = 0; t < threads; t++) {
+            int32_t *place = room.places + t * 2 * channels * area, *column = place + channels * area;
+            for (int64_t i = share(all, t, threads); i < share(all, t + 1, threads); i++) {
+                int64_t p = i / d->out_height, row = i % d->out_height;
+                Taps down = taps_at(s, d->backward, row, d->height);
+                for (const Run *run = room.runs; run < room.runs + n_runs; run++) {
+                    int64_t taps = list_taps(s, d, &down, &run->taps, place, column);
+                    float *to = y + p * target + (row * d->out_width + run->start) * s->examples;
+                    gather_run(s, d, taps, from + p * source, room.packed + p * packs, bias ? bias + p * d->rows : NULL, to,
+                               sharing, (run->stop - run->start) * s->examples, place, column);
+                }
             }
         }
-        free(place);
     }
-    free(runs);
-    free(pairs);
-    free(packed);
+}
+
+static int gather(const Shape *s, const Direction *d, const float *x, const float *w, const float *bias, float *y,
+                  int threads) {
+    int64_t taps = halved(s, d->channels) * s->size * s->size, parts = s->members * s->groups;
+    int64_t separate = s->shared && !d->backward ? s->groups : parts;
+    int64_t source = halved(s, d->channels) * d->height * d->width * s->examples;
+    Room room = {
+        .packed = malloc((size_t)(parts * d->rows * taps) * sizeof(float)),
+        .pairs = s->half ? malloc((size_t)(separate * source) * sizeof(float)) : NULL,
+        .runs = malloc((size_t)d->out_width * sizeof(Run)),
+        .places = malloc((size_t)(threads * 2 * taps) * sizeof(int32_t)),
+    };
+    int fits = room.packed && (room.pairs || !s->half) && room.runs && room.places;
+    if (fits) gather_in(room, s, d, x, w, bias, y, threads);
+    free(room.packed);
+    free(room.pairs);
+    free(room.runs);
+    free(room.places);
+    return fits ? 0 : NO_ROOM;
 }
 
 /* y: [members, groups * outputs, out_height, out_width, examples], of x: the same of inputs, w: [members, groups * outputs,
  * inputs, size, size] and bias: [members, groups * outputs]. */
-void evoact_convolution(const float *x, const float *w, const float *bias, float *y, const int64_t *shape, int threads) {
+int evoact_convolution(const float *x, const float *w, const float *bias, float *y, const int64_t *shape, int threads) {
     Shape s;
     memcpy(&s, shape, sizeof s);
     Direction d = {s.inputs, s.outputs, s.height, s.width, s.out_height, s.out_width, 0};
-    if (evoact_winograd_takes(&s, 0))
-        evoact_winograd(&s, 0, x, w, bias, y, threads);
-    else
-        gather(&s, &d, x, w, bias, y, threads);
+    if (evoact_winograd_takes(&s, 0)) return evoact_winograd(&s, 0, x, w, bias, y, threads);
+    return gather(&s, &d, x, w, bias, y, threads);
 }
 
 /* The gradient for x of that for y. */
-void evoact_convolution_inputs(const float *g, const float *w, float *x, const int64_t *shape, int threads) {
+int evoact_convolution_inputs(const float *g, const float *w, float *x, const int64_t *shape, int threads) {
     Shape s;
     memcpy(&s, shape, sizeof s);
     Direction d = {s.outputs, s.inputs, s.out_height, s.out_width, s.height, s.width, 1};
-    if (evoact_winograd_takes(&s, 1))
-        evoact_winograd(&s, 1, g, w, NULL, x, threads);
-    else
-        gather(&s, &d, g, w, NULL, x, threads);
+    if (evoact_winograd_takes(&s, 1)) return evoact_winograd(&s, 1, g, w, NULL, x, threads);
+    return gather(&s, &d, g, w, NULL, x, threads);
 }
 
 /* The inner products of `rows` rows of g with the images at `taps` places, added to `sum` lane by lane, over `lines` ranges of
@@ -418,32 +438,33 @@ static void add_up(int64_t rows, int64_t n, const float *g, float *gb) {
 }
 
 /* The gradients for weights and biases of that for y. */
-void evoact_convolution_weights(const float *g, const float *x, float *gw, float *gb, const int64_t *shape, int threads) {
+int evoact_convolution_weights(const float *g, const float *x, float *gw, float *gb, const int64_t *shape, int threads) {
     Shape s;
     memcpy(&s, shape, sizeof s);
-    if (evoact_winograd_takes(&s, 0)) {
-        evoact_winograd_weights(&s, g, x, gw, gb, threads);
-        return;
-    }
+    if (evoact_winograd_takes(&s, 0)) return evoact_winograd_weights(&s, g, x, gw, gb, threads);
     int64_t taps = s.inputs * s.size * s.size, parts = s.members * s.groups, positions = s.out_height * s.out_width;
     int64_t high = s.height + 2 * s.padding, wide = s.width + 2 * s.padding;
     int64_t source = s.inputs * s.height * s.width * s.examples, target = s.outputs * positions * s.examples;
     int64_t room = s.padding || s.half ? s.inputs * high * wide * numbers(&s) : 0;
     int64_t halves = s.half ? s.outputs * positions * numbers(&s) : 0;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *images = malloc((size_t)(room + halves) * sizeof(float)), *pairs = images + room;
-        V *sums = aligned_alloc(64, (size_t)(s.outputs * taps) * 64);
-        int64_t *place = malloc((size_t)taps * sizeof(int64_t));
-#pragma omp for schedule(static)
-        for (int64_t p = 0; p < parts; p++) {
+    float *rooms = malloc((size_t)(threads * (room + halves)) * sizeof(float));
+    V *all_sums = aligned_alloc(64, (size_t)(threads * s.outputs * taps) * 64);
+    int64_t *places = malloc((size_t)(threads * taps) * sizeof(int64_t));
+    int fits = (rooms || !(room + halves)) && all_sums && places;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < (fits ? threads : 0); t++) {
+        float *images = rooms + t * (room + halves), *pairs = images + room;
+        V *sums = all_sums + t * s.outputs * taps;
+        int64_t *place = places + t * taps;
+        for (int64_t p = share(parts, t, threads); p < share(parts, t + 1, threads); p++) {
             const float *from = padded(&s, x + (s.shared ? p % s.groups : p) * source, images), *gs = g + p * target;
             add_up(s.outputs, positions * s.examples, gs, gb + p * s.outputs);
             if (s.half) pair_examples(s.outputs * positions, s.examples, gs, pairs);
             correlate(&s, s.half ? pairs : gs, from, gw + p * s.outputs * taps, sums, place);
         }
-        free(place);
-        free(sums);
-        free(images);
     }
+    free(places);
+    free(all_sums);
+    free(rooms);
+    return fits ? 0 : NO_ROOM;
 }

@@ -16,10 +16,10 @@ typedef struct {
  * for x. */
 int evoact_winograd_takes(const Shape *s, int backward);
 
-/* y of x; of gradients for y, `backward`, those for x. */
-void evoact_winograd(const Shape *s, int backward, const float *x, const float *w, const float *bias, float *y, int threads);
+/* y of x; of gradients for y, `backward`, those for x. Both return 0, or NO_ROOM of `shares.h`. */
+int evoact_winograd(const Shape *s, int backward, const float *x, const float *w, const float *bias, float *y, int threads);
 
 /* The gradients for weights and biases of those for y. */
-void evoact_winograd_weights(const Shape *s, const float *g, const float *x, float *gw, float *gb, int threads);
+int evoact_winograd_weights(const Shape *s, const float *g, const float *x, float *gw, float *gb, int threads);
 
 #endif

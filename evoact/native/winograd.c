@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "dense.h"
+#include "shares.h"
 #include "vectors.h"
 
 #define POINTS 6
@@ -201,7 +202,7 @@ INLINE void turn_windows(int size, const Shape *s, int backward, const float *w,
     int64_t n = s->inputs * s->outputs, channels = backward ? s->outputs : s->inputs, area = size * size;
     for (int64_t f = 0; f < n; f += LANES) {
         float windows[LARGEST * LARGEST][LANES] = {0};
-        int64_t some = n - f < LANES ? n - f : LANES;
+        int64_t some = least(n - f, LANES);
         for (int64_t l = 0; l < some; l++) {
             int64_t row = (f + l) / channels, channel = (f + l) % channels;
             const float *from = w + (backward ? channel * s->inputs + row : f + l) * area;
@@ -281,10 +282,11 @@ static int64_t apart_of(int64_t channels, int64_t columns) { return channels * c
     else                                                                                                               \
         CALL(size, 0)
 
-/* Room for numbers, from the beginning of a line of the cache. */
-static float *allocated(int64_t floats) { return aligned_alloc(64, (size_t)((floats + LANES) / 16 * 64 + 64)); }
+/* Floats from one beginning of a line of the cache to another, so many of them and some. */
+static int64_t whole_lines(int64_t floats) { return (floats + LANES) / 16 * 16 + 16; }
+static float *allocated(int64_t floats) { return aligned_alloc(64, (size_t)floats * sizeof(float)); }
 
-void evoact_winograd(const Shape *s, int backward, const float *x, const float *w, const float *bias, float *y, int threads) {
+int evoact_winograd(const Shape *s, int backward, const float *x, const float *w, const float *bias, float *y, int threads) {
     Grid from = grid_of(s, backward, 0), to = grid_of(s, backward, 1);
     int64_t tiles = to.across * tiles_along(to.height, to.step), together = tiles_together(s, tiles);
     int64_t blocks = (tiles + together - 1) / together, columns = together * s->examples, parts = s->members * s->groups;
@@ -292,52 +294,59 @@ void evoact_winograd(const Shape *s, int backward, const float *x, const float *
     int64_t weights = s->inputs * s->outputs, area = s->size * s->size;
     int64_t source = from.channels * from.height * from.width * s->examples;
     int64_t target = to.channels * to.height * to.width * s->examples;
-    float *turned = allocated(parts * PLACES * weights);
+    int64_t windows = whole_lines(parts * PLACES * weights), all = parts * blocks;
+    int64_t size = whole_lines(PLACES * (in_apart + out_apart) + evoact_dense_room(0, 0));
+    float *turned = allocated(windows + threads * size);
+    if (!turned) return NO_ROOM;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *values = allocated(PLACES * (in_apart + out_apart) + evoact_dense_room(0, 0));
-        float *sums = values + PLACES * in_apart, *room = sums + PLACES * out_apart;
 #pragma omp for schedule(static)
         for (int64_t p = 0; p < parts; p++) {
 #define WINDOWS(size) turn_windows(size, s, backward, w + p * weights * area, turned + p * PLACES * weights)
             FOR_SIZE(s->size, WINDOWS);
         }
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < parts * blocks; i++) {
-            int64_t p = i / blocks, first = i % blocks * together, n = tiles - first < together ? tiles - first : together;
-            const float *images = x + (s->shared && !backward ? p % s->groups : p) * source;
+        for (int t = 0; t < threads; t++) {
+            float *values = turned + windows + t * size;
+            float *sums = values + PLACES * in_apart, *room = sums + PLACES * out_apart;
+            for (int64_t i = share(all, t, threads); i < share(all, t + 1, threads); i++) {
+                int64_t p = i / blocks, first = i % blocks * together, n = least(tiles - first, together);
+                const float *images = x + (s->shared && !backward ? p % s->groups : p) * source;
 #define SPREAD_TILES(size, half) turn_tiles(SPREAD, POINTS, half, &from, images, first, n, values, in_apart)
-            HALF_OR_NOT(0, SPREAD_TILES);
-            for (int64_t place = 0; place < PLACES; place++)
-                evoact_dense_values(0, turned + (p * PLACES + place) * weights, values + place * in_apart, 0, NULL,
-                                    sums + place * out_apart, to.channels, from.channels, n * s->examples, room);
-            const float *some = bias ? bias + p * to.channels : NULL;
+                HALF_OR_NOT(0, SPREAD_TILES);
+                for (int64_t place = 0; place < PLACES; place++)
+                    evoact_dense_values(0, turned + (p * PLACES + place) * weights, values + place * in_apart, 0, NULL,
+                                        sums + place * out_apart, to.channels, from.channels, n * s->examples, room);
+                const float *some = bias ? bias + p * to.channels : NULL;
 #define COLLECT_TILES(size) collect_tiles(POINTS + 1 - size, &to, sums, out_apart, first, n, some, y + p * target)
-            FOR_SIZE(s->size, COLLECT_TILES);
+                FOR_SIZE(s->size, COLLECT_TILES);
+            }
         }
-        free(values);
     }
     free(turned);
+    return 0;
 }
 
-void evoact_winograd_weights(const Shape *s, const float *g, const float *x, float *gw, float *gb, int threads) {
+int evoact_winograd_weights(const Shape *s, const float *g, const float *x, float *gw, float *gb, int threads) {
     Grid from = grid_of(s, 0, 0), to = grid_of(s, 0, 1);
     int64_t tiles = to.across * tiles_along(to.height, to.step), together = tiles_together(s, tiles);
     int64_t columns = together * s->examples, parts = s->members * s->groups, weights = s->inputs * s->outputs;
     int64_t in_apart = apart_of(s->inputs, columns), out_apart = apart_of(s->outputs, columns);
     int64_t source = s->inputs * s->height * s->width * s->examples, positions = s->out_height * s->out_width * s->examples;
     int64_t area = s->size * s->size, floats = PLACES * (in_apart + out_apart + weights) + weights;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *values = allocated(floats + evoact_dense_room(0, 0));
+    int64_t each = whole_lines(floats + evoact_dense_room(0, 0));
+    float *rooms = allocated(threads * each);
+    if (!rooms) return NO_ROOM;
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        float *values = rooms + t * each;
         float *gradients = values + PLACES * in_apart, *sums = gradients + PLACES * out_apart;
         float *more = sums + PLACES * weights, *room = more + weights;
-#pragma omp for schedule(static)
-        for (int64_t p = 0; p < parts; p++) {
+        for (int64_t p = share(parts, t, threads); p < share(parts, t + 1, threads); p++) {
             const float *images = x + (s->shared ? p % s->groups : p) * source, *gs = g + p * s->outputs * positions;
             evoact_dense_biases(gs, gb + p * s->outputs, s->outputs, positions);
             for (int64_t first = 0; first < tiles; first += together) {
-                int64_t n = tiles - first < together ? tiles - first : together;
+                int64_t n = least(tiles - first, together);
                 HALF_OR_NOT(0, SPREAD_TILES);
 #define EVALUATE_TILES(size, half) turn_tiles(EVALUATE, POINTS + 1 - size, half, &to, gs, first, n, gradients, out_apart)
 #define EVALUATE_HALF(size) HALF_OR_NOT(size, EVALUATE_TILES)
@@ -352,6 +361,7 @@ void evoact_winograd_weights(const Shape *s, const float *g, const float *x, flo
 #define COLLECT_WINDOWS(size) collect_windows(size, weights, sums, gw + p * weights * area)
             FOR_SIZE(s->size, COLLECT_WINDOWS);
         }
-        free(values);
     }
+    free(rooms);
+    return 0;
 }

@@ -48,6 +48,9 @@ def test_what_takes_too_long_is_not_built_for_less(tmp_path, monkeypatch):
 
 
 ENDLESS = 2**53  # no machine has room for so many rows
+# Members, groups, inputs, outputs; height, width, examples, and those of outputs; size, stride, padding, shared, half.
+CONVOLUTION = np.array([1, 1, ENDLESS, 1, 8, 8, 1, 6, 6, 3, 1, 0, 0, 0])
+FEW_MULTIPLICATIONS = np.array([1, 1, ENDLESS // 8, 64, 10, 10, 16, 8, 8, 3, 1, 0, 0, 0])
 WITHOUT_ROOM = {
     "evoact_attention": [*[None] * 5, 1.0, np.array([1, 1, 1, 1, ENDLESS, 1, 0, 2, *[0] * 16])],
     "evoact_attention_backward": [*[None] * 10, 1.0, np.array([1, 1, 1, 1, ENDLESS, 1, 0, 2, *[0] * 16])],
@@ -55,6 +58,9 @@ WITHOUT_ROOM = {
     "evoact_dense_backward": [None, None, None, 0, 0, None, None, None, 1, 1, ENDLESS, 1, 1, 2],
     "evoact_max_pool": [*[None] * 3, np.zeros(2, np.int32), None, 1, 2, ENDLESS, 1, 1, 1, 2, 2, 2],
     "evoact_mlp": [np.array([1, 1, 0, *[0] * 11]), 1, None, 0, None, 0, None, 1, ENDLESS, 0, 2],
+    "evoact_convolution": [*[None] * 4, CONVOLUTION, 2],
+    "evoact_convolution_inputs": [*[None] * 3, CONVOLUTION, 2],
+    "evoact_convolution_weights": [*[None] * 4, CONVOLUTION, 2],
 }
 
 
@@ -67,6 +73,9 @@ def test_a_kernel_without_memory_raises(name):
     ) as raised:
         call(name, *WITHOUT_ROOM[name])
     assert is_out_of_memory(raised.value)
+    if "convolution" in name:
+        with pytest.raises(MemoryError):
+            call(name, *WITHOUT_ROOM[name][:-2], FEW_MULTIPLICATIONS, 2)
 
 
 STAND_IN = """#!/bin/sh
