@@ -6,17 +6,15 @@ LeNet-5 takes batches of 100 images of 28 x 28, KerasNet and ResNet-56 of 32 col
 everywhere, one thread, random images. A pack has four members of one replicate, each a learning rate of its own.
 `NAME_pack4_PRECISION` is how many steps of single networks the pack does in the processor time in which a plain
 loop does one in float32, `NAME_pack4` the better of both; steps of all sides take turns, a ratio is one of medians.
-`lenet5_over_best_plain` is the pack in bf16 over the fastest that PyTorch does: channels last, and products
+`NAME_over_best_plain` is the pack in bf16 over the fastest that PyTorch does: channels last, and products
 in bf16 by autocast. What plain PyTorch gains by these is printed without a bar.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from reporting import Row, arguments, report
+from reporting import Row, arguments, medians, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,6 +29,13 @@ from evoact.training.pack import TrainingSettings, start_pack, train_step
 MEMBERS = 4
 IMAGES = 320
 RATES = (1e-4, 2e-4, 3e-4, 5e-4)
+BARS = {
+    "lenet5_pack4_float32": 2.2,
+    "lenet5_pack4_bf16": 4.5,
+    "lenet5_over_best_plain": 2.0,
+    "kerasnet_pack4": 3.0,
+    "resnet56_pack4": 2.5,
+}
 Step = Callable[[], object]
 
 
@@ -126,16 +131,15 @@ def packed_step(name: str, precision: str = "float32") -> Step:
     return lambda: train_step(pack)
 
 
-def medians(steps: dict[str, Step], rounds: int) -> dict[str, float]:
-    """The processor seconds of each step, in turn so that the machine's drift hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 2):
-        for name, step in steps.items():
-            started = time.process_time()
-            step()
-            if number >= 2:
-                taken[name].append(time.process_time() - started)
-    return {name: statistics.median(values) for name, values in taken.items()}
+def figures(name: str, of: dict[str, float]) -> dict[str, float]:
+    """Ratios of a network from the processor seconds of its steps."""
+    ways, precisions = ("channels_last", "channels_last_bf16"), ("float32", "bf16")
+    found = {f"{name}_{how}": of["plain"] / of[how] for how in ways}
+    packed = {how: MEMBERS * of["plain"] / of[how] for how in precisions}
+    found |= {f"{name}_pack4_{how}": gain for how, gain in packed.items()}
+    found[f"{name}_pack4"] = max(packed.values())
+    found[f"{name}_over_best_plain"] = MEMBERS * min(of[how] for how in ways) / of["bf16"]
+    return found
 
 
 def main() -> None:
@@ -143,41 +147,22 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()  # as workers do
     rounds = {"lenet5": 9, "kerasnet": 9, "resnet56": 5} if options.quick else dict.fromkeys(NAMED, 41)
-    times = {
-        name: medians(
-            {
-                "plain": plain_step(name),
-                "channels_last": plain_step(name, channels_last=True),
-                "channels_last_bf16": plain_step(name, channels_last=True, bf16=True),
-                "float32": packed_step(name),
-                "bf16": packed_step(name, "bf16"),
-            },
-            rounds[name],
-        )
-        for name in NAMED
-    }
     rows = []
-    for name, of in times.items():
+    for name in NAMED:
+        steps = {
+            "plain": plain_step(name),
+            "channels_last": plain_step(name, channels_last=True),
+            "channels_last_bf16": plain_step(name, channels_last=True, bf16=True),
+            "float32": packed_step(name),
+            "bf16": packed_step(name, "bf16"),
+        }
+        of = medians(steps, rounds[name], warm_up=2)
         rows.append(Row(f"{name}_plain_ms", 1e3 * of["plain"], "ms"))
         rows += [
-            Row(f"{name}_{how}", of["plain"] / of[how], "x plain")
-            for how in ("channels_last", "channels_last_bf16")
+            Row(figure, value, "x best plain" if "best" in figure else "x plain", BARS.get(figure))
+            for figure, value in figures(name, of).items()
         ]
-        rows += [
-            Row(f"{name}_pack4_{how}", MEMBERS * of["plain"] / of[how], "x plain", BARS.get(f"{name}_{how}"))
-            for how in ("float32", "bf16")
-        ]
-    of = times["lenet5"]
-    best = MEMBERS * min(of["channels_last"], of["channels_last_bf16"]) / of["bf16"]
-    rows.append(Row("lenet5_over_best_plain", best, "x best plain", 2.0))
-    for name, bar in (("kerasnet", 3.0), ("resnet56", 2.5)):
-        of = times[name]
-        fastest = MEMBERS * of["plain"] / min(of["float32"], of["bf16"])
-        rows.append(Row(f"{name}_pack4", fastest, "x plain", bar))
     report(options, rows)
-
-
-BARS = {"lenet5_float32": 2.2, "lenet5_bf16": 4.5}
 
 
 if __name__ == "__main__":
