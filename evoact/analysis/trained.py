@@ -52,6 +52,11 @@ class Recording:
     def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
         return self.layers.batch_norm(name, h, scale, shift, epsilon)
 
+    def activated_norm(
+        self, site: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None
+    ) -> None:
+        return None
+
     def alone(self, member: int) -> "Recording":
         raise UserError(
             "expected a network whose members can be computed together, to see what its neurons give"

@@ -69,6 +69,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "evoact_convolution_weights": (_INT, [_POINTER] * 5 + [_INT]),
     "evoact_batch_norm": (None, [_POINTER] * 5 + [_SIZE] * 2 + [_FLOAT, _INT]),
     "evoact_batch_norm_backward": (None, [_POINTER] * 7 + [_SIZE] * 2 + [_INT]),
+    "evoact_normed": (None, [_POINTER] * 9 + [_SIZE] * 2 + [_FLOAT, _INT]),
+    "evoact_normed_backward": (None, [_POINTER] * 14 + [_SIZE] * 2 + [_INT] * 2),
     "evoact_attention": (_INT, [_POINTER] * 5 + [_FLOAT, _POINTER]),
     "evoact_attention_backward": (_INT, [_POINTER] * 10 + [_FLOAT, _POINTER]),
     "evoact_piecewise": (None, [_POINTER] * 5 + [_SIZE] * 3 + [_INT]),

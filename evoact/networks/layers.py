@@ -187,6 +187,25 @@ def normalise(
     return layers.batch_norm(name, images.flatten(2), scale, shift, epsilon).view(images.shape)
 
 
+def normalise_and_activate(
+    layers: ForwardPass,
+    parameters: Mapping[str, Tensor],
+    name: str,
+    site: str,
+    images: Tensor,
+    epsilon: float,
+    added: Tensor | None = None,
+) -> Tensor:
+    """Return `activate` of `normalise`, plus `added` before it, images as they are."""
+    scale, shift = parameters[f"{name}.scale"], parameters[f"{name}.shift"]
+    rest = None if added is None else added.flatten(2)
+    at_once = layers.activated_norm(site, images.flatten(2), scale, shift, epsilon, rest)
+    if at_once is not None:
+        return at_once.view(images.shape)
+    z = normalise(layers, parameters, name, images, epsilon)
+    return activate(layers, site, z if added is None else z + added)
+
+
 # --- what a forward pass offers, for packs -------------------------------------------------------
 
 

@@ -94,6 +94,13 @@ class ForwardPass(Protocol):
         training batches take the place of the batch's."""
         ...
 
+    def activated_norm(
+        self, site: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None
+    ) -> Tensor | None:
+        """Return `activate` of `batch_norm` plus `added` [K, N, M], if any, in one operation; None if that is not to be
+        had."""
+        ...
+
     def alone(self, member: int) -> "ForwardPass":
         """Return the pass of one of the members, for networks that can only be computed one after the other."""
         ...

@@ -1,6 +1,7 @@
 """Batch norm by the batch's own statistics, differentiable to any order: kernels, or PyTorch where there are none."""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evoact.activations.differentiable import followed
+from evoact.activations.routing.mixture import MixturePlan
 from evoact.native import normalisation as native
+from evoact.native.mixture import Program
 from evoact.native.tensors import accepts
 
 
@@ -49,3 +52,67 @@ class NativeBatchNorm(torch.autograd.Function):
             plain = functools.partial(reference, epsilon=ctx.epsilon)
             return *followed(plain, (h, scale, shift), g), None
         return *native.gradients(g, h, scale, found), None
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Those of all rows, without coefficients: as the kernels read them, and their plan."""
+
+    program: Program
+    plan: MixturePlan
+
+    def reference(self, z: Tensor) -> Tensor:
+        """Return the functions of z [K, N, M] in PyTorch."""
+        none = z.new_empty(0)
+        return self.plan.reference(z.flatten(0, 1).unsqueeze(1), none, none).view(z.shape)
+
+
+def normed(
+    h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None, functions: Functions
+) -> Tensor | None:
+    """Return the functions of `batch_normed` plus `added` [K, N, M], each row read once; None if the kernels cannot.
+
+    Values and gradients are those of one operation after the other, to the bit.
+    """
+    given = h, scale, shift, *(() if added is None else (added,))
+    if h.shape[2] <= 1 or not all(map(accepts, given)):
+        return None
+    tensors = [None if t is None else t.contiguous() for t in (h, scale, shift, added)]
+    result: Tensor = NativeNormed.apply(*tensors, epsilon, functions)
+    return result
+
+
+class NativeNormed(torch.autograd.Function):
+    """`normed`; its gradients by the kernels, too, unless a derivative of them is wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        added: Tensor | None,
+        epsilon: float,
+        functions: Functions,
+    ) -> Tensor:
+        y, found = native.activated(h, scale, shift, added, epsilon, functions.program)
+        ctx.epsilon, ctx.functions = epsilon, functions
+        ctx.save_for_backward(h, scale, shift, added, y, found)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        h, scale, shift, added, y, found = ctx.saved_tensors
+        g, f = grads[0].contiguous(), ctx.functions
+        if torch.is_grad_enabled():  # a derivative of this derivative will be asked for
+
+            def plain(h: Tensor, scale: Tensor, shift: Tensor, *rest: Tensor) -> Tensor:
+                return f.reference(sum(rest, reference(h, scale, shift, ctx.epsilon)))
+
+            inputs = (h, scale, shift) if added is None else (h, scale, shift, added)
+            found_again = followed(plain, inputs, g)
+            return *found_again, *[None] * (6 - len(found_again))
+        gradients = native.activated_gradients(
+            g, h, scale, shift, added, y, found, f.program, f.plan.from_values
+        )
+        return *gradients, None, None

@@ -12,7 +12,6 @@ from torch import Tensor
 from evoact.errors import UserError
 from evoact.genomes.genome import Site
 from evoact.networks.layers import (
-    activate,
     average_pool,
     bias_scheme,
     check_batch_norm,
@@ -23,7 +22,7 @@ from evoact.networks.layers import (
     image_shape,
     linear,
     normalisation,
-    normalise,
+    normalise_and_activate,
     scaled,
 )
 from evoact.networks.network import BatchNorm, ForwardPass, Parameter, checked_pieces
@@ -122,19 +121,17 @@ class ResNet:
         return replace(self, pieces=checked_pieces(self.sites, pieces))
 
     def forward(self, parameters: Mapping[str, Tensor], layers: ForwardPass, inputs: Tensor) -> Tensor:
+        epsilon = self.norm_epsilon
         h = convolve(layers, parameters, "conv0", feature_major(inputs), padding=1)
-        h = activate(layers, "conv0", normalise(layers, parameters, "norm0", h, self.norm_epsilon))
+        h = normalise_and_activate(layers, parameters, "norm0", "conv0", h, epsilon)
         for b in self.plan():
             stride = 2 if b.widens else 1
             z = convolve(layers, parameters, f"{b.name}.conv1", h, stride=stride, padding=1)
-            z = activate(
-                layers, b.inner, normalise(layers, parameters, f"{b.name}.norm1", z, self.norm_epsilon)
-            )
+            z = normalise_and_activate(layers, parameters, f"{b.name}.norm1", b.inner, z, epsilon)
             z = convolve(layers, parameters, f"{b.name}.conv2", z, padding=1)
-            z = normalise(layers, parameters, f"{b.name}.norm2", z, self.norm_epsilon)
             if b.widens:
                 h = convolve(layers, parameters, f"{b.name}.shortcut", h, stride=stride)
-            h = activate(layers, b.stream, h + z)
+            h = normalise_and_activate(layers, parameters, f"{b.name}.norm2", b.stream, z, epsilon, h)
         return connect(layers, parameters, "output", average_pool(h)).transpose(1, 2)
 
 

@@ -53,6 +53,11 @@ class Counting:
     def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
         return h
 
+    def activated_norm(
+        self, site: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None
+    ) -> None:
+        return None
+
     def alone(self, member: int) -> "Counting":
         return self
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from evoact.activations.routing.plan import plan_site
 from evoact.activations.routing.site_plan import SitePlan
 from evoact.genomes.genome import SiteGenome
-from evoact.networks import layers, pooling
+from evoact.networks import layers, normalisation, pooling
 from evoact.networks.network import Network
 from evoact.seeding import derive
 
@@ -120,6 +120,16 @@ class PackPass:
             share = 1 / self.counts[seen]
         statistics = self.statistics[f"{name}.mean"], self.statistics[f"{name}.variance"]
         return layers.batch_norm(h, scale, shift, epsilon, statistics, share)
+
+    def activated_norm(
+        self, site: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None
+    ) -> Tensor | None:
+        # As in `chosen`: coefficients' gradients would be added up in another order than beside some neighbours.
+        plan = self.plans[site]
+        if plan.program is None or plan.coefficients or not self.training or self.counts is not None:
+            return None
+        functions = normalisation.Functions(plan.program, plan.mixture)
+        return normalisation.normed(h, scale, shift, epsilon, added, functions)
 
     def alone(self, member: int) -> "PackPass":
         return replace(

@@ -174,6 +174,9 @@ class Maxout:
     def dropout(self, h, rate):
         return h
 
+    def activated_norm(self, site, h, scale, shift, epsilon, added):
+        return None
+
     def batch_norm(self, name, h, scale, shift, epsilon):
         self.normed.add(name)
         return h * scale.unsqueeze(2) + shift.unsqueeze(2)

@@ -240,6 +240,11 @@ class TypedPass:
     def batch_norm(self, name: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> Tensor:
         return layers.batch_norm(h, scale, shift, epsilon)
 
+    def activated_norm(
+        self, site: str, h: Tensor, scale: Tensor, shift: Tensor, epsilon: float, added: Tensor | None
+    ) -> None:
+        return None
+
     def alone(self, member: int) -> "TypedPass":
         raise UserError(
             "expected a network whose members can be computed together, for types to be meta-learned in"
