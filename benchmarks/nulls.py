@@ -200,9 +200,9 @@ def spelled_twice(searches: int) -> dict[str, float]:
     }
 
 
-def rows_of(name: str, figures: Mapping[str, float], null: bool) -> list[Row]:
-    """What must hold: no optimism, intervals that hold the truth, and where nothing differs no more false findings
-    than nominal."""
+def rows_of(name: str, figures: Mapping[str, float], null: bool, bars: bool = True) -> list[Row]:
+    """What must hold, but for the rule before: no optimism, intervals that hold the truth, and where nothing differs no
+    more false findings than nominal."""
     made = []
     for key, value in figures.items():
         unit = "points" if key in ("optimism", "true", "gain", "error") or "behind" in key else "of draws"
@@ -213,7 +213,7 @@ def rows_of(name: str, figures: Mapping[str, float], null: bool) -> list[Row]:
             bar = 0.93
         elif null and key in ("gain said", "better"):
             bar, better = 0.025, "lower"
-        made.append(Row(f"{name}: {key}", value, unit, bar, better))
+        made.append(Row(f"{name}: {key}", value, unit, bar if bars else None, better))
     return made
 
 
@@ -224,11 +224,11 @@ def main() -> None:
     for rule in SEARCH:
         for equal in (1, 5, 10):
             found = search(rule, [0.5] * equal, [0.5] * 3, draws)
-            rows += rows_of(f"{rule.name}, search, {equal} equal candidates", found, True)
+            rows += rows_of(f"{rule.name}, search, {equal} equal candidates", found, True, rule.judge > 0)
         for points in (1, 2, 3):
             means = [0.5 + points / 100 - 0.003 * i for i in range(5)]
             found = search(rule, means, [0.5, 0.49, 0.48], draws)
-            rows += rows_of(f"{rule.name}, search, {points} points better", found, False)
+            rows += rows_of(f"{rule.name}, search, {points} points better", found, False, rule.judge > 0)
     for candidates, seeds in ((5, 2), (3, 5), (10, 5)):
         for spread in (0.3, 1, 2):
             found = racing(candidates, seeds, spread, min(draws, 20_000))
@@ -237,10 +237,10 @@ def main() -> None:
         for arms in (1, 4, 10):
             means = [[0.5, 0.44, 0.44], *[[0.5] * 3] * arms]
             found = comparison(rule, means, max(20, compared // arms))
-            rows += rows_of(f"{rule.name}, {arms} arms of equals", found, True)
+            rows += rows_of(f"{rule.name}, {arms} arms of equals", found, True, rule.judge > 0)
         for points in (0.5, 1, 2):
             found = comparison(rule, [[0.5] * 3, [0.5 + points / 100] * 3], compared)
-            rows += rows_of(f"{rule.name}, 1 arm, {points:g} points better", found, False)
+            rows += rows_of(f"{rule.name}, 1 arm, {points:g} points better", found, False, rule.judge > 0)
     rows += rows_of(f"{searches} real searches over one function twice", spelled_twice(searches), True)
     report(options, rows)
 

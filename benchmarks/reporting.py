@@ -91,10 +91,11 @@ def medians(
 def report(options: argparse.Namespace, rows: Sequence[Row]) -> None:
     """Print the table, and write the JSON file if one was asked for."""
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors")
+    width = max((len(row.name) for row in rows), default=0) + 2
     for row in rows:
         sign = ">=" if row.better == "higher" else "<="
         bar = f"{sign} {row.bar:g}" if row.bar is not None else ""
-        print(f"{row.name:<32} {row.value:>12.4g} {row.unit:<20} {bar:<10} {row.met}")
+        print(f"{row.name:<{width}} {row.value:>12.4g} {row.unit:<20} {bar:<10} {row.met}")
     store(options, rows)
 
 
