@@ -35,14 +35,14 @@ class ConfigError(UserError):
 
     def __init__(self, source: str, problems: Iterable[str]):
         self.source = source
-        # One line each, whatever line breaks stand in the names that they quote.
-        self.problems = tuple(" ".join(problem.split("\n")) for problem in problems)
+        # One line each, whatever line breaks stand in the names that they quote, and each once.
+        self.problems = tuple(dict.fromkeys(" ".join(problem.split("\n")) for problem in problems))
         lines = [shortened(f"{source}: {problem}", LONGEST_LINE) for problem in self.problems]
         kept, room = 0, LONGEST - LONGEST_LINE  # the last line says how many are left out
         while kept < len(lines) and (room := room - len(lines[kept].encode()) - 1) >= 0:
             kept += 1
         if kept < len(lines):
-            more = shortened(f"{source}: and {len(lines) - kept:,} more mistakes", LONGEST_LINE)
+            more = shortened(f"{source}: and {counted(len(lines) - kept, 'more mistake')}", LONGEST_LINE)
             lines = [*lines[:kept], more]
         super().__init__("\n".join(lines))
 
@@ -80,6 +80,24 @@ def shortened(text: str, most: int) -> str:
         start = most - end - len(" ... ")
         written = written[:start] + b" ... " + written[len(written) - end + 1 :]
     return written.decode("utf-8", "ignore")
+
+
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Return a number and its noun.
+
+    >>> counted(1, "fresh seed"), counted(3000, "network"), counted(2, "class", "classes")
+    ('1 fresh seed', '3,000 networks', '2 classes')
+    """
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
+def times(number: int) -> str:
+    """Return how often something is done.
+
+    >>> times(1), times(2), times(10)
+    ('once', 'twice', '10 times')
+    """
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
 class _Short(reprlib.Repr):

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from evoact.errors import UserError, short
+from evoact.errors import UserError, counted, short
 
 T = TypeVar("T")
 COMPARED = 1000  # known names that the nearest is looked for among, and characters of the unknown one
@@ -29,7 +29,7 @@ def unknown(what: str, name: Any, known: Iterable[str]) -> str:
     listed, others = names, ""
     if len(names) > LISTED:
         nearest = difflib.get_close_matches(text, names[:COMPARED], n=NEAREST, cutoff=0)
-        listed, others = sorted(nearest), f" and {len(names) - len(nearest)} others"
+        listed, others = sorted(nearest), f" and {counted(len(names) - len(nearest), 'other')}"
     names_listed = ", ".join(listed) + others
     if not isinstance(name, str):
         return f"expected text as {what}, got {short(name)}; known: {names_listed}"

@@ -40,6 +40,10 @@ def test_an_error_says_the_same_in_another_process(error, source, problems):
     assert portable(made) is made
 
 
+def test_a_mistake_that_is_found_twice_is_said_once():
+    assert str(ConfigError("a.yaml", ["b: one", "c: two", "b: one"])) == "a.yaml: b: one\na.yaml: c: two"
+
+
 class Stubborn(Exception):
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")

@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from evoact.config import Plan
-from evoact.errors import UserError
+from evoact.errors import UserError, counted, times
 from evoact.execution.progress import Progress
 from evoact.records import UNLIMITED
 from evoact.tasks.metrics import in_percent
@@ -137,7 +137,7 @@ class Display:
 
 def _what(made: Plan, where: str) -> str:
     if made.compares:
-        arms = f"{len(made.arms)} arms, {made.repeats} times"
+        arms = f"{counted(len(made.arms), 'arm')}, {times(made.repeats)}"
         return f"Comparing {arms}, on {made.config.task.name} {where}: {', '.join(made.arms)}"
     strategy, genomes = made.config.strategy.name, f"{made.first.space.size():.3g} genomes"
     return f"Searching {made.config.task.name} with {strategy} {where}: {genomes}"

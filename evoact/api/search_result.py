@@ -12,7 +12,7 @@ import numpy as np
 from evoact.analysis.progress import progress
 from evoact.analysis.search_summary import Confirmed
 from evoact.api.picture import Picture
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.execution.run import Finished
 from evoact.exports.load import load
 from evoact.exports.module import TrainedNetwork
@@ -20,7 +20,7 @@ from evoact.exports.write import export
 from evoact.report.figures.progress import progress_figure
 from evoact.report.number_format import unit_of
 from evoact.report.run import RunData, read_run
-from evoact.report.search_text import counted, verdict
+from evoact.report.search_text import verdict
 from evoact.report.sections.gains import gains_figure
 from evoact.report.sections.learning_curves import curves_of
 from evoact.report.sections.series import best_of_each, colours

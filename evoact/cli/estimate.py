@@ -4,6 +4,7 @@ import os
 
 from evoact.cli.options import say, warn
 from evoact.config import Experiment, Plan
+from evoact.errors import counted, times
 from evoact.execution.estimate import estimate
 from evoact.records import UNLIMITED
 from evoact.report.number_format import duration
@@ -24,11 +25,10 @@ def print_estimate(made: Experiment) -> None:
     say(f"parameters          {most}{found.parameters} weights and biases a network")
     if found.minutes is not None:
         at_once = f"{found.packs_at_once} packs at once" if found.packs_at_once > 1 else "one pack at a time"
-        say(
-            f"minutes             {_about(found.minutes)} on this machine ({os.cpu_count()} processors, {at_once})"
-        )
+        processors = counted(os.cpu_count() or 1, "processor")
+        say(f"minutes             {_about(found.minutes)} on this machine ({processors}, {at_once})")
     chosen = ", chosen for this machine" if made.config.packs.size == "auto" else ""
-    say(f"pack                {found.pack_size} networks{chosen}")
+    say(f"pack                {counted(found.pack_size, 'network')}{chosen}")
     say(f"memory              about {found.megabytes:.0f} MB a pack")
     gpus = made.config.execution.gpus_per_pack
     if gpus and not gpu_here():
@@ -48,12 +48,12 @@ def print_estimates(made: Plan) -> None:
     found = {name: estimate(arm) for name, arm in made.arms.items()}
     minutes = {name: (e.worker_minutes or 0.0) / e.packs_at_once for name, e in found.items()}
     width = max(map(len, found))
-    say(f"{len(found)} arms, each {made.repeats} times; for one repeat of each:")
+    say(f"{counted(len(found), 'arm')}, each {times(made.repeats)}; for one repeat of each:")
     for name, e in found.items():
         arm = made.arms[name]
         searched = arm.networks * arm.steps * arm.training.batch_size  # meta-training included
         say(
-            f"  {name:<{width}}  {e.by_phase['search']} networks, {searched:.4g} gradient-examples, then "
+            f"  {name:<{width}}  {counted(e.by_phase['search'], 'network')}, {searched:.4g} gradient-examples, then "
             f"{e.by_phase['confirm']} confirmed, {e.by_phase['judge']} judged; "
             f"about {duration(max(1.0, 60 * minutes[name]))}"
         )
@@ -62,7 +62,7 @@ def print_estimates(made: Plan) -> None:
     total = made.repeats * sum(minutes.values())
     say(f"networks            {networks}")
     say(f"gradient-examples   {examples:.4g}")
-    say(f"minutes             {_about(total)} on this machine ({os.cpu_count()} processors)")
+    say(f"minutes             {_about(total)} on this machine ({counted(os.cpu_count() or 1, 'processor')})")
     say(f"memory              about {max(e.megabytes for e in found.values()):.0f} MB a pack")
 
 

@@ -1,5 +1,6 @@
 """The `evoact` command."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_what_can_be_shown()
+    _check_working_directory()
     stop_as_from_the_keyboard()
     try:
         code = app(args=arguments or ["--help"], prog_name="evoact", standalone_mode=False)
@@ -108,6 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _end(STOPPED, "Stopped.")
     sys.exit(code)
+
+
+def _check_working_directory() -> None:
+    """End, if there is none: PyTorch's own libraries would end the process, in a sentence about themselves."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        known = os.environ.get("PWD", "")
+        _end(
+            2,
+            f"expected a working directory that is there, got {known!r} ({error.strerror}); change to "
+            "another, or into it again",
+        )
 
 
 def _as_key(error: Any) -> str:

@@ -15,17 +15,18 @@ from evoact.analysis.candidates import SPLITS, sign_of
 from evoact.analysis.search_summary import Summary
 from evoact.cli.fitting import fitted
 from evoact.cli.options import STOPPED, say
+from evoact.errors import counted
 from evoact.execution.run import Finished
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import CONFIG, config_of
-from evoact.report.search_text import counted, shown, verdict
+from evoact.report.search_text import shown, verdict
 from evoact.tasks.metrics import in_percent
 
 
 def end(found: Finished) -> None:
     """Print what was found; a stopped run ends as a stopped command does, so that no script goes on."""
     if not found.complete:
-        say(f"Stopped after {found.networks} networks; nothing is lost.")
+        say(f"Stopped after {counted(found.networks, 'network')}; nothing is lost.")
         say(f"  {this_command()} resume {shlex.quote(found.run_dir)}")
         raise typer.Exit(STOPPED)
     if len(found.summaries) > 1:

@@ -11,7 +11,7 @@ from evoact.config.inlined import plugins_of
 from evoact.config.meta_checks import check_meta_training
 from evoact.config.schema import MOST, Config, Named
 from evoact.config.spaces import space_problems
-from evoact.errors import ConfigError, UserError, short
+from evoact.errors import ConfigError, UserError, counted, short
 from evoact.genomes.field_options import is_finite
 from evoact.genomes.genome import from_json
 from evoact.genomes.hyperparameters import LEARNING_RATE, OF_NETWORKS
@@ -110,12 +110,12 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
     if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
         yield (
-            f"training.early_stop.every: expected fewer than the {training.steps} steps of a network, "
+            f"training.early_stop.every: expected fewer than the {counted(training.steps or 0, 'step')} of a network, "
             f"got {training.early_stop.every}"
         )
     if training.curve_at and training.steps is not None and max(training.curve_at) >= training.steps:
         yield (
-            f"training.curve_at: expected fewer than the {training.steps} steps of a network, "
+            f"training.curve_at: expected fewer than the {counted(training.steps or 0, 'step')} of a network, "
             f"got {max(training.curve_at)}"
         )
     if training.early_stop and training.average:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence, Set
 
 from evoact.config import Plan
-from evoact.errors import UserError
+from evoact.errors import UserError, times
 from evoact.execution.running.kept import Kept
 from evoact.execution.stages import Stages
 from evoact.records import Proposal, Result, of_part
@@ -36,7 +36,7 @@ class Interleaved:
             part = _part(result.proposal)
             if part not in rows:
                 raise UserError(
-                    f"expected rows of the arms {', '.join(plan.arms)}, {plan.repeats} times, got one of "
+                    f"expected rows of the arms {', '.join(plan.arms)}, each {times(plan.repeats)}, got one of "
                     f"{part[0]!r}, repeat {part[1]}; resume with the configuration of the run"
                 )
             rows[part].append(result)

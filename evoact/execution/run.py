@@ -28,7 +28,7 @@ from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of, trained_by
 from evoact.execution.interleaved import Part
 from evoact.execution.pack_size import with_pack_size
-from evoact.execution.precision import as_stored, with_precision
+from evoact.execution.precision import AUTO, as_stored, with_precision
 from evoact.execution.progress import Observer
 from evoact.execution.running.apart import trainer
 from evoact.execution.running.islands import settled
@@ -261,7 +261,8 @@ def _measured(
     Both are measured, unless that took the last process down, as a candidate may: the run goes on all the same then.
     """
     again = held.before is not None and held.before.training == MEASURING
-    held.trains(MEASURING)
+    if not again and _measures(plan, address):
+        held.trains(MEASURING)
     made = with_precision(plan, measured=address is None and not again)
     if plan.config.execution.backend != "ray_tune":
         made = with_pack_size(made, measured=not again)
@@ -277,6 +278,15 @@ def _measured(
         write_record(home, record_of(home) | {"trains": trained_by(parsed(config))})
         home.child(CONFIG).write(config)
     return made
+
+
+def _measures(plan: Plan, address: str | None) -> bool:
+    """Whether something is open that is measured in this process."""
+    config, backend = plan.config, plan.config.execution.backend
+    precision = any(arm.config.training.precision == AUTO for arm in plan.arms.values())
+    return (precision and backend != "table" and address is None) or (
+        config.packs.size == "auto" and backend == "local"
+    )
 
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:
@@ -393,10 +403,12 @@ def _check_any_worked(results: Sequence[Kept]) -> None:
     networks = sum(map(len, results))
     if networks and all(r.state != COMPLETED for own in results for r in own):
         (most, count), *_ = Counter(r.error or r.state for own in results for r in own).most_common(1)
-        raise SearchFailed(
-            f"all {networks} networks failed, {count} of them with: {most}; "
-            "fix the cause and search again in a new run directory"
+        failed = (
+            f"all {networks} networks failed, {count} of them with"
+            if networks > 1
+            else "the one network failed"
         )
+        raise SearchFailed(f"{failed}: {most}; fix the cause and search again in a new run directory")
 
 
 def _now() -> str:

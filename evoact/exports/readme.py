@@ -8,6 +8,7 @@ import scipy.stats
 
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.verdicts import FEWEST, LEVEL
+from evoact.errors import counted
 from evoact.exports.check import SOURCE
 from evoact.exports.gathered import NoSource
 from evoact.exports.load import AGAIN, Found, find
@@ -16,7 +17,7 @@ from evoact.exports.module import TrainedNetwork, classifies
 from evoact.exports.programs import ONNX, PROGRAM
 from evoact.report.comparison_text import verdict_sentences
 from evoact.report.run import read_run
-from evoact.report.search_text import counted, verdict
+from evoact.report.search_text import verdict
 from evoact.tasks.metrics import in_percent
 
 MOST_NAMES = 12  # of columns
@@ -144,7 +145,7 @@ def _programs(text: str | NoSource, without: Mapping[str, str]) -> Iterator[str]
 
 def _figures(found: Found, row: Mapping[str, Any], split: str) -> Iterator[str]:
     """Yield the lines of the table: this network, then the mean over the run's fresh seeds with its interval."""
-    again = f", trained again for {row['steps']:,} steps" if row["phase"] == AGAIN else ""
+    again = f", trained again for {counted(row['steps'], 'step')}" if row["phase"] == AGAIN else ""
     on_all = " on training and validation split" if row["val_metric"] is None else ""
     values = [[] if row[column] is None else [row[column]] for column in ("val_metric", split)]
     yield _line(f"this network (seed {row['seed']}{again}{on_all})", values, row["metric"])

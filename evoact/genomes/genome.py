@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Any
 
-from evoact.errors import UserError, short
+from evoact.errors import UserError, counted, short
 from evoact.genomes import activation_json
 from evoact.genomes.activation import canonical_activation, is_absent, is_base, type_key
 from evoact.genomes.field_options import is_finite
@@ -137,7 +137,7 @@ class Genome:
         if len(runs) > SHOWN_RUNS:
             ends = SHOWN_RUNS // 2
             hidden = sum(len(names) for _, names in runs[ends:-ends])
-            shown = [*shown[:ends], f"... {hidden} more sites ...", *shown[-ends:]]
+            shown = [*shown[:ends], f"... {counted(hidden, 'more site')} ...", *shown[-ends:]]
         return " | ".join(shown)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise, product
 from typing import TypeVar
 
-from evoact.errors import ConfigError, UserError, short
+from evoact.errors import ConfigError, UserError, counted, short
 from evoact.genomes.activation import NOBODY, is_absent, type_key
 from evoact.genomes.choices import MIXED, Family
 from evoact.genomes.genome import MOST_NEURONS, Genome, Site, SiteGenome, canonical
@@ -252,7 +252,7 @@ class SearchSpace:
             exact = len(chosen) == len(widths) and Counter(_repeated(chosen, widths)) == counts
         if not exact:
             raise UserError(
-                f"expected site {site.name!r} to be assigned in blocks of {self.neurons_per_block} neurons"
+                f"expected site {site.name!r} to be assigned in blocks of {counted(self.neurons_per_block, 'neuron')}"
             )
         return chosen
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.installation import VERSION
 from evoact.leaderboard.ask.query import Leaderboard
 from evoact.leaderboard.curves import CURVES, renumbered
@@ -206,7 +206,7 @@ def _once(
             f"{homes[here['source']].text}; the first counts"
         )
     if len(conflicts) > _NAMED:
-        report(f"and {len(conflicts) - _NAMED:,} more such conflicts")
+        report(f"and {counted(len(conflicts) - _NAMED, 'more such conflict')}")
     return kept, twice, len(conflicts)
 
 

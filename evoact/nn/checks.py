@@ -18,6 +18,8 @@ _WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "Opt
 
 def check(model: Any, example: Any, sites: Sequence[str]) -> None:
     """Raise UserError for what cannot be converted."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise UserError(f"expected a torch.nn.Module, got the class {model.__name__}; make one of it before")
     if not isinstance(model, nn.Module):
         raise UserError(f"expected a torch.nn.Module, got {short(model)}")
     for name in sites:
@@ -43,6 +45,19 @@ def check(model: Any, example: Any, sites: Sequence[str]) -> None:
             )
         if isinstance(module, Site | Shared):
             raise UserError(f"expected a network without sites, got {where}; homogenize takes them out")
+    _check_example(model, example)
+
+
+def _check_example(model: nn.Module, example: Any) -> None:
+    for leaf in tree_leaves(example):
+        if not isinstance(leaf, Tensor) and hasattr(leaf, "__array__"):
+            raise UserError(
+                f"expected tensors as example, got {type(leaf).__name__}; torch.as_tensor makes them"
+            )
+        if isinstance(leaf, Tensor) and not leaf.numel():
+            raise UserError(
+                f"expected an example that holds something, got a tensor of shape {list(leaf.shape)}"
+            )
     devices = {str(p.device) for p in model.parameters()}
     got = {str(t.device) for t in tree_leaves(example) if isinstance(t, Tensor)}
     if len(devices) == 1 and got and devices != got:

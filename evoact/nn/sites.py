@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.genomes.genome import SiteGenome
 from evoact.nn.calls import Where, passing, within
 from evoact.nn.mixed import MixedActivation
@@ -39,7 +39,7 @@ class Site(nn.Module):
         mixed = MixedActivation(mixture, self.dim, assignment)
         if mixed.width != self.width or mixed.pieces > 1:
             raise UserError(
-                f"expected {self.width} neurons of one pre-activation each, got {mixed.width} with "
+                f"expected {counted(self.width, 'neuron')} of one pre-activation each, got {mixed.width} with "
                 f"{mixed.pieces} in {mixed.text!r}"
             )
         self.mixture = mixed.train(self.training)

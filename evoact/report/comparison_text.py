@@ -5,11 +5,10 @@ from collections.abc import Collection, Sequence
 from evoact.analysis.candidates import LARGE, SPLITS, TEST
 from evoact.analysis.comparison import Findings, Gain, Interval, Standing
 from evoact.analysis.verdicts import FEWEST, Verdict
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.leaderboard.run_files import trivial_of
 from evoact.report.number_format import NOTHING, Unit, beside_trivial, count, duration, p_text, unit_of
 from evoact.report.run import RunData
-from evoact.report.search_text import counted
 from evoact.report.text_table import TextTable, aligned
 
 UNEQUAL = 0.05  # budgets that differ by no more count as equal
@@ -68,9 +67,13 @@ def _headline(found: Findings, unit: Unit) -> str:
     worse = [gain for gain in gains if gain.verdict in _HURTS]
     equal = [gain for gain in gains if gain.verdict is Verdict.EQUIVALENT]
     if not better and not worse:
-        text = f"No difference shown: none of {len(gains)} arms is shown to be better or worse than {found.reference}."
+        who = "the other arm is not" if len(gains) == 1 else f"none of {len(gains)} arms is"
+        text = f"No difference shown: {who} shown to be better or worse than {found.reference}."
     else:
-        text = f"{len(better)} of {len(gains)} arms are shown to be better than {found.reference}"
+        are = "is" if len(better) == 1 else "are"
+        text = (
+            f"{len(better)} of {counted(len(gains), 'arm')} {are} shown to be better than {found.reference}"
+        )
         if better:
             best = max(better, key=lambda gain: gain.difference.value)
             text += f", {best.arm} the most ({unit.difference(best.difference.value)} {unit.differences})"
@@ -83,8 +86,8 @@ def _headline(found: Findings, unit: Unit) -> str:
 def _gain(gain: Gain, unit: Unit) -> str:
     text = (
         f"{gain.arm} is {gain.verdict} than {gain.other}: {unit.difference(gain.difference.value)} "
-        f"{unit.differences}, 95 % interval {unit.differences_range(gain.difference)}, over {gain.repeats} repeats "
-        f"(p = {p_text(gain.p_holm)}, corrected)"
+        f"{unit.differences}, 95 % interval {unit.differences_range(gain.difference)}, over "
+        f"{counted(gain.repeats, 'repeat')} (p = {p_text(gain.p_holm)}, corrected)"
     )
     if gain.verdict is Verdict.SLIGHTLY_BETTER or gain.verdict is Verdict.SLIGHTLY_WORSE:
         text = text.replace(f" {gain.verdict} than {gain.other}", f" {gain.verdict}, than {gain.other}")
@@ -143,7 +146,7 @@ def _lost(run: RunData) -> list[str]:
                 cause = "none is confirmed yet"
             lost.setdefault(f"no winner, {cause}{why}; the other arms are compared.", []).append(arm.name)
         elif arm.lost:
-            repeats = f"{len(arm.lost)} of {run.plan.repeats} repeats"
+            repeats = f"{len(arm.lost)} of {counted(run.plan.repeats, 'repeat')}"
             lost.setdefault(f"no winner in {repeats}, which are left out.", []).append(arm.name)
     return [
         f"{'; '.join(names)} {'has' if len(names) == 1 else 'have'} {what}" for what, names in lost.items()

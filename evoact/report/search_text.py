@@ -7,23 +7,19 @@ import numpy as np
 from evoact.analysis.candidates import SPLITS, Doubt, sign_of
 from evoact.analysis.search_summary import Confirmed, Summary
 from evoact.analysis.verdicts import FEWEST, LEVEL
+from evoact.errors import counted
 from evoact.report.number_format import beside_trivial, unit_of
 from evoact.tasks.metrics import in_percent
 
 GAIN = "a gain"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun.
-
-    >>> counted(1, "fresh seed"), counted(3, "network")
-    ('1 fresh seed', '3 networks')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def shown(summary: Summary, value: float, error: float | None = None) -> str:
-    """Return a metric, and its standard error if there is one."""
+    """Return a metric, and its standard error if there is one; `no number` if it is NaN."""
+    if math.isnan(value):
+        return "no number"
+    if error is not None and math.isnan(error):
+        error = None
     if in_percent(summary.metric):
         return f"{100 * value:.1f} %" if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
     return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
@@ -43,7 +39,7 @@ def verdict(summary: Summary) -> str:
 
 def _headline(summary: Summary, winner: Confirmed) -> str:
     found, baseline = summary.best_found, summary.best_baseline
-    reaches = f"reaches {shown(summary, winner.test)} on the {SPLITS[summary.split]}"
+    reaches = f"{_reaches(summary, winner)} on the {SPLITS[summary.split]}"
     if winner.baseline and winner.searched:
         return f"The winner is the best homogeneous baseline itself, {_named(winner)}: it {reaches}; {_tried(summary)}."
     other, what = baseline, "the best homogeneous baseline"
@@ -67,11 +63,15 @@ def _headline(summary: Summary, winner: Confirmed) -> str:
         winner.baseline and said == GAIN.capitalize()
     ):  # what the judgement says of what validation did not choose
         pair = (
-            f"{what}, {_named(found)}, reaches {shown(summary, found.test)} on the {SPLITS[summary.split]}, the best "
+            f"{what}, {_named(found)}, {_reaches(summary, found)} on the {SPLITS[summary.split]}, the best "
             f"homogeneous baseline, {_named(winner)}, {shown(summary, winner.test)}; the winner is the baseline all "
             "the same, for validation chose it"
         )
     return f"{said}: {pair}. Best found minus best baseline: {gain}."
+
+
+def _reaches(summary: Summary, c: Confirmed) -> str:
+    return f"{'gives' if math.isnan(c.test) else 'reaches'} {shown(summary, c.test)}"
 
 
 def _trivial(summary: Summary, winner: Confirmed) -> list[str]:
@@ -102,6 +102,8 @@ def _tried(summary: Summary) -> str:
 def _difference(summary: Summary, found: Confirmed, baseline: Confirmed) -> tuple[str, str]:
     """The verdict in a few words, and best found minus best baseline with its interval, the seeds being independent."""
     a, b = found.test_by_seed, baseline.test_by_seed
+    if not math.isfinite(found.test - baseline.test):
+        return "No verdict", "unknown, for a test metric that is no finite number has no difference"
     unit, scale = ("points", 100) if in_percent(summary.metric) else (unit_of(summary.metric).name, 1)
     gain = f"{scale * (found.test - baseline.test):+.3g} {unit}"
     seeds = min(len(a), len(b))

@@ -130,6 +130,17 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, sentence, run):
     assert len(err.splitlines()) == 1
 
 
+def test_a_deleted_working_directory_is_said_by_name(run, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("PWD", str(gone))
+    gone.rmdir()
+    code, _, err = run("validate", "quickstart")
+    assert code == 2
+    assert err.startswith(f"expected a working directory that is there, got {str(gone)!r} (")
+
+
 def test_all_mistakes_of_a_config_are_printed_before_anything_is_made(run, config_file, tmp_path):
     config = config_file(sede=1, strategy={"name": "evolutoin"}, budget={"networks": 0})
     code, out, err = run("search", config, "-o", "run")

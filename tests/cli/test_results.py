@@ -47,6 +47,17 @@ def printed(found, monkeypatch, capsys, width=200):
     return out.getvalue() + capsys.readouterr().out
 
 
+def test_a_test_metric_that_is_nan_is_said_in_words():
+    nan = float("nan")
+    lost = dataclasses.replace(MIX, judged_on=Figures(0.88, (0.8, nan, 0.9)))
+    for one in (summary(winner=lost), summary(baseline=dataclasses.replace(RELU, judged_on=lost.judged_on))):
+        said = verdict(one)
+        assert said.startswith("No verdict: ")
+        assert "no number" in said
+        assert "nan" not in said
+    assert "found by the search, gives no number on the" in verdict(summary(winner=lost))
+
+
 @pytest.mark.parametrize(
     ("mix", "relu", "says", "by"),
     [

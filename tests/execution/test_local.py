@@ -280,6 +280,12 @@ def test_when_all_fail_the_most_frequent_cause_is_named(run):
         run(task={"name": "faulty", "raises": 1.0})
 
 
+def test_a_search_of_one_network_that_fails_says_so(run):
+    alone = {"budget": {"networks": 1}, "baselines": {"replicates": 0}}
+    with pytest.raises(SearchFailed, match=r"^the one network failed: RuntimeError: faulty"):
+        run(task={"name": "faulty", "raises": 1.0}, **alone)
+
+
 def test_when_all_fail_the_exit_code_is_1(config_file, tmp_path, capsys):
     config = config_file(task={"name": "faulty", "nan": 1.0}, training__steps=2)
     with pytest.raises(SystemExit) as exit_:

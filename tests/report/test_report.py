@@ -438,7 +438,7 @@ def test_the_command_that_compares(tiny_comparison, command, tmp_path):
     code, out, errors = command("compare", "c.json", "-o", "run", "--set", "training.steps=3")
     assert code == 0
     assert errors[0].startswith(
-        "Comparing 3 arms, 1 times, on faulty in this process: homogeneous, random, evolution"
+        "Comparing 3 arms, once, on faulty in this process: homogeneous, random, evolution"
     )
     assert "39 networks trained." in out
     assert "No difference can be shown" in out

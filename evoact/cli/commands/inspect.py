@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from evoact.cli.options import Format, say
+from evoact.errors import counted
 
 if TYPE_CHECKING:
     from evoact.tasks.own.inspection import Inspection, Target
@@ -53,8 +54,9 @@ def _print(found: "Inspection") -> None:
         missing = f"{100 * c.missing / found.rows:.3g} %" if c.missing else ""
         table.add_row(c.name, c.kind, missing, c.values or c.type)
     console.print(
-        f"{found.path}: {found.rows:,} rows, {len(found.columns)} columns ({_size(found.memory['table'])}), of which a "
-        f"network is given {found.features} features ({_size(found.memory['features'])} in memory)\n"
+        f"{found.path}: {counted(found.rows, 'row')}, {counted(len(found.columns), 'column')} "
+        f"({_size(found.memory['table'])}), of which a network is given {counted(found.features, 'feature')} "
+        f"({_size(found.memory['features'])} in memory)\n"
     )
     console.print(table)
     named = [c.name for c in found.columns if c.kind == "target"]

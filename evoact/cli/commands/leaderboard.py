@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from evoact.cli.options import say, warn
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 
 # More lines than this nobody reads as a table.
 MOST_LINES = 200
@@ -98,7 +98,9 @@ def _watch(run_dirs: Sequence[str], top: int) -> None:
                 ended = all(map(is_finished, homes))  # asked first: what comes later is seen once more
                 board = Leaderboard(*run_dirs, report=lambda problem: None)
                 console.clear()
-                console.print(f"{len(board):,} networks, {time.strftime('%H:%M:%S')}; Ctrl-C ends this.")
+                console.print(
+                    f"{counted(len(board), 'network')}, {time.strftime('%H:%M:%S')}; Ctrl-C ends this."
+                )
                 _print_rankings(board.top(top), None, several_runs=len(run_dirs) > 1)
                 time.sleep(0 if ended else REFRESH_SECONDS)
     except KeyboardInterrupt:
@@ -173,7 +175,7 @@ def _lines(columns: Sequence[list[Any]]) -> list[tuple[str, ...]]:
 
 def _say_if_cut(rows: int) -> None:
     if rows > MOST_LINES:
-        warn(f"and {rows - MOST_LINES:,} more rows: use --format csv for all of them")
+        warn(f"and {counted(rows - MOST_LINES, 'more row')}: use --format csv for all of them")
 
 
 def _print_for_people(names: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

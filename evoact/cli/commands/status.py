@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from evoact.cli.options import Format, RunDir, say
+from evoact.errors import counted
 
 if TYPE_CHECKING:
     from evoact.execution.running.status import Status
@@ -43,8 +44,11 @@ def _lines(run_dir: str, s: "Status") -> list[tuple[str, str]]:
         lines.append(("held by", _held(s.held_by)))
     lines.append(("phase", s.phase))
     for name, counts in s.phases.items():
-        planned = "" if counts["planned"] is None else f" of {counts['planned']:,}"
-        lines.append((f"  {name}", f"{counts['done']:,}{planned} networks"))
+        done, planned = counts["done"], counts["planned"]
+        text = (
+            counted(done or 0, "network") if planned is None else f"{done:,} of {counted(planned, 'network')}"
+        )
+        lines.append((f"  {name}", text))
     lines.append(("packs", f"{s.packs:,}"))
     if s.workers is not None:
         lines.append(("workers", f"{s.workers}"))

@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 import typer
 
 from evoact.cli.options import STOPPED, Address, Overrides, say, warn
+from evoact.errors import counted
 
 
 def tabulate(
@@ -40,14 +41,14 @@ def tabulate(
     from evoact.config import Plan, load
     from evoact.execution.tabulate import tabulate as carry_out
     from evoact.execution.tabulate import tabulation
+    from evoact.leaderboard.location import Location
 
     made = load(config, set_ or [])
     run_dir = output or f"runs/{made.name}-table"
-    file = table or f"{run_dir}/table.parquet"
+    file = table or Location.of(run_dir).child("table.parquet").text
     with Display(Plan.of(tabulation(made, seeds)), run_dir) as display:
         done = carry_out(made, run_dir, file, seeds, address, display.update, warn)
-    say(
-        f"{done.file}: {done.rows:,} networks{'' if done.complete else ' so far; run the same command to continue'}."
-    )
+    more = "" if done.complete else " so far; run the same command to continue"
+    say(f"{done.file}: {counted(done.rows, 'network')}{more}.")
     if not done.complete:
         raise typer.Exit(STOPPED)

@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 import typer
 
 from evoact.cli.options import Arm, OneCandidate, OneSeed, Repeat, RunDir, say
+from evoact.errors import counted
 
 
 def train(
@@ -38,7 +39,9 @@ def train(
     planned = again.plan(run_dir, candidate, seed, overrides or (), all_data, arm, repeat)
     row, seconds = planned.found.rows[0], planned.about_seconds
     about = f", about {seconds:.0f} s" if seconds else ""
-    say(f"Training candidate {row['candidate']} on seed {row['seed']} for {planned.steps:,} steps{about}.")
+    say(
+        f"Training candidate {row['candidate']} on seed {row['seed']} for {counted(planned.steps, 'step')}{about}."
+    )
     where = output or run_directory(f"{planned.experiment.name}-{row['candidate']}")
     folder = again.train(planned, where)
     say((folder / "README.md").read_text(encoding="utf-8").split("## Load it")[0].strip())

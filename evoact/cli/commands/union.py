@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from evoact.cli.options import say, warn
+from evoact.errors import counted
 
 
 def union(
@@ -22,8 +23,8 @@ def union(
     from evoact.leaderboard.union import union as unite
 
     found = unite(run_dirs, output, warn)
-    twice = f"; {found.twice:,} rows were there more than once" if found.twice else ""
+    twice = f"; {counted(found.twice, 'row was', 'rows were')} there more than once" if found.twice else ""
     conflicts = f", {found.conflicts:,} of them with another result" if found.conflicts else ""
-    say(f"{found.rows:,} rows of {found.candidates:,} candidates{twice}{conflicts}.")
+    say(f"{counted(found.rows, 'row')} of {counted(found.candidates, 'candidate')}{twice}{conflicts}.")
     say(f"  evoact leaderboard {shlex.quote(output)}")
     say(f"  warm_start: {output}    in the config of the next search")

@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from evoact.errors import counted
 from evoact.execution.cluster.ray_cluster import cluster, dashboard, enter, gpus, room, this_node
 from evoact.execution.running.doctor import OK, WARNING, WRONG, Finding, examine, versions
 
@@ -53,7 +54,7 @@ def examine_cluster(
 def _whole(config: Mapping[str, Any] | None) -> list[Finding]:
     resources = ray.cluster_resources()
     nodes = sum(node["Alive"] for node in ray.nodes())
-    found = f"{nodes} nodes, {resources.get('CPU', 0):g} CPU, {resources.get('GPU', 0):g} GPU"
+    found = f"{counted(nodes, 'node')}, {resources.get('CPU', 0):g} CPU, {resources.get('GPU', 0):g} GPU"
     findings = [Finding("nodes", OK, found)]
     if os.environ.get("RAY_AUTH_MODE") == "token":  # Ray sets it where there is a token
         findings.append(Finding("token", OK, "sent and taken"))
@@ -68,7 +69,7 @@ def _whole(config: Mapping[str, Any] | None) -> list[Finding]:
     meaning = (
         "" if packs else "no node is large enough for one; lower execution.cpus_per_pack or gpus_per_pack"
     )
-    findings.append(Finding("room", OK if packs else WRONG, f"{packs} packs at once", meaning))
+    findings.append(Finding("room", OK if packs else WRONG, f"{counted(packs, 'pack')} at once", meaning))
     return findings
 
 

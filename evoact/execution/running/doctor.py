@@ -12,7 +12,7 @@ import torch
 
 from evoact.cache_directory import cache_directory
 from evoact.config import read_plan
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.installation import VERSION, package_versions
 from evoact.leaderboard.location import Location
 from evoact.leaderboard.run_files import made_or_refused
@@ -95,7 +95,7 @@ def _kernels() -> Iterator[Finding]:
 def _processors() -> Iterator[Finding]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0]
-    found = f"{usable} processors, load {load:.1f}"
+    found = f"{counted(usable, 'processor')}, load {load:.1f}"
     if load > 1.5 * usable:
         yield Finding("processors", WARNING, found, "others use them, so that packs take longer")
     else:

@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from evoact.analysis.activation_curves import TypeCurves
+from evoact.errors import counted
 from evoact.report.figures.figure import WIDTH, Figure, function_colours, shortened
 from evoact.svg import Scale, figure, line, path, rectangle, room_for, scale, text, x_axis, y_axis
 
@@ -45,7 +46,7 @@ def curves_figure(
         y0 += 8
     if any(len(c.y) for c in curves):
         parts.append(text(WIDTH - 2, 12, "output over pre-activation", "axis", "end"))
-    described = "; ".join(f"{c.count} neurons of {c.label} at {c.site}" for c in curves)
+    described = "; ".join(f"{counted(c.count, 'neuron')} of {c.label} at {c.site}" for c in curves)
     return Figure(figure(WIDTH, y0, parts, title, described, name) if curves else "", _note(curves))
 
 
@@ -67,11 +68,11 @@ def _outputs(curves: Sequence[TypeCurves]) -> list[float]:
 def _neurons(site: str, curves: Sequence[TypeCurves], y0: float, colours: Mapping[str, str]) -> list[str]:
     """The site's name, and its neurons by type as parts of one bar."""
     total = sum(c.count for c in curves)
-    parts = [text(2, y0 + 12, f"{shortened(site, 40)}, {total} neurons", "axis")]
+    parts = [text(2, y0 + 12, f"{shortened(site, 40)}, {counted(total, 'neuron')}", "axis")]
     x = 2.0
     for c in curves:
         width = (WIDTH - 4) * c.count / total
-        title = f"{c.count} of {total} neurons: {c.label}"
+        title = f"{c.count} of {counted(total, 'neuron')}: {c.label}"
         parts.append(rectangle(x, y0 + 18, width - 1, 10, f"share {colours[c.function]}", title))
         x += width
     return parts

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from evoact.analysis.progress import Progress
+from evoact.errors import counted
 from evoact.report.figures.figure import REFERENCE, WIDTH, Figure, ink, shortened
 from evoact.report.number_format import Unit
 from evoact.svg import Scale, band, figure, line, path, rectangle, room_for, scale, text, x_axis, y_axis
@@ -66,7 +67,7 @@ def _said(c: Progress, unit: Unit) -> str:
     medians = c.median[np.isfinite(c.median)]
     ends = f"{c.arm or 'search'} ends at {unit.value(float(c.best[-1]))}"
     tried = f", the median at {unit.value(float(medians[-1]))}" if len(medians) else ""
-    return f"{ends}{tried}; {int(c.failed.sum()):,} of {int(c.tried.sum()):,} networks failed"
+    return f"{ends}{tried}; {int(c.failed.sum()):,} of {counted(int(c.tried.sum()), 'network')} failed"
 
 
 def _lines(curve: Progress, behind: Progress | None, x: Scale, y: Scale, unit: Unit, css: str) -> list[str]:

@@ -1,11 +1,11 @@
 """The section on which choices of a search mattered, and by how much."""
 
 from evoact.analysis.importance import RATE, Choice, Importance, importance, is_setting
+from evoact.errors import counted
 from evoact.report.figures.bars import bars as bars_figure
 from evoact.report.figures.figure import Figure
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
-from evoact.report.search_text import counted
 from evoact.report.sections.section import Section
 from evoact.report.text_table import TextTable
 

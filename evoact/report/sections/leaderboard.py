@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from evoact.errors import counted
 from evoact.report.data_table import Column, DataTable
 from evoact.report.number_format import Unit
 from evoact.report.run import RunData
@@ -22,7 +23,7 @@ def section(run: RunData, unit: Unit) -> Section | None:
     caption = (
         f"The best {len(shown):,} of {total:,} candidates, confirmed ones first"
         if len(shown) < total
-        else f"All {total:,} candidates, confirmed ones first"
+        else f"All {counted(total, 'candidate')}, confirmed ones first"
     )
     table = DataTable(caption, _columns(shown, unit, bool(run.arms)), _ids(shown, run), METRIC)
     return Section("leaderboard", "Leaderboard", sortable=table)

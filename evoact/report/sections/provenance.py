@@ -3,6 +3,7 @@
 import shlex
 
 from evoact.code_text import digest
+from evoact.errors import counted
 from evoact.leaderboard.run_files import CONFIG
 from evoact.networks.own.named import FOUND, SYMMETRIES, TEXT
 from evoact.plugins import Plugin
@@ -17,7 +18,8 @@ def section(run: RunData, unit: Unit) -> Section:
     plan, record = run.plan, run.record
     config, machine = plan.config, record.get("machine", {})
     training = config.training
-    length = f"{training.steps} steps" if training.steps else f"{training.epochs} epochs"
+    length = counted(training.steps, "step") if training.steps else counted(training.epochs or 0, "epoch")
+    processors = counted(machine["processors"], "processor") if machine.get("processors") else "? processors"
     facts = {
         "name": plan.name,
         "description": plan.description,
@@ -29,7 +31,7 @@ def section(run: RunData, unit: Unit) -> Section:
         "evoact": str(record.get("evoact", "?")),
         "started": str(record.get("started_at", "?")),
         "finished": str(record["finished_at"] or "not yet"),
-        "machine": f"{machine.get('platform', '?')}, {machine.get('processors', '?')} processors",
+        "machine": f"{machine.get('platform', '?')}, {processors}",
         "Python": str(machine.get("python", "?")),
         "packages": ", ".join(f"{name} {version}" for name, version in machine.get("packages", {}).items()),
         "kernels": "compiled C" if machine.get("kernels") else "PyTorch",

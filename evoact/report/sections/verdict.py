@@ -4,10 +4,11 @@ import re
 
 from evoact.analysis.candidates import SPLITS
 from evoact.analysis.search_summary import Summary
+from evoact.errors import counted, times
 from evoact.report.comparison_text import arm_table, between_tables, verdict_sentences
 from evoact.report.number_format import NOTHING, Unit, unit_of
 from evoact.report.run import RunData
-from evoact.report.search_text import counted, shown, verdict
+from evoact.report.search_text import shown, verdict
 from evoact.report.sections.gains import gains_figure
 from evoact.report.sections.section import Section
 from evoact.report.text_table import TextTable
@@ -73,7 +74,7 @@ def _estimand(run: RunData) -> str:
     elif confirm.candidates == 1:
         judged = "its test was read on these, which took no part in the choice"
     text = (
-        f"Each arm's search was repeated {plan.repeats} times at equal budget; {confirmed}, and {judged}. "
+        f"Each arm's search was run {times(plan.repeats)} at equal budget; {confirmed}, and {judged}. "
         "Gains are over "
         f"{plan.reference}, above 0 if an arm is better; p is from Wilcoxon's signed-rank test over repeats, with "
         "Holm's correction."

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from evoact.analysis.activation_curves import HIGH, LOW, activation_curves
 from evoact.analysis.winners import Winner
+from evoact.errors import counted
 from evoact.genomes.genome import loads
 from evoact.report.figures.curves import curves_figure
 from evoact.report.figures.figure import Figure
@@ -44,5 +45,5 @@ def winner_figure(run: RunData, winner: Winner, name: str, title: str, css: Mapp
     figure = curves_figure(curves[:MOST_CURVES], name, title, css)
     if len(curves) <= MOST_CURVES:
         return figure
-    more = f"{len(curves) - MOST_CURVES} more types are not drawn"
+    more = f"{counted(len(curves) - MOST_CURVES, 'more type')} not drawn"
     return Figure(figure.svg, "; ".join(filter(None, (figure.note, more))))

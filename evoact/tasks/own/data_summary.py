@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evoact.errors import counted
 from evoact.tasks.metrics import constant_values
 from evoact.tasks.own.advice import span
 from evoact.tasks.task import ArrayTask, Split, Task
@@ -74,7 +75,9 @@ def trivial_metrics(task: Task) -> dict[str, float]:
 
 def _features(train: Split) -> str:
     shape = train.inputs.shape[1:]
-    what = f"of {shape[0]} features" if len(shape) == 1 else f"of shape {' x '.join(map(str, shape))}"
+    what = (
+        f"of {counted(shape[0], 'feature')}" if len(shape) == 1 else f"of shape {' x '.join(map(str, shape))}"
+    )
     if not isinstance(train.inputs, np.ndarray):
         return what
     some = train.inputs[:: math.ceil(len(train) / SAMPLE)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evoact.errors import UserError, short
+from evoact.errors import UserError, counted, short
 
 # How people write that a value is missing; "?" in the archive of the University of California at Irvine.
 MISSING = frozenset(
@@ -71,8 +71,8 @@ def _by_name(raw: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
     x = np.asarray(raw) if hasattr(raw, "__array__") else np.asarray(raw, dtype=object)
     if x.ndim != 2 or x.shape[1] != len(names):
         raise UserError(
-            f"expected {len(names)} columns ({_shown(names)}), got an array of shape {x.shape}; give what the network "
-            "was trained on"
+            f"expected {counted(len(names), 'column')} ({_shown(names)}), got an array of shape {x.shape}; give what "
+            "the network was trained on"
         )
     return {name: x[:, i] for i, name in enumerate(names)}
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evoact.errors import UserError
+from evoact.errors import UserError, counted
 from evoact.tasks.own.npz import npz_names, read_npz, reason
 from evoact.tasks.own.raw_columns import MISSING
 
@@ -73,7 +73,9 @@ def read_table(path: str) -> "pyarrow.Table":
     if twice:
         raise UserError(f"{path}: expected one column {twice[0]!r}, got several of that name; rename them")
     if not table.num_rows or not table.num_columns:
-        raise UserError(f"{path}: expected rows, got {table.num_columns} columns and {table.num_rows} rows")
+        raise UserError(
+            f"{path}: expected rows, got {counted(table.num_columns, 'column')} and {counted(table.num_rows, 'row')}"
+        )
     return table
 
 
