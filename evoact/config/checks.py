@@ -107,7 +107,10 @@ def _contradictions(config: Config) -> Iterator[str]:
     if budget.networks is None and budget.gradient_examples is None and budget.minutes is None:
         yield "budget: expected networks, gradient_examples or minutes, got none of them"
     if training.steps is not None and training.epochs is not None:
-        yield f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out"
+        yield (
+            f"training: expected steps or epochs, got both, {training.steps} and {training.epochs}; leave one out, by "
+            "--set training.epochs=null for one"
+        )
     if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
         yield (
             f"training.early_stop.every: expected fewer than the {counted(training.steps or 0, 'step')} of a network, "

@@ -367,9 +367,9 @@ def _problems(space: SearchSpace) -> Iterable[str]:
             yield f"expected from one to {MOST_NEURONS:,} neurons at site {site.name!r}, got {short(site.neurons)}"
         elif most > number:
             yield (
-                f"expected no more types than the {number} blocks of "
-                f"{space.neurons_per_block} neurons at site {site.name!r}, got up to {most}; lower types_per_layer or "
-                "neurons_per_block, or widen the layer"
+                f"expected no more types than the {counted(number, 'block')} of "
+                f"{counted(space.neurons_per_block, 'neuron')} at site {site.name!r}, got up to {most}; "
+                "lower types_per_layer or neurons_per_block, or widen the layer"
             )
         if site.symmetry not in ("free", "none") and not site.symmetry.startswith("stream:"):
             yield f"expected symmetry free, none or stream:ID at site {site.name!r}, got {site.symmetry!r}"

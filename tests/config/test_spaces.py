@@ -103,7 +103,7 @@ ONE_MISTAKE = {
     ),
     "more types than neurons": (
         {"space__types_per_layer": [1, 9]},
-        "space: expected no more types than the 8 blocks of 1 neurons at site 'hidden0', got up to 9; lower "
+        "space: expected no more types than the 8 blocks of 1 neuron at site 'hidden0', got up to 9; lower "
         "types_per_layer or neurons_per_block, or widen the layer",
     ),
     "more types than blocks": (

@@ -278,7 +278,7 @@ def test_compiled(name):
         (lambda: network("gated")[1], rows(2, 3, 6), "expected a network without sites"),
         (lambda: torch.ao.nn.quantized.ReLU6(), rows(1, 2), "expected layers in floating point, got ReLU6"),
     ],
-    ids=["none", "parallel", "lazy", "shape", "device", "no module", "twice", "quantised"],
+    ids=["none", "parallel", "lazy", "shape", "device", "no module", "class", "empty", "array", "twice", "quantised"],
 )  # fmt: skip
 def test_mistakes_are_one_sentence(model, example, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)) as caught:

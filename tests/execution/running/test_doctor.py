@@ -102,7 +102,7 @@ def test_the_nodes_of_a_cluster(evoact, config_file):
     with ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False) as context:
         done = evoact("doctor", config_file(), "--address", context.address_info["address"])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 nodes, 2 CPU" in done.stdout
+    assert "1 node, 2 CPU" in done.stdout
     assert "2 packs at once" in done.stdout
     assert "ok       token" in done.stdout
     assert done.stdout.count("ok       task") == 2
