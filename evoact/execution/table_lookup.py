@@ -41,6 +41,14 @@ def _training(proposal: Proposal) -> TrainProposal:
     )
 
 
+def _where_they_differ(key: str, own: Any, other: Any) -> tuple[str, Any, Any]:
+    """Return the first entry of a section that differs, and its values; the section itself if it has none."""
+    if isinstance(own, dict) and isinstance(other, dict):
+        name = next(name for name in {**own, **other} if own.get(name) != other.get(name))
+        return _where_they_differ(f"{key}.{name}", own.get(name), other.get(name))
+    return key, own, other
+
+
 def check_table(made: Experiment, table: Tabular) -> None:
     """Check that a search can be run against a table.
 
@@ -49,10 +57,10 @@ def check_table(made: Experiment, table: Tabular) -> None:
     """
     config, theirs = made.config.model_dump(mode="json", exclude_none=True), table.about["config"]
     for key in SAME:
-        if _anywhere(config[key]) != _anywhere(theirs[key]):
-            raise UserError(
-                f"{table.place}: expected a table of the search's {key} {config[key]}, got {theirs[key]}"
-            )
+        mine, its = _anywhere(config[key]), _anywhere(theirs[key])
+        if mine != its:
+            name, own, other = _where_they_differ(key, mine, its)
+            raise UserError(f"{table.place}: expected a table of the search's {name} {own}, got {other}")
     if made.timed:
         raise UserError(
             f"{table.place}: expected objectives that a table holds, got step_seconds_solo; "

@@ -176,7 +176,10 @@ def test_what_a_table_is_not_good_for(small, table, tmp_path):
             {"space": more},
             "expected a table of all 24 genomes of the search on all its seeds, got one that lacks 14;",
         ),
-        ({"training": {"steps": 21, "batch_size": 32}}, "expected a table of the search's training"),
+        (
+            {"training": {"steps": 21, "batch_size": 32}},
+            "expected a table of the search's training.steps 21, got 20",
+        ),
         ({"seed": 5}, "expected a table of the search's seed 5, got 0"),
         ({"replicates": 3}, "replicates 3, got one with 2 seeds for that; add --set replicates=2"),
         (
