@@ -52,7 +52,7 @@ from evoact.records import PHASES
 
 SECONDS = 600.0  # after which a run counts as stuck
 IN_A_ROW = 5  # kills of one run
-LOST = 3  # how a driver ends that cannot go on
+LOST = "expected the head of the Ray cluster"  # what a driver says that cannot go on, and ends
 TRIES = 3  # runs for each kill: some end before they are struck
 # Differ between two runs of one search: what clocks say, and how work was divided.
 CLOCKS = (
@@ -131,19 +131,23 @@ class Outcome:
     seconds: float
 
 
-def started(run_dir: Path, made: Plan | None = None, address: str | None = None) -> BaseProcess:
-    """A process that carries out `made` in a new run directory, or resumes the run that is there.
+def started(
+    run_dir: Path, made: Plan | None = None, address: str | None = None, said: Path | None = None
+) -> BaseProcess:
+    """A process that carries out `made` in a new run directory, or resumes the run that is there; if it is given, what
+    it says goes to the file `said`.
 
     It is forked from this one, which has imported everything and run nothing.
     """
 
     def carry_out() -> None:
         os.setsid()
+        if said is not None:
+            os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
         try:
             carried_out()
         except SearchFailed as error:
-            print(error, flush=True)
-            sys.exit(LOST)
+            sys.exit(str(error))
 
     def carried_out() -> None:
         if made is None:
@@ -304,13 +308,15 @@ def heads_struck(
             if number == kills:
                 return
             run_dir = directory / f"head-{number}"
-            process = started(run_dir, made, here.address)
+            said = directory / f"head-{number}.txt"
+            process = started(run_dir, made, here.address, said)
             struck = int(at_work(run_dir, process, chance.randint(1, 12)))
             time.sleep(chance.uniform(0, 0.5))
             here.head.kill()
             process.join(SECONDS)
             # It says how to go on, and ends as what has failed does; Ray would end it, too, but not so.
-            ended = process.exitcode == LOST
+            ended = process.exitcode == 1 and LOST in said.read_text()
+            print(said.read_text(), flush=True)
             if process.exitcode is None:
                 process.kill()
                 process.join()

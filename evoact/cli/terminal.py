@@ -7,6 +7,8 @@ import sys
 import threading
 from types import FrameType
 
+from evoact.execution.running.stopping import stop_at_once
+
 # What is printed in place of a sign that the terminal's encoding lacks.
 PLAIN = {
     "±": "+-",
@@ -40,7 +42,7 @@ def stop_as_from_the_keyboard() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes again, and must not interrupt the clearing up
-    raise KeyboardInterrupt
+    stop_at_once()
 
 
 def show_what_can_be_shown() -> None:

@@ -30,6 +30,7 @@ except RuntimeError:  # without a home directory Ray cannot even be imported
 
 import ray
 import torch
+from ray._private import utils
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
@@ -268,20 +269,29 @@ def _silent() -> Iterator[None]:
 
 @contextmanager
 def _own_signals(held: set[signal.Signals]) -> Iterator[None]:
-    """Leave what SIGTERM does to this process; hold back some signals, also from the processes that Ray starts
+    """Leave what signals do to this process; hold some back until the end, also from the processes that Ray starts
     meanwhile.
 
     Ray would end this process without a word. And schedulers send SIGTERM to all processes of a job: those of a
     local cluster, which inherit the mask, must outlive the search that is stopping; then Ray kills them.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    main, came = threading.current_thread() is threading.main_thread(), list[int]()
+    own = {number: handler for number in held if main and callable(handler := signal.getsignal(number))}
+    mask, rays = signal.pthread_sigmask(signal.SIG_BLOCK, held), utils.set_sigterm_handler
+    # A signal that another thread takes, which has a mask of its own, is handled here all the same.
+    for number in own:
+        signal.signal(number, lambda number, frame: came.append(number))
+    if signal.SIGTERM in own:
+        utils.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
-        if callable(before) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        utils.set_sigterm_handler = rays
+        for number, handler in own.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for signum in came:
+            signal.raise_signal(signum)
 
 
 def gpus(configured: float | None) -> float:

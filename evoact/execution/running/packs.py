@@ -14,7 +14,7 @@ from evoact.execution import checkpoints
 from evoact.execution.interleaved import Interleaved
 from evoact.execution.local import Work
 from evoact.execution.progress import Observer, Tally
-from evoact.execution.running import scale
+from evoact.execution.running import scale, stopping
 from evoact.execution.running.islands import Migrations
 from evoact.execution.running.log import FAULT, PACK, SILENT_SECONDS, Log
 from evoact.leaderboard.curves import TABLES
@@ -65,6 +65,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        stopping.check()
         return self.stopping or self.stages.finished
 
     @property

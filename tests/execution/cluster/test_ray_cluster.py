@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -210,3 +211,24 @@ def listening(answer):
         if answer is not None:
             threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_another_thread_takes_while_ray_starts_is_heard_afterwards(number):
+    heard, ray_has = [], []
+    before = signal.signal(number, lambda number, frame: heard.append(number))
+
+    def elsewhere():  # in a thread that was there before, and does not hold it back
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        signal.pthread_kill(threading.get_ident(), number)
+
+    try:
+        with ray_cluster._own_signals({signal.SIGINT, signal.SIGTERM}):
+            ray._private.utils.set_sigterm_handler(lambda number, frame: ray_has.append(number))
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            assert not heard
+        assert (heard, ray_has) == ([number], [])
+    finally:
+        signal.signal(number, before)
