@@ -36,11 +36,12 @@ class Picture:
         Raises:
             UserError: if its name does not end in .svg, or it cannot be written.
         """
-        if Path(str(path).partition("?")[0]).suffix != ".svg":
+        place = Location.of(path)
+        if Path(place.name).suffix != ".svg":
             raise UserError(
                 f"expected a file that ends in .svg, got {str(path)!r}; browsers convert SVG to PDF or PNG"
             )
-        Location.of(path).write_output(self.svg.encode())
+        place.write_output(self.svg.encode())
         return str(path)
 
     def _repr_html_(self) -> str:

@@ -113,12 +113,12 @@ def _contradictions(config: Config) -> Iterator[str]:
         )
     if training.early_stop and training.steps is not None and training.early_stop.every >= training.steps:
         yield (
-            f"training.early_stop.every: expected fewer than the {counted(training.steps or 0, 'step')} of a network, "
+            f"training.early_stop.every: expected fewer than the {counted(training.steps, 'step')} of a network, "
             f"got {training.early_stop.every}"
         )
     if training.curve_at and training.steps is not None and max(training.curve_at) >= training.steps:
         yield (
-            f"training.curve_at: expected fewer than the {counted(training.steps or 0, 'step')} of a network, "
+            f"training.curve_at: expected fewer than the {counted(training.steps, 'step')} of a network, "
             f"got {max(training.curve_at)}"
         )
     if training.early_stop and training.average:

@@ -42,12 +42,18 @@ def with_precision(plan: Plan, measured: bool = True) -> Plan:
         UserError: if packs train here and this device lacks the precision that was asked for.
     """
     backend = plan.config.execution.backend
-    if backend != "table" and any(arm.config.training.precision == AUTO for arm in plan.arms.values()):
+    if is_open(plan):
         plan = in_precision(plan, fastest(plan.first) if measured else "float32")
     if backend == "local":
         for arm in plan.arms.values():
             check_precision(arm.config.training.precision, _device(plan.first))
     return plan
+
+
+def is_open(plan: Plan) -> bool:
+    """Return whether a precision is yet to be chosen for what is trained."""
+    auto = any(arm.config.training.precision == AUTO for arm in plan.arms.values())
+    return auto and plan.config.execution.backend != "table"
 
 
 def in_precision(plan: Plan, precision: str) -> Plan:

@@ -28,7 +28,7 @@ from evoact.execution import checkpoints, local
 from evoact.execution.identity import check_unchanged, identity, name_of, trained_by
 from evoact.execution.interleaved import Part
 from evoact.execution.pack_size import with_pack_size
-from evoact.execution.precision import AUTO, as_stored, with_precision
+from evoact.execution.precision import as_stored, is_open, with_precision
 from evoact.execution.progress import Observer
 from evoact.execution.running.apart import trainer
 from evoact.execution.running.islands import settled
@@ -282,11 +282,8 @@ def _measured(
 
 def _measures(plan: Plan, address: str | None) -> bool:
     """Whether something is open that is measured in this process."""
-    config, backend = plan.config, plan.config.execution.backend
-    precision = any(arm.config.training.precision == AUTO for arm in plan.arms.values())
-    return (precision and backend != "table" and address is None) or (
-        config.packs.size == "auto" and backend == "local"
-    )
+    size = plan.config.packs.size == "auto" and plan.config.execution.backend == "local"
+    return size or (address is None and is_open(plan))
 
 
 def _stored(home: Location, report: Callable[[str], None]) -> list[Result]:

@@ -40,11 +40,13 @@ def predict(
     from evoact.leaderboard.location import Location
     from evoact.tasks.own.table_file import encoded, written_as
 
-    form = "csv" if output is None else written_as(output)
-    place = None if output is None else Location.of(output)
-    if place is not None and place.exists():
-        raise UserError(f"expected a new file, got {output!r}, which is there; name another, or delete it")
-    if place is not None:
+    form, place = "csv", None
+    if output is not None:
+        form, place = written_as(output), Location.of(output)
+        if place.exists():
+            raise UserError(
+                f"expected a new file, got {output!r}, which is there; name another, or delete it"
+            )
         place.check_writable()
     network = load(directory, candidate, seed, arm, repeat)
     with warnings.catch_warnings(record=True) as sentences:

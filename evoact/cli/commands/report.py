@@ -56,7 +56,9 @@ def report(
 
 
 def _by_ending(output: str | None) -> Format:
-    ending = Path(output.partition("?")[0]).suffix.lower() if output else ""
+    from evoact.leaderboard.location import Location
+
+    ending = Path(Location.of(output).name).suffix.lower() if output else ""
     formats = {"": Format.html, ".html": Format.html, ".htm": Format.html, ".md": Format.md}
     if ending not in formats:
         raise UserError(

@@ -56,8 +56,8 @@ class Worker(tune.Trainable):
         handle = cloudpickle.dumps(here.current_actor)
         kind, size = self._size(config)
         self.worker = here.get_actor_id()
-        of = config["lease"], handle, here.get_node_id(), name, kind, size, config["gpu"]
-        self.known = (self.worker, *of)
+        node, gpu = here.get_node_id(), config["gpu"]
+        self.known = (self.worker, config["lease"], handle, node, name, kind, size, gpu)
         ray.get(self.exchange.join.remote(*self.known))
         threading.Thread(target=self._live, name="signs of life", daemon=True).start()
 

@@ -36,11 +36,16 @@ def kind_of(path: str) -> str:
     >>> kind_of("s3://bucket/a.csv.gz?region=us-east-1"), kind_of("a.PARQUET"), kind_of("a")
     ('csv', 'parquet', 'folder')
     """
-    name = path.partition("?")[0] if "://" in path else path
-    root, ending = os.path.splitext(name.lower().rstrip("/"))
+    root, ending = _split(path)
     if ending in COMPRESSED:
         ending = os.path.splitext(root)[1]
     return SUFFIXES.get(ending, "folder")
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The name in lower case, without the options of a URI, and its ending."""
+    name = path.partition("?")[0] if "://" in path else path
+    return os.path.splitext(name.lower().rstrip("/"))
 
 
 def read_table(path: str) -> "pyarrow.Table":
@@ -99,13 +104,16 @@ def widened(table: "pyarrow.Table", columns: Mapping[str, Any]) -> "pyarrow.Tabl
 def written_as(path: str) -> str:
     """Return in which form a table is written to a file of this name, `csv`, `tsv` or `parquet`.
 
+    >>> written_as("why?.TSV"), written_as("s3://bucket/a.tsv?region=us-east-1"), written_as("a.pq")
+    ('tsv', 'tsv', 'parquet')
+
     Raises:
         UserError: for another ending.
     """
-    kind = kind_of(path)
-    if kind not in ("csv", "parquet") or os.path.splitext(path.lower())[1] in COMPRESSED:
+    kind, ending = kind_of(path), _split(path)[1]
+    if kind not in ("csv", "parquet") or ending in COMPRESSED:
         raise UserError(f"expected a file that ends in .csv or .parquet, got {path!r}; name it so")
-    return "tsv" if ".tsv" in os.path.splitext(path.lower().partition("?")[0])[1] else kind
+    return "tsv" if ending == ".tsv" else kind
 
 
 def encoded(table: "pyarrow.Table", form: str) -> bytes:
